@@ -1,0 +1,1 @@
+"""DeepEmo: speech emotion recognition as a reproducible pipeline."""

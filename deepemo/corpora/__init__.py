@@ -1,0 +1,1 @@
+"""Where recordings come from: one module a corpus, and how each is fetched."""

@@ -1,0 +1,1 @@
+"""The corpora: a module each, whose `CORPUS` the registry finds by itself."""

@@ -1,0 +1,140 @@
+"""What every corpus says of itself, and the one parser that reads the names of its files."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePosixPath
+
+
+class UnknownNameError(ValueError):
+    """A file name that does not follow its corpus's naming."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Archive:
+    """One archive behind one address, as RAVDESS is published."""
+
+    url: str
+    size_bytes: int
+    md5: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class LfsFiles:
+    """One wav a file, each checked against the sha256 and size of its Git LFS pointer.
+
+    `names` lists the file stems; the addresses are templates with `{name}`, the media ones in order of preference.
+    """
+
+    media_urls: tuple[str, ...]
+    pointer_url: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Dataverse:
+    """A Dataverse dataset: its JSON lists every file with an md5, each fetched by its id (`{id}`)."""
+
+    dataset_url: str
+    file_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Registration:
+    """A corpus given out only after registration: people fetch it themselves and point `source_dir` at it."""
+
+    url: str
+
+
+@dataclass(frozen=True)
+class Generated:
+    """A corpus that this package makes itself."""
+
+
+Source = Archive | LfsFiles | Dataverse | Registration | Generated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Utterance:
+    """What a file's name says of the recording.
+
+    `name` is the canonical stem, the same for every layout of the corpus. `emotion` is one of the seven or the
+    corpus's own word for one outside them (`calm`, `boredom`). `repairs` names what was mended in reading the name.
+    """
+
+    name: str
+    speaker: str
+    gender: str
+    emotion: str
+    intensity: str
+    sentence: str
+    is_speech: bool
+    repairs: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Corpus:
+    """A corpus: where it comes from, on what terms, and how its file names are read.
+
+    `name_pattern` is searched in a member's path without its suffix, with forward slashes. Its named groups
+    `speaker` and `emotion` are required; `sentence`, `intensity` and `channel` may be absent.
+    """
+
+    name: str
+    title: str
+    language: str
+    homepage: str
+    licence: str
+    citation: str
+    clips: int
+    size_bytes: int
+    source: Source
+    name_pattern: re.Pattern[str]
+    emotions: Mapping[str, str]
+    genders: Mapping[str, str]
+    sentences: Mapping[str, str] = field(default_factory=dict)
+    intensities: Mapping[str, str] = field(default_factory=dict)
+    speaker_aliases: Mapping[str, str] = field(default_factory=dict)
+    name_repairs: Mapping[str, str] = field(default_factory=dict)
+    speech_channel: str | None = None
+    folders: tuple[str, ...] = ()
+    native_rate_hz: int | None = None
+
+    def parse(self, member: str) -> Utterance:
+        """Read what the name of a recording says.
+
+        Args:
+            member: path of the recording inside its archive or folder, with forward slashes.
+
+        Raises:
+            UnknownNameError: the name does not follow the corpus's pattern, or holds a code it does not define.
+        """
+        path = str(PurePosixPath(member).with_suffix(""))
+        stem = PurePosixPath(path).name
+        repairs = []
+        if stem in self.name_repairs:
+            path = str(PurePosixPath(path).with_name(self.name_repairs[stem]))
+            repairs.append("file_name")
+        match = self.name_pattern.search(path)
+        if match is None:
+            raise UnknownNameError(f"{member}: not a {self.title} name, expected to match {self.name_pattern.pattern}")
+        codes = match.groupdict()
+        speaker = codes["speaker"]
+        if speaker in self.speaker_aliases:
+            speaker = self.speaker_aliases[speaker]
+            repairs.append("speaker_code")
+        for group, value, known in (("speaker", speaker, self.genders), ("emotion", codes["emotion"], self.emotions)):
+            if value not in known:
+                raise UnknownNameError(f"{member}: unknown {group} {value!r}, expected one of {sorted(known)}")
+        sentence = codes.get("sentence") or ""
+        intensity = codes.get("intensity") or ""
+        return Utterance(
+            name=match.group(0).strip("/").replace("/", "_"),
+            speaker=speaker,
+            gender=self.genders[speaker],
+            emotion=self.emotions[codes["emotion"]],
+            intensity=self.intensities.get(intensity, intensity),
+            sentence=self.sentences.get(sentence, sentence),
+            is_speech=self.speech_channel is None or codes.get("channel") == self.speech_channel,
+            repairs=tuple(repairs),
+        )

@@ -1,0 +1,16 @@
+"""The corpora this package knows, found among the modules of the catalogue."""
+
+import importlib
+import pkgutil
+
+from deepemo.corpora import catalogue
+from deepemo.corpora.contract import Corpus
+
+
+def _discover() -> dict[str, Corpus]:
+    names = sorted(module.name for module in pkgutil.iter_modules(catalogue.__path__))
+    return {name: importlib.import_module(f"{catalogue.__name__}.{name}").CORPUS for name in names}
+
+
+CORPORA = _discover()
+CORPUS_NAMES = tuple(CORPORA)

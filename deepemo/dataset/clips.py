@@ -1,0 +1,77 @@
+"""The clip table `data/clips.csv`: one row a clip, what it is and whether it may be used."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import pandas as pd
+
+GOOD = "good"
+QUARANTINED = "quarantined"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clip:
+    """One row of the clip table.
+
+    Attributes:
+        clip: unique id, `<corpus>/<canonical file stem>`; the same for every layout of the corpus.
+        corpus: name of the corpus in the registry.
+        member: path of the recording inside `data/raw/<corpus>.zip`.
+        speaker: `<corpus>/<speaker code>`, empty if the name is unknown.
+        gender: `female` or `male`, empty if the name is unknown.
+        emotion: one of the seven, or the corpus's own word for one outside them.
+        intensity: the corpus's word for it, or empty.
+        sentence: what is said, or the corpus's code for it.
+        rate_hz: native sample rate.
+        channels: number of channels.
+        seconds: duration.
+        rms_dbfs: level of the mono mix, RMS relative to full scale (a full-scale sine has -3.01 dBFS).
+        peak_dbfs: highest sample of the mono mix relative to full scale.
+        clipped_share: share of samples at full scale.
+        voice_share: share of 32 ms frames in which the voice gate hears speech.
+        sha256: digest of the decoded samples and their rate.
+        verdict: `good` or `quarantined`.
+        reason: why it is quarantined, from `validation.REASONS`; empty if good.
+        repairs: oddities that were mended, joined by `;`.
+    """
+
+    clip: str
+    corpus: str
+    member: str
+    speaker: str = ""
+    gender: str = ""
+    emotion: str = ""
+    intensity: str = ""
+    sentence: str = ""
+    rate_hz: int = 0
+    channels: int = 0
+    seconds: float = 0.0
+    rms_dbfs: float = -240.0
+    peak_dbfs: float = -240.0
+    clipped_share: float = 0.0
+    voice_share: float = 0.0
+    sha256: str = ""
+    verdict: str = GOOD
+    reason: str = ""
+    repairs: str = ""
+
+
+COLUMNS = tuple(Clip.__dataclass_fields__)
+TEXT_COLUMNS = tuple(name for name, field in Clip.__dataclass_fields__.items() if field.type is str)
+
+
+def write_clips(path: Path, clips: Iterable[Clip]) -> None:
+    """Write the clip table, in the order given."""
+    table = pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS))
+    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+
+
+def read_clips(path: Path) -> pd.DataFrame:
+    """Read the clip table; text columns hold text, empty rather than missing."""
+    return pd.read_csv(path, dtype={name: str for name in TEXT_COLUMNS}, keep_default_na=False)
+
+
+def good_clips(table: pd.DataFrame) -> pd.DataFrame:
+    """The rows that may be used."""
+    return table[table["verdict"] == GOOD].reset_index(drop=True)

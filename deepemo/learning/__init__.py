@@ -1,0 +1,1 @@
+"""The training loop, scores with intervals, calibration."""

@@ -1,0 +1,1 @@
+"""The shallow CNN, the ImageNet backbones and the head trained on them."""
