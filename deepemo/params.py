@@ -11,6 +11,7 @@ import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deepemo.corpora.registry import CORPUS_NAMES
+from deepemo.errors import InputError
 from deepemo.networks.backbones import BACKBONE_NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -31,7 +32,7 @@ CorpusName = Annotated[str, _one_of(CORPUS_NAMES)]
 BackboneName = Annotated[str, _one_of(BACKBONE_NAMES)]
 
 
-class ParamsError(ValueError):
+class ParamsError(InputError):
     """params.yaml does not hold what the schema expects."""
 
 
@@ -122,7 +123,9 @@ class Featurize(Section):
         if self.window_seconds > self.clip_seconds:
             raise ValueError(f"window_seconds {self.window_seconds} must be at most clip_seconds {self.clip_seconds}")
         if self.max_hz > self.sample_rate_hz / 2:
-            raise ValueError(f"max_hz {self.max_hz} must be at most {self.sample_rate_hz / 2:g}, half of sample_rate_hz")
+            raise ValueError(
+                f"max_hz {self.max_hz} must be at most {self.sample_rate_hz / 2:g}, half of sample_rate_hz"
+            )
         if self.min_hz >= self.max_hz:
             raise ValueError(f"min_hz {self.min_hz} must be below max_hz {self.max_hz}")
         return self

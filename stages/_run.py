@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Callable
 
+from deepemo.errors import InputError
 from deepemo.params import Params, load_params
 
 
@@ -13,6 +14,6 @@ def stage_main(main: Callable[[Params], str]) -> None:
     """
     try:
         print(main(load_params()))
-    except (ValueError, OSError) as error:
+    except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)

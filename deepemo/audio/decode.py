@@ -9,8 +9,10 @@ import numpy as np
 import soundfile
 import soxr
 
+from deepemo.errors import InputError
 
-class DecodeError(ValueError):
+
+class DecodeError(InputError):
     """A file that libsndfile cannot read as sound."""
 
 

@@ -5,8 +5,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from deepemo.errors import InputError
 
-class UnknownNameError(ValueError):
+
+class UnknownNameError(InputError):
     """A file name that does not follow its corpus's naming."""
 
 
