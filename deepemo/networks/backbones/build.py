@@ -1,0 +1,105 @@
+"""Build a backbone by its name: the network, its weights, and its blocks."""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+
+from deepemo.errors import InputError
+from deepemo.networks.backbones import BACKBONE_NAMES, efficientnet_lite
+from deepemo.networks.backbones.applications import APPLICATIONS, build_application
+from deepemo.networks.backbones.weights import WeightsError, fetch_published, load_weights_file
+
+IMAGENET = "imagenet"
+RANDOM = "random"
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network trained on images, without its classifier.
+
+    Call the network with `training=False`, in fine-tuning too: its batch normalisation then keeps the statistics of
+    ImageNet, which batches of one small corpus would spoil, while its scales and offsets still learn.
+
+    Attributes:
+        name: one of `BACKBONE_NAMES`.
+        network: float32 [n, height, width, 3] in [0, 1] to a feature map [n, height', width', channels]. The scaling
+            to the pixels it was trained on is its first layer.
+        blocks: names of the network's layers, from input to output, in blocks that no connection bypasses, so that
+            the last ones can be made trainable and the others left as they are.
+    """
+
+    name: str
+    network: keras.Model
+    blocks: tuple[tuple[str, ...], ...]
+
+
+def build_backbone(name: str, *, weights: str, height: int, width: int, seed: int = 0) -> Backbone:
+    """Build a backbone for images of the given size.
+
+    Args:
+        name: one of `BACKBONE_NAMES`.
+        weights: `imagenet`: those of efficientnet_lite0 come from an installed package, the others are downloaded once
+            into Keras's folder of models and checked against the digest in Keras's source, which has none for
+            mobilenet_v2; `random`: drawn anew; or the path of a weights file of Keras for the network without its
+            classifier, for efficientnet_lite0 also of PyTorch (`.pth`, format before version 1.6).
+        height: of the images.
+        width: of the images.
+        seed: of random weights.
+
+    Raises:
+        InputError: the name is unknown, the image too small, or the weights cannot be had or are another network's.
+    """
+    if name not in BACKBONE_NAMES:
+        raise InputError(f"Bad backbone {name!r}, expected one of {list(BACKBONE_NAMES)}")
+    if name in APPLICATIONS:
+        network = build_application(name, height, width)
+        block_end = APPLICATIONS[name].block_end
+    else:
+        network = efficientnet_lite.efficientnet_lite0(height, width)
+        block_end = efficientnet_lite.BLOCK_END
+    if weights == RANDOM:
+        _draw_weights(network, seed)
+    else:
+        _load(network, weights)
+    return Backbone(name, network, _blocks(network, block_end))
+
+
+def _load(network: keras.Model, weights: str) -> None:
+    if weights != IMAGENET:
+        path = Path(weights)
+    elif network.name in APPLICATIONS:
+        path = fetch_published(APPLICATIONS[network.name].weights, network_name=network.name)
+    else:
+        path = efficientnet_lite.packaged_weights()
+    if path.suffix == ".pth" and network.name not in APPLICATIONS:
+        if not path.is_file():
+            raise WeightsError(f"{path}: no such weights file for {network.name}")
+        efficientnet_lite.load_torch_weights(network, path)
+    else:
+        load_weights_file(network, path)
+
+
+def _draw_weights(network: keras.Model, seed: int) -> None:
+    """Draw every kernel with the variance that keeps the signal's size through ReLUs (He et al. 2015, backward form).
+
+    Biases and normalisations keep their neutral start. The draw depends on the seed and on nothing drawn before.
+    """
+    kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
+    for number, kernel in enumerate(kernels):
+        draw = keras.initializers.VarianceScaling(2.0, mode="fan_out", seed=seed + number)
+        kernel.assign(draw(kernel.shape, kernel.dtype))
+
+
+def _blocks(network: keras.Model, block_end: re.Pattern[str]) -> tuple[tuple[str, ...], ...]:
+    blocks: list[tuple[str, ...]] = []
+    block: list[str] = []
+    for layer in network.layers:
+        block.append(layer.name)
+        if block_end.fullmatch(layer.name):
+            blocks.append(tuple(block))
+            block = []
+    if block:
+        blocks.append(tuple(block))
+    return tuple(blocks)
