@@ -1,0 +1,52 @@
+"""Synthetic: speech that this package makes itself with espeak-ng, so that the pipeline runs without any download.
+
+It is no human's voice and no human's emotion: figures on it say that the pipeline works, never how well people are
+understood. What it is and is not: docs/synthetic-corpus.md. How it is made: `deepemo.corpora.synthesis`.
+"""
+
+import re
+
+from deepemo.corpora.contract import Corpus, Generated
+
+CORPUS = Corpus(
+    name="synthetic",
+    title="Synthetic (espeak-ng)",
+    language="en",
+    homepage="https://github.com/espeak-ng/espeak-ng",
+    licence="generated here; the voices are espeak-ng's (GPL-3.0-or-later program, whose output is not covered by it)",
+    citation="Speech synthesised by espeak-ng 1.52; prosody after Juslin & Laukka (2003) and Scherer (2003)",
+    clips=1356,
+    size_bytes=150_000_000,
+    source=Generated(),
+    # spk03_s05_ang_t1: speaker, sentence, emotion, take
+    name_pattern=re.compile(r"(?:^|/)(?P<speaker>spk\d{2})_(?P<sentence>s\d{2})_(?P<emotion>[a-z]{3})_t(?P<take>\d+)$"),
+    emotions={
+        "ang": "angry",
+        "dis": "disgust",
+        "fea": "fear",
+        "hap": "happy",
+        "neu": "neutral",
+        "sad": "sad",
+        "sur": "surprise",
+        "cal": "calm",
+    },
+    genders={f"spk{number:02d}": "female" if number % 2 else "male" for number in range(1, 17)},
+    sentences={
+        "s01": "The train leaves at seven.",
+        "s02": "Your coat is on the chair.",
+        "s03": "They painted the door again.",
+        "s04": "She put the letter on the table.",
+        "s05": "We will meet at the corner.",
+        "s06": "The window is still open.",
+        "s07": "He bought bread and apples.",
+        "s08": "It has been raining since Monday.",
+        "s09": "The keys are under the book.",
+        "s10": "My sister called this morning.",
+        "s11": "The shop closes in an hour.",
+        "s12": "There is water in the glass.",
+        "s13": "I found the map in the car.",
+        "s14": "The children are in the garden.",
+        "s15": "Someone left the light on.",
+        "s16": "The bus stops near the bridge.",
+    },
+)
