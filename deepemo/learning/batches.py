@@ -1,0 +1,94 @@
+"""Batches for training, streamed from shards: shuffled, labelled and augmented anew in every epoch."""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+
+from deepemo.audio.augment import Augmentation, augment
+from deepemo.dataset.shards import parse_records, read_features, read_spec, shard_files
+from deepemo.emotions import EMOTIONS, INDEX
+
+# Clips among which the next batch is drawn: with shards read in turns, enough to mix speakers, and little memory.
+SHUFFLED_CLIPS = 1024
+PARSED_TOGETHER = 64
+
+
+def class_weights(emotions: pd.Series) -> np.ndarray:
+    """Weight of each emotion, the square root of its inverse frequency, 1 on average over clips: float32 [7]."""
+    counts = emotions.value_counts().reindex(list(EMOTIONS)).to_numpy(dtype=np.float64)
+    weights = 1.0 / np.sqrt(counts)
+    return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
+
+
+class TrainingBatches:
+    """Endless augmented batches of the training clips, the same for the same seed from whichever epoch it starts."""
+
+    def __init__(
+        self, folder: Path, clips: pd.DataFrame, *, batch_size: int, seed: int, augmentation: Augmentation | None
+    ) -> None:
+        """Look up the clips.
+
+        Args:
+            folder: shards.
+            clips: rows of the split table to learn from.
+            batch_size: clips a batch; an epoch's odd rest is left out.
+            seed: of order and views.
+            augmentation: None for the arrays as they are.
+        """
+        self._files = shard_files(folder)
+        self._shape = read_spec(folder)["shape"]
+        self._batch_size = min(batch_size, len(clips))
+        self._seed = seed
+        self._augmentation = augmentation
+        self._labels = tf.lookup.StaticHashTable(
+            tf.lookup.KeyValueTensorInitializer(
+                tf.constant(clips["clip"].tolist()), tf.constant([INDEX[emotion] for emotion in clips["emotion"]])
+            ),
+            default_value=-1,
+        )
+        self.steps_per_epoch = len(clips) // self._batch_size
+
+    def _records(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        files = tf.data.Dataset.from_tensor_slices(self._files).shuffle(len(self._files), seed=epoch + self._seed)
+        records = files.interleave(
+            lambda file: tf.data.TFRecordDataset(file, buffer_size=1 << 20), cycle_length=8, deterministic=True
+        )
+        return records.batch(PARSED_TOGETHER)
+
+    def _labelled(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        clips, values = parse_records(records, self._shape)
+        labels = self._labels.lookup(clips)
+        wanted = labels >= 0
+        return values[wanted], labels[wanted]
+
+    def _view(
+        self, epoch: tf.Tensor, step: tf.Tensor, values: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        values = tf.ensure_shape(values, [self._batch_size, *self._shape])
+        targets = tf.one_hot(labels, len(EMOTIONS))
+        if self._augmentation is None:
+            return values, targets
+        seed = tf.stack([tf.cast(epoch, tf.int32) + self._seed, tf.cast(step, tf.int32)])
+        return augment(values, targets, seed, self._augmentation)
+
+    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
+        clips = self._records(epoch).map(self._labelled, num_parallel_calls=2, deterministic=True).unbatch()
+        clips = clips.shuffle(SHUFFLED_CLIPS, seed=epoch + self._seed, reshuffle_each_iteration=False)
+        batches = clips.batch(self._batch_size, drop_remainder=True).enumerate()
+        return batches.map(
+            lambda step, batch: self._view(epoch, step, *batch), num_parallel_calls=2, deterministic=True
+        )
+
+    def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, 7]."""
+        return iter(tf.data.Dataset.range(first, epochs).flat_map(self._epoch).prefetch(2))
+
+
+def labelled_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Arrays and labels of clips, in shard order: float32 [n, ...] and int [n]."""
+    labels = {clip: INDEX[emotion] for clip, emotion in zip(clips["clip"], clips["emotion"], strict=True)}
+    for names, values in read_features(folder, labels, batch_size=batch_size):
+        yield values, np.array([labels[name] for name in names])

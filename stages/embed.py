@@ -1,0 +1,37 @@
+"""Stage `embed`: one pass of the frozen ImageNet backbone over every clip."""
+
+from pathlib import Path
+
+from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.dataset.embedding import embed_features
+from deepemo.dataset.shards import read_spec, write_shards
+from deepemo.learning.training import seed_everything
+from deepemo.networks.backbones.build import build_backbone
+from deepemo.networks.transfer import build_embedder
+from deepemo.params import Params
+from stages._run import stage_main
+
+
+def main(params: Params) -> str:
+    """Write data/embeddings."""
+    seed_everything(params.seed)
+    embed = params.embed
+    about = read_spec(Path("data/features"))
+    spec = FeatureSpec.from_dict(about["features"])
+    backbone = build_backbone(
+        embed.backbone, weights=embed.weights, height=spec.frames, width=spec.bands, seed=params.seed
+    )
+    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands)
+    width = embedder.output_shape[-1]
+    count = write_shards(
+        Path("data/embeddings"),
+        embed_features(Path("data/features"), embedder, batch_size=embed.batch_size),
+        shards=about["shards"],
+        shape=(width,),
+        about={"features": spec.to_dict(), "backbone": embed.backbone, "weights": embed.weights},
+    )
+    return f"embed: {count} clips, {width} values each by {embed.backbone}"
+
+
+if __name__ == "__main__":
+    stage_main(main)
