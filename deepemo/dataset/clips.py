@@ -28,12 +28,13 @@ class Clip:
         seconds: duration.
         rms_dbfs: level of the mono mix, RMS relative to full scale (a full-scale sine has -3.01 dBFS).
         peak_dbfs: highest sample of the mono mix relative to full scale.
-        clipped_share: share of samples at full scale.
+        clipped_share: share of the samples of all channels at full scale.
         voice_share: share of 32 ms frames in which the voice gate hears speech.
+        voice_seconds: longest run of such frames.
         sha256: digest of the decoded samples and their rate.
         verdict: `good` or `quarantined`.
-        reason: why it is quarantined, from `validation.REASONS`; empty if good.
-        repairs: oddities that were mended, joined by `;`.
+        reason: why it is quarantined, from `verdicts.REASONS`; empty if good.
+        repairs: oddities that were mended, from `inspection.REPAIRS`, joined by `;`.
     """
 
     clip: str
@@ -51,6 +52,7 @@ class Clip:
     peak_dbfs: float = -240.0
     clipped_share: float = 0.0
     voice_share: float = 0.0
+    voice_seconds: float = 0.0
     sha256: str = ""
     verdict: str = GOOD
     reason: str = ""
@@ -69,7 +71,7 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 def read_clips(path: Path) -> pd.DataFrame:
     """Read the clip table; text columns hold text, empty rather than missing."""
-    return pd.read_csv(path, dtype={name: str for name in TEXT_COLUMNS}, keep_default_na=False)
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
 
 
 def good_clips(table: pd.DataFrame) -> pd.DataFrame:

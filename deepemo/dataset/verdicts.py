@@ -1,0 +1,133 @@
+"""Pass the verdict on every inspected recording: good, or quarantined for a reason from a closed list."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+
+from deepemo.dataset.clips import GOOD, QUARANTINED, Clip
+from deepemo.dataset.inspection import Inspection
+from deepemo.emotions import EMOTIONS
+from deepemo.params import Validate
+
+# In order of precedence: of several reasons that hold, the first is the one that is given.
+REASONS = (
+    "undecodable",
+    "empty",
+    "not_finite",
+    "truncated",
+    "unknown_name",
+    "song",
+    "other_emotion",
+    "silent",
+    "too_short",
+    "too_long",
+    "clipped",
+    "no_voice",
+    "contradicting_labels",
+    "repeated_name",
+    "duplicate_content",
+)
+_PRECEDENCE = {reason: position for position, reason in enumerate(REASONS)}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Verdict:
+    """A clip with its verdict.
+
+    Attributes:
+        clip: the row of the clip table.
+        faults: every reason that holds against it, each with its explanation, in order of precedence.
+        has_voice: whether the voice gate hears a voice; false, too, where nothing could be heard.
+    """
+
+    clip: Clip
+    faults: dict[str, str]
+    has_voice: bool
+
+
+def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[Verdict]:
+    """Judge every recording, first by itself, then beside the others.
+
+    Recordings with the same samples and different emotions are all quarantined, since nothing tells which label is
+    true. Of recordings with the same samples and emotion, and of those with the same name, the first good one by clip
+    and member is kept. Clips are numbered where they share a name (`corpus/name`, `corpus/name~2`), the good one first.
+
+    Returns:
+        One verdict a recording, ordered by corpus, clip and member.
+    """
+    ordered = sorted(inspections, key=lambda found: (found.clip.corpus, found.clip.clip, found.clip.member))
+    faults = [{**found.faults, **_faults_by_itself(found, limits)} for found in ordered]
+    clips = [found.clip for found in ordered]
+    _add_contradictions(clips, faults)
+    _add_repeats(clips, faults, "duplicate_content", [clip.sha256 for clip in clips])
+    _add_repeats(clips, faults, "repeated_name", [clip.clip if clip.speaker else "" for clip in clips])
+    return _with_unique_ids([_verdict(clip, found, limits) for clip, found in zip(clips, faults, strict=True)])
+
+
+def hears_voice(clip: Clip, limits: Validate) -> bool:
+    """Whether enough of the clip is speech."""
+    return clip.voice_share >= limits.min_voice_share
+
+
+def _faults_by_itself(found: Inspection, limits: Validate) -> dict[str, str]:
+    clip = found.clip
+    faults = {}
+    if not found.is_speech:
+        faults["song"] = "its name says that it is sung"
+    if clip.emotion and clip.emotion not in EMOTIONS:
+        faults["other_emotion"] = f"{clip.emotion} is none of the seven"
+    if not clip.sha256:
+        return faults
+    if clip.rms_dbfs < limits.silent_below_dbfs:
+        faults["silent"] = f"{clip.rms_dbfs:g} dBFS, below {limits.silent_below_dbfs:g}"
+    if clip.seconds < limits.min_seconds:
+        faults["too_short"] = f"{clip.seconds:g} s, below {limits.min_seconds:g}"
+    if clip.seconds > limits.max_seconds:
+        faults["too_long"] = f"{clip.seconds:g} s, above {limits.max_seconds:g}"
+    if clip.clipped_share > limits.max_clipped_share:
+        faults["clipped"] = f"{clip.clipped_share:.2%} of samples at full scale, above {limits.max_clipped_share:.2%}"
+    if limits.exclude_no_voice and not hears_voice(clip, limits):
+        faults["no_voice"] = f"speech in {clip.voice_share:.1%} of frames, below {limits.min_voice_share:.1%}"
+    return faults
+
+
+def _add_contradictions(clips: Sequence[Clip], faults: list[dict[str, str]]) -> None:
+    groups = defaultdict(list)
+    for position, clip in enumerate(clips):
+        if clip.sha256 and clip.emotion:
+            groups[clip.sha256].append(position)
+    for positions in groups.values():
+        if len({clips[position].emotion for position in positions}) > 1:
+            for position in positions:
+                others = [clips[p] for p in positions if clips[p].emotion != clips[position].emotion]
+                named = ", ".join(f"{other.clip} ({other.emotion})" for other in others)
+                faults[position]["contradicting_labels"] = f"same samples as {named}"
+
+
+def _add_repeats(clips: Sequence[Clip], faults: list[dict[str, str]], reason: str, keys: Sequence[str]) -> None:
+    groups = defaultdict(list)
+    for position, key in enumerate(keys):
+        if key and not faults[position]:
+            groups[key].append(position)
+    for first, *others in groups.values():
+        for position in others:
+            faults[position][reason] = f"as {clips[first].clip} in {clips[first].member}, which is kept"
+
+
+def _verdict(clip: Clip, faults: dict[str, str], limits: Validate) -> Verdict:
+    by_precedence = dict(sorted(faults.items(), key=lambda fault: _PRECEDENCE[fault[0]]))
+    reason = next(iter(by_precedence), "")
+    judged = replace(clip, verdict=QUARANTINED if reason else GOOD, reason=reason)
+    return Verdict(clip=judged, faults=by_precedence, has_voice=bool(clip.sha256) and hears_voice(clip, limits))
+
+
+def _with_unique_ids(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    groups = defaultdict(list)
+    for verdict in verdicts:
+        groups[verdict.clip.clip].append(verdict)
+    numbered = []
+    for name, sharing in groups.items():
+        for number, verdict in enumerate(sorted(sharing, key=lambda each: each.clip.verdict != GOOD), start=1):
+            unique = name if number == 1 else f"{name}~{number}"
+            numbered.append(replace(verdict, clip=replace(verdict.clip, clip=unique)))
+    return numbered
