@@ -10,7 +10,8 @@ from deepemo.learning.confidence import fit_confidence, write_confidences
 from deepemo.learning.evaluation import UNSEEN, evaluate
 from deepemo.learning.metrics_files import details, headlines, write_json
 from deepemo.learning.predictions import predict, write_predictions
-from deepemo.networks.classifier import ABOUT_FILE, Classifier
+from deepemo.networks.classifier import Classifier
+from deepemo.networks.storage import ABOUT_FILE
 from deepemo.params import Params
 from stages._run import stage_main
 

@@ -23,7 +23,7 @@ def main(params: Params) -> str:
         shape=(spec.frames, spec.bands),
         about={"features": spec.to_dict()},
     )
-    return f"featurize: {count} clips, {spec.frames} frames of {spec.bands} bands each, in {params.featurize.shards} shards"
+    return f"featurize: {count} clips of {spec.frames} frames x {spec.bands} bands in {params.featurize.shards} shards"
 
 
 if __name__ == "__main__":

@@ -7,9 +7,10 @@ from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.dataset.shards import read_spec
 from deepemo.dataset.splitting import TRAIN, read_split
 from deepemo.learning.fingerprint import fingerprint_clips
-from deepemo.learning.fitting import summary, train_shallow, write_history
+from deepemo.learning.fitting import summary, write_history
+from deepemo.learning.shallow import train_shallow
 from deepemo.learning.training import seed_everything
-from deepemo.networks.classifier import SHALLOW, save_classifier
+from deepemo.networks.storage import SHALLOW, save_classifier
 from deepemo.params import Params
 from stages._run import stage_main
 

@@ -41,7 +41,7 @@ class Augmentation:
 
     @classmethod
     def from_params(cls, values: Mapping[str, Any], *, hop_seconds: float, range_db: float) -> Self:
-        """Build from an `augment` section of params.yaml, in seconds and decibels, for features of that hop and range."""
+        """Build from an `augment` section of params.yaml, which is in seconds and decibels."""
         return cls(
             time_scale=values["time_scale"],
             time_shift_frames=values["time_shift_seconds"] / hop_seconds,

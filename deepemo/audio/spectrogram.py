@@ -120,6 +120,6 @@ def check_bands(spec: FeatureSpec) -> None:
     empty = int(tf.math.count_nonzero(tf.reduce_sum(filters, axis=0) <= 0.0))
     if empty:
         raise InputError(
-            f"featurize.mel_bands: {empty} of {spec.mel_bands} bands between {spec.min_hz:g} and {spec.max_hz:g} Hz hold "
+            f"featurize.mel_bands: {empty} of {spec.mel_bands} bands from {spec.min_hz:g} to {spec.max_hz:g} Hz hold "
             f"no bin of a {spec.fft_size}-point FFT; expected fewer bands or a longer window_seconds"
         )

@@ -97,7 +97,7 @@ def split_corpus(
     roles[clips["speaker"].isin(validation_speakers)] = VALIDATION
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
-        order = sorted(group.index, key=lambda row: _draw(clips.at[row, "clip"], seed))
+        order = sorted(group.index, key=lambda row: _draw(str(clips.at[row, "clip"]), seed))
         tested = round(test_share * len(order))
         roles[order[:tested]] = TEST_SEEN
         if not validation_speakers:

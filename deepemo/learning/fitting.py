@@ -1,4 +1,4 @@
-"""Train the two models from what earlier stages left on disk."""
+"""What training either model has in common: its plan, its clips, its record."""
 
 import hashlib
 import json
@@ -11,14 +11,10 @@ import keras
 import pandas as pd
 
 from deepemo.audio.augment import Augmentation
-from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.dataset.shards import read_spec
 from deepemo.dataset.splitting import TRAIN, VALIDATION
 from deepemo.learning.batches import TrainingBatches, class_weights, labelled_arrays
 from deepemo.learning.training import Plan, RateGroup, Trainer
-from deepemo.networks.backbones.build import Backbone
-from deepemo.networks.shallow import build_shallow
-from deepemo.networks.transfer import build_transfer
 
 VALIDATION_BATCH = 64
 History = list[dict[str, Any]]
@@ -50,7 +46,7 @@ def _fingerprint(*parts: Any) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
 
 
-def _train(
+def fit(
     network: keras.Model,
     values: Mapping[str, Any],
     *,
@@ -61,6 +57,21 @@ def _train(
     augmentation: Augmentation | None,
     groups: list[RateGroup] | None = None,
 ) -> History:
+    """Train a network on the training clips of a folder of shards, validating on its validation clips.
+
+    Args:
+        network: inputs to logits; trained in place.
+        values: epochs, patience, batch_size and the other settings of a `Plan`, as in params.yaml.
+        folder: shards of its inputs.
+        split: the split table.
+        seed: of order and views.
+        resume: folder for checkpoints.
+        augmentation: None for inputs as they are.
+        groups: which weights learn and how fast; by default all alike.
+
+    Returns:
+        One row an epoch.
+    """
     training, validation = (split[split["role"] == role] for role in (TRAIN, VALIDATION))
     trainer = Trainer(
         network,
@@ -71,87 +82,6 @@ def _train(
     )
     fingerprint = _fingerprint(network.name, dict(values), read_spec(folder), split.to_csv(), seed)
     return trainer.run(resume, fingerprint)
-
-
-def train_shallow(
-    values: Mapping[str, Any], *, features: Path, split: pd.DataFrame, seed: int, resume: Path
-) -> Trained:
-    """Train the shallow CNN.
-
-    Args:
-        values: the `train_shallow` section of params.yaml.
-        features: folder of the features' shards.
-        split: the split table.
-        seed: of weights, order, views and dropout.
-        resume: folder for checkpoints.
-    """
-    spec = FeatureSpec.from_dict(read_spec(features)["features"])
-    settings = {name: values[name] for name in ("channels", "band_pooling", "dropout")}
-    network = build_shallow(frames=spec.frames, bands=spec.bands, **settings)
-    augmentation = Augmentation.from_params(values["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db)
-    history = _train(network, values, folder=features, split=split, seed=seed, resume=resume, augmentation=augmentation)
-    return Trained(network=network, settings=settings, history=history)
-
-
-def train_transfer(
-    values: Mapping[str, Any], *, features: Path, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path
-) -> Trained:
-    """Train the head on the embeddings, then the backbone's last blocks with it if wanted.
-
-    Args:
-        values: the `train_transfer` section of params.yaml.
-        features: folder of the features' shards, for fine-tuning.
-        embeddings: folder of the embeddings' shards, which say which backbone made them.
-        split: the split table.
-        seed: of weights, order, views and dropout.
-        resume: folder for checkpoints.
-
-    Returns:
-        The whole network, from features to logits; its history has a column `phase`, `head` or `finetune`.
-    """
-    about = read_spec(embeddings)
-    spec = FeatureSpec.from_dict(about["features"])
-    settings = {
-        "backbone": about["backbone"],
-        "hidden_units": values["hidden_units"],
-        "dropout": values["dropout"],
-    }
-    network, backbone = build_transfer(
-        frames=spec.frames, bands=spec.bands, weights=about["weights"], seed=seed, **settings
-    )
-    head = network.get_layer("head")
-    rows = _train(
-        head, {**values, "average_weights": 0.0}, folder=embeddings, split=split, seed=seed, resume=resume / "head",
-        augmentation=None,
-    )  # fmt: skip
-    history: History = [{"phase": "head", **row} for row in rows]
-    finetune = values["finetune"]
-    if finetune["trainable_blocks"]:
-        augmentation = Augmentation.from_params(
-            finetune["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db
-        )
-        rows = _train(
-            network,
-            {**finetune, "patience": finetune["epochs"], "label_smoothing": values["label_smoothing"]},
-            folder=features,
-            split=split,
-            seed=seed,
-            resume=resume / "finetune",
-            augmentation=augmentation,
-            groups=_rate_groups(head, backbone, finetune["trainable_blocks"], finetune["rate_decay_per_block"]),
-        )
-        history += [{"phase": "finetune", **row} for row in rows]
-    return Trained(network=network, settings=settings, history=history)
-
-
-def _rate_groups(head: keras.Model, backbone: Backbone, blocks: int, decay: float) -> list[RateGroup]:
-    """The head at full rate, then the last blocks, each earlier one at `decay` of the rate of the next."""
-    groups = [RateGroup(weights=head.trainable_variables)]
-    for depth, names in enumerate(reversed(backbone.blocks[-blocks:])):
-        weights = [weight for name in names for weight in backbone.network.get_layer(name).trainable_variables]
-        if weights:
-            groups.append(RateGroup(weights=weights, factor=decay**depth))
-    return groups
 
 
 def write_history(path: Path, history: History) -> None:

@@ -1,4 +1,4 @@
-"""A trained network on disk: `model.weights.h5`, and `model.json` with all that is needed to build it again."""
+"""A trained network, built again from what `deepemo.networks.storage` wrote."""
 
 import json
 from pathlib import Path
@@ -9,15 +9,10 @@ import numpy as np
 import tensorflow as tf
 
 from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.networks.shallow import build_shallow
+from deepemo.networks.storage import ABOUT_FILE, SHALLOW, WEIGHTS_FILE
 from deepemo.networks.transfer import build_transfer
-
-SHALLOW = "shallow"
-TRANSFER = "transfer"
-WEIGHTS_FILE = "model.weights.h5"
-ABOUT_FILE = "model.json"
 
 
 def _build(kind: str, settings: dict[str, Any], spec: FeatureSpec) -> keras.Model:
@@ -25,41 +20,6 @@ def _build(kind: str, settings: dict[str, Any], spec: FeatureSpec) -> keras.Mode
         return build_shallow(frames=spec.frames, bands=spec.bands, **settings)
     network, _ = build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **settings)
     return network
-
-
-def save_classifier(
-    folder: Path,
-    network: keras.Model,
-    *,
-    kind: str,
-    settings: dict[str, Any],
-    spec: FeatureSpec,
-    trained_on: dict[str, Any],
-    seed: int,
-) -> None:
-    """Write a network's weights and what it takes to build it again; the same network gives the same bytes.
-
-    Args:
-        folder: where to; made if missing.
-        network: the trained network.
-        kind: `shallow` or `transfer`.
-        settings: keyword arguments of the network's builder but for frames, bands and weights.
-        spec: what it is fed.
-        trained_on: which clips it learned from, see `deepemo.learning.fingerprint`.
-        seed: of its training.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    network.save_weights(folder / WEIGHTS_FILE)
-    about = {
-        "kind": kind,
-        "settings": settings,
-        "features": spec.to_dict(),
-        "emotions": list(EMOTIONS),
-        "parameters": network.count_params(),
-        "trained_on": trained_on,
-        "seed": seed,
-    }
-    (folder / ABOUT_FILE).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
 class Classifier:

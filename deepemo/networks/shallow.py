@@ -20,7 +20,6 @@ class AttentiveStatistics(layers.Layer):
         super().__init__(**options)
         self.units = units
         self.hidden = layers.Dense(units, activation="tanh")
-        self.score = None
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the two layers of the score."""

@@ -1,0 +1,77 @@
+"""Train the transferred network from what earlier stages left on disk: its head, then its last blocks if wanted."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import pandas as pd
+
+from deepemo.audio.augment import Augmentation
+from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.dataset.shards import read_spec
+from deepemo.learning.fitting import History, Trained, fit
+from deepemo.learning.training import RateGroup
+from deepemo.networks.backbones.build import Backbone
+from deepemo.networks.transfer import build_transfer
+
+
+def train_transfer(
+    values: Mapping[str, Any], *, features: Path, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path
+) -> Trained:
+    """Train the head on the embeddings, then the backbone's last blocks with it if wanted.
+
+    Args:
+        values: the `train_transfer` section of params.yaml.
+        features: folder of the features' shards, for fine-tuning.
+        embeddings: folder of the embeddings' shards, which say which backbone made them.
+        split: the split table.
+        seed: of weights, order, views and dropout.
+        resume: folder for checkpoints.
+
+    Returns:
+        The whole network, from features to logits; its history has a column `phase`, `head` or `finetune`.
+    """
+    about = read_spec(embeddings)
+    spec = FeatureSpec.from_dict(about["features"])
+    settings = {
+        "backbone": about["backbone"],
+        "hidden_units": values["hidden_units"],
+        "dropout": values["dropout"],
+    }
+    network, backbone = build_transfer(
+        frames=spec.frames, bands=spec.bands, weights=about["weights"], seed=seed, **settings
+    )
+    head = network.get_layer("head")
+    rows = fit(
+        head, {**values, "average_weights": 0.0}, folder=embeddings, split=split, seed=seed, resume=resume / "head",
+        augmentation=None,
+    )  # fmt: skip
+    history: History = [{"phase": "head", **row} for row in rows]
+    finetune = values["finetune"]
+    if finetune["trainable_blocks"]:
+        augmentation = Augmentation.from_params(
+            finetune["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db
+        )
+        rows = fit(
+            network,
+            {**finetune, "patience": finetune["epochs"], "label_smoothing": values["label_smoothing"]},
+            folder=features,
+            split=split,
+            seed=seed,
+            resume=resume / "finetune",
+            augmentation=augmentation,
+            groups=_rate_groups(head, backbone, finetune["trainable_blocks"], finetune["rate_decay_per_block"]),
+        )
+        history += [{"phase": "finetune", **row} for row in rows]
+    return Trained(network=network, settings=settings, history=history)
+
+
+def _rate_groups(head: keras.Model, backbone: Backbone, blocks: int, decay: float) -> list[RateGroup]:
+    """The head at full rate, then the last blocks, each earlier one at `decay` of the rate of the next."""
+    groups = [RateGroup(weights=head.trainable_variables)]
+    for depth, names in enumerate(reversed(backbone.blocks[-blocks:])):
+        weights = [weight for name in names for weight in backbone.network.get_layer(name).trainable_variables]
+        if weights:
+            groups.append(RateGroup(weights=weights, factor=decay**depth))
+    return groups
