@@ -25,12 +25,17 @@ class Archive:
 class LfsFiles:
     """One wav a file, each checked against the sha256 and size of its Git LFS pointer.
 
-    `names` lists the file stems; the addresses are templates with `{name}`, the media ones in order of preference.
+    `list_url` is a CSV whose column `list_column` holds the names of all files. The other addresses are templates with
+    `{name}`; the media ones are tried in order. `member` says where a file belongs in the corpus's folder tree.
+    `other_names` are names that the repository has held for a listed one.
     """
 
-    media_urls: tuple[str, ...]
+    list_url: str
+    list_column: str
     pointer_url: str
-    names: tuple[str, ...]
+    media_urls: tuple[str, ...]
+    member: str
+    other_names: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +84,9 @@ class Corpus:
     """A corpus: where it comes from, on what terms, and how its file names are read.
 
     `name_pattern` is searched in a member's path without its suffix, with forward slashes. Its named groups
-    `speaker` and `emotion` are required; `sentence`, `intensity` and `channel` may be absent.
+    `speaker` and `emotion` are required; `sentence`, `intensity` and `channel` may be absent. Where it ignores case,
+    codes are read in either case. `folders` are the names of folders and archives, besides the corpus's own, under
+    which copies of it are found.
     """
 
     name: str
@@ -120,23 +127,37 @@ class Corpus:
         match = self.name_pattern.search(path)
         if match is None:
             raise UnknownNameError(f"{member}: not a {self.title} name, expected to match {self.name_pattern.pattern}")
-        codes = match.groupdict()
-        speaker = codes["speaker"]
+        speaker = self._code(match, "speaker", {**self.genders, **self.speaker_aliases})
         if speaker in self.speaker_aliases:
             speaker = self.speaker_aliases[speaker]
             repairs.append("speaker_code")
-        for group, value, known in (("speaker", speaker, self.genders), ("emotion", codes["emotion"], self.emotions)):
-            if value not in known:
-                raise UnknownNameError(f"{member}: unknown {group} {value!r}, expected one of {sorted(known)}")
-        sentence = codes.get("sentence") or ""
-        intensity = codes.get("intensity") or ""
+        emotion = self._code(match, "emotion", self.emotions)
+        codes = match.groupdict(default="")
+        sentence = codes.get("sentence", "")
+        intensity = codes.get("intensity", "")
         return Utterance(
-            name=match.group(0).strip("/").replace("/", "_"),
+            name=_spelled_with(match, speaker=speaker, emotion=emotion),
             speaker=speaker,
             gender=self.genders[speaker],
-            emotion=self.emotions[codes["emotion"]],
+            emotion=self.emotions[emotion],
             intensity=self.intensities.get(intensity, intensity),
             sentence=self.sentences.get(sentence, sentence),
             is_speech=self.speech_channel is None or codes.get("channel") == self.speech_channel,
             repairs=tuple(repairs),
         )
+
+    def _code(self, match: re.Match[str], group: str, known: Mapping[str, str]) -> str:
+        """The code in a group as the corpus spells it; upper and lower case are one if they are to the pattern."""
+        found = match[group]
+        for code in known:
+            if code == found or (self.name_pattern.flags & re.IGNORECASE and code.lower() == found.lower()):
+                return code
+        raise UnknownNameError(f"{match.string}: unknown {group} {found!r}, expected one of {sorted(known)}")
+
+
+def _spelled_with(match: re.Match[str], **codes: str) -> str:
+    """The matched name with the codes in it as the corpus spells them, and without folders."""
+    name, start = match[0], match.start()
+    for group in sorted(codes, key=match.start, reverse=True):
+        name = name[: match.start(group) - start] + codes[group] + name[match.end(group) - start :]
+    return name.strip("/").replace("/", "_")

@@ -1,0 +1,60 @@
+"""Bring the wanted corpora into data/raw: one zip and its provenance a corpus, and nothing else."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepemo.corpora.contract import Corpus, Generated
+from deepemo.corpora.copies import find_copy
+from deepemo.corpora.packing import Contents, pack, take_stock
+from deepemo.corpora.places import Archive
+from deepemo.corpora.provenance import Provenance, read_provenance, record, write_provenance
+from deepemo.corpora.synthesis import generate
+from deepemo.errors import InputError
+from deepemo.params import Download
+
+
+def acquire(corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed: int) -> list[Provenance]:
+    """Bring each corpus into a folder, and remove from it what is of none of them.
+
+    A corpus that is there already, from the same source with the same recordings, is left as it is.
+
+    Args:
+        corpora: the wanted ones.
+        params: where they come from.
+        raw_dir: folder of the zips.
+        seed: of the corpus that is made here.
+
+    Raises:
+        InputError: a corpus cannot be had; the message says why and what to do.
+        OSError: a file cannot be read or written.
+    """
+    raw_dir.mkdir(parents=True, exist_ok=True)
+    wanted = {f"{corpus.name}{suffix}" for corpus in corpora for suffix in (".zip", ".json")}
+    for path in raw_dir.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    return [_acquire_one(corpus, params, raw_dir, seed) for corpus in corpora]
+
+
+def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int) -> Provenance:
+    archive = raw_dir / f"{corpus.name}.zip"
+    if isinstance(corpus.source, Generated):
+        generate(archive, seed=seed, **params.synthetic.model_dump())
+        contents = take_stock(corpus, [Archive(archive)])
+        return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthesis", dated=False)
+    if params.source_dir is None:
+        raise InputError(f"{corpus.title}: set download.source_dir to a folder that holds it")
+    places = find_copy(corpus, Path(params.source_dir))
+    source = ", ".join(str(place.path) for place in places)
+    contents = take_stock(corpus, places)
+    known = read_provenance(archive.with_suffix(".json"))
+    if known and known.source == source and known.sha256 == contents.sha256 and known.describes(archive):
+        return known
+    pack(contents, archive)
+    return _write(corpus, contents, archive, source=source)
+
+
+def _write(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
+    provenance = record(corpus, contents, archive, source=source, dated=dated)
+    write_provenance(archive.with_suffix(".json"), provenance)
+    return provenance
