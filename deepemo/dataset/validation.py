@@ -71,7 +71,7 @@ def validate_recordings(
 
 def _inspect_batches(batches: Sequence[Batch], voice_threshold: float, workers: int) -> Iterator[list[Inspection]]:
     if workers == 1:
-        gate = VoiceGate(voice_threshold)
+        gate = VoiceGate(threshold=voice_threshold)
         for batch in batches:
             yield _inspect_batch(batch, gate)
         return
@@ -95,7 +95,7 @@ class _Worker:
 
     @classmethod
     def start(cls, voice_threshold: float) -> None:
-        cls.gate = VoiceGate(voice_threshold)
+        cls.gate = VoiceGate(threshold=voice_threshold)
         cls.archives = {}
 
     @classmethod

