@@ -14,10 +14,11 @@ import sys
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Self
+from typing import Any, BinaryIO, Self
 
 import espeakng_loader
 import numpy as np
+import numpy.typing as npt
 
 RATE_HZ = 22050
 
@@ -29,7 +30,8 @@ _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 # espeak-ng seeds its noise by the clock unless told otherwise.
 _NOISE_SEED = 1
 
-_HEADER = struct.Struct("<i")
+# An answer: whether it holds samples (or else a message), its size, then its bytes.
+_HEADER = struct.Struct("<?I")
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
@@ -59,7 +61,7 @@ class Request:
 
 
 class Espeak:
-    """A helper process that speaks; a context manager that ends it."""
+    """A helper process that speaks; a context manager that ends it. Needs `os.fork`, so Linux or macOS."""
 
     def __enter__(self) -> Self:
         self._helper = subprocess.Popen(
@@ -75,22 +77,28 @@ class Espeak:
     ) -> None:
         self._helper.communicate()
 
-    def speak(self, request: Request) -> np.ndarray:
+    def speak(self, request: Request) -> npt.NDArray[np.int16]:
         """Speak one utterance: int16 [samples] at `RATE_HZ`.
 
         Raises:
-            EspeakError: espeak-ng does not know the voice, or failed.
+            EspeakError: espeak-ng does not know the voice, cannot be loaded, or crashed.
         """
-        stdin, stdout = self._helper.stdin, self._helper.stdout
-        if stdin is None or stdout is None:
-            raise EspeakError("the espeak-ng helper has no pipes")
-        stdin.write(json.dumps(asdict(request)).encode() + b"\n")
-        stdin.flush()
-        header = stdout.read(_HEADER.size)
-        size = _HEADER.unpack(header)[0] if len(header) == _HEADER.size else -1
-        if size < 0:
-            raise EspeakError(f"espeak-ng could not speak {request}")
-        return np.frombuffer(stdout.read(size), dtype="<i2")
+        requests, answers = self._helper.stdin, self._helper.stdout
+        if requests is None or answers is None:
+            raise EspeakError("the espeak-ng helper was started without pipes")
+        try:
+            requests.write(json.dumps(asdict(request)).encode() + b"\n")
+            requests.flush()
+        except BrokenPipeError as error:
+            raise EspeakError("the espeak-ng helper ended early; its own message is above") from error
+        header = answers.read(_HEADER.size)
+        if len(header) < _HEADER.size:
+            raise EspeakError("the espeak-ng helper ended early; its own message is above")
+        spoken, size = _HEADER.unpack(header)
+        content = answers.read(size)
+        if not spoken:
+            raise EspeakError(f"{content.decode()}; asked for {request}")
+        return np.frombuffer(content, dtype="<i2").astype(np.int16)
 
 
 def _load() -> ctypes.CDLL:
@@ -104,13 +112,13 @@ def _load() -> ctypes.CDLL:
 def _synthesise(library: ctypes.CDLL, request: Request) -> bytes:
     parts: list[bytes] = []
 
-    @_SYNTH_CALLBACK
-    def collect(samples: "ctypes._Pointer[ctypes.c_short]", count: int, _events: int) -> int:
+    def collect(samples: Any, count: int, _events: int) -> int:
         if samples and count > 0:
             parts.append(ctypes.string_at(samples, 2 * count))
         return 0
 
-    library.espeak_SetSynthCallback(collect)
+    callback = _SYNTH_CALLBACK(collect)
+    library.espeak_SetSynthCallback(callback)
     if library.espeak_SetVoiceByName(request.voice.encode()) != 0:
         raise EspeakError(f"espeak-ng has no voice {request.voice!r}")
     for parameter, value in (
@@ -129,17 +137,30 @@ def _synthesise(library: ctypes.CDLL, request: Request) -> bytes:
     return b"".join(parts)
 
 
+def _answer(library: ctypes.CDLL, line: bytes) -> bytes:
+    try:
+        samples = _synthesise(library, Request(**json.loads(line)))
+    except EspeakError as error:
+        return _failure(str(error))
+    return _HEADER.pack(True, len(samples)) + samples
+
+
+def _failure(message: str) -> bytes:
+    content = message.encode()
+    return _HEADER.pack(False, len(content)) + content
+
+
 def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
     library = _load()
     for line in requests:
         child = os.fork()
         if child == 0:
-            samples = _synthesise(library, Request(**json.loads(line)))
-            answers.write(_HEADER.pack(len(samples)) + samples)
+            answers.write(_answer(library, line))
             answers.flush()
             os._exit(0)
-        if os.waitpid(child, 0)[1] != 0:
-            answers.write(_HEADER.pack(-1))
+        status = os.waitpid(child, 0)[1]
+        if status != 0:
+            answers.write(_failure(f"espeak-ng ended with status {os.waitstatus_to_exitcode(status)}"))
             answers.flush()
 
 

@@ -52,18 +52,18 @@ NEUTRAL = _prosody(0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, -34.0, 0.0, 0.0)
 
 #                        pitch range  rate   gap level slope tilt breath tremor rise
 EMOTION_PROSODY = {
-    "angry": _prosody(     2.5,  0.7,  0.20,  0.0,  7.0,  1.0,  6.0, -36.0, 0.20, 0.0),
-    "disgust": _prosody(  -1.5,  0.1, -0.20,  2.0, -1.0, -1.0,  1.0, -26.0, 0.10, 0.0),
-    "fear": _prosody(      4.0, -0.4,  0.22,  1.0, -2.0,  0.0, -1.0, -26.0, 0.70, 0.2),
-    "happy": _prosody(     3.5,  0.7,  0.10,  0.0,  4.0,  0.0,  3.0, -34.0, 0.05, 0.1),
+    "angry": _prosody(     2.5,  0.7,  0.22,  0.0,  7.0,  2.0,  7.0, -36.0, 0.30, 0.0),
+    "disgust": _prosody(  -1.5,  0.2, -0.26,  2.5, -1.0, -1.0,  1.0, -24.0, 0.10, 0.0),
+    "fear": _prosody(      4.0, -0.6,  0.22,  1.0, -2.0,  0.0, -2.0, -26.0, 0.90, 0.1),
+    "happy": _prosody(     4.0,  0.9,  0.06,  0.0,  4.0, -1.0,  2.5, -36.0, 0.00, 0.2),
     "neutral": NEUTRAL,
-    "sad": _prosody(      -2.0, -0.8, -0.22,  2.0, -6.0, -4.0, -6.0, -28.0, 0.25, 0.0),
-    "surprise": _prosody(  4.5,  1.0,  0.00,  0.5,  3.0,  2.0,  2.0, -32.0, 0.05, 0.7),
+    "sad": _prosody(      -2.5, -1.0, -0.20,  1.5, -6.0, -5.0, -7.0, -30.0, 0.30, 0.0),
+    "surprise": _prosody(  5.0,  1.1, -0.06,  0.5,  3.0,  4.0,  1.5, -32.0, 0.00, 0.8),
 }  # fmt: skip
 
 # Between takes of one speaker, and between speakers in how each renders an emotion: standard deviations.
-TAKE_JITTER = _prosody(1.2, 0.30, 0.08, 0.7, 1.8, 1.2, 1.6, 3.0, 0.12, 0.15)
-SPEAKER_JITTER = _prosody(1.2, 0.25, 0.07, 0.6, 1.5, 1.0, 1.5, 3.0, 0.10, 0.10)
+TAKE_JITTER = _prosody(1.1, 0.27, 0.07, 0.7, 1.8, 1.2, 1.5, 3.0, 0.12, 0.15)
+SPEAKER_JITTER = _prosody(0.5, 0.12, 0.03, 0.4, 1.0, 0.6, 0.7, 1.8, 0.08, 0.06)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,14 +122,14 @@ def _speaker(number: int, *, seed: int) -> Speaker:
         code=f"spk{number:02d}",
         voice=voice,
         rate_hz=rate_hz,
-        noise_dbfs=rng.uniform(-66, -48),
+        noise_dbfs=rng.uniform(-64, -52),
         stereo=number in STEREO_SPEAKERS,
-        rate_wpm=rng.uniform(155, 195),
-        pitch=rng.uniform(42, 58),
-        pitch_range=rng.uniform(35, 60),
+        rate_wpm=rng.uniform(155, 175),
+        pitch=rng.uniform(46, 54),
+        pitch_range=rng.uniform(42, 55),
         level_dbfs=rng.uniform(-30, -22),
-        microphone_tilt_db=rng.uniform(-3, 3),
-        expressiveness=rng.uniform(0.7, 1.2),
+        microphone_tilt_db=rng.uniform(-1.5, 1.5),
+        expressiveness=rng.uniform(0.8, 1.2),
         renderings={emotion: _jitter(SPEAKER_JITTER, rng) for emotion in EMOTION_PROSODY},
     )
 

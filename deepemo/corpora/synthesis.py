@@ -13,7 +13,7 @@ import numpy as np
 from deepemo.corpora.catalogue.synthetic import CORPUS
 from deepemo.corpora.espeak import Espeak
 from deepemo.corpora.prosody import Speaker, cast, deliver, request
-from deepemo.corpora.studio import record, to_pcm16, to_wav
+from deepemo.corpora.studio import Pcm16, record, to_pcm16, to_wav
 from deepemo.emotions import EMOTIONS
 
 CODES = {emotion: code for code, emotion in CORPUS.emotions.items()}
@@ -76,7 +76,7 @@ def _clips(espeak: Espeak, speaker: Speaker, *, sentences: int, takes: int, seed
                 yield member, to_wav(samples, speaker.rate_hz)
 
 
-def _perform(espeak: Espeak, speaker: Speaker, *, sentence: str, emotion: str, take: int, seed: int) -> np.ndarray:
+def _perform(espeak: Espeak, speaker: Speaker, *, sentence: str, emotion: str, take: int, seed: int) -> Pcm16:
     """One take as recorded: int16 [frames, channels]."""
     rng = np.random.default_rng([seed, int(speaker.code[3:]), int(sentence[1:]), EMOTIONS.index(emotion), take])
     prosody = deliver(speaker, emotion, rng)
@@ -87,7 +87,7 @@ def _perform(espeak: Espeak, speaker: Speaker, *, sentence: str, emotion: str, t
 def _planted(espeak: Espeak, *, seed: int) -> Iterator[tuple[str, bytes]]:
     first, second = cast(2, seed=seed)
 
-    def take(speaker: Speaker, emotion: str, number: int) -> np.ndarray:
+    def take(speaker: Speaker, emotion: str, number: int) -> Pcm16:
         return _perform(espeak, speaker, sentence="s01", emotion=emotion, take=number, seed=seed)
 
     angry = to_wav(take(first, "angry", 91), first.rate_hz)
