@@ -3,7 +3,12 @@
 import os
 from pathlib import Path
 
+import numpy as np
+import pandas as pd
 import pytest
+
+from deepemo.emotions import EMOTIONS
+from deepemo.learning.predictions import Predictions, softmax
 
 
 @pytest.fixture(scope="session")
@@ -13,3 +18,40 @@ def corpora_dir() -> Path:
     if not named:
         pytest.skip("DEEPEMO_CORPORA does not name a folder of real recordings")
     return Path(named)
+
+
+def _made_split() -> pd.DataFrame:
+    """Twelve speakers of one corpus without surprise, two of another with it; every role but `test_corpus`."""
+    rows = []
+    for number in range(14):
+        corpus, emotions = ("north", EMOTIONS[:-1]) if number < 12 else ("south", EMOTIONS)
+        alone = {0: "test_unseen", 1: "test_unseen", 2: "test_unseen", 3: "validation", 13: "test_unseen"}.get(number)
+        for emotion in emotions:
+            for take in range(10):
+                role = alone or ("test_seen" if take < 3 else "validation" if take == 3 else "train")
+                gender = "male" if number % 2 else "female"
+                clip = f"{corpus}/{number:02d}_{emotion}_{take}"
+                rows.append((clip, corpus, f"{corpus}/{number:02d}", gender, emotion, role))
+    return pd.DataFrame(rows, columns=["clip", "corpus", "speaker", "gender", "emotion", "role"])
+
+
+@pytest.fixture(scope="session")
+def made_split() -> pd.DataFrame:
+    """A split table of made-up clips, free of leaks."""
+    return _made_split()
+
+
+@pytest.fixture(scope="session")
+def made_predictions() -> Predictions:
+    """What two made-up models of unequal skill, and their mean, say of the clips of `made_split`."""
+    clips = _made_split().query("role != 'train'").reset_index(drop=True)
+    random = np.random.default_rng(7)
+    truth = np.eye(len(EMOTIONS))[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
+    # Each speaker is harder or easier than others, and those never heard are harder.
+    voices = dict(zip(clips["speaker"].unique(), random.normal(0, 1.5, clips["speaker"].nunique()), strict=True))
+    ease = clips["speaker"].map(voices).to_numpy()[:, None] - (clips["role"] == "test_unseen").to_numpy()[:, None]
+    logits = {
+        name: truth * (skill + ease) + random.normal(size=truth.shape)
+        for name, skill in (("shallow", 3.0), ("transfer", 1.8))
+    }
+    return Predictions(clips, {name: softmax(2.0 * values) for name, values in logits.items()}).with_mean()

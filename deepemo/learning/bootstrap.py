@@ -6,6 +6,8 @@ all resamples are one matrix product.
 """
 
 import warnings
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -14,6 +16,9 @@ from scipy.stats import norm, t
 from deepemo.learning.predictions import Floats, Ints
 
 LEVEL = 0.95
+
+# Of counts [samples, cells], a value [samples, ...].
+Figure = Callable[[Ints], Floats]
 
 
 def unit_counts(cells: Ints, units: npt.ArrayLike, n_cells: int) -> Ints:
@@ -61,21 +66,53 @@ def interval(values: Floats, units: int) -> Floats:
         units: how many units were drawn.
 
     Returns:
-        Lower and upper end, [2, ...]; NaN for fewer than two units, of which nothing can be said.
+        Lower and upper end, [2, ...]; NaN where the bootstrap has nothing to say: of fewer than two units, and of a
+        figure that no resample changes, such as a recall of 1.
     """
     if units < 2:
         return np.full((2, *values.shape[1:]), np.nan)
     tail = norm.cdf(np.sqrt(units / (units - 1)) * t.ppf((1.0 - LEVEL) / 2, units - 1))
     with np.errstate(invalid="ignore"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "All-NaN slice", RuntimeWarning)
-        return np.asarray(np.nanquantile(values, [tail, 1.0 - tail], axis=0))
+        ends = np.asarray(np.nanquantile(values, [tail, 1.0 - tail], axis=0))
+    return np.where(ends[0] < ends[1], ends, np.nan)
 
 
-def two_sided_p(differences: Floats) -> float:
-    """Achieved significance of a difference from zero over its resamples (Efron and Tibshirani 1993, chapter 15).
+@dataclass(frozen=True)
+class Drawn:
+    """Resamples of a group of clips.
 
-    Never zero: the resamples cannot tell less than one in their own number.
+    Attributes:
+        unit: what was drawn, by its name.
+        units: how many of them a resample has.
+        counts: [samples, cells].
     """
-    differences = differences[~np.isnan(differences)]
-    beyond = min(int((differences <= 0).sum()), int((differences >= 0).sum()))
-    return min(1.0, 2.0 * (beyond + 1) / (len(differences) + 1))
+
+    unit: str
+    units: int
+    counts: Ints
+
+    def interval(self, figure: Figure) -> Floats:
+        """Interval [2, ...] of a figure of counts."""
+        return interval(figure(self.counts), self.units)
+
+
+def draw_widest(counts: Mapping[str, Ints], judge: Figure, *, samples: int, seed: int) -> Drawn:
+    """Resample by each of several units, and keep the draws that say least.
+
+    Two or three speakers may fare alike by luck, and resampling them would promise that all others do; then the clips'
+    own chance is the wider, and the better, account.
+
+    Args:
+        counts: by name of the unit, counts [units, cells] of the same clips.
+        judge: the figure of counts [samples, cells] whose interval decides.
+        samples: how many resamples.
+        seed: of the draws.
+    """
+    draws = [Drawn(unit, len(each), resample(each, samples=samples, seed=seed)) for unit, each in counts.items()]
+
+    def width(drawn: Drawn) -> float:
+        low, high = drawn.interval(judge)
+        return float(np.nan_to_num(high - low, nan=-1.0))
+
+    return max(draws, key=width)

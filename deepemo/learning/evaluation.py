@@ -10,9 +10,9 @@ import pandas as pd
 from deepemo.dataset.splitting import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.learning import scores
-from deepemo.learning.comparison import Difference, McNemar, mcnemar, paired_differences
+from deepemo.learning.comparison import Comparison, compare
 from deepemo.learning.confidence import Confidence, ConfidenceReport, judge_confidence
-from deepemo.learning.grouped import BY_CLIP, BY_SPEAKER, Estimate, GroupScores, Resampling, difference, score, units_of
+from deepemo.learning.grouped import BY_CLIP, BY_SPEAKER, Estimate, GroupScores, Resampling, difference, score
 from deepemo.learning.predictions import Ints, Predictions
 
 SEEN = "seen_speakers"
@@ -58,16 +58,6 @@ class PredictorReport:
     speakers: dict[str, tuple[int, float]]
     confused: list[Confused]
     confidence: ConfidenceReport
-
-
-@dataclass(frozen=True)
-class Comparison:
-    """One predictor against another on one test role: headline figures of the first minus those of the second."""
-
-    first: str
-    second: str
-    differences: dict[str, Difference]
-    mcnemar: McNemar
 
 
 @dataclass(frozen=True)
@@ -156,13 +146,6 @@ def report_predictor(
     )
 
 
-def _compare(predictions: Predictions, first: str, second: str, resampling: Resampling) -> Comparison:
-    labels, ours, theirs = predictions.labels, predictions.answers(first), predictions.answers(second)
-    _, units = units_of(predictions.clips, resampling.unit)
-    differences = paired_differences(labels, ours, theirs, units, samples=resampling.samples, seed=resampling.seed)
-    return Comparison(first, second, differences, mcnemar(labels, ours, theirs))
-
-
 def evaluate(
     predictions: Predictions,
     confidences: Mapping[str, Confidence],
@@ -196,7 +179,7 @@ def evaluate(
             },
             # The later predictor is the one that has to show its worth.
             comparisons=[
-                _compare(chosen, later, earlier, resampling) for earlier, later in combinations(chosen.predictors, 2)
+                compare(chosen, later, earlier, resampling) for earlier, later in combinations(chosen.predictors, 2)
             ],
             majority={figure: float(taken(always)) for figure, taken in scores.HEADLINES.items()},
         )

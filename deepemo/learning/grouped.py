@@ -58,6 +58,7 @@ class GroupScores:
         speakers: how many speak in them.
         resampled_by: `clip` or `speaker`; a group of one speaker can only be resampled by clip, and its interval then
             says nothing of other speakers.
+        units: how many clips or speakers a resample has.
         accuracy: share named rightly.
         uar: mean recall over the emotions present.
         macro_f1: mean F1 over the emotions present.
@@ -69,6 +70,7 @@ class GroupScores:
     clips: int
     speakers: int
     resampled_by: str
+    units: int
     accuracy: Estimate
     uar: Estimate
     macro_f1: Estimate
@@ -76,42 +78,52 @@ class GroupScores:
     counts: Ints
     draws: dict[str, Floats]
 
-    @property
-    def units(self) -> int:
-        """How many units were drawn for a resample."""
-        return self.speakers if self.resampled_by == BY_SPEAKER else self.clips
 
+def counts_by_unit(clips: pd.DataFrame, cells: Ints, n_cells: int, unit: str) -> dict[str, Ints]:
+    """What may be resampled: the clips, and where that is asked for and there are two or more, their speakers.
 
-def units_of(clips: pd.DataFrame, unit: str) -> tuple[str, npt.NDArray[Any]]:
-    """What to resample, and each clip's unit [n]: by speaker where that is asked for and there are two or more."""
+    Args:
+        clips: rows with the speaker of each clip, n of them.
+        cells: cell of each clip, in [0, n_cells), shape [n].
+        n_cells: number of cells.
+        unit: `clip` or `speaker`.
+
+    Returns:
+        Counts [units, n_cells] by the name of the unit.
+    """
+    units: dict[str, npt.NDArray[Any]] = {BY_CLIP: np.arange(len(clips))}
     if unit == BY_SPEAKER and clips["speaker"].nunique() > 1:
-        return BY_SPEAKER, clips["speaker"].to_numpy()
-    return BY_CLIP, np.arange(len(clips))
+        units[BY_SPEAKER] = clips["speaker"].to_numpy()
+    return {name: bootstrap.unit_counts(cells, values, n_cells) for name, values in units.items()}
 
 
 def score(predictions: Predictions, predictor: str, resampling: Resampling) -> GroupScores:
     """Score one predictor on some clips, at least one."""
-    classes = scores.CLASSES
-    resampled_by, units = units_of(predictions.clips, resampling.unit)
-    cells = predictions.labels * classes + predictions.answers(predictor)
-    by_unit = bootstrap.unit_counts(cells, units, classes * classes)
-    counts = by_unit.sum(axis=0).reshape(classes, classes)
-    drawn = bootstrap.resample(by_unit, samples=resampling.samples, seed=resampling.seed)
-    drawn = drawn.reshape(-1, classes, classes)
-    draws = {name: figure(drawn) for name, figure in scores.HEADLINES.items()}
+    shape = (scores.CLASSES, scores.CLASSES)
+    size = scores.CLASSES**2
+    cells = predictions.labels * scores.CLASSES + predictions.answers(predictor)
+    drawn = bootstrap.draw_widest(
+        counts_by_unit(predictions.clips, cells, size, resampling.unit),
+        lambda counts: scores.uar(counts.reshape(-1, *shape)),
+        samples=resampling.samples,
+        seed=resampling.seed,
+    )
+    counts = np.bincount(cells, minlength=size).reshape(shape)
+    resampled = drawn.counts.reshape(-1, *shape)
+    draws = {name: figure(resampled) for name, figure in scores.HEADLINES.items()}
 
-    def estimate(value: Floats, samples: Floats) -> Estimate:
-        low, high = bootstrap.interval(samples, len(by_unit))
+    def estimate(value: Floats, values: Floats) -> Estimate:
+        low, high = bootstrap.interval(values, drawn.units)
         return Estimate(float(value), float(low), float(high))
 
     per_class = {
-        name: (figure(counts), figure(drawn))
+        name: (figure(counts), figure(resampled))
         for name, figure in (("recall", scores.recalls), ("precision", scores.precisions), ("f1", scores.f1_scores))
     }
     emotions = {
         emotion: EmotionScores(
             clips=int(counts[position].sum()),
-            **{name: estimate(value[position], samples[:, position]) for name, (value, samples) in per_class.items()},
+            **{name: estimate(value[position], values[:, position]) for name, (value, values) in per_class.items()},
         )
         for position, emotion in enumerate(EMOTIONS)
         if counts[position].sum()
@@ -119,7 +131,8 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
     return GroupScores(
         clips=len(predictions),
         speakers=int(predictions.clips["speaker"].nunique()),
-        resampled_by=resampled_by,
+        resampled_by=drawn.unit,
+        units=drawn.units,
         **{name: estimate(figure(counts), draws[name]) for name, figure in scores.HEADLINES.items()},
         emotions=emotions,
         counts=counts,

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from deepemo.learning import scores
-from deepemo.learning.evaluation import CHANCE, Comparison, Evaluation, PredictorReport
+from deepemo.learning.comparison import Comparison
+from deepemo.learning.evaluation import CHANCE, Evaluation, PredictorReport
 from deepemo.learning.grouped import EmotionScores, Estimate, GroupScores
 
 DIGITS = 4
@@ -100,6 +101,7 @@ def _predictor(report: PredictorReport) -> dict[str, Any]:
 def _comparison(comparison: Comparison) -> dict[str, Any]:
     test = comparison.mcnemar
     return {
+        "resampled_by": comparison.resampled_by,
         **{
             figure: {
                 "difference": _number(found.value),
