@@ -1,6 +1,8 @@
 """Build a backbone by its name: the network, its weights, and its blocks."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +15,7 @@ from deepemo.networks.backbones.weights import WeightsError, fetch_published, lo
 
 IMAGENET = "imagenet"
 RANDOM = "random"
+_NOISE_IMAGES = 8
 
 
 @dataclass(frozen=True)
@@ -82,14 +85,33 @@ def _load(network: keras.Model, weights: str) -> None:
 
 
 def _draw_weights(network: keras.Model, seed: int) -> None:
-    """Draw every kernel with the variance that keeps the signal's size through ReLUs (He et al. 2015, backward form).
+    """Draw every kernel anew (He et al. 2015, backward form) and take the normalisations' statistics from noise.
 
-    Biases and normalisations keep their neutral start. The draw depends on the seed and on nothing drawn before.
+    Without those statistics the signal would grow or fade from layer to layer. The draw depends on nothing but the
+    seed: dropout, which would draw from Keras's global generator, is off.
     """
     kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
     for number, kernel in enumerate(kernels):
         draw = keras.initializers.VarianceScaling(2.0, mode="fan_out", seed=seed + number)
         kernel.assign(draw(kernel.shape, kernel.dtype))
+    noise = keras.random.uniform((_NOISE_IMAGES, *network.input_shape[1:]), seed=seed)
+    with _attributes(network, rate=0.0, momentum=0.0):
+        network(noise, training=True)
+
+
+@contextmanager
+def _attributes(network: keras.Model, **values: float) -> Iterator[None]:
+    """Set attributes of the layers that have them, for as long as it lasts."""
+    before = [
+        (layer, name, getattr(layer, name)) for layer in network.layers for name in values if hasattr(layer, name)
+    ]
+    for layer, name, _ in before:
+        setattr(layer, name, values[name])
+    try:
+        yield
+    finally:
+        for layer, name, value in before:
+            setattr(layer, name, value)
 
 
 def _blocks(network: keras.Model, block_end: re.Pattern[str]) -> tuple[tuple[str, ...], ...]:
