@@ -64,8 +64,12 @@ def test_clips_of_one_voice_need_a_bootstrap_by_speaker() -> None:
     assert by_clip / 400 <= 0.8
 
 
-def test_nothing_is_said_of_fewer_than_two_units() -> None:
-    assert np.isnan(bootstrap.interval(np.ones(100), 1)).all()
+def test_nothing_is_said_of_fewer_than_two_units_or_of_what_never_varies() -> None:
+    varying = np.linspace(0, 1, 100)
+    assert np.isnan(bootstrap.interval(varying, 1)).all()
+    both = bootstrap.interval(np.column_stack([varying, np.ones(100)]), 50)
+    assert np.isnan(both[:, 1]).all()
+    assert not np.isnan(both[:, 0]).any()
 
 
 def test_few_units_give_a_wider_interval() -> None:
