@@ -5,8 +5,6 @@ PYTHON ?= $(shell command -v python3.12 >/dev/null 2>&1 && python3.12 --version 
 BIN := .venv/bin
 READY := .venv/ready
 export PATH := $(CURDIR)/$(BIN):$(PATH)
-# TensorFlow's start-up notes are not for users; its warnings and errors still are.
-export TF_CPP_MIN_LOG_LEVEL ?= 1
 
 .PHONY: repro test check lock
 

@@ -1,0 +1,134 @@
+"""Augmented views: seeded, within range, and each kind does what its name says."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from deepemo.audio.augment import Augmentation, augment
+
+OFF = Augmentation(
+    time_scale=0.0,
+    time_shift_frames=0.0,
+    frequency_shift_bands=0.0,
+    gain=0.0,
+    noise=0.0,
+    time_masks=0,
+    time_mask_frames=0,
+    frequency_masks=0,
+    frequency_mask_bands=0,
+    mixup=0.0,
+)
+ON = Augmentation(
+    time_scale=0.1,
+    time_shift_frames=5.0,
+    frequency_shift_bands=2.0,
+    gain=0.05,
+    noise=0.02,
+    time_masks=2,
+    time_mask_frames=8,
+    frequency_masks=2,
+    frequency_mask_bands=4,
+    mixup=0.3,
+)
+SEED = tf.constant([7, 3])
+
+
+@pytest.fixture
+def batch() -> tuple[tf.Tensor, tf.Tensor]:
+    rng = np.random.default_rng(1)
+    features = tf.constant(rng.uniform(0.1, 0.9, (6, 50, 20)).astype(np.float32))
+    return features, tf.one_hot(rng.integers(0, 7, 6), 7)
+
+
+def spot(frame: int, band: int) -> tuple[tf.Tensor, tf.Tensor]:
+    features = np.zeros((64, 50, 20), np.float32)
+    features[:, frame, band] = 1.0
+    return tf.constant(features), tf.one_hot([0] * 64, 7)
+
+
+def test_everything_off_changes_nothing(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
+    features, targets = augment(*batch, SEED, OFF)
+    np.testing.assert_array_equal(features, batch[0])
+    np.testing.assert_array_equal(targets, batch[1])
+
+
+def test_the_seed_alone_decides(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
+    first, again, other = (augment(*batch, tf.constant(seed), ON)[0].numpy() for seed in ([7, 3], [7, 3], [7, 4]))
+    np.testing.assert_array_equal(first, again)
+    assert np.abs(first - other).max() > 0.1
+
+
+def test_views_stay_features(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
+    features, targets = augment(*batch, SEED, ON)
+    assert features.shape == batch[0].shape
+    assert features.numpy().min() >= 0.0
+    assert features.numpy().max() <= 1.0
+    np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1.0, rtol=1e-6)
+
+
+def test_time_shift_moves_frames_within_its_bound() -> None:
+    moved, _ = augment(*spot(25, 10), SEED, replace(OFF, time_shift_frames=5.0))
+    centre = (moved.numpy().sum(axis=2) * np.arange(50)).sum(axis=1)
+    assert np.abs(centre - 25).max() <= 5.0 + 1e-3
+    assert centre.min() < 22
+    assert centre.max() > 28
+
+
+def test_frequency_shift_moves_bands_within_its_bound() -> None:
+    moved, _ = augment(*spot(25, 10), SEED, replace(OFF, frequency_shift_bands=3.0))
+    centre = (moved.numpy().sum(axis=1) * np.arange(20)).sum(axis=1)
+    assert np.abs(centre - 10).max() <= 3.0 + 1e-3
+    assert centre.min() < 8.5
+    assert centre.max() > 11.5
+
+
+def test_time_scale_stretches_within_its_bound() -> None:
+    moved, _ = augment(*spot(40, 10), SEED, replace(OFF, time_scale=0.1))
+    at = moved.numpy().sum(axis=2).argmax(axis=1)
+    assert at.min() >= 36 - 1
+    assert at.max() <= 44 + 1
+    assert at.min() < 38
+    assert at.max() > 42
+
+
+def test_masks_silence_stretches_no_longer_than_allowed(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
+    masked, _ = augment(*batch, SEED, replace(OFF, time_masks=1, time_mask_frames=8))
+    silent = (masked.numpy() == 0).all(axis=2).sum(axis=1)
+    assert silent.max() <= 8
+    assert silent.max() > 0
+    masked, _ = augment(*batch, SEED, replace(OFF, frequency_masks=1, frequency_mask_bands=4))
+    assert 0 < (masked.numpy() == 0).all(axis=1).sum(axis=1).max() <= 4
+
+
+def test_gain_leaves_silence_silent() -> None:
+    brighter, _ = augment(*spot(25, 10), SEED, replace(OFF, gain=0.2))
+    assert np.count_nonzero(brighter) == 64
+    assert brighter.numpy()[:, 25, 10].min() < 0.95
+
+
+def test_noise_has_the_deviation_asked_for() -> None:
+    grey = tf.fill([4, 50, 20], 0.5)
+    noisy, _ = augment(grey, tf.one_hot([0] * 4, 7), SEED, replace(OFF, noise=0.05))
+    assert np.std(noisy.numpy() - 0.5) == pytest.approx(0.05, rel=0.1)
+
+
+def test_mixup_mixes_features_and_targets_by_the_same_share() -> None:
+    features = tf.stack([tf.fill([50, 20], value) for value in (0.0, 1.0, 0.0, 1.0)])
+    targets = tf.one_hot([0, 1, 0, 1], 7)
+    mixed, soft = augment(features, targets, SEED, replace(OFF, mixup=0.5))
+    np.testing.assert_allclose(mixed.numpy()[:, 0, 0], soft.numpy()[:, 1], atol=1e-6)
+    assert soft.numpy().max(axis=1).min() >= 0.5
+    assert soft.numpy().max(axis=1).min() < 1.0
+
+
+def test_params_in_seconds_and_decibels_become_frames_and_shares() -> None:
+    values = {
+        "time_scale": 0.1, "time_shift_seconds": 0.3, "frequency_shift_bands": 4.0, "gain_db": 8.0, "noise": 0.0,
+        "time_masks": 2, "time_mask_seconds": 0.5, "frequency_masks": 1, "frequency_mask_bands": 9, "mixup": 0.2,
+    }  # fmt: skip
+    how = Augmentation.from_params(values, hop_seconds=0.02, range_db=80.0)
+    assert how.time_shift_frames == pytest.approx(15.0)
+    assert how.time_mask_frames == 25
+    assert how.gain == pytest.approx(0.1)

@@ -1,0 +1,128 @@
+"""Which stages run again after one changed param: the real dvc.yaml, run by DVC itself with stand-in commands.
+
+The stand-in of a stage writes to each of its outputs a digest of everything the stage declares that it reads, so a
+stage reruns here exactly if a declared input of it changed, directly or through the stages before it.
+"""
+
+import contextlib
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from dvc.repo import Repo
+
+ROOT = Path(__file__).parents[2]
+
+STAND_IN = """
+import hashlib, json, pathlib, sys, yaml
+name = sys.argv[1]
+stage = yaml.safe_load(open("dvc.yaml"))["stages"][name]
+params = yaml.safe_load(open("params.yaml"))
+digest = hashlib.sha256()
+for dep in stage["deps"]:
+    path = pathlib.Path(dep)
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if file.is_file():
+            digest.update(file.read_bytes())
+for key in stage.get("params", []):
+    digest.update(json.dumps(params[key]).encode())
+for kind in ("outs", "metrics", "plots"):
+    for entry in stage.get(kind, []):
+        path = pathlib.Path(entry if isinstance(entry, str) else next(iter(entry)))
+        file = path if path.suffix else path / "content.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps({"value": digest.hexdigest()}))
+"""
+
+TRAINING = {"train_shallow", "train_transfer", "evaluate"}
+FEATURES = {"featurize", "embed", *TRAINING}
+EVERYTHING_JUDGED = {"split", *FEATURES}
+
+RERUNS = [
+    ("featurize.sample_rate_hz", 22050, FEATURES),
+    ("featurize.kind", "spectrogram", FEATURES),
+    ("split.test_share", 0.2, {"split", *TRAINING}),
+    ("split.held_out_corpora", ["savee"], {"split", *TRAINING}),
+    ("train_shallow.epochs", 3, {"train_shallow", "evaluate"}),
+    ("train_shallow.augment.mixup", 0.1, {"train_shallow", "evaluate"}),
+    ("embed.backbone", "inception_v3", {"embed", "train_transfer", "evaluate"}),
+    ("train_transfer.hidden_units", 32, {"train_transfer", "evaluate"}),
+    ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", "evaluate"}),
+    ("evaluate.bootstrap_samples", 500, {"evaluate"}),
+    ("eda.coverage", 0.9, {"eda"}),
+    ("validate.min_seconds", 0.5, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
+    ("download.corpora", ["ravdess"], {"download", "validate", "eda", "gate", *EVERYTHING_JUDGED}),
+]
+
+
+def set_param(path: Path, key: str, value: Any) -> None:
+    params = yaml.safe_load(path.read_text())
+    section = params
+    *parents, last = key.split(".")
+    for parent in parents:
+        section = section[parent]
+    assert section[last] != value, f"{key} is {value!r} already"
+    section[last] = value
+    path.write_text(yaml.safe_dump(params))
+
+
+def reproduce() -> set[str]:
+    with Repo() as repo:
+        return {stage.name for stage in repo.reproduce()}
+
+
+@pytest.fixture(scope="module")
+def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A folder with the real dvc.yaml and params.yaml, stand-in commands, and one finished run."""
+    folder = tmp_path_factory.mktemp("pipeline")
+    config = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    config.pop("plots", None)
+    (folder / "stand_in.py").write_text(STAND_IN)
+    for name, stage in config["stages"].items():
+        stage["cmd"] = f"{sys.executable} stand_in.py {name}"
+        for dep in stage["deps"]:
+            if (ROOT / dep).is_file() and dep.endswith(".py"):
+                (folder / dep).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(ROOT / dep, folder / dep)
+            elif dep.startswith("deepemo/"):
+                shutil.copytree(ROOT / dep, folder / dep, dirs_exist_ok=True)
+    (folder / "dvc.yaml").write_text(yaml.safe_dump(config))
+    shutil.copy(ROOT / "params.yaml", folder)
+    shutil.copy(ROOT / ".dvcignore", folder)
+    Repo.init(str(folder), no_scm=True).close()
+    with contextlib.chdir(folder):
+        assert reproduce() == set(config["stages"])
+        yield folder
+
+
+def test_nothing_reruns_when_nothing_changed(pipeline: Path) -> None:
+    assert reproduce() == set()
+
+
+@pytest.mark.parametrize(("key", "value", "expected"), RERUNS)
+def test_a_changed_param_reruns_what_depends_on_it(pipeline: Path, key: str, value: Any, expected: set[str]) -> None:
+    before = (pipeline / "params.yaml").read_bytes()
+    set_param(pipeline / "params.yaml", key, value)
+    try:
+        assert reproduce() == expected
+    finally:
+        (pipeline / "params.yaml").write_bytes(before)
+        reproduce()
+
+
+def test_an_edited_module_reruns_its_stage(pipeline: Path) -> None:
+    module = pipeline / "deepemo/networks/shallow.py"
+    module.write_text(module.read_text() + "\n# edited\n")
+    assert reproduce() == {"train_shallow", "evaluate"}
+
+
+def test_bytecode_reruns_nothing(pipeline: Path) -> None:
+    cache = pipeline / "deepemo/corpora/catalogue/__pycache__"
+    cache.mkdir(exist_ok=True)
+    (cache / "ravdess.cpython-311.pyc").write_bytes(os.urandom(16))
+    assert reproduce() == set()

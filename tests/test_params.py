@@ -1,0 +1,94 @@
+"""The schema of params.yaml: the file in the repository fits it, and mistakes are named."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from deepemo.params import ParamsError, load_params
+
+ROOT = Path(__file__).parents[1]
+
+
+def changed(tmp_path: Path, key: str, value: Any) -> Path:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    section = params
+    *parents, last = key.split(".")
+    for parent in parents:
+        section = section[parent]
+    section[last] = value
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params))
+    return path
+
+
+def test_the_repositorys_own_file_fits() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.download.corpora == ["synthetic"]
+    assert params.download.source_dir is None
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "named"),
+    [
+        ("featurize.sample_rate", 16000, "featurize.sample_rate: no such parameter"),
+        ("featurize.sample_rate_hz", "16000", "featurize.sample_rate_hz: found '16000'"),
+        ("featurize.hop_seconds", 0.5, "hop_seconds 0.5 must be at most window_seconds"),
+        ("featurize.max_hz", 9000.0, "max_hz 9000.0 must be at most 8000, half of sample_rate_hz"),
+        ("featurize.min_hz", 8000.0, "min_hz 8000.0 must be below max_hz"),
+        ("featurize.window_seconds", 5.0, "window_seconds 5.0 must be at most clip_seconds"),
+        ("featurize.kind", "mfcc", "featurize.kind: found 'mfcc'"),
+        ("download.corpora", ["ravdes"], "download.corpora.0: found 'ravdes'; expected one of"),
+        ("download.corpora", ["savee", "savee"], "corpora names one twice"),
+        ("download.corpora", [], "download.corpora: found []"),
+        ("embed.backbone", "vgg99", "embed.backbone: found 'vgg99'; expected one of"),
+        ("validate.min_seconds", 30.0, "min_seconds 30.0 must be below max_seconds"),
+        ("train_shallow.dropout", 1.0, "train_shallow.dropout: found 1.0"),
+        ("train_shallow.augment.mixup", -0.1, "train_shallow.augment.mixup: found -0.1"),
+        ("seed", 1.5, "seed: found 1.5"),
+    ],
+)
+def test_a_mistake_is_named_with_its_key(tmp_path: Path, key: str, value: Any, named: str) -> None:
+    with pytest.raises(ParamsError) as error:
+        load_params(changed(tmp_path, key, value))
+    assert named in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_missing_key_is_named(tmp_path: Path) -> None:
+    path = changed(tmp_path, "seed", 1)
+    params = yaml.safe_load(path.read_text())
+    del params["featurize"]["kind"]
+    path.write_text(yaml.safe_dump(params))
+    with pytest.raises(ParamsError, match=r"featurize\.kind: missing"):
+        load_params(path)
+
+
+def test_every_mistake_is_listed(tmp_path: Path) -> None:
+    path = changed(tmp_path, "featurize.sample_rate", 1)
+    params = yaml.safe_load(path.read_text())
+    params["split"]["test_share"] = 2.0
+    path.write_text(yaml.safe_dump(params))
+    with pytest.raises(ParamsError) as error:
+        load_params(path)
+    assert len(str(error.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", ["", "seed: [", "- a\n- b\n"])
+def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text(content)
+    with pytest.raises(ParamsError, match=r"params\.yaml"):
+        load_params(path)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ParamsError, match="no such file"):
+        load_params(tmp_path / "absent.yaml")
+
+
+def test_values_cannot_be_changed_after_loading() -> None:
+    params = load_params(ROOT / "params.yaml")
+    with pytest.raises(ValueError, match="frozen"):
+        params.seed = 3  # type: ignore[misc]
