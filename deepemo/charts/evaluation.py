@@ -1,47 +1,151 @@
-"""Pictures of the evaluation, one function a picture."""
+"""Pictures of the evaluation, one function a picture: what is confused, and who is heard how well."""
+
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepemo.charts.predictors import PREDICTOR_COLOURS, ROLE_TITLES, draw_estimate, per_cent
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.evaluation import Evaluation
+from deepemo.learning.evaluation import CHANCE, SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
+from deepemo.learning.grouped import GroupScores
 from deepemo.learning.predictions import Ints
 
-DPI = 120
-PREDICTOR_COLOURS = {"shallow": "#E69F00", "transfer": "#0072B2", "ensemble": "#009E73"}
-ROLE_TITLES = {
-    "seen_speakers": "speakers heard in training",
-    "unseen_speakers": "speakers never heard",
-    "unseen_corpus": "a corpus never heard",
-}
+DARK = 0.55
+SPREAD = 0.22
 
 
 def _matrix(axes: Axes, counts: Ints) -> None:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    for row in range(len(EMOTIONS)):
-        for column in range(len(EMOTIONS)):
-            if totals[row, 0]:
-                share, colour = shares[row, column], "white" if shares[row, column] > 0.55 else "black"
-                axes.text(column, row - 0.08, f"{share:.0%}", ha="center", va="center", fontsize=9, color=colour)
-                axes.text(
-                    column, row + 0.28, f"{counts[row, column]}", ha="center", va="center", fontsize=6, color=colour
-                )
+    for row, column in np.ndindex(counts.shape):
+        if totals[row, 0]:
+            colour = "white" if shares[row, column] > DARK else "black"
+            style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
+            axes.text(column, row - 0.1, f"{100 * shares[row, column]:.0f}", fontsize=11, **style)
+            axes.text(column, row + 0.3, f"{counts[row, column]}", fontsize=6.5, **style)
     axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=45, ha="right")
     axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
-    axes.set_xlabel("predicted")
+    axes.set_xlabel("named by the model")
 
 
-def confusion(evaluation: Evaluation, predictor: str) -> Figure:
-    """One predictor's confusion matrices, a panel a test role: recall in per cent, clips below it."""
-    figure = Figure(figsize=(5.2 * len(evaluation.roles), 5.4), layout="constrained")
-    panels = np.atleast_1d(figure.subplots(1, len(evaluation.roles)))
-    for axes, (name, role) in zip(panels, evaluation.roles.items(), strict=True):
+def draw_confusion(evaluation: Evaluation, predictor: str) -> Figure:
+    """One predictor's confusion matrices, a panel a test role: recall in per cent, and clips below it."""
+    panels = len(evaluation.roles)
+    figure = Figure(figsize=(0.4 + 5.2 * panels, 6.2), layout="constrained")
+    for axes, (name, role) in zip(figure.subplots(1, panels, squeeze=False)[0], evaluation.roles.items(), strict=True):
         overall = role.predictors[predictor].overall
         _matrix(axes, overall.counts)
-        axes.set_title(f"{ROLE_TITLES[name]}\naccuracy {overall.accuracy.value:.1%}, UAR {overall.uar.value:.1%}")
-    panels[0].set_ylabel("actual")
-    figure.suptitle(f"{predictor}: what the clips of each emotion are named")
+        axes.set_title(
+            f"{ROLE_TITLES[name]}, {role.clips} clips\n"
+            f"accuracy {100 * overall.accuracy.value:.1f} %, UAR {100 * overall.uar.value:.1f} %",
+            fontsize=10,
+        )
+        axes.set_ylabel("meant by the speaker")
+    figure.suptitle(f"{predictor}: per cent of each emotion's clips (number of clips below)")
+    return figure
+
+
+def _offsets(predictors: Mapping[str, object]) -> dict[str, float]:
+    return dict(zip(predictors, np.linspace(-SPREAD, SPREAD, len(predictors)), strict=True))
+
+
+def draw_class_recall(evaluation: Evaluation) -> Figure:
+    """Recall of each emotion by every predictor with its interval, a panel a test role."""
+    panels = len(evaluation.roles)
+    figure = Figure(figsize=(0.4 + 5.6 * panels, 4.6), layout="constrained")
+    rows = figure.subplots(1, panels, squeeze=False, sharey=True)[0]
+    for axes, (name, role) in zip(rows, evaluation.roles.items(), strict=True):
+        for predictor, offset in _offsets(role.predictors).items():
+            colour = PREDICTOR_COLOURS[predictor]
+            axes.plot([], [], "o", color=colour, label=predictor)
+            for emotion, found in role.predictors[predictor].overall.emotions.items():
+                place = EMOTIONS.index(emotion) + offset
+                draw_estimate(axes, place, found.recall.value, found.recall, upright=True, color=colour, marker="o")
+        axes.axhline(CHANCE, color="0.5", linestyle=":", label="chance")
+        axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=30, ha="right")
+        axes.set_ylim(0, 1)
+        axes.grid(axis="y", alpha=0.3)
+        axes.set_title(f"{ROLE_TITLES[name]}, {role.clips} clips")
+    per_cent(rows[0].yaxis)
+    rows[0].set_ylabel("recall (95 % interval)")
+    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.suptitle("How many clips of each emotion are recognized")
+    return figure
+
+
+def _groups(report: PredictorReport) -> dict[str, GroupScores]:
+    return {"all": report.overall, **report.corpora, **report.genders, **report.corpora_genders}
+
+
+def _group_label(name: str, group: GroupScores) -> str:
+    speakers = f"{group.speakers} speaker{'s' if group.speakers > 1 else ''}"
+    return f"{name}\n{group.clips} clips, {speakers}"
+
+
+def _draw_group_panel(axes: Axes, role: RoleReport) -> None:
+    shown = _groups(next(iter(role.predictors.values())))
+    for predictor, offset in _offsets(role.predictors).items():
+        colour = PREDICTOR_COLOURS[predictor]
+        axes.plot([], [], "o", color=colour, label=predictor)
+        for place, group in enumerate(_groups(role.predictors[predictor]).values()):
+            draw_estimate(axes, place + offset, group.uar.value, group.uar, upright=False, color=colour, marker="o")
+    axes.axvline(CHANCE, color="0.5", linestyle=":", label="chance")
+    axes.set_yticks(range(len(shown)), [_group_label(name, group) for name, group in shown.items()], fontsize=8)
+    axes.set_xlim(0, 1)
+    axes.invert_yaxis()
+    axes.grid(axis="x", alpha=0.3)
+    axes.set_xlabel("UAR (95 % interval)")
+    per_cent(axes.xaxis)
+
+
+def draw_groups(evaluation: Evaluation) -> Figure:
+    """UAR of each corpus, each gender and each gender in each corpus, a panel a test role."""
+    panels = len(evaluation.roles)
+    most = max(len(_groups(next(iter(role.predictors.values())))) for role in evaluation.roles.values())
+    figure = Figure(figsize=(0.4 + 5.6 * panels, 1.6 + 0.48 * most), layout="constrained")
+    rows = figure.subplots(1, panels, squeeze=False)[0]
+    for axes, (name, role) in zip(rows, evaluation.roles.items(), strict=True):
+        _draw_group_panel(axes, role)
+        axes.set_title(ROLE_TITLES[name])
+    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    figure.suptitle("Who is recognized how well: mean recall over the emotions present")
+    return figure
+
+
+def draw_gap(evaluation: Evaluation) -> Figure:
+    """UAR on heard and on never heard speakers, overall and within each corpus that has both, a panel a predictor."""
+    seen, unseen = evaluation.roles[SEEN], evaluation.roles[UNSEEN]
+    panels = len(evaluation.gaps)
+    figure = Figure(figsize=(0.8 + 4.2 * panels, 4.4), layout="constrained")
+    rows = figure.subplots(1, panels, squeeze=False, sharey=True)[0]
+    for axes, (predictor, gaps) in zip(rows, evaluation.gaps.items(), strict=True):
+        pairs = {"all": (seen.predictors[predictor].overall, unseen.predictors[predictor].overall)}
+        for corpus in evaluation.corpus_gaps[predictor]:
+            pairs[corpus] = (seen.predictors[predictor].corpora[corpus], unseen.predictors[predictor].corpora[corpus])
+        colour = PREDICTOR_COLOURS[predictor]
+        for place, groups in enumerate(pairs.values()):
+            for group, offset, fill in zip(groups, (-0.12, 0.12), (colour, "white"), strict=True):
+                draw_estimate(
+                    axes, place + offset, group.uar.value, group.uar, upright=True, color=colour, marker="o",
+                    markersize=8, markerfacecolor=fill, markeredgecolor=colour,
+                )  # fmt: skip
+        for label, fill in (("speakers heard in training", colour), ("speakers never heard", "white")):
+            axes.plot([], [], "o", markersize=8, markerfacecolor=fill, markeredgecolor=colour, label=label)
+        axes.set_xticks(range(len(pairs)), pairs)
+        axes.set_ylim(0, 1)
+        axes.grid(axis="y", alpha=0.3)
+        gap = gaps["uar"]
+        axes.set_title(
+            f"{predictor}: {100 * gap.value:+.1f} points\n"
+            f"(95 % interval {100 * gap.low:+.1f} to {100 * gap.high:+.1f})",
+            fontsize=10,
+        )
+        axes.legend(loc="lower left", fontsize=8)
+    per_cent(rows[0].yaxis)
+    rows[0].set_ylabel("UAR (95 % interval)")
+    figure.suptitle("What knowing the voice is worth: UAR on heard minus never heard speakers")
     return figure
