@@ -1,6 +1,7 @@
 """Fixtures for every test: where the real recordings are, if anywhere."""
 
 import os
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,6 +9,8 @@ import pandas as pd
 import pytest
 
 from deepemo.emotions import EMOTIONS
+from deepemo.learning.confidence import fit_confidence
+from deepemo.learning.evaluation import Evaluation, evaluate
 from deepemo.learning.predictions import Predictions, softmax
 
 
@@ -55,3 +58,21 @@ def made_predictions() -> Predictions:
         for name, skill in (("shallow", 3.0), ("transfer", 1.8))
     }
     return Predictions(clips, {name: softmax(2.0 * values) for name, values in logits.items()}).with_mean()
+
+
+def _evaluated(predictions: Predictions) -> Evaluation:
+    validation = predictions.where("role", "validation")
+    confidences = {name: fit_confidence(validation, name, 0.8) for name in predictions.predictors}
+    return evaluate(predictions, confidences, majority_emotion="angry", samples=300, seed=1)
+
+
+@pytest.fixture(scope="session")
+def evaluated() -> Callable[[Predictions], Evaluation]:
+    """Takes every figure of some predictions."""
+    return _evaluated
+
+
+@pytest.fixture(scope="session")
+def made_evaluation(made_predictions: Predictions) -> Evaluation:
+    """Every figure of `made_predictions`."""
+    return _evaluated(made_predictions)

@@ -10,28 +10,39 @@ from deepemo.charts.predictors import PREDICTOR_COLOURS, per_cent
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_uar")
 
 
+def _last_phase(history: pd.DataFrame) -> int:
+    """Row at which the last phase of training starts; the weights kept are the best of that phase."""
+    phases = history["phase"] if "phase" in history else pd.Series("", index=history.index)
+    return int((phases == phases.iloc[-1]).to_numpy().argmax())
+
+
 def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Loss and scores of every model over its epochs, in one picture.
 
     Args:
-        histories: by model, rows of `COLUMNS`, one an epoch.
+        histories: by model, one row an epoch with the columns `COLUMNS`, and `phase` where training has several.
     """
     figure = Figure(figsize=(11, 4.8), layout="constrained")
     losses, figures = figure.subplots(1, 2)
     for model, history in histories.items():
         colour = PREDICTOR_COLOURS[model]
-        losses.plot(history["epoch"], history["loss"], color=colour, linestyle="--", label=f"{model}, training")
-        losses.plot(history["epoch"], history["val_loss"], color=colour, label=f"{model}, validation")
-        best = history.iloc[int(history["val_uar"].to_numpy().argmax())]
-        figures.plot(
-            history["epoch"], history["accuracy"], color=colour, linestyle="--", label=f"{model}, training accuracy"
-        )
-        figures.plot(history["epoch"], history["val_uar"], color=colour, label=f"{model}, validation UAR")
-        figures.plot(best["epoch"], best["val_uar"], "o", color=colour, markeredgecolor="black")
+        epochs = range(1, len(history) + 1)
+        losses.plot(epochs, history["loss"], color=colour, linestyle="--", label=f"{model}, training")
+        losses.plot(epochs, history["val_loss"], color=colour, label=f"{model}, validation")
+        figures.plot(epochs, history["accuracy"], color=colour, linestyle="--", label=f"{model}, training accuracy")
+        figures.plot(epochs, history["val_uar"], color=colour, label=f"{model}, validation UAR")
+        start = _last_phase(history)
+        best = start + int(history["val_uar"].to_numpy()[start:].argmax())
+        kept = float(history["val_uar"].to_numpy()[best])
+        figures.plot(best + 1, kept, "o", color=colour, markeredgecolor="black")
         figures.annotate(
-            f"{100 * best['val_uar']:.1f} %", (best["epoch"], best["val_uar"]), (0, 7), textcoords="offset points",
-            ha="center", fontsize=8,
-        )  # fmt: skip
+            f"{100 * kept:.1f} %", (best + 1, kept), (0, 7), textcoords="offset points", ha="center", fontsize=8
+        )
+        for axes in (losses, figures):
+            if start:
+                axes.axvline(
+                    start + 0.5, color=colour, linestyle=":", label=f"{model}, {history['phase'].iloc[-1]} starts"
+                )
     losses.set_ylabel("cross-entropy")
     losses.set_ylim(bottom=0)
     figures.set_ylim(0, 1)

@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
-from deepemo.dataset.splitting import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN
+from deepemo.dataset.splitting import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, VALIDATION
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.learning import scores
 from deepemo.learning.comparison import Comparison, compare
@@ -80,6 +80,7 @@ class Evaluation:
         gaps: by predictor and headline figure, seen minus unseen speakers.
         corpus_gaps: the same within each corpus that is in both tests: by predictor, corpus and figure.
         confidences: what was fitted on validation.
+        validation_uar: by predictor; the best one there is the one to use.
         majority_emotion: the most frequent in training, which the baseline always answers.
         resamples: number of bootstrap samples.
     """
@@ -88,8 +89,14 @@ class Evaluation:
     gaps: dict[str, dict[str, Estimate]]
     corpus_gaps: dict[str, dict[str, dict[str, Estimate]]]
     confidences: dict[str, Confidence]
+    validation_uar: dict[str, float]
     majority_emotion: str
     resamples: int
+
+    @property
+    def chosen(self) -> str:
+        """The predictor with the highest UAR on validation: chosen without a look at the tests."""
+        return max(self.validation_uar, key=lambda predictor: self.validation_uar[predictor])
 
 
 def most_confused(counts: Ints) -> list[Confused]:
@@ -197,4 +204,16 @@ def evaluate(
                 for corpus in seen.corpora
                 if corpus in unseen.corpora
             }
-    return Evaluation(roles, gaps, corpus_gaps, dict(confidences), majority_emotion, samples)
+    validation = predictions.where("role", VALIDATION)
+    return Evaluation(
+        roles=roles,
+        gaps=gaps,
+        corpus_gaps=corpus_gaps,
+        confidences=dict(confidences),
+        validation_uar={
+            predictor: float(scores.uar(scores.confusion(validation.labels, validation.answers(predictor))))
+            for predictor in predictions.predictors
+        },
+        majority_emotion=majority_emotion,
+        resamples=samples,
+    )

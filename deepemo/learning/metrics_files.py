@@ -123,11 +123,13 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
     return {
         "resamples": evaluation.resamples,
         "majority_emotion": evaluation.majority_emotion,
+        "chosen_on_validation": evaluation.chosen,
         "confidence": {
             name: {
                 "temperature": _number(confidence.temperature),
                 "threshold": _number(confidence.threshold),
                 "wanted_accuracy": confidence.wanted_accuracy,
+                "validation_uar": _number(evaluation.validation_uar[name]),
                 "validation_coverage": _number(confidence.validation.coverage),
                 "validation_accuracy": _number(confidence.validation.accuracy),
                 "validation_clips": confidence.fitted_on["clips"],

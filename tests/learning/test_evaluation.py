@@ -1,6 +1,7 @@
 """The whole account, on made-up predictions whose figures scikit-learn can take too."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -8,23 +9,17 @@ import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
 
 from deepemo.emotions import INDEX
-from deepemo.learning.confidence import fit_confidence, write_confidences
-from deepemo.learning.evaluation import Evaluation, evaluate
+from deepemo.learning.confidence import write_confidences
+from deepemo.learning.evaluation import Evaluation
 from deepemo.learning.metrics_files import details, headlines, write_json
 from deepemo.learning.predictions import Predictions
 
-SAMPLES = 300
-
-
-def _evaluate(predictions: Predictions) -> Evaluation:
-    validation = predictions.where("role", "validation")
-    confidences = {name: fit_confidence(validation, name, 0.8) for name in predictions.predictors}
-    return evaluate(predictions, confidences, majority_emotion="angry", samples=SAMPLES, seed=1)
+Evaluated = Callable[[Predictions], Evaluation]
 
 
 @pytest.fixture(scope="module")
-def evaluation(made_predictions: Predictions) -> Evaluation:
-    return _evaluate(made_predictions)
+def evaluation(made_evaluation: Evaluation) -> Evaluation:
+    return made_evaluation
 
 
 @pytest.mark.parametrize(("role", "name"), [("test_seen", "seen_speakers"), ("test_unseen", "unseen_speakers")])
@@ -119,18 +114,20 @@ def test_the_majority_baseline_is_one_emotion_for_all(evaluation: Evaluation, ma
     assert majority["uar"] == pytest.approx(1 / 7)
 
 
-def test_a_held_out_corpus_is_a_role_of_its_own(made_predictions: Predictions) -> None:
+def test_a_held_out_corpus_is_a_role_of_its_own(made_predictions: Predictions, evaluated: Evaluated) -> None:
     clips = made_predictions.clips.copy()
     clips.loc[clips["corpus"] == "south", "role"] = "test_corpus"
-    found = _evaluate(Predictions(clips, made_predictions.probabilities))
+    found = evaluated(Predictions(clips, made_predictions.probabilities))
     assert set(found.roles) == {"seen_speakers", "unseen_speakers", "unseen_corpus"}
     assert found.roles["unseen_corpus"].predictors["shallow"].overall.speakers == 2
     assert headlines(found)["ensemble"]["unseen_corpus"]["clips"] == found.roles["unseen_corpus"].clips
 
 
-def test_the_same_seed_gives_the_same_bytes(tmp_path: Path, made_predictions: Predictions) -> None:
+def test_the_same_seed_gives_the_same_bytes(
+    tmp_path: Path, made_predictions: Predictions, evaluated: Evaluated
+) -> None:
     for name in ("first.json", "second.json"):
-        write_json(tmp_path / name, details(_evaluate(made_predictions)))
+        write_json(tmp_path / name, details(evaluated(made_predictions)))
     assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
 
 
@@ -153,3 +150,12 @@ def test_serving_finds_its_keys(tmp_path: Path, evaluation: Evaluation) -> None:
         assert 0 < kept["threshold"] <= 1
         assert kept["wanted_accuracy"] == 0.8
         assert kept["validation"]["accuracy"] >= 0.8
+
+
+def test_the_predictor_to_use_is_chosen_on_validation(made_predictions: Predictions, evaluation: Evaluation) -> None:
+    validation = made_predictions.where("role", "validation")
+    uars = {
+        name: balanced_accuracy_score(validation.labels, validation.answers(name)) for name in validation.predictors
+    }
+    assert evaluation.validation_uar == pytest.approx(uars)
+    assert evaluation.chosen == max(uars, key=uars.get)

@@ -1,0 +1,50 @@
+"""What a report was made with: the revision of the code, and the packages."""
+
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import version
+from pathlib import Path
+
+# What decides what a run gives; results and documents are left out, so that committing them changes no revision.
+CODE = ("deepemo", "stages", "params.yaml", "dvc.yaml", "requirements.lock")
+PACKAGES = (
+    "tensorflow", "tensorflow-io", "keras", "numpy", "scipy", "pandas", "scikit-learn", "soundfile", "soxr", "dvc",
+)  # fmt: skip
+
+
+def _git(root: Path, *arguments: str) -> str:
+    return subprocess.run(
+        ["git", "-C", str(root), *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
+    """The last commit that changed any of the paths, and whether they hold more than is committed.
+
+    A report that named the newest commit would change with the commit that stores it; this one stays what it is until
+    the code changes.
+
+    Args:
+        root: folder of the checkout.
+        paths: files and folders in it.
+
+    Returns:
+        A commit's hash, or words that say why there is none.
+    """
+    paths = tuple(paths)
+    try:
+        commit = _git(root, "log", "-1", "--format=%H", "--", *paths)
+        changed = _git(root, "status", "--porcelain", "--", *paths)
+    except FileNotFoundError:
+        return "unknown: git is not installed"
+    except subprocess.CalledProcessError:
+        return "unknown: not a git checkout"
+    if not commit:
+        return "unknown: nothing of it is committed"
+    return f"{commit} with uncommitted changes" if changed else commit
+
+
+def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
+    """Versions of Python and of installed packages, by name."""
+    return {"python": platform.python_version(), **{package: version(package) for package in packages}}

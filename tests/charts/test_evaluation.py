@@ -1,0 +1,124 @@
+"""Pictures of the evaluation: what is written in them is what was measured."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from matplotlib.figure import Figure
+
+from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
+from deepemo.charts.evaluation import draw_class_recall, draw_confusion, draw_gap, draw_groups
+from deepemo.charts.gallery import draw_gallery
+from deepemo.charts.learning import draw_learning_curves
+from deepemo.emotions import EMOTIONS
+from deepemo.learning.evaluation import SEEN, UNSEEN, Evaluation
+from deepemo.learning.predictions import Predictions
+
+
+def _history(uars: list[float], phases: list[str] | None = None) -> pd.DataFrame:
+    table = pd.DataFrame({"epoch": range(1, len(uars) + 1), "val_uar": uars})
+    for column in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        table[column] = 0.5
+    return table if phases is None else table.assign(phase=phases)
+
+
+HISTORIES = {"shallow": _history([0.2, 0.6, 0.5]), "transfer": _history([0.4, 0.3])}
+
+
+def _labels(figure: Figure) -> list[str]:
+    return [axes.get_title() for axes in figure.axes]
+
+
+def test_confusion_has_recall_in_its_cells_and_emotions_in_order(made_evaluation: Evaluation) -> None:
+    figure = draw_confusion(made_evaluation, "shallow")
+    axes = figure.axes[0]
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(EMOTIONS)
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(EMOTIONS)
+    counts = made_evaluation.roles[SEEN].predictors["shallow"].overall.counts
+    texts = [text.get_text() for text in axes.texts]
+    assert texts[0] == f"{100 * counts[0, 0] / counts[0].sum():.0f}"
+    assert texts[1] == str(counts[0, 0])
+    assert len(texts) == 2 * 49
+    assert len(figure.axes) == 2
+
+
+def test_an_emotion_without_clips_has_empty_cells(
+    made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
+) -> None:
+    axes = draw_confusion(evaluated(made_predictions.where("corpus", "north")), "shallow").axes[0]
+    assert len(axes.texts) == 2 * 42
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(EMOTIONS)
+
+
+def test_recall_of_each_predictor_stands_where_it_was_measured(made_evaluation: Evaluation) -> None:
+    axes = draw_class_recall(made_evaluation).axes[1]
+    dots = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_ydata())]
+    expected = [
+        found.recall.value
+        for report in made_evaluation.roles[UNSEEN].predictors.values()
+        for found in report.overall.emotions.values()
+    ]
+    assert dots == pytest.approx(expected)
+
+
+def test_groups_name_corpora_and_genders_with_their_sizes(made_evaluation: Evaluation) -> None:
+    axes = draw_groups(made_evaluation).axes[1]
+    names = [label.get_text() for label in axes.get_yticklabels()]
+    assert names[0] == "all\n250 clips, 4 speakers"
+    assert "south, male\n70 clips, 1 speaker" in names
+
+
+def test_the_gap_is_in_the_title(made_evaluation: Evaluation) -> None:
+    gap = made_evaluation.gaps["transfer"]["uar"].value
+    assert f"transfer: {100 * gap:+.1f} points" in _labels(draw_gap(made_evaluation))[1]
+
+
+def test_reliability_shows_the_errors_before_and_after(made_evaluation: Evaluation) -> None:
+    report = made_evaluation.roles[SEEN].predictors["shallow"].confidence
+    labels = [text.get_text() for text in draw_reliability(made_evaluation).axes[0].get_legend().get_texts()]
+    assert f"as given, ECE {100 * report.before.ece:.1f} %" in labels
+    assert any(label.endswith(f"ECE {100 * report.after.ece:.1f} %") for label in labels[1:])
+
+
+def test_risk_coverage_ends_at_the_accuracy_of_all(made_evaluation: Evaluation) -> None:
+    axes = draw_risk_coverage(made_evaluation).axes[0]
+    curve = axes.lines[0]
+    overall = made_evaluation.roles[SEEN].predictors["shallow"].overall
+    assert (curve.get_xdata()[-1], curve.get_ydata()[-1]) == pytest.approx((1.0, overall.accuracy.value))
+
+
+def test_learning_curves_mark_the_epoch_that_was_kept() -> None:
+    axes = draw_learning_curves(HISTORIES).axes[1]
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [(2, 0.6), (1, 0.4)]
+
+
+def test_after_fine_tuning_the_kept_epoch_is_of_its_phase() -> None:
+    history = _history([0.9, 0.3, 0.5], ["head", "finetune", "finetune"])
+    axes = draw_learning_curves({"transfer": history}).axes[1]
+    dots = [(line.get_xdata()[0], line.get_ydata()[0]) for line in axes.lines if line.get_marker() == "o"]
+    assert dots == [(3, 0.5)]
+    assert any("finetune starts" in str(line.get_label()) for line in axes.lines)
+
+
+def test_the_gallery_is_the_same_bytes_every_time(tmp_path: Path, made_evaluation: Evaluation) -> None:
+    for folder in ("first", "second"):
+        draw_gallery(tmp_path / folder, made_evaluation, HISTORIES)
+    names = sorted(path.name for path in (tmp_path / "first").iterdir())
+    assert len(names) == 3 + 6
+    for name in names:
+        content = (tmp_path / "first" / name).read_bytes()
+        assert content.startswith(b"\x89PNG")
+        assert content == (tmp_path / "second" / name).read_bytes()
+
+
+def test_perfect_predictions_can_be_drawn(
+    tmp_path: Path, made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
+) -> None:
+    right = np.eye(len(EMOTIONS))[made_predictions.labels]
+    evaluation = evaluated(Predictions(made_predictions.clips, {"shallow": right, "transfer": right}))
+    assert np.isnan(evaluation.roles[SEEN].predictors["shallow"].overall.uar.low)
+    for number, figure in enumerate((draw_groups(evaluation), draw_gap(evaluation), draw_reliability(evaluation))):
+        figure.savefig(tmp_path / f"{number}.png", dpi=20)

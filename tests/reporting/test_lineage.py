@@ -1,0 +1,53 @@
+"""The revision of the code, in checkouts made for the test."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from deepemo.reporting.lineage import git_revision, package_versions
+
+
+def _git(root: Path, *arguments: str) -> str:
+    identity = ["-c", "user.name=Test", "-c", "user.email=test@example.org"]
+    return subprocess.run(
+        ["git", "-C", str(root), *identity, *arguments], check=True, capture_output=True, text=True
+    ).stdout.strip()
+
+
+@pytest.fixture
+def checkout(tmp_path: Path) -> Path:
+    _git(tmp_path, "init", "-q")
+    (tmp_path / "code").mkdir()
+    (tmp_path / "code" / "a.py").write_text("1\n")
+    _git(tmp_path, "add", ".")
+    _git(tmp_path, "commit", "-qm", "code")
+    return tmp_path
+
+
+def test_names_the_commit_of_the_code_and_not_of_results(checkout: Path) -> None:
+    commit = _git(checkout, "rev-parse", "HEAD")
+    assert git_revision(checkout, ["code"]) == commit
+    (checkout / "report.md").write_text(commit)
+    _git(checkout, "add", ".")
+    _git(checkout, "commit", "-qm", "results")
+    assert git_revision(checkout, ["code"]) == commit
+    assert _git(checkout, "rev-parse", "HEAD") != commit
+
+
+def test_says_when_the_code_is_not_what_was_committed(checkout: Path) -> None:
+    (checkout / "code" / "a.py").write_text("2\n")
+    assert git_revision(checkout, ["code"]).endswith("with uncommitted changes")
+
+
+def test_says_when_there_is_nothing_to_name(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+    assert git_revision(checkout, ["other"]) == "unknown: nothing of it is committed"
+    assert git_revision(tmp_path_factory.mktemp("bare"), ["code"]) == "unknown: not a git checkout"
+
+
+def test_versions_are_those_installed() -> None:
+    import numpy as np
+
+    found = package_versions(["numpy"])
+    assert found["numpy"] == np.__version__
+    assert found["python"].startswith("3.")

@@ -1,0 +1,175 @@
+"""The card says what was measured, warns where it must, and tells nothing of the machine."""
+
+import re
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+
+from deepemo.learning.evaluation import SEEN, UNSEEN, Evaluation
+from deepemo.params import load_params
+from deepemo.reporting.card_data import repeated_sentences
+from deepemo.reporting.model_card import CardInputs, write_card
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
+    clips = made_split.drop(columns="role").assign(sentence="dogs", verdict="good", reason="")
+    silent = clips.iloc[[0]].assign(clip="north/silent", verdict="quarantined", reason="silent")
+    params = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
+    params["download"]["source_dir"] = "/somewhere/on/a/disk"
+    provenance = [
+        {
+            "corpus": corpus,
+            "title": corpus.title(),
+            "homepage": "https://example.org",
+            "licence": "CC BY 4.0",
+            "citation": f"A. Author, The {corpus}, 2019.",
+            "source": source,
+            "fetched": "2026-01-02T03:04:05+00:00",
+            "recordings": 721,
+            "sha256": "ab" * 32,
+        }
+        for corpus, source in (("north", "/somewhere/on/a/disk/north"), ("south", "https://example.org/south.zip"))
+    ]
+    features: dict[str, Any] = params["featurize"]
+    models = {
+        "shallow": {"settings": {"channels": [8, 16]}, "parameters": 12345, "features": features},
+        "transfer": {"settings": {"backbone": "efficientnet_lite0"}, "parameters": 67890, "features": features},
+    }
+    return CardInputs(
+        evaluation=made_evaluation,
+        split=made_split,
+        clips=pd.concat([clips, silent], ignore_index=True),
+        provenance=provenance,
+        models=models,
+        params=params,
+        revision="0123abc",
+        versions={"python": "3.11.7", "tensorflow": "2.16.2"},
+        pictures="../plots/evaluate",
+    )
+
+
+@pytest.fixture(scope="module")
+def card(inputs: CardInputs) -> str:
+    return write_card(inputs)
+
+
+def _section(card: str, title: str) -> str:
+    return card.split(f"## {title}", 1)[1].split("\n## ", 1)[0]
+
+
+def test_has_what_a_model_card_needs(card: str) -> None:
+    titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
+    for wanted in ("What the models are", "Use", "How good they are", "Where it fails", "Fairness by gender"):
+        assert wanted in titles
+    for wanted in ("Confidence", "Data", "Split", "Limits", "How to make it again"):
+        assert wanted in titles
+
+
+@pytest.mark.parametrize("role", [SEEN, UNSEEN])
+def test_every_headline_is_the_measured_one_with_its_interval(
+    card: str, made_evaluation: Evaluation, role: str
+) -> None:
+    section = _section(card, "How good they are")
+    for predictor, report in made_evaluation.roles[role].predictors.items():
+        uar = report.overall.uar
+        row = next(line for line in section.splitlines() if f"{100 * uar.value:.1f} % ({100 * uar.low:.1f}" in line)
+        assert row.startswith(f"| {predictor} ")
+        assert f"{100 * report.overall.accuracy.value:.1f} %" in row
+    assert "| always angry |" in section
+    assert "| chance | 14.3 % |" in section
+
+
+def test_says_what_it_must_not_be_used_for(card: str) -> None:
+    use = _section(card, "Use")
+    assert "a guess about how a voice sounds, not what a person feels" in use
+    assert "any decision about a person" in use
+
+
+def test_shows_provenance_licence_citation_and_what_was_left_out(card: str) -> None:
+    data = _section(card, "Data")
+    north = next(line for line in data.splitlines() if "[North](https://example.org)" in line)
+    assert [cell.strip() for cell in north.split("|")[2:6]] == ["721", "1", "12", "CC BY 4.0"]
+    assert "`abababababab`" in north
+    assert "silent 1" in data
+    assert "- A. Author, The south, 2019." in data
+
+
+def test_tells_nothing_of_the_machine(card: str) -> None:
+    assert "/somewhere" not in card
+    assert "a local folder" in card
+    assert "https://example.org/south.zip" in card
+
+
+def test_counts_the_split(card: str, made_split: pd.DataFrame) -> None:
+    split = _section(card, "Split")
+    train = made_split.query("role == 'train'")
+    row = next(line for line in split.splitlines() if line.startswith("| train"))
+    north = int((train["corpus"] == "north").sum())
+    assert [int(cell) for cell in row.split("|")[2:-1]] == [len(train), 9, north, len(train) - north]
+
+
+def test_names_the_worst(card: str, made_evaluation: Evaluation) -> None:
+    section = _section(card, "Where it fails")
+    report = made_evaluation.roles[UNSEEN].predictors[made_evaluation.chosen]
+    worst = next(iter(report.speakers))
+    rows = [line for line in section.splitlines() if line.startswith("| north/") or line.startswith("| south/")]
+    assert rows[0].startswith(f"| {worst} |")
+    mistake = report.confused[0]
+    assert f"| {mistake.actual} | {mistake.predicted} | {mistake.clips} |" in section
+
+
+def test_every_picture_it_shows_is_drawn(card: str) -> None:
+    shown = set(re.findall(r"\]\(\.\./plots/evaluate/(\w+)\.png\)", card))
+    gallery = (ROOT / "deepemo" / "charts" / "gallery.py").read_text()
+    drawn = set(re.findall(r'"(\w+)\.png"', gallery)) | {
+        "confusion_shallow",
+        "confusion_transfer",
+        "confusion_ensemble",
+    }
+    assert len(shown) == 7
+    assert shown <= drawn
+
+
+def test_can_be_made_again_from_it(card: str, inputs: CardInputs) -> None:
+    section = _section(card, "How to make it again")
+    assert "0123abc" in section
+    assert "| tensorflow | 2.16.2 |" in section
+    assert f"seed: {inputs.params['seed']}" in section
+    assert "sample_rate_hz" in section
+
+
+def test_few_speakers_are_warned_of(card: str) -> None:
+    assert "With so few speakers (speakers never heard)" in _section(card, "How good they are")
+
+
+def test_synthetic_speech_is_called_so(inputs: CardInputs) -> None:
+    assert "synthetic" not in write_card(inputs).split("## ", 1)[0]
+    renamed = inputs.split.replace({"corpus": {"south": "synthetic"}})
+    assert "**Some of the speech is synthetic**" in write_card(replace(inputs, split=renamed))
+    assert "**All of the speech is synthetic**" in write_card(
+        replace(inputs, split=inputs.split.assign(corpus="synthetic"))
+    )
+
+
+def test_listeners_are_quoted_for_the_corpus_they_heard(inputs: CardInputs) -> None:
+    assert "40.9 %" not in write_card(inputs)
+    renamed = inputs.split.replace({"corpus": {"north": "crema_d"}})
+    assert "40.9 %" in write_card(replace(inputs, split=renamed))
+
+
+def test_shared_sentences_are_counted() -> None:
+    split = pd.DataFrame(
+        {
+            "clip": list("abcd"),
+            "corpus": ["x", "x", "x", "y"],
+            "role": ["train", "test_unseen", "test_unseen", "test_unseen"],
+        }
+    )
+    clips = pd.DataFrame({"clip": list("abcd"), "sentence": ["dogs", "dogs", "kids", "dogs"]})
+    assert repeated_sentences(split, clips, "test_unseen") == pytest.approx(1 / 3)

@@ -1,0 +1,160 @@
+"""The stage on a tiny made-up run: what it writes, that it writes the same again, and that leaks stop it."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.dataset.clips import COLUMNS, read_clips
+from deepemo.dataset.shards import write_shards
+from deepemo.learning.fingerprint import fingerprint_clips
+from deepemo.learning.predictions import read_predictions
+from deepemo.networks.shallow import build_shallow
+from deepemo.networks.storage import save_classifier
+from deepemo.networks.transfer import build_transfer
+from deepemo.params import Params, load_params
+from stages._run import stage_main
+from stages.evaluate import main
+
+ROOT = Path(__file__).parents[2]
+TINY = {"sample_rate_hz": 4000, "mel_bands": 8, "max_hz": 2000.0, "clip_seconds": 0.5}
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    values = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
+    values["evaluate"]["bootstrap_samples"] = 100
+    return Params.model_validate(values)
+
+
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, params: Params) -> Path:
+    """Everything the stages before leave, as in a real run but small and with untrained networks."""
+    root = tmp_path_factory.mktemp("before")
+    for folder in ("data/raw", "metrics", "plots", "reports", "models"):
+        (root / folder).mkdir(parents=True)
+    made_split.to_csv(root / "data/split.csv", index=False)
+    clips = made_split.drop(columns="role").assign(
+        sha256=[f"{row:064x}" for row in range(len(made_split))], verdict="good", sentence="dogs"
+    )
+    clips.reindex(columns=list(COLUMNS), fill_value="").to_csv(root / "data/clips.csv", index=False)
+    spec = FeatureSpec.from_dict({**params.featurize.model_dump(), **TINY})
+    random = np.random.default_rng(1)
+    shape = (spec.frames, spec.bands)
+    arrays = ((clip, random.random(shape, dtype=np.float32)) for clip in made_split["clip"])
+    write_shards(root / "data/features", arrays, shards=3, shape=shape, about={"features": spec.to_dict()})
+    train = made_split.loc[made_split["role"] == "train", "clip"]
+    built = {
+        "shallow": {"channels": [4], "band_pooling": 1, "dropout": 0.0},
+        "transfer": {"backbone": "efficientnet_lite0", "hidden_units": 0, "dropout": 0.0},
+    }
+    networks = {
+        "shallow": build_shallow(frames=spec.frames, bands=spec.bands, **built["shallow"]),
+        "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
+    }
+    for name, settings in built.items():
+        trained_on = dict(fingerprint_clips(train))
+        folder = root / "models" / name
+        save_classifier(folder, networks[name], kind=name, settings=settings, spec=spec, trained_on=trained_on, seed=1)
+        history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "val_loss": [2, 1], "accuracy": [0.1, 0.2]})
+        history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
+    about = {"corpus": "north", "title": "North", "citation": "A. Author."}
+    (root / "data/raw/north.json").write_text(json.dumps(about))
+    return root
+
+
+@pytest.fixture
+def run(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that to run in."""
+    shutil.copytree(before, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def _outputs(folder: Path) -> dict[str, bytes]:
+    files = [file for name in ("metrics", "plots", "reports", "models/serving") for file in (folder / name).rglob("*")]
+    files.append(folder / "data/predictions.csv")
+    return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.is_file()}
+
+
+def test_writes_everything_and_the_same_again(
+    run: Path, params: Params, made_split: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said = main(params)
+    assert said.startswith("evaluate: ")
+    first = _outputs(run)
+    assert {"metrics/evaluate.json", "metrics/evaluate_details.json", "reports/model_card.md"} <= set(first)
+    assert {"models/serving/calibration.json", "data/predictions.csv", "plots/class_recall.csv"} <= set(first)
+    assert {f"plots/evaluate/{name}.png" for name in ("learning_curves", "confusion_ensemble", "gap")} <= set(first)
+    content = json.loads(first["metrics/evaluate.json"])
+    for predictor in ("shallow", "transfer", "ensemble"):
+        for role, split_role in (("seen_speakers", "test_seen"), ("unseen_speakers", "test_unseen")):
+            assert set(content[predictor][role]) == {"accuracy", "uar", "macro_f1", "clips"}
+            assert content[predictor][role]["clips"] == (made_split["role"] == split_role).sum()
+    predictions = read_predictions(run / "data/predictions.csv")
+    assert set(predictions.clips["clip"]) == set(made_split.query("role != 'train'")["clip"])
+    mean = (predictions.probabilities["shallow"] + predictions.probabilities["transfer"]) / 2
+    assert predictions.probabilities["ensemble"] == pytest.approx(mean, rel=1e-4)
+    monkeypatch.setattr("stages.evaluate.draw_gallery", lambda *_: None)  # tests of charts see to its bytes
+    main(params)
+    assert _outputs(run) == first
+
+
+def _same_content(run: Path) -> None:
+    clips = read_clips(run / "data/clips.csv")
+    clips.loc[clips["clip"] == "north/00_angry_0", "sha256"] = clips.loc[
+        clips["clip"] == "north/05_sad_9", "sha256"
+    ].item()
+    clips.to_csv(run / "data/clips.csv", index=False)
+
+
+def _two_roles(run: Path) -> None:
+    split = pd.read_csv(run / "data/split.csv", dtype=str)
+    again = split[split["role"] == "test_seen"].head(1).assign(role="train")
+    pd.concat([split, again]).to_csv(run / "data/split.csv", index=False)
+
+
+def _heard_speaker(run: Path) -> None:
+    split = pd.read_csv(run / "data/split.csv", dtype=str)
+    split.loc[split["clip"] == "north/00_angry_0", "role"] = "train"
+    split.to_csv(run / "data/split.csv", index=False)
+
+
+def _other_split(run: Path) -> None:
+    split = pd.read_csv(run / "data/split.csv", dtype=str)
+    learned = split["role"].eq("train").idxmax()
+    split.loc[learned, "role"] = "test_seen"  # the models have learned from it
+    split.to_csv(run / "data/split.csv", index=False)
+
+
+@pytest.mark.parametrize(
+    ("plant", "says"),
+    [
+        (_heard_speaker, "speaker north/00 in test_unseen and in train"),
+        (_same_content, "the same content in two roles: north/00_angry_0 (test_unseen) = north/05_sad_9 (train)"),
+        (_two_roles, "north/04_angry_0 listed"),
+        (_other_split, "models/shallow/model.json: fitted on"),
+    ],
+)
+def test_a_leak_stops_it_with_a_clear_error(
+    run: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    params: Params,
+    plant: Callable[[Path], None],
+    says: str,
+) -> None:
+    plant(run)
+    monkeypatch.setattr("stages._run.load_params", lambda: params)
+    with pytest.raises(SystemExit) as stopped:
+        stage_main(main)
+    assert stopped.value.code == 1
+    error = capsys.readouterr().err
+    assert error.startswith("error: ")
+    assert says in error
+    assert not (run / "metrics/evaluate.json").exists()
