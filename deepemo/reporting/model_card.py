@@ -84,7 +84,7 @@ def write_card(inputs: CardInputs) -> str:
         + card_figures.intervals(evaluation)
         + (("\n" + _picture(inputs, "gap", "UAR on heard and never heard speakers")) if evaluation.gaps else ""),
         "Which is better": card_figures.comparisons(evaluation),
-        f"Emotion by emotion: {chosen}": f"**{chosen}** has the highest UAR on validation; what follows is about it.\n\n"
+        f"Emotion by emotion: {chosen}": f"**{chosen}** has the highest UAR on validation; the rest is about it.\n\n"
         + card_figures.emotions(evaluation, chosen)
         + "\n"
         + _picture(inputs, f"confusion_{chosen}", f"Confusion matrices of {chosen}")
