@@ -1,0 +1,91 @@
+"""Every stage in turn, from recordings to figures: on a tiny synthetic corpus, and on a slice of each real one."""
+
+import contextlib
+import importlib
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+import yaml
+
+from deepemo.params import load_params
+
+ROOT = Path(__file__).parents[2]
+STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+TINY = {
+    "featurize": {"clip_seconds": 1.5, "mel_bands": 40, "shards": 3},
+    "train_shallow": {"channels": [4, 8], "epochs": 2},
+    "train_transfer": {"epochs": 2, "batch_size": 32},
+    "evaluate": {"bootstrap_samples": 100},
+}
+SLICE = {
+    "ravdess": [f"Actor_{actor:02d}/*.wav" for actor in (1, 2, 3, 4, 5, 6)],
+    "crema_d": [f"AudioWAV/{speaker}_I[ET]*.wav" for speaker in (1001, 1002, 1003, 1004, 1005, 1006)],
+    "tess": ["OAF_*/OAF_b*.wav", "YAF_*/YAF_b*.wav"],
+    "savee": ["AudioData/*/*0[1-4].wav"],
+}
+
+
+def prepare(folder: Path, download: dict[str, Any]) -> None:
+    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    for section, values in {**TINY, "download": download}.items():
+        params[section].update(values)
+    params["train_transfer"]["finetune"]["trainable_blocks"] = 0
+    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+
+
+def run_all(folder: Path) -> None:
+    with contextlib.chdir(folder):
+        for name in STAGES:
+            for path in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][name].get("metrics", []):
+                Path(next(iter(path))).parent.mkdir(parents=True, exist_ok=True)
+            Path("plots").mkdir(exist_ok=True)
+            line = importlib.import_module(f"stages.{name}").main(load_params())
+            assert line.startswith(f"{name}:")
+
+
+def check_outputs(folder: Path) -> None:
+    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+        for kind in ("outs", "metrics", "plots"):
+            for entry in stage.get(kind, []):
+                path = folder / (entry if isinstance(entry, str) else next(iter(entry)))
+                assert path.exists(), f"{name} did not write {path.name}"
+    scores = json.loads((folder / "metrics/evaluate.json").read_text())
+    for predictor in ("shallow", "transfer", "ensemble"):
+        for role in ("seen_speakers", "unseen_speakers"):
+            figures = scores[predictor][role]
+            assert figures["clips"] > 0
+            assert all(0 <= figures[name] <= 1 for name in ("accuracy", "uar", "macro_f1"))
+
+
+def test_the_whole_pipeline_on_a_tiny_synthetic_corpus(tmp_path: Path) -> None:
+    prepare(tmp_path, {"synthetic": {"speakers": 4, "sentences": 4, "takes": 1}})
+    run_all(tmp_path)
+    check_outputs(tmp_path)
+    clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
+    assert (clips["verdict"] == "good").sum() == 4 * 4 * 7
+    assert (clips["verdict"] == "quarantined").sum() > 5
+
+
+@pytest.mark.corpora
+def test_the_whole_pipeline_on_a_slice_of_each_real_corpus(tmp_path: Path, corpora_dir: Path) -> None:
+    source = tmp_path / "recordings"
+    for corpus, patterns in SLICE.items():
+        files = [file for pattern in patterns for file in sorted((corpora_dir / corpus).glob(pattern))]
+        assert len(files) > 50, f"{corpora_dir / corpus} does not hold the recordings of {corpus}"
+        for file in files:
+            target = source / corpus / file.relative_to(corpora_dir / corpus)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(file, target)
+    prepare(tmp_path, {"corpora": list(SLICE), "source_dir": str(source)})
+    run_all(tmp_path)
+    check_outputs(tmp_path)
+    clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
+    assert set(clips["corpus"]) == set(SLICE)
+    calm = clips[clips["emotion"] == "calm"]
+    assert len(calm) == 6 * 8
+    assert set(calm["verdict"]) == {"quarantined"}
+    assert clips.loc[clips["clip"] == "tess/OAF_bite_neutral", "repairs"].str.contains("speaker_code").all()
