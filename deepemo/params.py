@@ -47,7 +47,7 @@ class Synthetic(Section):
 
     speakers: Annotated[int, Field(ge=2, le=16)]
     sentences: Annotated[int, Field(ge=1, le=16)]
-    takes: Count
+    takes: Annotated[int, Field(ge=1, le=89)]
 
 
 class Download(Section):
@@ -83,10 +83,22 @@ class Validate(Section):
         return self
 
 
+class Views(Section):
+    """How strong the changes are that the exploration shows on one clip."""
+
+    snr_db: float
+    stretch: Annotated[float, Field(ge=0.5, le=2)]
+    pitch_semitones: Annotated[float, Field(ge=-12, le=12)]
+
+
 class Eda(Section):
     """What the exploration shows and recommends."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)]
+    measured_clips: Annotated[int, Field(ge=7)]
+    silent_below_db: Positive
+    resample_hz: Annotated[list[Annotated[int, Field(ge=4000, le=192000)]], Field(min_length=1, max_length=8)]
+    views: Views
 
 
 class Split(Section):

@@ -22,6 +22,9 @@ import numpy.typing as npt
 
 RATE_HZ = 22050
 
+# Measured between 25 and 75 on a monotone.
+PITCH_STEPS_A_SEMITONE = 5.3
+
 # Constants of speak_lib.h.
 _AUDIO_OUTPUT_SYNCHRONOUS = 2
 _CHARS_UTF8 = 1
@@ -47,7 +50,7 @@ class Request:
         text: what is said.
         voice: name of a voice, with a variant after `+`, such as `en-us+f2`.
         rate_wpm: words a minute, 80 to 450.
-        pitch: 0 to 100; 50 is the voice's own, 50 more or less an octave.
+        pitch: 0 to 100; 50 is the voice's own, see `PITCH_STEPS_A_SEMITONE`.
         pitch_range: 0 (monotone) to 100; 50 is the voice's own.
         word_gap: pause between words, in units of 10 ms at the default rate.
     """
@@ -119,7 +122,10 @@ def _synthesise(library: ctypes.CDLL, request: Request) -> bytes:
 
     callback = _SYNTH_CALLBACK(collect)
     library.espeak_SetSynthCallback(callback)
-    if library.espeak_SetVoiceByName(request.voice.encode()) != 0:
+    # espeak-ng falls back to the plain voice without a word if it lacks the variant.
+    variant = request.voice.partition("+")[2]
+    known = (Path(espeakng_loader.get_data_path()) / "voices" / "!v" / variant).exists()
+    if not known or library.espeak_SetVoiceByName(request.voice.encode()) != 0:
         raise EspeakError(f"espeak-ng has no voice {request.voice!r}")
     for parameter, value in (
         (_RATE, request.rate_wpm),

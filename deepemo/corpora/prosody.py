@@ -1,15 +1,15 @@
 """Who speaks in the synthetic corpus, and how each emotion changes their voice.
 
-The directions follow the two reviews of how voices carry emotion: Juslin & Laukka 2003 (Psychological Bulletin 129:770,
-Table 11) and Scherer 2003 (Speech Communication 40:227, Table 2); disgust, on which both are thin, follows Murray &
-Arnott 1993 (Journal of the Acoustical Society of America 93:1097). The sizes are our own.
+The directions follow two reviews of how voices carry emotion: Juslin & Laukka 2003 (Psychological Bulletin 129:770)
+and Scherer 2003 (Speech Communication 40:227). Disgust and surprise, on which both say little, follow Murray & Arnott
+1993 (Journal of the Acoustical Society of America 93:1097). The sizes are our own, chosen so that classes overlap.
 """
 
 from dataclasses import dataclass, fields
 
 import numpy as np
 
-from deepemo.corpora.espeak import Request
+from deepemo.corpora.espeak import PITCH_STEPS_A_SEMITONE, Request
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,18 +52,18 @@ NEUTRAL = _prosody(0.0, 0.0, 0.0, 0.0, 0.0, -1.0, 0.0, -34.0, 0.0, 0.0)
 
 #                        pitch range  rate   gap level slope tilt breath tremor rise
 EMOTION_PROSODY = {
-    "angry": _prosody(     2.5,  0.7,  0.22,  0.0,  7.0,  2.0,  7.0, -36.0, 0.30, 0.0),
-    "disgust": _prosody(  -1.5,  0.2, -0.26,  2.5, -1.0, -1.0,  1.0, -24.0, 0.10, 0.0),
-    "fear": _prosody(      4.0, -0.6,  0.22,  1.0, -2.0,  0.0, -2.0, -26.0, 0.90, 0.1),
-    "happy": _prosody(     4.0,  0.9,  0.06,  0.0,  4.0, -1.0,  2.5, -36.0, 0.00, 0.2),
+    "angry": _prosody(     2.0,  0.7,  0.22,  0.0,  7.0,  2.0,  7.0, -36.0, 0.30, 0.0),
+    "disgust": _prosody(  -1.2,  0.2, -0.26,  2.5, -1.0, -1.0,  1.0, -24.0, 0.10, 0.0),
+    "fear": _prosody(      3.1, -0.6,  0.22,  1.0, -2.0,  0.0, -2.0, -26.0, 0.90, 0.1),
+    "happy": _prosody(     3.1,  0.9,  0.06,  0.0,  4.0, -1.0,  2.5, -36.0, 0.00, 0.2),
     "neutral": NEUTRAL,
-    "sad": _prosody(      -2.5, -1.0, -0.20,  1.5, -6.0, -5.0, -7.0, -30.0, 0.30, 0.0),
-    "surprise": _prosody(  5.0,  1.1, -0.06,  0.5,  3.0,  4.0,  1.5, -32.0, 0.00, 0.8),
+    "sad": _prosody(      -2.0, -1.0, -0.20,  1.5, -6.0, -5.0, -7.0, -30.0, 0.30, 0.0),
+    "surprise": _prosody(  3.9,  1.1, -0.06,  0.5,  3.0,  4.0,  1.5, -32.0, 0.00, 0.8),
 }  # fmt: skip
 
 # Between takes of one speaker, and between speakers in how each renders an emotion: standard deviations.
-TAKE_JITTER = _prosody(1.1, 0.27, 0.07, 0.7, 1.8, 1.2, 1.5, 3.0, 0.12, 0.15)
-SPEAKER_JITTER = _prosody(0.5, 0.12, 0.03, 0.4, 1.0, 0.6, 0.7, 1.8, 0.08, 0.06)
+TAKE_JITTER = _prosody(0.9, 0.27, 0.07, 0.7, 1.8, 1.2, 1.5, 3.0, 0.12, 0.15)
+SPEAKER_JITTER = _prosody(0.4, 0.12, 0.03, 0.4, 1.0, 0.6, 0.7, 1.8, 0.08, 0.06)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -111,7 +111,7 @@ STEREO_SPEAKERS = (4, 11)
 
 
 def cast(count: int, *, seed: int) -> list[Speaker]:
-    """The first speakers; each is the same however many there are."""
+    """The first speakers, at most as many as `VOICES`; each is the same however many there are."""
     return [_speaker(number, seed=seed) for number in range(1, count + 1)]
 
 
@@ -156,7 +156,7 @@ def request(speaker: Speaker, sentence: str, prosody: Prosody, rng: np.random.Ge
         text=sentence[:-1] + "?" if rises else sentence,
         voice=speaker.voice,
         rate_wpm=_within(speaker.rate_wpm * 2**prosody.rate, 110, 300),
-        pitch=_within(speaker.pitch + prosody.pitch_semitones * 50 / 12, 0, 100),
+        pitch=_within(speaker.pitch + prosody.pitch_semitones * PITCH_STEPS_A_SEMITONE, 0, 100),
         pitch_range=_within(speaker.pitch_range * 2**prosody.pitch_range, 3, 100),
         word_gap=_within(prosody.word_gap, 0, 8),
     )

@@ -1,7 +1,7 @@
 """Synthetic: speech that this package makes itself with espeak-ng, so that the pipeline runs without any download.
 
-It is no human's voice and no human's emotion: figures on it say that the pipeline works, never how well people are
-understood. What it is and is not: docs/synthetic-corpus.md. How it is made: `deepemo.corpora.synthesis`.
+Nobody spoke it and nobody felt it: figures on it say that the pipeline works, never how well people are understood.
+What it is and is not: docs/synthetic-corpus.md. How it is made: `deepemo.corpora.synthesis`.
 """
 
 import re
@@ -13,10 +13,16 @@ CORPUS = Corpus(
     title="Synthetic (espeak-ng)",
     language="en",
     homepage="https://github.com/espeak-ng/espeak-ng",
-    licence="generated here; the voices are espeak-ng's (GPL-3.0-or-later program, whose output is not covered by it)",
-    citation="Speech synthesised by espeak-ng 1.52; prosody after Juslin & Laukka (2003) and Scherer (2003)",
-    clips=1356,
-    size_bytes=150_000_000,
+    licence="none to ask for: made on your own machine by espeak-ng, itself GPL-3.0-or-later",
+    citation=(
+        "Speech by espeak-ng 1.52. Prosody after: Juslin PN, Laukka P (2003). Communication of emotions in vocal "
+        "expression and music performance: different channels, same code? Psychological Bulletin 129(5): 770-814. "
+        "doi:10.1037/0033-2909.129.5.770; Scherer KR (2003). Vocal communication of emotion: a review of research "
+        "paradigms. Speech Communication 40(1-2): 227-256. doi:10.1016/S0167-6393(02)00084-5"
+    ),
+    # At the size that params.yaml gives it.
+    clips=1354,
+    size_bytes=149_572_506,
     source=Generated(),
     # spk03_s05_ang_t1: speaker, sentence, emotion, take
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>spk\d{2})_(?P<sentence>s\d{2})_(?P<emotion>[a-z]{3})_t(?P<take>\d+)$"),
