@@ -19,7 +19,7 @@ DPI = 140
 
 STYLE: dict[RcKeyType, Any] = {
     "font.size": 9.0,
-    "figure.titlesize": 12.0,
+    "figure.titlesize": 11.0,
     "figure.titleweight": "bold",
     "axes.titlesize": 10.0,
     "axes.labelsize": 9.0,
@@ -43,7 +43,10 @@ styled = mpl.rc_context(STYLE)
 
 # Tol's vibrant colours (2021), for what is no emotion; the dashes tell lines apart in grey print.
 OTHER_COLOURS = ("#0077BB", "#CC3311", "#009988", "#EE7733", "#33BBEE", "#EE3377", "#777777")
-DASHES = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 3)))
+DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 3)))
+EMOTION_LINES: dict[str, dict[str, Any]] = {
+    emotion: {"color": COLOURS[emotion], "linestyle": dash} for emotion, dash in zip(EMOTIONS, DASHES, strict=True)
+}
 GENDER_COLOURS = {"female": "#AA4499", "male": "#44AA99"}
 
 
