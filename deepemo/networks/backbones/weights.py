@@ -1,6 +1,7 @@
 """Find the ImageNet weights of a Keras network, or fetch them, and load weights files with errors that help."""
 
 import os
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -78,7 +79,10 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
     if path.suffix != ".h5":
         raise WeightsError(f"{path}: expected a Keras weights file for {network.name}, named .weights.h5 or .h5")
     try:
-        network.load_weights(path)
-    except (ValueError, KeyError, OSError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns of some layers that the file has nothing for.
+            warnings.simplefilter("error", UserWarning)
+            network.load_weights(path)
+    except (ValueError, KeyError, OSError, UserWarning) as error:
         reason = str(error).strip().partition("\n")[0]
         raise WeightsError(f"{path}: not weights of {network.name} without its classifier: {reason}") from error
