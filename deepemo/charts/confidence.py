@@ -5,15 +5,19 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepemo.charts.predictors import PREDICTOR_COLOURS, ROLE_TITLES, per_cent
+from deepemo.charts.predictors import PREDICTOR_COLOURS, ROLE_TITLES
+from deepemo.charts.style import per_cent, styled
 from deepemo.learning.calibration import BINS, Reliability
 from deepemo.learning.confidence import Confidence, ConfidenceReport
 from deepemo.learning.evaluation import Evaluation
 
+# The accuracy of fewer tells nothing, and its zigzag hides what does.
+FEWEST_CLIPS = 10
+
 
 def _draw_reliability(axes: Axes, report: ConfidenceReport, confidence: Confidence, colour: str) -> None:
     def line(found: Reliability, label: str, **style: Any) -> None:
-        filled = found.clips > 0
+        filled = found.clips >= FEWEST_CLIPS
         axes.plot(found.confidence[filled], found.accuracy[filled], "o-", markersize=4, label=label, **style)
 
     axes.plot([0, 1], [0, 1], color="0.6", linestyle=":")
@@ -29,15 +33,16 @@ def _draw_reliability(axes: Axes, report: ConfidenceReport, confidence: Confiden
     axes.set_xlim(0, 1)
     axes.set_ylim(0, 1)
     axes.set_aspect("equal")
-    axes.legend(loc="upper left", fontsize=7)
+    axes.legend(loc="upper left", fontsize=6.5)
     per_cent(axes.xaxis)
     per_cent(axes.yaxis)
 
 
+@styled
 def draw_reliability(evaluation: Evaluation) -> Figure:
     """Accuracy against confidence before and after calibration: a row a test role, a column a predictor."""
     rows, columns = len(evaluation.roles), len(evaluation.confidences)
-    figure = Figure(figsize=(3.9 * columns, 0.6 + 3.9 * rows), layout="constrained")
+    figure = Figure(figsize=(3.1 * columns, 0.5 + 3.2 * rows))
     grid = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
     for line, (name, role) in zip(grid, evaluation.roles.items(), strict=True):
         for axes, (predictor, report) in zip(line, role.predictors.items(), strict=True):
@@ -47,14 +52,17 @@ def draw_reliability(evaluation: Evaluation) -> Figure:
         line[0].set_ylabel("accuracy")
     for axes in grid[-1]:
         axes.set_xlabel("confidence")
-    figure.suptitle("Does confidence mean what it says? (temperature fitted on validation)")
+    figure.suptitle(
+        f"Does confidence mean what it says? (temperature fitted on validation; bins of at least {FEWEST_CLIPS} clips)"
+    )
     return figure
 
 
+@styled
 def draw_risk_coverage(evaluation: Evaluation) -> Figure:
     """Accuracy of the answers when the least sure clips go unanswered, a panel a test role."""
     panels = len(evaluation.roles)
-    figure = Figure(figsize=(0.4 + 5.4 * panels, 4.6), layout="constrained")
+    figure = Figure(figsize=(0.4 + 4.4 * panels, 3.8))
     rows = figure.subplots(1, panels, squeeze=False, sharey=True)[0]
     for axes, (name, role) in zip(rows, evaluation.roles.items(), strict=True):
         for predictor, report in role.predictors.items():
@@ -70,11 +78,10 @@ def draw_risk_coverage(evaluation: Evaluation) -> Figure:
         wanted = next(iter(evaluation.confidences.values())).wanted_accuracy
         axes.axhline(wanted, color="0.5", linestyle="--", label="wanted accuracy")
         axes.set_xlim(0, 1)
-        axes.grid(alpha=0.3)
         per_cent(axes.xaxis)
         axes.set_xlabel("share of clips answered")
         axes.set_title(ROLE_TITLES[name])
-        axes.legend(loc="lower left", fontsize=8)
+    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     rows[0].set_ylim(top=1)
     per_cent(rows[0].yaxis)
     rows[0].set_ylabel("accuracy of the answers")

@@ -5,7 +5,8 @@ from collections.abc import Mapping
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepemo.charts.predictors import PREDICTOR_COLOURS, per_cent
+from deepemo.charts.predictors import PREDICTOR_COLOURS
+from deepemo.charts.style import per_cent, styled
 
 COLUMNS = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy", "val_uar")
 
@@ -16,13 +17,14 @@ def _last_phase(history: pd.DataFrame) -> int:
     return int((phases == phases.iloc[-1]).to_numpy().argmax())
 
 
+@styled
 def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Loss and scores of every model over its epochs, in one picture.
 
     Args:
         histories: by model, one row an epoch with the columns `COLUMNS`, and `phase` where training has several.
     """
-    figure = Figure(figsize=(11, 4.8), layout="constrained")
+    figure = Figure(figsize=(9, 4))
     losses, figures = figure.subplots(1, 2)
     for model, history in histories.items():
         colour = PREDICTOR_COLOURS[model]
@@ -36,7 +38,13 @@ def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
         kept = float(history["val_uar"].to_numpy()[best])
         figures.plot(best + 1, kept, "o", color=colour, markeredgecolor="black")
         figures.annotate(
-            f"{100 * kept:.1f} %", (best + 1, kept), (0, 7), textcoords="offset points", ha="center", fontsize=8
+            f"{100 * kept:.1f} %",
+            (best + 1, kept),
+            (0, 9),
+            textcoords="offset points",
+            ha="center",
+            fontsize=8,
+            bbox={"facecolor": "white", "edgecolor": "none", "alpha": 0.8, "pad": 0.8},
         )
         for axes in (losses, figures):
             if start:
@@ -49,7 +57,6 @@ def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
     per_cent(figures.yaxis)
     for axes in (losses, figures):
         axes.set_xlabel("epoch")
-        axes.grid(alpha=0.3)
-        axes.legend(fontsize=8)
-    figure.suptitle("How the models learned (training figures are taken on augmented views; dots: the epoch kept)")
+        axes.legend(loc="upper right" if axes is losses else "lower right")
+    figure.suptitle("How the models learned (training: on clips as they were shown; dots: the epoch kept)")
     return figure

@@ -1,11 +1,8 @@
 """How predictors and test roles look and are called in every picture of the evaluation."""
 
-from pathlib import Path
 from typing import Any
 
-import matplotlib as mpl
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from deepemo.learning.grouped import Estimate
 
@@ -16,12 +13,6 @@ ROLE_TITLES = {
     "unseen_speakers": "speakers never heard",
     "unseen_corpus": "a corpus never heard",
 }
-DPI = 110
-
-
-def per_cent(axis: mpl.axis.Axis) -> None:
-    """Label an axis of shares in per cent."""
-    axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
 
 
 def draw_estimate(axes: Axes, across: float, along: float, estimate: Estimate, *, upright: bool, **style: Any) -> None:
@@ -41,9 +32,3 @@ def draw_estimate(axes: Axes, across: float, along: float, estimate: Estimate, *
     colour = style.pop("color")
     axes.plot(*line, color=colour, linewidth=1.5, alpha=0.7, solid_capstyle="butt")
     axes.plot(*dot, color=colour, linestyle="none", clip_on=False, **style)
-
-
-def save(figure: Figure, path: Path) -> None:
-    """Write a PNG that is the same for the same picture."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})

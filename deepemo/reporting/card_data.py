@@ -61,28 +61,36 @@ def _origin(source: str) -> str:
     return "a local folder" if "/" in source or "\\" in source else source or "not recorded"
 
 
+def _corpus_row(name: str, record: Mapping[str, Any], clips: pd.DataFrame) -> tuple[object, ...]:
+    title = record.get("title", name)
+    return (
+        f"[{title}]({record['homepage']})" if record.get("homepage") else title,
+        record.get("recordings", len(clips)),
+        int((clips["verdict"] == QUARANTINED).sum()),
+        clips.loc[clips["speaker"] != "", "speaker"].nunique(),
+        record.get("licence", "not recorded"),
+        _origin(str(record.get("source", ""))),
+        str(record.get("fetched", ""))[:10] or "-",
+        f"`{record['sha256'][:12]}`" if record.get("sha256") else "-",
+    )
+
+
 def data(provenance: Sequence[Mapping[str, Any]], clips: pd.DataFrame) -> str:
-    """Which corpora, on what terms, what was left out, and whom to cite."""
-    rows = []
-    for corpus in provenance:
-        own = clips[clips["corpus"] == corpus["corpus"]]
-        left_out = int((own["verdict"] == QUARANTINED).sum())
-        rows.append(
-            (
-                f"[{corpus['title']}]({corpus['homepage']})" if corpus.get("homepage") else corpus["title"],
-                corpus.get("recordings", len(own)),
-                left_out,
-                own["speaker"].nunique(),
-                corpus.get("licence", "not recorded"),
-                _origin(str(corpus.get("source", ""))),
-                str(corpus.get("fetched", ""))[:10] or "-",
-                f"`{str(corpus.get('sha256', ''))[:12]}`",
-            )
-        )
+    """Which corpora, on what terms, what was left out, and whom to cite.
+
+    Args:
+        provenance: content of each data/raw/<corpus>.json; a corpus without one is listed with nothing recorded.
+        clips: the clip table, quarantined clips included.
+    """
+    records = {str(record.get("corpus", "")): record for record in provenance}
+    rows = [_corpus_row(str(name), records.get(str(name), {}), own) for name, own in clips.groupby("corpus", sort=True)]
     header = ("corpus", "recordings", "left out", "speakers", "licence", "source", "fetched", "sha256 begins")
     reasons = clips.loc[clips["verdict"] == QUARANTINED, "reason"].value_counts()
     because = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items())) or "none"
-    citations = "\n".join(f"- {corpus['citation']}" for corpus in provenance if corpus.get("citation"))
+    used = [records[name] for name in sorted(clips["corpus"].unique()) if name in records]
+    citations = (
+        "\n".join(f"- {record['citation']}" for record in used if record.get("citation")) or "- nothing recorded"
+    )
     return f"{table(header, rows)}\n\nLeft out, by reason: {because}.\n\nCite:\n\n{citations}\n"
 
 

@@ -159,3 +159,12 @@ def test_the_predictor_to_use_is_chosen_on_validation(made_predictions: Predicti
     }
     assert evaluation.validation_uar == pytest.approx(uars)
     assert evaluation.chosen == max(uars, key=uars.get)
+
+
+def test_without_never_heard_speakers_there_is_no_gap(made_predictions: Predictions, evaluated: Evaluated) -> None:
+    chosen = (made_predictions.clips["role"] != "test_unseen").to_numpy()
+    probabilities = {name: values[chosen] for name, values in made_predictions.probabilities.items()}
+    found = evaluated(Predictions(made_predictions.clips[chosen].reset_index(drop=True), probabilities))
+    assert set(found.roles) == {"seen_speakers"}
+    assert found.gaps == {}
+    assert "seen_minus_unseen" not in headlines(found)["shallow"]

@@ -173,3 +173,11 @@ def test_shared_sentences_are_counted() -> None:
     )
     clips = pd.DataFrame({"clip": list("abcd"), "sentence": ["dogs", "dogs", "kids", "dogs"]})
     assert repeated_sentences(split, clips, "test_unseen") == pytest.approx(1 / 3)
+
+
+def test_a_corpus_without_a_record_is_said_to_have_none(inputs: CardInputs) -> None:
+    data = _section(write_card(replace(inputs, provenance=inputs.provenance[:1])), "Data")
+    south = next(line for line in data.splitlines() if line.startswith("| south"))
+    assert south.count("not recorded") == 2
+    assert "The north" in data
+    assert "The south" not in data
