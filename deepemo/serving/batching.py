@@ -1,0 +1,97 @@
+"""One thread that runs the model for many: what has gathered while it was busy goes through together."""
+
+import queue
+import threading
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+import numpy.typing as npt
+
+Floats = npt.NDArray[np.float32]
+Answers = npt.NDArray[np.float64]
+
+
+class ClosedError(RuntimeError):
+    """The batcher no longer answers."""
+
+
+class Batcher:
+    """Calls a function from features [n, ...] to answers [n, ...] for many threads, a batch at a time.
+
+    It never waits for a batch to fill: a lone caller is answered at once, and under load the batches grow by
+    themselves, because callers gather while the batch before theirs is run.
+    """
+
+    def __init__(
+        self,
+        predict: Callable[[Floats], Answers],
+        *,
+        batch_windows: int,
+        on_batch: Callable[[int], None] = lambda windows: None,
+    ) -> None:
+        """Start the thread.
+
+        Args:
+            predict: called from that thread alone.
+            batch_windows: rows after which a batch takes no further caller's.
+            on_batch: told the rows of each batch.
+        """
+        self._predict = predict
+        self._batch_windows = batch_windows
+        self._on_batch = on_batch
+        self._waiting: queue.SimpleQueue[tuple[Floats, Future[Answers]] | None] = queue.SimpleQueue()
+        self._lock = threading.Lock()
+        self._open = True
+        self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
+        self._thread.start()
+
+    def __call__(self, features: Floats) -> Answers:
+        """Answers [n, ...] to features [n, ...]; blocks until they are there.
+
+        Raises:
+            ClosedError: `close` was called before.
+        """
+        answer: Future[Answers] = Future()
+        with self._lock:
+            if not self._open:
+                raise ClosedError("the batcher is closed")
+            self._waiting.put((features, answer))
+        return answer.result()
+
+    def close(self) -> None:
+        """Answer those who wait, then end the thread."""
+        with self._lock:
+            if self._open:
+                self._open = False
+                self._waiting.put(None)
+        self._thread.join()
+
+    def _run(self) -> None:
+        while (first := self._waiting.get()) is not None:
+            batch = [first]
+            last = False
+            while sum(len(features) for features, _ in batch) < self._batch_windows:
+                try:
+                    further = self._waiting.get_nowait()
+                except queue.Empty:
+                    break
+                if further is None:
+                    last = True
+                    break
+                batch.append(further)
+            self._answer(batch)
+            if last:
+                return
+
+    def _answer(self, batch: list[tuple[Floats, Future[Answers]]]) -> None:
+        rows = [len(features) for features, _ in batch]
+        self._on_batch(sum(rows))
+        try:
+            answers = self._predict(np.concatenate([features for features, _ in batch]))
+        except Exception as error:  # whatever it is, it is the callers' to handle, and this thread must go on
+            for _, answer in batch:
+                answer.set_exception(error)
+            return
+        for (_, answer), part in zip(batch, np.split(answers, np.cumsum(rows)[:-1]), strict=True):
+            answer.set_result(part)

@@ -1,0 +1,176 @@
+"""The command `deepemo`: recognize files, serve the API and the page, list corpora, export models.
+
+Exit status: 0, every recording was heard (`unknown` is an answer too); 1, some could not be read or opened, the others
+are answered; 2, the command was wrong, or there is no usable model.
+"""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from tqdm import tqdm
+
+from deepemo.errors import InputError
+from deepemo.serving.predicting import find_recordings, recognize_all
+from deepemo.serving.printing import Csv, JsonLines, Printer, Table
+from deepemo.serving.reasons import UNREADABLE
+from deepemo.serving.recognizer import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Recognizer
+from deepemo.serving.settings import MIB, Settings
+
+SOME_UNREADABLE = 1
+UNUSABLE = 2
+API_KEY_VARIABLE = "DEEPEMO_API_KEY"
+LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "localhost", "::1": "[::1]"}
+
+app = typer.Typer(
+    help="Which of seven emotions is heard in a recording of speech.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+class ModelName(StrEnum):
+    """Which model answers: one network, or the mean of both."""
+
+    ENSEMBLE = "ensemble"
+    SHALLOW = "shallow"
+    TRANSFER = "transfer"
+
+
+Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
+Which = Annotated[ModelName, typer.Option("--model", help="Which of its models answers.")]
+
+
+@contextmanager
+def _clear_errors() -> Iterator[None]:
+    """One message and status 2 for what people can mend."""
+    try:
+        yield
+    except (InputError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+
+
+def _load(models: Path, model: ModelName) -> Recognizer:
+    # TensorFlow greets in C++; what it says is of no use here.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    return Recognizer.load(models, model.value)
+
+
+@app.command()
+def predict(
+    given: Annotated[list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Sound files, or folders of them.")],
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row a file, or a row a segment.")] = False,
+    timeline: Annotated[
+        bool, typer.Option("--timeline", help="Show how the answer changes over long recordings.")
+    ] = False,
+    hop_seconds: Annotated[
+        float, typer.Option(min=SHORTEST_HOP_SECONDS, help="From one window of a timeline to the next.")
+    ] = HOP_SECONDS,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Probability from which an emotion is answered; 0: always.", show_default="as evaluated"
+        ),
+    ] = None,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording that is read.")] = MAX_SECONDS,
+    model: Which = ModelName.ENSEMBLE,
+    models: Models = Path("models"),
+) -> None:
+    """Say which emotion is heard in recordings.
+
+    Exit status 1 if some of them could not be read; the others are answered. 2 if the command is wrong or there is no
+    usable model.
+    """
+    if json and csv:
+        raise typer.BadParameter("choose one of --json and --csv")
+    paths = find_recordings(given)
+    if not paths:
+        typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
+        raise typer.Exit(SOME_UNREADABLE)
+    printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
+    if json or csv:
+        printer = JsonLines() if json else Csv(timeline)
+    with _clear_errors():
+        recognizer = _load(models, model)
+        answers = recognize_all(
+            recognizer,
+            paths,
+            timeline=timeline,
+            hop_seconds=hop_seconds,
+            min_confidence=min_confidence,
+            max_seconds=max_seconds,
+        )
+        unreadable = 0
+        if header := printer.header():
+            typer.echo(header)
+        # tqdm stays silent where stderr is no terminal.
+        with tqdm(total=len(paths), unit="file", disable=None if len(paths) > 1 else True, leave=False) as progress:
+            for path, recognition in answers:
+                with tqdm.external_write_mode(file=sys.stdout):
+                    typer.echo(printer.answer(path, recognition))
+                    sys.stdout.flush()
+                progress.update()
+                if recognition.reason in UNREADABLE:
+                    unreadable += 1
+    if unreadable:
+        typer.echo(f"{unreadable} of {len(paths)} could not be read", err=True)
+        raise typer.Exit(SOME_UNREADABLE)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen at; by default this machine alone.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    hosts: Annotated[
+        list[str] | None,
+        typer.Option("--allow-host", help="Name under which the server is reached; any number. Default: its own."),
+    ] = None,
+    max_upload_mib: Annotated[int, typer.Option(min=1, help="Largest upload.")] = Settings.max_upload_bytes // MIB,
+    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = Settings.max_seconds,
+    workers: Annotated[int, typer.Option(min=1, help="Recordings worked on at once.")] = Settings.workers,
+    waiting: Annotated[int, typer.Option(min=0, help="Further ones that wait; more get 503.")] = Settings.waiting,
+    model: Which = ModelName.ENSEMBLE,
+    models: Models = Path("models"),
+) -> None:
+    """Serve the HTTP API and the page.
+
+    With the environment variable DEEPEMO_API_KEY set, the API asks for that key.
+    """
+    import uvicorn
+
+    from deepemo.serving.api import create_app
+    from deepemo.serving.lineage import describe, model_card
+
+    api_key = os.environ.get(API_KEY_VARIABLE) or None
+    own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
+    settings = Settings(
+        max_upload_bytes=max_upload_mib * MIB,
+        max_seconds=max_seconds,
+        workers=workers,
+        waiting=waiting,
+        api_key=api_key,
+        hosts=tuple(name.lower() for name in hosts) if hosts else own,
+    )
+    with _clear_errors():
+        recognizer = _load(models, model)
+        about = describe(models, model.value)
+        card = model_card(models)
+    if not own and api_key is None:
+        typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
+    recognizer.warm_up()
+    uvicorn.run(
+        create_app(recognizer, about, card=card, settings=settings),
+        host=host,
+        port=port,
+        timeout_graceful_shutdown=30,
+        server_header=False,
+    )

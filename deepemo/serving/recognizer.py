@@ -1,0 +1,266 @@
+"""The recognizer: a recording in, an emotion or an honest `unknown` out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+
+import numpy as np
+import numpy.typing as npt
+
+from deepemo.audio.containers import Sound, TooLongError
+from deepemo.audio.decode import DecodeError, resample
+from deepemo.audio.levels import measure_levels
+from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ
+from deepemo.audio.trim import trim_silence
+from deepemo.audio.voice import VoiceGate, speech_probabilities
+from deepemo.errors import InputError
+from deepemo.serving.answers import Heard, Recognition, Timeline, unknown
+from deepemo.serving.calibrated import read_calibration
+from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
+from deepemo.serving.sources import Source, to_sound
+from deepemo.serving.timeline import Window, decide, join_segments, named, to_span, window_starts
+
+if TYPE_CHECKING:
+    from deepemo.audio.spectrogram import FeatureSpec
+
+Floats = npt.NDArray[np.float32]
+Predict = Callable[[Floats], npt.NDArray[np.float64]]
+
+FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
+# The same limits as `validate` sets for clips by default.
+MIN_SECONDS = 0.3
+SILENT_BELOW_DBFS = -65.0
+HOP_SECONDS = 1.0
+SHORTEST_HOP_SECONDS = 0.1
+MAX_SECONDS = 3600.0
+# Windows whose features are in memory at once.
+WINDOWS_AT_ONCE = 32
+GATE = VoiceGate(threshold=0.5, min_share=0.1, min_seconds=0.2)
+
+
+class Model(Protocol):
+    """What a recognizer needs of a model: `predictor.Predictor` is one."""
+
+    name: str
+    spec: FeatureSpec
+    threshold: float
+
+    def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
+        """Calibrated probabilities [n, 7] of features [n, frames, bands]."""
+
+
+class Piece(NamedTuple):
+    """Samples float32 [n] that the model hears as one clip, and where they start in the recording."""
+
+    start_seconds: float
+    samples: Floats
+    rate_hz: int
+
+    @property
+    def end_seconds(self) -> float:
+        """Where they end."""
+        return self.start_seconds + len(self.samples) / self.rate_hz
+
+
+class Recognizer:
+    """Recognizes emotions in recordings; one instance serves many threads."""
+
+    def __init__(
+        self,
+        model: Model,
+        featurize: Callable[[Floats, int], Floats],
+        *,
+        gate: VoiceGate = GATE,
+        predict: Predict | None = None,
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            model: what answers.
+            featurize: samples [n] and their rate to features [frames, bands]; `features.Featurizer` in training too.
+            gate: hears whether there is a voice.
+            predict: in place of `model.probabilities`, such as one that gathers windows of many callers.
+        """
+        self.model = model
+        self.gate = gate
+        self._featurize = featurize
+        self._predict = predict or model.probabilities
+
+    @classmethod
+    def load(cls, models: Path | str = Path("models"), model: str = "ensemble") -> Self:
+        """Load from a finished pipeline run.
+
+        Args:
+            models: its folder of models.
+            model: `shallow`, `transfer`, or `ensemble` for the mean of both.
+
+        Raises:
+            InputError: a file is missing, or does not hold what it should.
+        """
+        # Before TensorFlow is: what is missing is then said at once.
+        read_calibration(Path(models), model)
+        from deepemo.audio.features import Featurizer
+        from deepemo.serving.predictor import Predictor
+
+        predictor = Predictor.load(Path(models), model)
+        return cls(predictor, Featurizer(predictor.spec))
+
+    def with_predict(self, predict: Predict) -> Recognizer:
+        """The same recognizer, asking this function in place of the model."""
+        return Recognizer(self.model, self._featurize, gate=self.gate, predict=predict)
+
+    def warm_up(self) -> None:
+        """Run everything once, so that the first to ask does not wait for what is made on first use."""
+        samples = np.zeros(self.model.spec.clip_samples, dtype=np.float32)
+        speech_probabilities(samples, self.model.spec.sample_rate_hz)
+        self._predict(self._featurize(samples, self.model.spec.sample_rate_hz)[None])
+
+    def recognize(
+        self,
+        source: Source,
+        rate_hz: int | None = None,
+        *,
+        timeline: bool = True,
+        hop_seconds: float = HOP_SECONDS,
+        min_confidence: float | None = None,
+        max_seconds: float = MAX_SECONDS,
+    ) -> Recognition:
+        """Say what emotion is heard in a recording.
+
+        A recording that fits into a clip once the silence at its ends is cut is heard whole, as in training. A longer
+        one is heard window by window; its answer rests on the mean over the windows in which somebody speaks.
+
+        Args:
+            source: path or content of a sound file, or float samples [n] or [n, channels], full scale at 1.
+            rate_hz: sample rate of samples; for files, their header tells.
+            timeline: whether a recording longer than a clip gets one.
+            hop_seconds: from one window to the next.
+            min_confidence: probability in [0, 1] from which an emotion is answered; by default what `evaluate` chose;
+                0 for always.
+            max_seconds: longest recording that is read.
+
+        Returns:
+            The answer. What cannot be read, heard or told is answered `unknown` with a reason, not raised.
+
+        Raises:
+            InputError: an argument is impossible.
+            OSError: the path cannot be read.
+        """
+        if not hop_seconds >= SHORTEST_HOP_SECONDS:
+            raise InputError(f"Bad hop_seconds {hop_seconds}, expected at least {SHORTEST_HOP_SECONDS}")
+        try:
+            sound = to_sound(source, rate_hz, max_seconds)
+        except DecodeError as error:
+            return unknown(UNDECODABLE, model=self.model.name, detail=str(error))
+        except TooLongError as error:
+            return unknown(TOO_LONG, model=self.model.name, detail=str(error))
+        return self.hear(sound, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence)
+
+    def hear(
+        self, sound: Sound, *, timeline: bool, hop_seconds: float, min_confidence: float | None = None
+    ) -> Recognition:
+        """Say what emotion is heard in a decoded recording; arguments as for `recognize`."""
+        heard = Heard(
+            seconds=sound.seconds,
+            rate_hz=sound.rate_hz,
+            channels=sound.channels,
+            container=sound.container,
+            rms_dbfs=measure_levels(sound.samples).rms_dbfs,
+        )
+        name = self.model.name
+        if sound.seconds < MIN_SECONDS:
+            detail = f"{sound.seconds:.2f} s, expected at least {MIN_SECONDS:g} s"
+            return unknown(TOO_SHORT, model=name, heard=heard, detail=detail)
+        if heard.rms_dbfs < SILENT_BELOW_DBFS:
+            detail = f"{heard.rms_dbfs:.0f} dBFS, expected at least {SILENT_BELOW_DBFS:g} dBFS"
+            return unknown(SILENT, model=name, heard=heard, detail=detail)
+
+        speech = speech_probabilities(sound.samples, sound.rate_hz)  # one a frame of 32 ms
+        report = self.gate.judge(speech)
+        heard = replace(heard, voice_share=report.share, voice_seconds=report.longest_seconds)
+        windows = self._windows(sound, speech, hop_seconds)
+        told = [window.probabilities for window in windows if window.probabilities is not None]
+        if not told:
+            return unknown(NO_VOICE, model=name, heard=heard)
+
+        threshold = self.model.threshold if min_confidence is None else min_confidence
+        mean = np.mean(told, axis=0)
+        answer, reason = decide(mean, threshold)
+        line = None
+        if timeline and len(windows) > 1:
+            line = self._timeline(windows, speech, sound.seconds, hop_seconds, threshold)
+        return Recognition(
+            answer=answer,
+            reason=reason,
+            probabilities=named(mean),
+            heard=heard,
+            timeline=line,
+            model=name,
+        )
+
+    def _windows(self, sound: Sound, speech: Floats, hop_seconds: float) -> list[Window]:
+        """Windows over a recording, with the model's answer to those in which somebody speaks."""
+        pieces = self._cut(sound, hop_seconds)
+        spoken = [self._is_spoken(speech, piece) for piece in pieces]
+        answers = iter(self._ask([piece for piece, speaks in zip(pieces, spoken, strict=True) if speaks]))
+        return [
+            Window(piece.start_seconds, piece.end_seconds, next(answers) if speaks else None)
+            for piece, speaks in zip(pieces, spoken, strict=True)
+        ]
+
+    def _cut(self, sound: Sound, hop_seconds: float) -> list[Piece]:
+        spec = self.model.spec
+        samples = resample(sound.samples, sound.rate_hz, spec.sample_rate_hz)
+        trimmed = samples
+        if spec.trim_below_db is not None:
+            trimmed = trim_silence(samples, block_samples=spec.hop_samples, below_db=spec.trim_below_db)
+        if len(trimmed) <= spec.clip_samples:
+            return [Piece(0.0, sound.samples, sound.rate_hz)]
+        hop = round(hop_seconds * spec.sample_rate_hz)
+        return [
+            Piece(start / spec.sample_rate_hz, samples[start : start + spec.clip_samples], spec.sample_rate_hz)
+            for start in window_starts(len(samples), clip=spec.clip_samples, hop=hop)
+        ]
+
+    def _is_spoken(self, speech: Floats, piece: Piece) -> bool:
+        """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
+        clip_seconds = self.model.spec.clip_seconds
+        starts = np.arange(piece.start_seconds, max(piece.start_seconds, piece.end_seconds - clip_seconds) + 1.0)
+        return any(self.gate.judge(_frames(speech, start, start + clip_seconds)).is_voice for start in starts)
+
+    def _ask(self, pieces: list[Piece]) -> list[npt.NDArray[np.float64]]:
+        """Probabilities [7] of each piece, the features of a few in memory at a time."""
+        answers: list[npt.NDArray[np.float64]] = []
+        for first in range(0, len(pieces), WINDOWS_AT_ONCE):
+            batch = pieces[first : first + WINDOWS_AT_ONCE]
+            answers.extend(self._predict(np.stack([self._featurize(piece.samples, piece.rate_hz) for piece in batch])))
+        return answers
+
+    def _timeline(
+        self, windows: list[Window], speech: Floats, seconds: float, hop_seconds: float, min_confidence: float
+    ) -> Timeline:
+        steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
+        spoken = [
+            # A step is shorter than a clip: the share tells, the longest run would ask too much of it.
+            float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.threshold))
+            >= max(self.gate.min_share, 1e-9)
+            for step in range(steps)
+        ]
+        segments = join_segments(
+            windows, spoken, hop_seconds=hop_seconds, seconds=seconds, min_confidence=min_confidence
+        )
+        return Timeline(
+            clip_seconds=self.model.spec.clip_seconds,
+            hop_seconds=hop_seconds,
+            windows=tuple(to_span(window, min_confidence) for window in windows),
+            segments=tuple(segments),
+        )
+
+
+def _frames(speech: Floats, start_seconds: float, end_seconds: float) -> Floats:
+    """Frames of a stretch, at least one."""
+    first = min(int(start_seconds * FRAMES_A_SECOND), len(speech) - 1)
+    return speech[first : max(first + 1, int(np.ceil(end_seconds * FRAMES_A_SECOND)))]

@@ -1,0 +1,120 @@
+import csv
+import io
+import json
+
+import numpy as np
+import pytest
+from typer.testing import CliRunner
+
+from deepemo.emotions import EMOTIONS
+from deepemo.serving import cli
+
+RATE_HZ = 16_000
+
+
+def tone(seconds, amplitude=0.5):
+    return (amplitude * np.sin(np.arange(round(seconds * RATE_HZ)) / 9)).astype(np.float32)
+
+
+@pytest.fixture
+def predict(trusting, monkeypatch):
+    """Runs `deepemo predict` with the made-up model."""
+    monkeypatch.setattr(cli, "_load", lambda models, model: trusting)
+    return lambda *arguments: CliRunner().invoke(cli.app, ["predict", *map(str, arguments)])
+
+
+@pytest.fixture
+def recordings(tmp_path, wav):
+    """A folder of three good recordings, a bad one, and a file that is none."""
+    (tmp_path / "deeper").mkdir()
+    (tmp_path / "a.wav").write_bytes(wav(tone(2)))
+    (tmp_path / "b.wav").write_bytes(b"not sound")
+    (tmp_path / "c.flac").write_bytes(wav(tone(1, 0.1), format="FLAC"))
+    (tmp_path / "deeper" / "d.WAV").write_bytes(wav(np.concatenate([tone(10), tone(5, 0.1)])))
+    (tmp_path / "notes.txt").write_text("not a recording")
+    return tmp_path
+
+
+def test_a_folder_is_answered_in_order_and_one_bad_file_stops_nothing(predict, recordings):
+    run = predict(recordings)
+    lines = run.stdout.splitlines()
+    assert [line.split()[1] for line in lines[1:]] == ["angry", "unknown", "happy", "angry"]
+    assert "not a sound file" in lines[2]
+    assert run.stderr.splitlines() == ["1 of 4 could not be read"]
+    assert run.exit_code == 1
+
+
+def test_unknown_is_an_answer(predict, tmp_path, wav):
+    (tmp_path / "silent.wav").write_bytes(wav(0 * tone(1)))
+    run = predict(tmp_path / "silent.wav")
+    assert run.exit_code == 0
+    assert "unknown" in run.stdout
+
+
+def test_json_lines_hold_everything(predict, recordings):
+    objects = [json.loads(line) for line in predict(recordings, "--json", "--timeline").stdout.splitlines()]
+    assert [content["answer"] for content in objects] == ["angry", "unknown", "happy", "angry"]
+    assert objects[1]["reason"] == "undecodable"
+    assert objects[2]["recording"]["container"] == "FLAC"
+    assert objects[0]["timeline"] is None
+    segments = objects[3]["timeline"]["segments"]
+    assert (segments[0]["answer"], segments[-1]["answer"]) == ("angry", "happy")
+
+
+def test_csv_has_a_row_a_file_or_a_row_a_segment(predict, recordings):
+    rows = list(csv.DictReader(io.StringIO(predict(recordings, "--csv").stdout)))
+    assert [row["answer"] for row in rows] == ["angry", "unknown", "happy", "angry"]
+    assert sum(float(rows[0][emotion]) for emotion in EMOTIONS) == pytest.approx(1, abs=1e-3)
+    assert rows[1]["angry"] == ""
+    longer = list(csv.DictReader(io.StringIO(predict(recordings, "--csv", "--timeline").stdout)))
+    assert [row["file"] for row in longer].count(str(recordings / "deeper" / "d.WAV")) >= 2
+
+
+def test_a_missing_file_is_reported_and_the_others_are_answered(predict, recordings):
+    run = predict(recordings / "nowhere.wav", recordings / "a.wav")
+    assert "No such file" in run.stdout
+    assert "angry" in run.stdout
+    assert run.exit_code == 1
+
+
+def test_a_file_named_like_csv_needs_is_quoted(predict, tmp_path, wav):
+    odd = tmp_path / 'a, "b"\n.wav'
+    odd.write_bytes(wav(tone(1)))
+    rows = list(csv.DictReader(io.StringIO(predict(odd, "--csv").stdout, newline="")))
+    assert rows[0]["file"] == str(odd)
+
+
+def test_files_given_by_name_are_tried_whatever_they_are_called(predict, tmp_path, wav):
+    (tmp_path / "voice.bin").write_bytes(wav(tone(1)))
+    assert "angry" in predict(tmp_path / "voice.bin").stdout
+    assert predict(tmp_path).exit_code == 1, "a folder without recordings is nothing answered"
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [[], ["a.wav", "--json", "--csv"], ["a.wav", "--model", "other"], ["a.wav", "--min-confidence", "2"], ["--what"]],
+)
+def test_wrong_usage_ends_with_status_2(predict, arguments):
+    assert predict(*arguments).exit_code == 2
+
+
+def test_no_model_ends_with_status_2_and_says_what_to_do(tmp_path):
+    run = CliRunner().invoke(cli.app, ["predict", "a.wav", "--models", str(tmp_path)])
+    assert run.exit_code == 2
+    assert "calibration.json" in run.stderr
+    assert "dvc repro" in run.stderr
+    assert "Traceback" not in run.stderr
+
+
+def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wav):
+    """A list that never ends is answered all the same: nothing waits for its end."""
+    from itertools import islice, repeat
+
+    from deepemo.serving.predicting import recognize_all
+
+    (tmp_path / "a.wav").write_bytes(wav(tone(1)))
+    answers = recognize_all(
+        trusting, repeat(tmp_path / "a.wav"), timeline=False, hop_seconds=1, min_confidence=None, max_seconds=60
+    )
+    assert [recognition.answer for _, recognition in islice(answers, 20)] == ["angry"] * 20
+    answers.close()

@@ -1,0 +1,129 @@
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from deepemo.errors import InputError
+from deepemo.serving.reasons import REASONS, WORDS
+
+RATE_HZ = 16_000
+
+
+def tone(seconds, amplitude=0.3, hz=300.0, rate_hz=RATE_HZ):
+    return (amplitude * np.sin(2 * np.pi * hz * np.arange(round(seconds * rate_hz)) / rate_hz)).astype(np.float32)
+
+
+def test_speech_is_answered_from_path_bytes_and_samples(recognizer, speech, wav, tmp_path: Path):
+    path = tmp_path / "voice.wav"
+    path.write_bytes(wav(speech))
+    answers = [
+        recognizer.recognize(path),
+        recognizer.recognize(str(path)),
+        recognizer.recognize(path.read_bytes()),
+        recognizer.recognize(speech, RATE_HZ),
+    ]
+    assert {answer.answer for answer in answers} == {"happy"}
+    assert all(answer.reason is None and answer.confidence == pytest.approx(0.88) for answer in answers)
+    assert answers[0].heard.voice_share > 0.4
+    assert answers[0].heard.seconds == pytest.approx(len(speech) / RATE_HZ)
+
+
+@pytest.mark.parametrize(
+    ("samples", "reason"),
+    [
+        (tone(0.29), "too_short"),
+        (np.zeros(0, np.float32), "too_short"),
+        (np.zeros(RATE_HZ, np.float32), "silent"),
+        (tone(2, amplitude=2e-4), "silent"),
+        (tone(3), "no_voice"),
+        (np.random.default_rng(1).normal(0, 0.1, 3 * RATE_HZ).astype(np.float32), "no_voice"),
+        (np.full(RATE_HZ, np.nan, np.float32), "undecodable"),
+    ],
+)
+def test_what_is_no_speech_is_unknown_with_its_reason(recognizer, model, samples, reason):
+    answer = recognizer.recognize(samples, RATE_HZ)
+    assert (answer.answer, answer.reason) == ("unknown", reason)
+    assert answer.explanation == WORDS[reason]
+    assert answer.probabilities is None
+    assert model.batches == [], "the model must not be asked about what is no speech"
+
+
+def test_a_quiet_voice_is_unsure_unless_every_answer_is_wanted(recognizer, speech):
+    answer = recognizer.recognize(speech / 5, RATE_HZ)
+    assert (answer.answer, answer.reason) == ("unknown", "unsure")
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    assert recognizer.recognize(speech / 5, RATE_HZ, min_confidence=0).answer == "angry"  # the first of equals
+    assert recognizer.recognize(speech, RATE_HZ, min_confidence=0.9).reason == "unsure"
+
+
+def test_silence_around_speech_takes_nothing_away(recognizer, speech):
+    quiet = np.zeros(8 * RATE_HZ, np.float32)
+    answer = recognizer.recognize(np.concatenate([quiet, speech, quiet]), RATE_HZ)
+    assert answer.reason != "no_voice"
+
+
+def test_channels_are_averaged_and_counted(trusting):
+    stereo = np.stack([tone(2), -tone(2)], axis=1)
+    assert trusting.recognize(stereo, RATE_HZ).reason == "silent"
+    answer = trusting.recognize(np.stack([tone(2), tone(2)], axis=1), RATE_HZ)
+    assert answer.heard.channels == 2
+    assert answer.heard.rms_dbfs == pytest.approx(20 * np.log10(0.3 / np.sqrt(2)), abs=0.01)
+
+
+def test_a_long_recording_gets_windows_and_joined_segments(trusting, model):
+    recording = np.concatenate([tone(8, 0.5), tone(8, 0.12)])
+    answer = trusting.recognize(recording, RATE_HZ, hop_seconds=1.0)
+    line = answer.timeline
+    # Windows that hold a second of the loud half still count as loud; where as many do as do not, neither stands out.
+    assert [segment.answer for segment in line.segments] == ["angry", "unknown", "happy"]
+    assert (line.segments[1].start_seconds, line.segments[1].end_seconds) == (9, 10)
+    assert line.segments[1].reason == "unsure"
+    assert line.windows[0].start_seconds == 0
+    assert line.windows[-1].end_seconds == pytest.approx(16)
+    assert sum(model.batches) == len(line.windows) == 14
+    assert trusting.recognize(recording, RATE_HZ, timeline=False).timeline is None
+
+
+def test_segments_cover_a_recording_without_gap_or_overlap(trusting):
+    rng = np.random.default_rng(3)
+    for seconds in (3.6, 4.0, 7.25, 11.9):
+        for hop_seconds in (0.25, 1.0, 2.7):
+            levels = np.repeat(rng.uniform(0.01, 0.6, 24), RATE_HZ // 2)[: int(seconds * RATE_HZ)]
+            segments = trusting.recognize(
+                tone(seconds, 1.0)[: len(levels)] * levels.astype(np.float32), RATE_HZ, hop_seconds=hop_seconds
+            ).timeline.segments
+            assert segments[0].start_seconds == 0
+            assert segments[-1].end_seconds == pytest.approx(len(levels) / RATE_HZ)
+            for before, after in pairwise(segments):
+                assert before.end_seconds == after.start_seconds
+                assert (before.answer, before.reason) != (after.answer, after.reason)
+
+
+def test_a_pause_in_a_long_recording_is_a_segment_without_voice(recognizer, speech):
+    pause = np.zeros(6 * RATE_HZ, np.float32)
+    line = recognizer.recognize(np.concatenate([speech, pause, speech]), RATE_HZ).timeline
+    assert [segment.reason for segment in line.segments] == [None, "no_voice", None]
+    pause_heard = line.segments[1]
+    assert pause_heard.probabilities is None
+    assert pause_heard.end_seconds - pause_heard.start_seconds > 4
+
+
+def test_too_long_is_answered_not_raised(recognizer, wav):
+    assert recognizer.recognize(tone(3), RATE_HZ, max_seconds=2).reason == "too_long"
+    assert recognizer.recognize(wav(tone(3)), max_seconds=2).reason == "too_long"
+
+
+def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
+    with pytest.raises(InputError, match="rate_hz"):
+        recognizer.recognize(tone(1))
+    with pytest.raises(InputError, match="int16"):
+        recognizer.recognize(np.zeros(100, np.int16), RATE_HZ)
+    with pytest.raises(InputError, match="hop_seconds 0"):
+        recognizer.recognize(tone(1), RATE_HZ, hop_seconds=0)
+    with pytest.raises(FileNotFoundError):
+        recognizer.recognize("nowhere.wav")
+
+
+def test_every_reason_has_words():
+    assert all(WORDS[reason].endswith(".") for reason in REASONS)
