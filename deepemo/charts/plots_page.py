@@ -15,4 +15,4 @@ def write_scripts(path: Path) -> None:
     is blank without it; the template `.dvc/page/plots.html` looks for this file first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(vl_convert.javascript_bundle(vl_version=VEGA_LITE), encoding="utf-8")
+    path.write_text(vl_convert.javascript_bundle(snippet=None, vl_version=VEGA_LITE), encoding="utf-8")
