@@ -56,32 +56,35 @@ def build_backbone(name: str, *, weights: str, height: int, width: int, seed: in
     """
     if name not in BACKBONE_NAMES:
         raise InputError(f"Bad backbone {name!r}, expected one of {list(BACKBONE_NAMES)}")
+    path = None if weights == RANDOM else _weights_path(name, weights)
     if name in APPLICATIONS:
         network = build_application(name, height, width)
         block_end = APPLICATIONS[name].block_end
     else:
         network = efficientnet_lite.efficientnet_lite0(height, width)
         block_end = efficientnet_lite.BLOCK_END
-    if weights == RANDOM:
+    if path is None:
         _draw_weights(network, seed)
-    else:
-        _load(network, weights)
-    return Backbone(name, network, _blocks(network, block_end))
-
-
-def _load(network: keras.Model, weights: str) -> None:
-    if weights != IMAGENET:
-        path = Path(weights)
-    elif network.name in APPLICATIONS:
-        path = fetch_published(APPLICATIONS[network.name].weights, network_name=network.name)
-    else:
-        path = efficientnet_lite.packaged_weights()
-    if path.suffix == ".pth" and network.name not in APPLICATIONS:
-        if not path.is_file():
-            raise WeightsError(f"{path}: no such weights file for {network.name}")
+    elif path.suffix == ".pth":
         efficientnet_lite.load_torch_weights(network, path)
     else:
         load_weights_file(network, path)
+    return Backbone(name, network, _blocks(network, block_end))
+
+
+def _weights_path(name: str, weights: str) -> Path:
+    """Where the weights are, downloaded if need be, before the time it takes to build a network is spent."""
+    if weights == IMAGENET:
+        if name in APPLICATIONS:
+            return fetch_published(APPLICATIONS[name].weights, network_name=name)
+        return efficientnet_lite.packaged_weights()
+    path = Path(weights)
+    if not path.is_file():
+        raise WeightsError(f"{path}: no such weights file for {name}; expected 'imagenet', 'random' or a file's path")
+    known = (".h5",) if name in APPLICATIONS else (".h5", ".pth")
+    if path.suffix not in known:
+        raise WeightsError(f"{path}: expected a weights file for {name} whose name ends in {' or '.join(known)}")
+    return path
 
 
 def _draw_weights(network: keras.Model, seed: int) -> None:

@@ -72,12 +72,8 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
     """Load a weights file of Keras: `.weights.h5`, or `.h5` in the older layout that keras.applications publishes.
 
     Raises:
-        WeightsError: the file is missing, is not a Keras weights file, or belongs to another network.
+        WeightsError: the file cannot be read, is not a Keras weights file, or belongs to another network.
     """
-    if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file for {network.name}")
-    if path.suffix != ".h5":
-        raise WeightsError(f"{path}: expected a Keras weights file for {network.name}, named .weights.h5 or .h5")
     try:
         with warnings.catch_warnings():
             # Keras only warns of some layers that the file has nothing for.
