@@ -6,6 +6,8 @@ import vl_convert
 
 # The oldest that the package holds: DVC's templates are written for Vega-Lite 5.
 VEGA_LITE = "5.8"
+# What DVC's page calls for each plot.
+EXPORT = "window.vegaEmbed = vegaEmbed;"
 
 
 def write_scripts(path: Path) -> None:
@@ -15,4 +17,4 @@ def write_scripts(path: Path) -> None:
     is blank without it; the template `.dvc/page/plots.html` looks for this file first.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(vl_convert.javascript_bundle(snippet=None, vl_version=VEGA_LITE), encoding="utf-8")
+    path.write_text(vl_convert.javascript_bundle(EXPORT, vl_version=VEGA_LITE), encoding="utf-8")
