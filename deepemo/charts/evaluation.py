@@ -80,6 +80,9 @@ def draw_class_recall(evaluation: Evaluation) -> Figure:
 
 
 def _groups(report: PredictorReport) -> dict[str, GroupScores]:
+    """By name; a single corpus is all there is, and is not shown twice."""
+    if len(report.corpora) == 1:
+        return {"all": report.overall, **report.genders}
     return {"all": report.overall, **report.corpora, **report.genders, **report.corpora_genders}
 
 
@@ -127,7 +130,8 @@ def draw_gap(evaluation: Evaluation) -> Figure:
     rows = figure.subplots(1, panels, squeeze=False, sharey=True)[0]
     for axes, (predictor, gaps) in zip(rows, evaluation.gaps.items(), strict=True):
         pairs = {"all": (seen.predictors[predictor].overall, unseen.predictors[predictor].overall)}
-        for corpus in evaluation.corpus_gaps[predictor]:
+        corpora = evaluation.corpus_gaps[predictor] if len(seen.predictors[predictor].corpora) > 1 else ()
+        for corpus in corpora:
             pairs[corpus] = (seen.predictors[predictor].corpora[corpus], unseen.predictors[predictor].corpora[corpus])
         colour = PREDICTOR_COLOURS[predictor]
         for place, groups in enumerate(pairs.values()):

@@ -127,7 +127,8 @@ def fairness(evaluation: Evaluation, predictor: str) -> str:
     parts = []
     for name, role in evaluation.roles.items():
         report = role.predictors[predictor]
-        rows = [_group_row(gender, group) for gender, group in {**report.genders, **report.corpora_genders}.items()]
+        within = report.corpora_genders if len(report.corpora) > 1 else {}
+        rows = [_group_row(gender, group) for gender, group in {**report.genders, **within}.items()]
         gap = (
             f"Female minus male: UAR {points(report.gender_gap['uar'])} points."
             if report.gender_gap

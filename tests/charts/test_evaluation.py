@@ -122,3 +122,12 @@ def test_perfect_predictions_can_be_drawn(
     assert np.isnan(evaluation.roles[SEEN].predictors["shallow"].overall.uar.low)
     for number, figure in enumerate((draw_groups(evaluation), draw_gap(evaluation), draw_reliability(evaluation))):
         figure.savefig(tmp_path / f"{number}.png", dpi=20)
+
+
+def test_a_single_corpus_is_not_shown_twice(
+    made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
+) -> None:
+    evaluation = evaluated(made_predictions.where("corpus", "north"))
+    names = [label.get_text().split("\n")[0] for label in draw_groups(evaluation).axes[0].get_yticklabels()]
+    assert names == ["all", "female", "male"]
+    assert [label.get_text() for label in draw_gap(evaluation).axes[0].get_xticklabels()] == ["all"]
