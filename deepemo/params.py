@@ -74,6 +74,7 @@ class Validate(Section):
     max_clipped_share: Share
     voice_threshold: Share
     min_voice_share: Share
+    min_voice_seconds: Annotated[float, Field(ge=0)]
     exclude_no_voice: bool
 
     @model_validator(mode="after")
@@ -217,6 +218,17 @@ class Evaluate(Section):
     wanted_accuracy: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Gate(Section):
+    """When somebody speaks in a recording, and on what that decision is measured."""
+
+    voice_threshold: Share
+    min_voice_share: Share
+    min_voice_seconds: Annotated[float, Field(ge=0)]
+    clips: Count
+    made_sounds: Count
+    non_speech_dir: str | None
+
+
 class Params(Section):
     """The whole of params.yaml."""
 
@@ -230,6 +242,7 @@ class Params(Section):
     embed: Embed
     train_transfer: TrainTransfer
     evaluate: Evaluate
+    gate: Gate
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:

@@ -18,7 +18,7 @@ class Levels:
     Attributes:
         rms_dbfs: root mean square; a full-scale sine has -3.01 dBFS, digital silence `FLOOR_DBFS`.
         peak_dbfs: highest absolute sample.
-        clipped_share: share of samples that lie in flat tops at full scale.
+        clipped_share: share of samples at full scale.
     """
 
     rms_dbfs: float
@@ -31,12 +31,22 @@ def measure_levels(samples: npt.NDArray[np.float32]) -> Levels:
     if samples.size == 0:
         return Levels(rms_dbfs=FLOOR_DBFS, peak_dbfs=FLOOR_DBFS, clipped_share=0.0)
     magnitudes = np.abs(samples)
-    rms = float(np.sqrt(np.mean(np.square(samples, dtype=np.float64))))
     return Levels(
-        rms_dbfs=to_dbfs(rms),
+        rms_dbfs=to_dbfs(rms(samples)),
         peak_dbfs=to_dbfs(float(magnitudes.max())),
         clipped_share=float(np.mean(magnitudes >= FULL_SCALE)),
     )
+
+
+def rms(samples: npt.NDArray[np.float32]) -> float:
+    """Root mean square of all samples; 0 of none."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
+
+
+def at_level(samples: npt.NDArray[np.float32], rms_dbfs: float) -> npt.NDArray[np.float32]:
+    """Scale a recording to this RMS; digital silence stays as it is, and peaks may exceed full scale."""
+    found = rms(samples)
+    return samples * np.float32(10 ** (rms_dbfs / 20) / found) if found else samples
 
 
 def to_dbfs(amplitude: float) -> float:

@@ -28,6 +28,8 @@ _STRIDES = (1, 2, 2, 1)
 _WINDOW = 256
 _HOP = 128
 _PAD = 64
+# A minute at a time bounds the memory that a long recording takes.
+_BLOCK_FRAMES = 2048
 
 Floats = npt.NDArray[np.float32]
 
@@ -92,12 +94,17 @@ class SileroNetwork:
             float32 [frames] in [0, 1].
         """
         frames = samples.reshape(-1, FRAME_SAMPLES)
+        starts = range(0, len(frames), _BLOCK_FRAMES)
+        gates = np.concatenate([self._gates(frames[start : start + _BLOCK_FRAMES]) for start in starts])
+        hidden = np.maximum(self._remember(gates), 0)  # [frames, 128]
+        return _sigmoid(hidden @ self._output_weight + self._output_bias)
+
+    def _gates(self, frames: Floats) -> Floats:
+        """What enters the LSTM: [frames, 512] samples to [frames, 512] gates."""
         encoded = self._spectrum(frames)  # [frames, 4, 129]
         for convolution in self._encoder:
             encoded = convolution(encoded)  # the last: [frames, 1, 128]
-        gates = encoded[:, 0] @ self._input_weight + self._gate_bias  # [frames, 512]
-        hidden = np.maximum(self._remember(gates), 0)  # [frames, 128]
-        return _sigmoid(hidden @ self._output_weight + self._output_bias)
+        return encoded[:, 0] @ self._input_weight + self._gate_bias
 
     def _spectrum(self, frames: Floats) -> Floats:
         padded = np.pad(frames, ((0, 0), (_PAD, _PAD)), mode="reflect")

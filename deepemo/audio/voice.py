@@ -6,9 +6,14 @@ import numpy as np
 import numpy.typing as npt
 
 from deepemo.audio.decode import resample
+from deepemo.audio.levels import at_level
 from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ, load_network
 
 FRAME_SECONDS = FRAME_SAMPLES / RATE_HZ
+
+# Every recording is heard at this RMS, so that a far or quiet voice counts as much as a near one. Of -14, -18, -22, -26
+# dBFS and the recording's own level, this one kept most speech and least else (docs/voice-gate.md).
+HEARING_DBFS = -22.0
 
 
 @dataclass(frozen=True)
@@ -36,9 +41,9 @@ class VoiceGate:
         min_seconds: longest run of such frames that must be reached.
     """
 
-    threshold: float = 0.5
-    min_share: float = 0.0
-    min_seconds: float = 0.0
+    threshold: float
+    min_share: float
+    min_seconds: float
 
     def __call__(self, samples: npt.NDArray[np.float32], rate_hz: int) -> VoiceReport:
         """Report on float32 [frames] mono at any rate."""
@@ -57,8 +62,16 @@ class VoiceGate:
 
 
 def speech_probabilities(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float32]:
-    """Probability of speech in each 32 ms frame; the last frame is padded with silence, an empty recording is one."""
-    heard = resample(samples, rate_hz, RATE_HZ)
+    """Probability of speech in each 32 ms frame.
+
+    Args:
+        samples: float32 [n] mono, at any level.
+        rate_hz: their rate.
+
+    Returns:
+        float32 [frames] in [0, 1], one at least; the last frame is padded with silence.
+    """
+    heard = at_level(resample(samples, rate_hz, RATE_HZ), HEARING_DBFS)
     frames = max(1, -(-len(heard) // FRAME_SAMPLES))
     padded = np.zeros(frames * FRAME_SAMPLES, dtype=np.float32)
     padded[: len(heard)] = heard

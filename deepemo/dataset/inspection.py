@@ -8,12 +8,17 @@ from pathlib import PurePosixPath
 import numpy as np
 
 from deepemo.audio.decode import DecodeError, Recording, read_recording
-from deepemo.audio.headers import missing_bytes
+from deepemo.audio.headers import missing_bytes, read_header
 from deepemo.audio.levels import measure_levels
 from deepemo.audio.voice import VoiceGate
 from deepemo.corpora.contract import Corpus, UnknownNameError
 from deepemo.dataset.clips import Clip
 from deepemo.dataset.raw import RawCorpus, RawCorpusError
+
+# What is larger is no clip, and decoding it would take the memory of many.
+MOST_BYTES = 256 * 2**20
+MOST_SAMPLES = 60_000_000
+LONGEST_SECONDS = 600.0
 
 REPAIRS = ("stereo", "aiff_container", "odd_sample_rate", "speaker_code", "file_name")
 
@@ -44,9 +49,16 @@ def inspect_recording(corpus: Corpus, member: str, archive: RawCorpus, gate: Voi
     """
     named = inspect_name(corpus, member)
     try:
-        payload = archive.read(member)
-        if not payload:
+        size_bytes = archive.size_bytes(member)
+        if size_bytes == 0:
             return _with_fault(named, "empty", "the file has no bytes")
+        if size_bytes > MOST_BYTES:
+            return _with_fault(named, "too_long", f"{size_bytes} bytes; above {MOST_BYTES} none is decoded")
+        payload = archive.read(member)
+        announced = read_header(payload, name=member)
+        if announced.seconds > LONGEST_SECONDS or announced.frames * announced.channels > MOST_SAMPLES:
+            detail = f"{announced.seconds:g} s of {announced.channels} channels by its header; it is not decoded"
+            return _with_fault(named, "too_long", detail)
         recording = read_recording(payload, name=member)
     except (RawCorpusError, DecodeError) as error:
         return _with_fault(named, "undecodable", str(error))

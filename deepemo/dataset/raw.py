@@ -44,8 +44,12 @@ class RawCorpus:
         return sorted(name for name in self._open().namelist() if _is_recording(name))
 
     def size_bytes(self, member: str) -> int:
-        """Size of a member once unpacked, as the archive declares it."""
-        return self._open().getinfo(member).file_size
+        """Size of a member once unpacked, as the archive declares it; `read` returns no more than that.
+
+        Raises:
+            RawCorpusError: it is missing.
+        """
+        return self._info(member).file_size
 
     def read(self, member: str) -> bytes:
         """Return the bytes of a member.
@@ -53,10 +57,9 @@ class RawCorpus:
         Raises:
             RawCorpusError: it is missing, or its stored bytes are damaged.
         """
+        info = self._info(member)
         try:
-            return self._open().read(member)
-        except KeyError as error:
-            raise RawCorpusError(f"{self.path}: holds no member {member!r}") from error
+            return self._open().read(info)
         except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
             raise RawCorpusError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
 
@@ -66,6 +69,12 @@ class RawCorpus:
             if self._archive is not None and self._opened_in == os.getpid():
                 self._archive.close()
             self._archive = None
+
+    def _info(self, member: str) -> zipfile.ZipInfo:
+        try:
+            return self._open().getinfo(member)
+        except KeyError as error:
+            raise RawCorpusError(f"{self.path}: holds no member {member!r}") from error
 
     def _open(self) -> zipfile.ZipFile:
         with self._lock:
@@ -91,4 +100,5 @@ class RawCorpus:
 def _is_recording(name: str) -> bool:
     path = PurePosixPath(name)
     # macOS archives carry a resource fork `__MACOSX/.../._x.wav` beside each file.
-    return path.suffix.lower() in RECORDING_SUFFIXES and not path.name.startswith("._")
+    is_folder = name.endswith("/")
+    return path.suffix.lower() in RECORDING_SUFFIXES and not path.name.startswith("._") and not is_folder

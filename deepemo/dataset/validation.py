@@ -63,21 +63,26 @@ def validate_recordings(
     processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1
     inspections = []
     with tqdm(total=recordings, desc="validate", unit="clip", disable=None) as progress:
-        for inspected in _inspect_batches(batches, limits.voice_threshold, processes):
+        for inspected in _inspect_batches(batches, _gate(limits), processes):
             inspections += inspected
             progress.update(len(inspected))
     return pass_verdicts(inspections, limits)
 
 
-def _inspect_batches(batches: Sequence[Batch], voice_threshold: float, workers: int) -> Iterator[list[Inspection]]:
+def _gate(limits: Validate) -> VoiceGate:
+    return VoiceGate(
+        threshold=limits.voice_threshold, min_share=limits.min_voice_share, min_seconds=limits.min_voice_seconds
+    )
+
+
+def _inspect_batches(batches: Sequence[Batch], gate: VoiceGate, workers: int) -> Iterator[list[Inspection]]:
     if workers == 1:
-        gate = VoiceGate(threshold=voice_threshold)
         for batch in batches:
             yield _inspect_batch(batch, gate)
         return
     # A fork of a process that runs TensorFlow or threads may hang: start fresh ones.
     fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, fresh, initializer=_Worker.start, initargs=(voice_threshold,)) as pool:
+    with ProcessPoolExecutor(workers, fresh, initializer=_Worker.start, initargs=(gate,)) as pool:
         waiting: deque[Future[list[Inspection]]] = deque()
         for batch in batches:
             waiting.append(pool.submit(_Worker.run, batch))
@@ -88,14 +93,14 @@ def _inspect_batches(batches: Sequence[Batch], voice_threshold: float, workers: 
 
 
 class _Worker:
-    """What a process keeps between batches: the loaded voice model and the open archives."""
+    """What a process keeps between batches: the voice gate and the open archives."""
 
     gate: VoiceGate
     archives: dict[Path, RawCorpus]
 
     @classmethod
-    def start(cls, voice_threshold: float) -> None:
-        cls.gate = VoiceGate(threshold=voice_threshold)
+    def start(cls, gate: VoiceGate) -> None:
+        cls.gate = gate
         cls.archives = {}
 
     @classmethod

@@ -65,8 +65,8 @@ def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[V
 
 
 def hears_voice(clip: Clip, limits: Validate) -> bool:
-    """Whether enough of the clip is speech."""
-    return clip.voice_share >= limits.min_voice_share
+    """Whether enough of the clip is speech, by share and by the longest run."""
+    return clip.voice_share >= limits.min_voice_share and clip.voice_seconds >= limits.min_voice_seconds
 
 
 def _faults_by_itself(found: Inspection, limits: Validate) -> dict[str, str]:
@@ -87,7 +87,10 @@ def _faults_by_itself(found: Inspection, limits: Validate) -> dict[str, str]:
     if clip.clipped_share > limits.max_clipped_share:
         faults["clipped"] = f"{clip.clipped_share:.2%} of samples at full scale, above {limits.max_clipped_share:.2%}"
     if limits.exclude_no_voice and not hears_voice(clip, limits):
-        faults["no_voice"] = f"speech in {clip.voice_share:.1%} of frames, below {limits.min_voice_share:.1%}"
+        faults["no_voice"] = (
+            f"speech in {clip.voice_share:.1%} of frames, the longest run {clip.voice_seconds:g} s; "
+            f"expected {limits.min_voice_share:.1%} and {limits.min_voice_seconds:g} s"
+        )
     return faults
 
 
