@@ -76,9 +76,9 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
     """
     try:
         with warnings.catch_warnings():
-            # Keras only warns of some layers that the file has nothing for.
-            warnings.simplefilter("error", UserWarning)
+            # Keras warns of every container that the file lacks, and then raises for the layers in them.
+            warnings.filterwarnings("ignore", message="Skipping nested container")
             network.load_weights(path)
-    except (ValueError, KeyError, OSError, UserWarning) as error:
-        reason = str(error).strip().partition("\n")[0]
+    except (ValueError, KeyError, OSError) as error:
+        reason = " ".join(line.strip() for line in str(error).splitlines()[:3] if line)
         raise WeightsError(f"{path}: not weights of {network.name} without its classifier: {reason}") from error

@@ -37,6 +37,12 @@ def test_names_photographs(classifier: keras.Model, name: str, label: int, proba
     assert probabilities.sum() == pytest.approx(1.0, abs=1e-5)
 
 
+def test_scales_pixels_as_it_was_trained(classifier: keras.Model) -> None:
+    pixels = np.array([0, 127, 255], np.float32) / 255
+    scaled = classifier.get_layer("scaling")(pixels)
+    np.testing.assert_allclose(scaled, [-127 / 128, 0, 1], atol=1e-6)
+
+
 def test_feature_map_of_a_spectrogram_sized_image() -> None:
     network = efficientnet_lite.efficientnet_lite0(176, 128)
     assert network.output_shape == (None, 6, 4, 1280)

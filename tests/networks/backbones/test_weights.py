@@ -9,6 +9,7 @@ from pathlib import Path
 from threading import Thread
 from typing import NoReturn
 
+import h5py
 import keras
 import numpy as np
 import pytest
@@ -128,6 +129,16 @@ def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
     for path in (wider, deeper, other):
         with pytest.raises(WeightsError, match=rf"{path.name}: not weights of small"):
             load_weights_file(small_network(), path)
+
+
+def test_refuses_a_file_that_lacks_a_layer(tmp_path: Path, recwarn: pytest.WarningsRecorder) -> None:
+    path = tmp_path / "torn.weights.h5"
+    small_network().save_weights(path)
+    with h5py.File(path, "a") as file:
+        del file["layers/batch_normalization"]
+    with pytest.raises(WeightsError, match=r"torn\.weights\.h5: .*batch_normalization\w*' expected 4 variables"):
+        load_weights_file(small_network(), path)
+    assert not recwarn
 
 
 def test_refuses_what_is_no_weights_file(tmp_path: Path) -> None:
