@@ -30,7 +30,8 @@ def train_transfer(
         resume: folder for checkpoints.
 
     Returns:
-        The whole network, from features to logits; its history has a column `phase`, `head` or `finetune`.
+        The whole network, from features to logits. Its history has a column `phase`, `head` or `finetune`, and counts
+        epochs on.
     """
     about = read_spec(embeddings)
     spec = FeatureSpec.from_dict(about["features"])
@@ -63,7 +64,7 @@ def train_transfer(
             augmentation=augmentation,
             groups=_rate_groups(head, backbone, finetune["trainable_blocks"], finetune["rate_decay_per_block"]),
         )
-        history += [{"phase": "finetune", **row} for row in rows]
+        history += [{"phase": "finetune", **row, "epoch": len(history) + row["epoch"]} for row in rows]
     return Trained(network=network, settings=settings, history=history)
 
 
