@@ -30,6 +30,7 @@ _HOP = 128
 _PAD = 64
 # A minute at a time bounds the memory that a long recording takes.
 _BLOCK_FRAMES = 2048
+_HALF = np.float32(0.5)
 
 Floats = npt.NDArray[np.float32]
 
@@ -78,9 +79,9 @@ class SileroNetwork:
             for layer, stride in enumerate(_STRIDES)
             for weight in [tensors[f"encoder.{layer}.reparam_conv.weight"]]
         ]
-        self._input_weight = np.ascontiguousarray(tensors["decoder.rnn.weight_ih"].T)
-        self._state_weight = np.ascontiguousarray(tensors["decoder.rnn.weight_hh"].T)
-        self._gate_bias = tensors["decoder.rnn.bias_ih"] + tensors["decoder.rnn.bias_hh"]
+        self._input_weight = _arrange_gates(tensors["decoder.rnn.weight_ih"]).T.copy()
+        self._state_weight = _arrange_gates(tensors["decoder.rnn.weight_hh"]).T.copy()
+        self._gate_bias = _arrange_gates(tensors["decoder.rnn.bias_ih"] + tensors["decoder.rnn.bias_hh"])
         self._output_weight = tensors["decoder.decoder.2.weight"]
         self._output_bias = tensors["decoder.decoder.2.bias"]
 
@@ -114,13 +115,15 @@ class SileroNetwork:
         return np.hypot(parts[:, :bins], parts[:, bins:]).reshape(len(frames), -1, bins)
 
     def _remember(self, gates: Floats) -> Floats:
-        """Run the LSTM, whose gates are ordered input, forget, cell, output, over [frames, 512] to [frames, 128]."""
-        states = np.empty((len(gates), gates.shape[1] // 4), dtype=np.float32)
-        state = cell = np.zeros(states.shape[1], dtype=np.float32)
+        """Run the LSTM over [frames, 512] gates, arranged by `_arrange_gates`, to [frames, 128] states."""
+        size = gates.shape[1] // 4
+        states = np.empty((len(gates), size), dtype=np.float32)
+        state = cell = np.zeros(size, dtype=np.float32)
         for position, gate in enumerate(gates):
-            enter, keep, new, leave = np.split(gate + state @ self._state_weight, 4)
-            cell = _sigmoid(keep) * cell + _sigmoid(enter) * np.tanh(new)
-            state = _sigmoid(leave) * np.tanh(cell)
+            bent = np.tanh(gate + state @ self._state_weight)
+            opened = bent[: 3 * size] * _HALF + _HALF
+            cell = opened[size : 2 * size] * cell + opened[:size] * bent[3 * size :]
+            state = opened[2 * size :] * np.tanh(cell)
             states[position] = state
         return states
 
@@ -169,4 +172,13 @@ def read_tensors(content: bytes) -> dict[str, Floats]:
 
 def _sigmoid(values: Floats) -> Floats:
     # By tanh, which cannot overflow.
-    return np.tanh(values * 0.5) * np.float32(0.5) + np.float32(0.5)
+    return np.tanh(values * _HALF) * _HALF + _HALF
+
+
+def _arrange_gates(rows: Floats) -> Floats:
+    """Reorder rows of the input, forget, cell and output gate to input, forget, output, cell; halve the first three.
+
+    A sigmoid is a tanh of half its argument, so that one tanh then serves all four.
+    """
+    enter, keep, new, leave = np.split(rows, 4)
+    return np.concatenate([enter * _HALF, keep * _HALF, leave * _HALF, new])

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor
 from pathlib import Path
 
+from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from deepemo.audio.voice import VoiceGate
@@ -100,6 +101,8 @@ class _Worker:
 
     @classmethod
     def start(cls, gate: VoiceGate) -> None:
+        # One process a core: more threads than that would only wait for each other.
+        threadpool_limits(1, user_api="blas")
         cls.gate = gate
         cls.archives = {}
 
