@@ -118,6 +118,8 @@ def _by_ffmpeg(handle: object, reader: str, max_seconds: float, called: str) -> 
             if not container.streams.audio:
                 raise DecodeError(f"{called}: a {reader} file without sound")
             stream = container.streams.audio[0]
+            if stream.codec_context is None:
+                raise DecodeError(f"{called}: a {reader} file with sound of an unknown codec")
             rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
             _check_rate(rate_hz, called)
             blocks = _ffmpeg_blocks(container, stream, rate_hz)

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, params
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
@@ -101,10 +101,10 @@ def create_app(
     install_handlers(app)
     app.add_middleware(Guards, hosts=settings.hosts)
     app.add_middleware(CountRequests, observations=observations)
-    key = ApiKey(settings.api_key)
-    app.include_router(_recognitions(settings, key))
-    app.include_router(_model(about, card, settings, key))
-    app.include_router(_operation(observations, key))
+    guarded = [Depends(ApiKey(settings.api_key))] if settings.api_key is not None else []
+    app.include_router(_recognitions(settings, guarded))
+    app.include_router(_model(about, card, settings, guarded))
+    app.include_router(_operation(observations, guarded))
     app.include_router(_page())
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return app
@@ -117,8 +117,8 @@ def _desk(request: Request) -> Desk:
     return desk
 
 
-def _recognitions(settings: Settings, key: ApiKey) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["recognition"], dependencies=[Depends(key)])
+def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["recognition"], dependencies=guarded)
 
     @router.post(
         "/recognitions",
@@ -184,8 +184,8 @@ async def _gone(request: Request) -> None:
         await asyncio.sleep(0.25)
 
 
-def _model(about: dict[str, Any], card: str | None, settings: Settings, key: ApiKey) -> APIRouter:
-    router = APIRouter(prefix="/v1", tags=["model"], dependencies=[Depends(key)])
+def _model(about: dict[str, Any], card: str | None, settings: Settings, guarded: list[params.Depends]) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["model"], dependencies=guarded)
     described = {
         **about,
         "accepts": {"max_upload_bytes": settings.max_upload_bytes, "max_seconds": settings.max_seconds},
@@ -220,7 +220,7 @@ def _model(about: dict[str, Any], card: str | None, settings: Settings, key: Api
     return router
 
 
-def _operation(observations: Observations, key: ApiKey) -> APIRouter:
+def _operation(observations: Observations, guarded: list[params.Depends]) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
     @router.get("/healthz", response_model=Health, summary="Whether the server is alive")
@@ -241,7 +241,7 @@ def _operation(observations: Observations, key: ApiKey) -> APIRouter:
         "/metrics",
         response_class=PlainTextResponse,
         summary="Counters for Prometheus",
-        dependencies=[Depends(key)],
+        dependencies=guarded,
         responses=_problems(s401="The API key is missing or wrong"),
     )
     async def metrics() -> Response:

@@ -12,7 +12,7 @@ from starlette.requests import ClientDisconnect
 from deepemo.audio.containers import Sound, TooLongError, read_sound
 from deepemo.audio.decode import DecodeError
 from deepemo.serving.answers import Recognition
-from deepemo.serving.batching import Batcher
+from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.observations import Observations
 from deepemo.serving.picture import Picture, draw
 from deepemo.serving.problems import ProblemError
@@ -43,6 +43,7 @@ class Desk:
 
     def __init__(self, recognizer: Recognizer, settings: Settings, observations: Observations) -> None:
         """Start the threads."""
+        one_thread_a_product()
         self._settings = settings
         self._observations = observations
         self._batcher = Batcher(

@@ -69,11 +69,11 @@ def host_name(header: str) -> str:
 
 
 class ApiKey(HTTPBearer):
-    """Dependency that wants `Authorization: Bearer <key>` where the server has a key."""
+    """Dependency that wants `Authorization: Bearer <key>`."""
 
-    def __init__(self, key: str | None) -> None:
+    def __init__(self, key: str) -> None:
         super().__init__(scheme_name="ApiKey", description="Wanted where the server was given a key", auto_error=False)
-        self._key = key.encode() if key is not None else None
+        self._key = key.encode()
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
         """Let a request in.
@@ -81,8 +81,6 @@ class ApiKey(HTTPBearer):
         Raises:
             ProblemError: it shows no key, or a wrong one.
         """
-        if self._key is None:
-            return
         shown = await super().__call__(request)
         given = shown.credentials.encode("latin-1") if shown else b""  # headers are decoded so
         if not hmac.compare_digest(given, self._key):

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 from deepemo.serving.answers import Recognition, unknown
-from deepemo.serving.batching import Batcher
+from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.reasons import UNDECODABLE
 from deepemo.serving.recognizer import Recognizer
 
@@ -53,6 +53,7 @@ def recognize_all(
     Yields:
         Each path with its answer, in the order given; `undecodable` for a file that cannot be opened.
     """
+    one_thread_a_product()
     batcher = Batcher(recognizer.model.probabilities, batch_windows=BATCH_WINDOWS)
     batched = recognizer.with_predict(batcher)
 

@@ -21,7 +21,7 @@ from deepemo.serving.answers import Heard, Recognition, Timeline, unknown
 from deepemo.serving.calibrated import read_calibration
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
 from deepemo.serving.sources import Source, to_sound
-from deepemo.serving.timeline import Window, decide, join_segments, named, to_span, window_starts
+from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span, window_starts
 
 if TYPE_CHECKING:
     from deepemo.audio.spectrogram import FeatureSpec
@@ -36,9 +36,14 @@ SILENT_BELOW_DBFS = -65.0
 HOP_SECONDS = 1.0
 SHORTEST_HOP_SECONDS = 0.1
 MAX_SECONDS = 3600.0
+# Somebody who pauses less between two words has not stopped speaking.
+LONGEST_BREATH_SECONDS = 2.0
 # Windows whose features are in memory at once.
 WINDOWS_AT_ONCE = 32
-GATE = VoiceGate(threshold=0.5, min_share=0.1, min_seconds=0.2)
+# Of a step of the timeline, for somebody to speak in it: the gate's own limits are for whole clips.
+SPOKEN_SHARE = 0.2
+# As params.yaml has it, with its measurements in docs/voice-gate.md.
+GATE = VoiceGate(threshold=0.15, min_share=0.02, min_seconds=0.54)
 
 
 class Model(Protocol):
@@ -244,13 +249,16 @@ class Recognizer:
     ) -> Timeline:
         steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
         spoken = [
-            # A step is shorter than a clip: the share tells, the longest run would ask too much of it.
             float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.threshold))
-            >= max(self.gate.min_share, 1e-9)
+            >= SPOKEN_SHARE
             for step in range(steps)
         ]
         segments = join_segments(
-            windows, spoken, hop_seconds=hop_seconds, seconds=seconds, min_confidence=min_confidence
+            windows,
+            fill_pauses(spoken, int(LONGEST_BREATH_SECONDS / hop_seconds)),
+            hop_seconds=hop_seconds,
+            seconds=seconds,
+            min_confidence=min_confidence,
         )
         return Timeline(
             clip_seconds=self.model.spec.clip_seconds,

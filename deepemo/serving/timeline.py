@@ -3,7 +3,7 @@
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, pairwise
 
 import numpy as np
 import numpy.typing as npt
@@ -88,6 +88,16 @@ def join_segments(
         mean = np.mean(heard, axis=0) if heard else None
         segments.append(to_span(Window(alike[0].start_seconds, alike[-1].end_seconds, mean), min_confidence))
     return segments
+
+
+def fill_pauses(spoken: Sequence[bool], longest: int) -> list[bool]:
+    """Count pauses of at most `longest` steps as spoken if somebody speaks before and after them."""
+    filled = list(spoken)
+    heard = [step for step, speaks in enumerate(spoken) if speaks]
+    for before, after in pairwise(heard):
+        if after - before - 1 <= longest:
+            filled[before:after] = [True] * (after - before)
+    return filled
 
 
 def _over(moment: float, windows: Sequence[Window]) -> Floats | None:

@@ -1,12 +1,15 @@
 """A made-up model that answers by loudness alone, recordings to ask it about, and servers around it."""
 
 import io
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 import pytest
 import soundfile
+import uvicorn
 from fastapi.testclient import TestClient
 
 from deepemo.audio.voice import VoiceGate
@@ -100,7 +103,7 @@ def recognizer(model: LoudnessModel) -> Recognizer:
 @pytest.fixture
 def trusting(model: LoudnessModel) -> Recognizer:
     """Takes any sound for a voice."""
-    return Recognizer(model, loudness, gate=VoiceGate(threshold=0.0))
+    return Recognizer(model, loudness, gate=VoiceGate(threshold=0.0, min_share=0.0, min_seconds=0.0))
 
 
 ABOUT = {
@@ -143,3 +146,31 @@ def serve(trusting: Recognizer) -> Iterator[Callable[..., TestClient]]:
 @pytest.fixture
 def client(serve: Callable[..., TestClient]) -> TestClient:
     return serve()
+
+
+@pytest.fixture
+def start_live(model: LoudnessModel) -> Iterator[Callable[..., str]]:
+    """Starts real servers with the real voice gate, on ports of their own, and gives their addresses."""
+    servers = []
+
+    def start(**settings: object) -> str:
+        app = create_app(Recognizer(model, loudness), ABOUT, card="# Card", settings=Settings(**settings))
+        server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error"))
+        thread = threading.Thread(target=server.run, daemon=True)
+        thread.start()
+        while not server.started:
+            assert thread.is_alive(), "the server ended before it began"
+            time.sleep(0.02)
+        servers.append((server, thread))
+        return f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+
+    yield start
+    for server, thread in servers:
+        server.should_exit = True
+        thread.join(10)
+
+
+@pytest.fixture
+def live(start_live: Callable[..., str]) -> str:
+    """Address of a real server."""
+    return start_live(hosts=("127.0.0.1",))

@@ -1,0 +1,101 @@
+// The model's figures and limits, one click away.
+
+import { percent } from "./emotions.js";
+
+const ROLES = {
+  unseen_speakers: "Speakers never heard in training",
+  seen_speakers: "Speakers heard in training, other clips",
+  unseen_corpus: "A corpus never heard in training",
+};
+
+export function isSyntheticOnly(model) {
+  return model.corpora.length > 0 && model.corpora.every((corpus) => corpus.name === "synthetic");
+}
+
+export function fillAbout(body, model, { onCard }) {
+  body.replaceChildren(
+    text("p", introduction(model)),
+    text("h3", "How often it is right"),
+    ...figures(model),
+    text("h3", "What it cannot do"),
+    list(model.limits),
+    text("h3", "Where it comes from"),
+    definitions(model),
+  );
+  if (model.has_card) {
+    const button = text("button", "Read the model card", "quiet");
+    button.type = "button";
+    button.addEventListener("click", () => onCard(button));
+    const paragraph = document.createElement("p");
+    paragraph.append(button);
+    body.append(document.createElement("br"), paragraph);
+  }
+}
+
+function introduction(model) {
+  const { wanted_accuracy: wanted, threshold } = model.calibration;
+  const parts = { ensemble: "Two networks listen, and their mean answers.", shallow: "A convolutional network trained " +
+    "from scratch listens.", transfer: "A network that learned to see on ImageNet looks at the spectrogram." };
+  const answer = wanted
+    ? ` It answers when it is at least ${percent(threshold)} sure, chosen so that ${percent(wanted)} of the answers on ` +
+      "validation clips are right, and says “unknown” otherwise."
+    : "";
+  const before = " Before that, a second model makes sure that a human voice is heard.";
+  return (parts[model.model] ?? "A network listens.") + answer + before;
+}
+
+function figures(model) {
+  const own = model.figures[model.model];
+  if (!own) return [text("p", "No figures lie beside this model: the pipeline has not evaluated it.", "small")];
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  for (const title of ["Tested on", "Accuracy", "UAR", "Clips"]) head.append(text("th", title));
+  const rows = table.createTBody();
+  for (const [role, name] of Object.entries(ROLES)) {
+    if (!own[role]) continue;
+    const row = rows.insertRow();
+    if (role === "unseen_speakers") row.className = "strong";
+    for (const cell of [name, percent(own[role].accuracy), percent(own[role].uar), own[role].clips]) {
+      row.append(text("td", cell));
+    }
+  }
+  const majority = model.figures.majority?.unseen_speakers;
+  const guess = majority ? ` Always naming the most frequent emotion is right ${percent(majority.accuracy)} of the time.` : "";
+  const note = "UAR is the mean of the seven emotions' recalls; guessing reaches 14%." + guess +
+    " Expect the first row for your own voice at best.";
+  const corpora = isSyntheticOnly(model)
+    ? [text("p", "These figures are on synthetic speech. They say nothing about human voices.", "notice")] : [];
+  return [...corpora, table, text("p", note, "small")];
+}
+
+function definitions(model) {
+  const entries = [
+    ["Learned from", model.corpora.map((corpus) => `${corpus.title} (${corpus.licence})`).join("; ") || "not recorded"],
+    ["Networks", model.parts.map((part) => `${part.name}, ${Number(part.parameters).toLocaleString("en")} parameters`).join("; ")],
+    ["Hears", `${model.features.clip_seconds} s at a time, at ${model.features.sample_rate_hz / 1000} kHz`],
+    ["Revision", model.revision ?? "not recorded"],
+    ["Version", model.version ?? "not recorded"],
+    ["Accepts", `up to ${model.accepts.max_seconds} s and ${Math.round(model.accepts.max_upload_bytes / 2 ** 20)} MiB`],
+  ];
+  const terms = document.createElement("dl");
+  for (const [term, definition] of entries) terms.append(text("dt", term), text("dd", definition));
+  const interfaces = text("dd", "");
+  const link = text("a", "its description (OpenAPI)");
+  link.href = "openapi.json";
+  interfaces.append("POST v1/recognitions; ", link);
+  terms.append(text("dt", "For programs"), interfaces);
+  return terms;
+}
+
+function list(items) {
+  const found = document.createElement("ul");
+  found.append(...items.map((item) => text("li", item)));
+  return found;
+}
+
+export function text(tag, content, className = "") {
+  const element = document.createElement(tag);
+  element.textContent = content;
+  if (className) element.className = className;
+  return element;
+}

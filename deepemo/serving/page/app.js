@@ -1,0 +1,159 @@
+// The page's course: ask by microphone or file, listen, answer.
+
+import { fillAbout, isSyntheticOnly, text } from "./about.js";
+import { describe, readCard, recognize, Refusal, setKey } from "./client.js";
+import { clock, percent } from "./emotions.js";
+import { Recorder } from "./recorder.js";
+import { Result } from "./result.js";
+
+const byId = (id) => document.getElementById(id);
+const result = new Result();
+const page = document.body.classList;
+let model = null;
+let recorder = null;
+let busy = false;
+
+const TROUBLE = {
+  no_key: "This server asks for a key, and none or a wrong one was given.",
+  busy: "The server has too much to do. Try again in a moment.",
+  not_ready: "The server is starting. Try again in a moment.",
+  too_large: "The file is larger than this server accepts.",
+  too_long: "The recording is longer than this server accepts.",
+  undecodable: "This is not a sound file that can be read.",
+};
+
+async function learnModel() {
+  try {
+    model = await describe();
+  } catch (error) {
+    byId("key").hidden = !(error instanceof Refusal && error.reason === "no_key");
+    return;
+  }
+  byId("key").hidden = true;
+  byId("synthetic").hidden = !isSyntheticOnly(model);
+}
+
+// An answer or a refusal is the latest thing asked for: two at once would race.
+async function hear(recording) {
+  if (busy) return;
+  busy = true;
+  page.add("listening");
+  byId("record-label").textContent = "Listening";
+  announce("Listening");
+  try {
+    const recognition = await recognize(recording);
+    result.show(recognition, recording, model?.calibration.threshold ?? 0);
+    announce(recognition.reason
+      ? `Unknown. ${recognition.explanation}` : `${recognition.answer}, ${percent(recognition.confidence)} sure`);
+  } catch (error) {
+    const reason = error instanceof Refusal ? error.reason : "unreachable";
+    const words = TROUBLE[reason] ?? (error instanceof Refusal ? error.title : "The server cannot be reached.");
+    if (reason === "no_key") byId("key").hidden = false;
+    result.refuse(reason, words);
+    announce(words);
+  } finally {
+    busy = false;
+    page.remove("listening");
+    page.add("answered");
+    byId("title").textContent = "Another one?";
+    byId("record-label").textContent = "Record";
+  }
+}
+
+async function toggleRecording() {
+  if (busy) return;
+  if (recorder) {
+    recorder.stop?.();
+    return;
+  }
+  recorder = new Recorder({ maxSeconds: model?.accepts.max_seconds ?? 60, onLevel: showLevel });
+  let recording = null;
+  try {
+    page.add("recording");
+    byId("record-label").textContent = "Stop";
+    announce("Recording");
+    recording = await recorder.record();
+  } catch (error) {
+    const words = error.name === "NotAllowedError"
+      ? "The browser was not allowed to use the microphone. You can still choose a file."
+      : "No microphone can be used here. You can still choose a file.";
+    result.refuse("microphone", words);
+    page.add("answered");
+    announce(words);
+  } finally {
+    recorder = null;
+    page.remove("recording");
+    byId("clock").textContent = "";
+    byId("record-label").textContent = "Record";
+    byId("record").style.setProperty("--level", 0);
+  }
+  if (recording) await hear(recording);
+}
+
+function showLevel(level, seconds) {
+  byId("record").style.setProperty("--level", level.toFixed(3));
+  byId("clock").textContent = clock(seconds);
+}
+
+function announce(words) {
+  byId("status").textContent = words;
+}
+
+function openAbout() {
+  if (model) {
+    fillAbout(byId("about-body"), model, {
+      onCard: async (button) => button.replaceWith(text("pre", await readCard())),
+    });
+  } else {
+    byId("about-body").replaceChildren(text("p", "The server has not said anything about its model."));
+  }
+  byId("about").showModal();
+}
+
+byId("record").addEventListener("click", toggleRecording);
+byId("about-open").addEventListener("click", openAbout);
+byId("about-close").addEventListener("click", () => byId("about").close());
+byId("about").addEventListener("click", (event) => event.target === byId("about") && byId("about").close());
+byId("key").addEventListener("submit", (event) => {
+  event.preventDefault();
+  setKey(byId("key-field").value);
+  learnModel();
+});
+
+byId("file").addEventListener("change", (event) => {
+  const [file] = event.target.files;
+  event.target.value = "";
+  if (file) hear(file);
+});
+
+document.addEventListener("keydown", (event) => {
+  const typing = event.target.closest("input, textarea, select");
+  if (event.key.toLowerCase() !== "r" || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing && typing.type !== "range" && typing.type !== "file") return;
+  if (!byId("about").open) toggleRecording();
+});
+
+// Leaving one element for another inside the page is no leaving: entries are counted.
+let entered = 0;
+const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
+document.addEventListener("dragenter", (event) => {
+  if (!carriesFile(event)) return;
+  entered += 1;
+  page.add("dropping");
+});
+document.addEventListener("dragleave", (event) => {
+  if (!carriesFile(event)) return;
+  entered -= 1;
+  if (entered <= 0) page.remove("dropping");
+});
+document.addEventListener("dragover", (event) => carriesFile(event) && event.preventDefault());
+document.addEventListener("drop", (event) => {
+  if (!carriesFile(event)) return;
+  event.preventDefault();
+  entered = 0;
+  page.remove("dropping");
+  const [file] = event.dataTransfer.files;
+  if (file) hear(file);
+});
+
+learnModel();

@@ -1,0 +1,44 @@
+// The API, seen from the page.
+
+const RETRIES = 3;
+let key = sessionStorage.getItem("deepemo-key");
+
+export class Refusal extends Error {
+  constructor(problem) {
+    super(problem.detail || problem.title);
+    this.reason = problem.reason;
+    this.title = problem.title;
+  }
+}
+
+export function setKey(value) {
+  key = value;
+  sessionStorage.setItem("deepemo-key", value);
+}
+
+async function ask(path, options = {}) {
+  const headers = key ? { Authorization: `Bearer ${key}` } : {};
+  const response = await fetch(path, { ...options, headers });
+  if (response.ok) return response;
+  const problem = await response.json().catch(() => ({ reason: "internal", title: response.statusText }));
+  const refusal = new Refusal(problem);
+  refusal.retryAfter = Number(response.headers.get("Retry-After")) || null;
+  throw refusal;
+}
+
+export async function recognize(recording) {
+  for (let attempt = 0; ; attempt += 1) {
+    const form = new FormData();
+    form.append("file", recording, "recording");
+    try {
+      const response = await ask("v1/recognitions?picture=true", { method: "POST", body: form });
+      return await response.json();
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.reason !== "busy" || attempt === RETRIES) throw error;
+      await new Promise((resolve) => setTimeout(resolve, 1000 * (error.retryAfter ?? 1)));
+    }
+  }
+}
+
+export const describe = async () => (await ask("v1/model")).json();
+export const readCard = async () => (await ask("v1/model/card")).text();

@@ -1,0 +1,25 @@
+// Names, order and colours: the same as in deepemo/emotions.py, so that every picture speaks the same language.
+
+export const EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
+
+export function colour(answer) {
+  return getComputedStyle(document.documentElement).getPropertyValue(`--${answer}`).trim();
+}
+
+export function percent(value) {
+  return `${Math.round(value * 100)}%`;
+}
+
+export function seconds(value) {
+  if (value < 60) return `${value.toFixed(1)} s`;
+  return `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")} min`;
+}
+
+export function clock(value) {
+  return `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
+}
+
+// The likeliest first; equals keep their order.
+export function ranked(probabilities) {
+  return [...EMOTIONS].sort((one, other) => probabilities[other] - probabilities[one]);
+}
