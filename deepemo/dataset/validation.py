@@ -13,7 +13,7 @@ from tqdm import tqdm
 from deepemo.audio.voice import VoiceGate
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspection import Inspection, inspect_recording
-from deepemo.dataset.raw import RawCorpus
+from deepemo.dataset.raw import RECORDING_SUFFIXES, RawCorpus
 from deepemo.dataset.verdicts import Verdict, pass_verdicts
 from deepemo.errors import InputError
 from deepemo.params import Validate
@@ -53,13 +53,16 @@ def validate_recordings(
 
     Raises:
         RawCorpusError: an archive is no zip.
+        InputError: an archive holds no recording.
     """
-    batches = [
-        (archive, members[start : start + _BATCH])
-        for archive in archives
-        for members in [archive.members()]
-        for start in range(0, len(members), _BATCH)
-    ]
+    batches: list[Batch] = []
+    for archive in archives:
+        members = archive.members()
+        if not members:
+            raise InputError(
+                f"{archive.path}: holds no recording, expected files that end in one of {list(RECORDING_SUFFIXES)}"
+            )
+        batches += [(archive, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
     recordings = sum(len(members) for _, members in batches)
     processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1
     inspections = []

@@ -1,0 +1,60 @@
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from deepemo.dataset.clips import COLUMNS, TEXT_COLUMNS, Clip, good_clips, read_clips, write_clips
+
+# All that pandas would take for a number or for nothing at all.
+TRICKY = Clip(
+    clip="crema_d/None",
+    corpus="crema_d",
+    member='a, "b".wav',
+    speaker="crema_d/NA",
+    gender="",
+    sentence='Don\'t; forget, a "jacket"',
+    sha256="007",
+    seconds=2.469125,
+    clipped_share=1e-6,
+)
+
+
+def test_a_table_comes_back_as_it_was_written(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips.csv", [TRICKY, Clip(clip="b", corpus="c", member="m", rate_hz=24_414)])
+    table = read_clips(tmp_path / "clips.csv")
+    assert tuple(table.columns) == COLUMNS
+    first = table.iloc[0]
+    for name in TEXT_COLUMNS:
+        assert first[name] == getattr(TRICKY, name)
+    assert first["seconds"] == 2.46912 or first["seconds"] == 2.46913  # six digits
+    assert table["rate_hz"].tolist() == [0, 24_414]
+
+
+def test_text_is_never_missing_even_where_a_column_is_empty(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips.csv", [Clip(clip="b", corpus="c", member="m")])
+    table = read_clips(tmp_path / "clips.csv")
+    assert (table[["speaker", "reason", "repairs"]] == "").all(axis=None)
+    assert pd.api.types.is_numeric_dtype(table["seconds"])
+
+
+def test_an_empty_table_has_its_columns(tmp_path: Path) -> None:
+    write_clips(tmp_path / "clips.csv", [])
+    table = read_clips(tmp_path / "clips.csv")
+    assert tuple(table.columns) == COLUMNS
+    assert len(good_clips(table)) == 0
+
+
+def test_the_same_clips_give_the_same_bytes(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        write_clips(tmp_path / name, [TRICKY])
+    assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
+    assert b"\r" not in (tmp_path / "one").read_bytes()
+
+
+def test_good_clips_are_renumbered(tmp_path: Path) -> None:
+    verdicts = ["quarantined", "good", "quarantined", "good"]
+    clips = [Clip(clip=str(n), corpus="c", member="m", verdict=verdict) for n, verdict in enumerate(verdicts)]
+    write_clips(tmp_path / "clips.csv", clips)
+    good = good_clips(read_clips(tmp_path / "clips.csv"))
+    assert good["clip"].tolist() == ["1", "3"]
+    np.testing.assert_array_equal(good.index, [0, 1])
