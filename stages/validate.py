@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+from deepemo.charts.style import save
 from deepemo.charts.validation import draw_clips
 from deepemo.dataset.clips import read_clips, write_clips
 from deepemo.dataset.validation import find_archives, validate_recordings
@@ -13,14 +14,14 @@ from stages._run import stage_main
 
 def main(params: Params) -> str:
     """Write data/clips.csv, metrics/validate.json, reports/quarantine.csv and plots/validate/clips.png."""
-    for folder in ("data", "metrics", "reports", "plots/validate"):
+    for folder in ("data", "metrics", "reports"):
         Path(folder).mkdir(parents=True, exist_ok=True)
     verdicts = validate_recordings(find_archives(Path("data/raw")), params.validate_)
     write_clips(Path("data/clips.csv"), [verdict.clip for verdict in verdicts])
     write_quarantine(Path("reports/quarantine.csv"), verdicts)
     counts = count_verdicts(verdicts)
     Path("metrics/validate.json").write_text(json.dumps(counts, indent=2) + "\n", encoding="utf-8")
-    draw_clips(read_clips(Path("data/clips.csv")), Path("plots/validate/clips.png"))
+    save(draw_clips(read_clips(Path("data/clips.csv"))), Path("plots/validate/clips.png"))
     total = counts["all"]
     return f"validate: {total['clips']} clips, {total['good']} good, {total['quarantined']} quarantined"
 
