@@ -47,10 +47,14 @@ class Dataverse:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Registration:
-    """A corpus given out only after registration: people fetch it themselves and point `source_dir` at it."""
+class ByHand:
+    """A corpus that people fetch themselves and point `source_dir` at.
+
+    `url` is where they get it, `reason` why this package does not: half a sentence of which the corpus is the subject.
+    """
 
     url: str
+    reason: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +62,7 @@ class Generated:
     """A corpus that this package makes itself."""
 
 
-Source = Archive | LfsFiles | Dataverse | Registration | Generated
+Source = Archive | LfsFiles | Dataverse | ByHand | Generated
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,7 +90,8 @@ class Corpus:
     `name_pattern` is searched in a member's path without its suffix, with forward slashes. Its named groups
     `speaker` and `emotion` are required; `sentence`, `intensity` and `channel` may be absent. Where it ignores case,
     codes are read in either case. `folders` are the names of folders and archives, besides the corpus's own, under
-    which copies of it are found.
+    which copies of it are found. `clips` and `size_bytes` are what its makers publish, the bytes rounded where they
+    publish no exact figure.
     """
 
     name: str
@@ -118,13 +123,10 @@ class Corpus:
         Raises:
             UnknownNameError: the name does not follow the corpus's pattern, or holds a code it does not define.
         """
-        path = str(PurePosixPath(member).with_suffix(""))
-        stem = PurePosixPath(path).name
-        repairs = []
-        if stem in self.name_repairs:
-            path = str(PurePosixPath(path).with_name(self.name_repairs[stem]))
-            repairs.append("file_name")
-        match = self.name_pattern.search(path)
+        path = PurePosixPath(member)
+        stem = self.name_repairs.get(path.stem, path.stem)
+        repairs = ["file_name"] if stem != path.stem else []
+        match = self.name_pattern.search(str(path.parent / stem))
         if match is None:
             raise UnknownNameError(f"{member}: not a {self.title} name, expected to match {self.name_pattern.pattern}")
         speaker = self._code(match, "speaker", {**self.genders, **self.speaker_aliases})

@@ -1,5 +1,6 @@
 """Where recordings lie before they are packed: folders, and zip archives that are read with care."""
 
+import lzma
 import os
 import stat
 import zipfile
@@ -94,13 +95,13 @@ class Archive:
         try:
             with self._zip.open(member) as stream:
                 yield stream
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError) as error:
+        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
             raise ArchiveError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
 
     def _check(self, member: zipfile.ZipInfo) -> None:
         path = PurePosixPath(member.filename.replace("\\", "/"))
         fault = None
-        if path.is_absolute() or ".." in path.parts or ":" in path.parts[0]:
+        if path.is_absolute() or ".." in path.parts or any(":" in part for part in path.parts[:1]):
             fault = "its path leads out of the folder it is unpacked in"
         elif stat.S_ISLNK(member.external_attr >> 16):
             fault = "it is a link"

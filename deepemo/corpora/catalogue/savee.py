@@ -6,7 +6,7 @@ by both. Official copies have a folder a speaker (`DC/a01.wav`), Kaggle's one fo
 
 import re
 
-from deepemo.corpora.contract import Corpus, Registration
+from deepemo.corpora.contract import ByHand, Corpus
 
 CORPUS = Corpus(
     name="savee",
@@ -20,7 +20,9 @@ CORPUS = Corpus(
     ),
     clips=480,
     size_bytes=170_000_000,
-    source=Registration(url="http://kahlan.eps.surrey.ac.uk/savee/Download.html"),
+    source=ByHand(
+        url="http://kahlan.eps.surrey.ac.uk/savee/Download.html", reason="is given out after registration alone"
+    ),
     folders=("surrey-audiovisual-expressed-emotion-savee", "savee-database", "AudioData"),
     native_rate_hz=44_100,
     # DC/sa01 or DC_sa01
