@@ -1,0 +1,55 @@
+"""EmoDB: ten German actors say ten sentences in six emotions and neutrally, in the anechoic room of the TU Berlin.
+
+Published are the 535 takes that listeners recognized and found natural, among them boredom, which is outside the seven.
+Names: speaker, text, letter of the German word for the emotion, version (`03a01Fa`).
+"""
+
+import re
+
+from deepemo.corpora.contract import ByHand, Corpus
+
+CORPUS = Corpus(
+    name="emodb",
+    title="EmoDB",
+    language="de",
+    homepage="http://emodb.bilderbar.info/",
+    licence="free of charge, no licence stated; its makers ask to be cited",
+    citation=(
+        "Burkhardt F, Paeschke A, Rolfes M, Sendlmeier WF, Weiss B (2005). A Database of German Emotional Speech. "
+        "Proceedings of Interspeech 2005, 1517-1520. doi:10.21437/Interspeech.2005-446"
+    ),
+    clips=535,
+    size_bytes=47_000_000,
+    source=ByHand(
+        url="http://emodb.bilderbar.info/download/download.zip", reason="is published without a checksum to hold it to"
+    ),
+    folders=("emo-db", "berlin-database-of-emotional-speech-emodb"),
+    native_rate_hz=16_000,
+    # 03a01Fa
+    name_pattern=re.compile(r"(?:^|/)(?P<speaker>\d{2})(?P<sentence>[ab]\d{2})(?P<emotion>[A-Z])[a-z]$"),
+    emotions={
+        "W": "angry",
+        "E": "disgust",
+        "A": "fear",
+        "F": "happy",
+        "N": "neutral",
+        "T": "sad",
+        "L": "boredom",
+    },
+    genders={
+        **dict.fromkeys(("03", "10", "11", "12", "15"), "male"),
+        **dict.fromkeys(("08", "09", "13", "14", "16"), "female"),
+    },
+    sentences={
+        "a01": "Der Lappen liegt auf dem Eisschrank.",
+        "a02": "Das will sie am Mittwoch abgeben.",
+        "a04": "Heute abend könnte ich es ihm sagen.",
+        "a05": "Das schwarze Stück Papier befindet sich da oben neben dem Holzstück.",
+        "a07": "In sieben Stunden wird es soweit sein.",
+        "b01": "Was sind denn das für Tüten, die da unter dem Tisch stehen?",
+        "b02": "Sie haben es gerade hochgetragen und jetzt gehen sie wieder runter.",
+        "b03": "An den Wochenenden bin ich jetzt immer nach Hause gefahren und habe Agnes besucht.",
+        "b09": "Ich will das eben wegbringen und dann mit Karl was trinken gehen.",
+        "b10": "Die wird auf dem Platz sein, wo wir sie immer hinlegen.",
+    },
+)
