@@ -180,6 +180,7 @@ class Embed(Section):
 
     backbone: BackboneName
     weights: str
+    depths: Annotated[list[Share], Field(min_length=1)]
     batch_size: Count
 
 
@@ -207,6 +208,7 @@ class TrainTransfer(Section):
     learning_rate: Positive
     weight_decay: Annotated[float, Field(ge=0)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    average_weights: Annotated[float, Field(ge=0, lt=1)]
     finetune: FineTune
 
 

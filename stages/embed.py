@@ -21,14 +21,19 @@ def main(params: Params) -> str:
     backbone = build_backbone(
         embed.backbone, weights=embed.weights, height=spec.frames, width=spec.bands, seed=params.seed
     )
-    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands)
+    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, depths=embed.depths)
     width = embedder.output_shape[-1]
     count = write_shards(
         Path("data/embeddings"),
         embed_features(Path("data/features"), embedder, batch_size=embed.batch_size),
         shards=about["shards"],
         shape=(width,),
-        about={"features": spec.to_dict(), "backbone": embed.backbone, "weights": embed.weights},
+        about={
+            "features": spec.to_dict(),
+            "backbone": embed.backbone,
+            "weights": embed.weights,
+            "depths": embed.depths,
+        },
     )
     return f"embed: {count} clips, {width} values each by {embed.backbone}"
 

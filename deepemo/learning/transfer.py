@@ -1,6 +1,6 @@
 """Train the transferred network from what earlier stages left on disk: its head, then its last blocks if wanted."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from deepemo.dataset.shards import read_spec
 from deepemo.learning.fitting import History, Trained, fit
 from deepemo.learning.training import RateGroup
 from deepemo.networks.backbones.build import Backbone
-from deepemo.networks.transfer import build_transfer
+from deepemo.networks.transfer import build_transfer, tapped_blocks
 
 
 def train_transfer(
@@ -37,6 +37,7 @@ def train_transfer(
     spec = FeatureSpec.from_dict(about["features"])
     settings = {
         "backbone": about["backbone"],
+        "depths": about["depths"],
         "hidden_units": values["hidden_units"],
         "dropout": values["dropout"],
     }
@@ -45,7 +46,7 @@ def train_transfer(
     )
     head = network.get_layer("head")
     rows = fit(
-        head, {**values, "average_weights": 0.0}, folder=embeddings, split=split, seed=seed, resume=resume / "head",
+        head, values, folder=embeddings, split=split, seed=seed, resume=resume / "head",
         augmentation=None,
     )  # fmt: skip
     history: History = [{"phase": "head", **row} for row in rows]
@@ -62,17 +63,20 @@ def train_transfer(
             seed=seed,
             resume=resume / "finetune",
             augmentation=augmentation,
-            groups=_rate_groups(head, backbone, finetune["trainable_blocks"], finetune["rate_decay_per_block"]),
+            groups=_rate_groups(head, backbone, settings["depths"], finetune),
         )
         history += [{"phase": "finetune", **row, "epoch": len(history) + row["epoch"]} for row in rows]
     return Trained(network=network, settings=settings, history=history)
 
 
-def _rate_groups(head: keras.Model, backbone: Backbone, blocks: int, decay: float) -> list[RateGroup]:
-    """The head at full rate, then the last blocks, each earlier one at `decay` of the rate of the next."""
+def _rate_groups(
+    head: keras.Model, backbone: Backbone, depths: Sequence[float], finetune: Mapping[str, Any]
+) -> list[RateGroup]:
+    """The head at full rate, then the last blocks up to the deepest tap, each earlier one slower than the next."""
     groups = [RateGroup(weights=head.trainable_variables)]
-    for depth, names in enumerate(reversed(backbone.blocks[-blocks:])):
+    used = backbone.blocks[: tapped_blocks(backbone, depths)[-1] + 1]
+    for distance, names in enumerate(reversed(used[-finetune["trainable_blocks"] :])):
         weights = [weight for name in names for weight in backbone.network.get_layer(name).trainable_variables]
         if weights:
-            groups.append(RateGroup(weights=weights, factor=decay**depth))
+            groups.append(RateGroup(weights=weights, factor=finetune["rate_decay_per_block"] ** distance))
     return groups

@@ -1,5 +1,7 @@
 """Transfer from ImageNet: a backbone that looks at the spectrogram as at a picture, and a head on what it sees."""
 
+from collections.abc import Sequence
+
 import keras
 from keras import layers, ops
 
@@ -7,17 +9,29 @@ from deepemo.emotions import EMOTIONS
 from deepemo.networks.backbones.build import Backbone, build_backbone
 
 
-def build_embedder(backbone: Backbone, *, frames: int, bands: int) -> keras.Model:
-    """Features [n, frames, bands] to embeddings [n, 2 * channels]: mean and deviation of the backbone's map.
+def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
+    """Numbers of the blocks at shares of a backbone's depth, 0 its first and 1 its last, in order."""
+    return sorted({round(depth * (len(backbone.blocks) - 1)) for depth in depths})
 
-    The spectrogram is shown as a grey picture, time downwards. The backbone keeps its ImageNet statistics in training.
+
+def build_embedder(backbone: Backbone, *, frames: int, bands: int, depths: Sequence[float]) -> keras.Model:
+    """Features [n, frames, bands] to embeddings [n, width]: what the backbone sees at some of its depths.
+
+    The spectrogram is shown as a grey picture, time downwards. Of each tapped block's map [n, time, frequency,
+    channels], mean and deviation over time are taken for every frequency and channel by itself: where in frequency
+    something is seen tells emotions apart, and an average over the whole map forgets it. Layers beyond the deepest tap
+    are left out. The backbone keeps its ImageNet statistics in training.
     """
+    ends = [backbone.network.get_layer(backbone.blocks[block][-1]) for block in tapped_blocks(backbone, depths)]
+    seeing = keras.Model(backbone.network.input, [end.output for end in ends], name=backbone.name)
     features = keras.Input((frames, bands), name="features")
     grey = layers.Reshape((frames, bands, 1))(features)
-    seen = backbone.network(layers.Concatenate()([grey, grey, grey]), training=False)  # [n, h, w, channels]
-    mean = ops.mean(seen, axis=(1, 2))
-    deviation = ops.sqrt(ops.var(seen, axis=(1, 2)) + 1e-6)
-    return keras.Model(features, ops.concatenate([mean, deviation], axis=-1), name="embedder")
+    maps = seeing(layers.Concatenate()([grey, grey, grey]), training=False)
+    pooled = []
+    for seen in maps if isinstance(maps, list) else [maps]:
+        pooled.append(layers.Flatten()(ops.mean(seen, axis=1)))
+        pooled.append(layers.Flatten()(ops.sqrt(ops.var(seen, axis=1) + 1e-6)))
+    return keras.Model(features, layers.Concatenate()(pooled), name="embedder")
 
 
 def build_head(*, width: int, hidden_units: int, dropout: float) -> keras.Model:
@@ -33,7 +47,15 @@ def build_head(*, width: int, hidden_units: int, dropout: float) -> keras.Model:
 
 
 def build_transfer(
-    *, frames: int, bands: int, backbone: str, weights: str, hidden_units: int, dropout: float, seed: int = 0
+    *,
+    frames: int,
+    bands: int,
+    backbone: str,
+    weights: str,
+    depths: Sequence[float],
+    hidden_units: int,
+    dropout: float,
+    seed: int = 0,
 ) -> tuple[keras.Model, Backbone]:
     """The whole network: features [n, frames, bands] to logits [n, 7], with its `embedder` and `head` as layers.
 
@@ -42,12 +64,13 @@ def build_transfer(
         bands: bands of the features.
         backbone: name of the backbone.
         weights: see `build_backbone`; `random` if weights are loaded afterwards.
+        depths: at which shares of the backbone's depth the embedding is taken.
         hidden_units: of a layer between embedding and emotions; 0 for none.
         dropout: before each layer of the head.
         seed: of random weights.
     """
     seeing = build_backbone(backbone, weights=weights, height=frames, width=bands, seed=seed)
-    embedder = build_embedder(seeing, frames=frames, bands=bands)
+    embedder = build_embedder(seeing, frames=frames, bands=bands, depths=depths)
     head = build_head(width=embedder.output_shape[-1], hidden_units=hidden_units, dropout=dropout)
     features = keras.Input((frames, bands), name="features")
     return keras.Model(features, head(embedder(features)), name="transfer"), seeing

@@ -28,7 +28,12 @@ SPEC = FeatureSpec(
     range_db=80.0,
 )
 SHALLOW_SETTINGS: dict[str, Any] = {"channels": [4, 8], "band_pooling": 2, "dropout": 0.1}
-TRANSFER_SETTINGS: dict[str, Any] = {"backbone": "efficientnet_lite0", "hidden_units": 0, "dropout": 0.1}
+TRANSFER_SETTINGS: dict[str, Any] = {
+    "backbone": "efficientnet_lite0",
+    "depths": [0.1, 0.3],
+    "hidden_units": 0,
+    "dropout": 0.1,
+}
 
 
 def features(count: int = 3) -> np.ndarray:
