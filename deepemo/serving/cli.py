@@ -15,6 +15,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
+from deepemo.corpora.listing import describe_corpora, listing
 from deepemo.errors import InputError
 from deepemo.serving.predicting import find_recordings, recognize_all
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
@@ -174,3 +175,12 @@ def serve(
         timeout_graceful_shutdown=30,
         server_header=False,
     )
+
+
+@app.command()
+def corpora(
+    raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the corpora that are here.")] = Path("data/raw"),
+) -> None:
+    """List the corpora: licence, size, how to get each, and what is on disk."""
+    with _clear_errors():
+        typer.echo(listing(describe_corpora(raw_dir)))

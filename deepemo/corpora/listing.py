@@ -1,0 +1,95 @@
+"""The corpora at a glance: on what terms, how large, how to get each, and what of them is on disk."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from deepemo.corpora.contract import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
+from deepemo.corpora.provenance import Provenance, read_provenance
+from deepemo.corpora.registry import CORPORA
+
+
+@dataclass(frozen=True, kw_only=True)
+class CorpusState:
+    """A corpus and what is there of it.
+
+    Attributes:
+        corpus: the corpus.
+        on_disk: what lies in the folder of raw corpora, in words.
+        provenance: the record of what was fetched; None if there is none, or if the zip is missing or of another size.
+    """
+
+    corpus: Corpus
+    on_disk: str
+    provenance: Provenance | None = None
+
+
+def describe_corpora(raw_dir: Path) -> list[CorpusState]:
+    """Every corpus of the registry, by name, with what is on disk.
+
+    A zip is held to its record by its size alone; the stage `download` holds it to its checksum.
+
+    Args:
+        raw_dir: folder of the zips and their records; need not be there.
+
+    Raises:
+        OSError: a record cannot be read.
+    """
+    return [_describe(corpus, raw_dir) for corpus in CORPORA.values()]
+
+
+def how_to_get(corpus: Corpus) -> str:
+    """What a user does to have a corpus, in a sentence."""
+    wanted = f"download.corpora: [{corpus.name}]"
+    match corpus.source:
+        case Generated():
+            return f"{wanted} makes it on this machine"
+        case ByHand(url=url, reason=reason):
+            return (
+                f"{corpus.title} {reason}: fetch it from {url} into <folder>/{corpus.name}, "
+                "then download.source_dir: <folder>"
+            )
+        case Archive() | LfsFiles() | Dataverse():
+            return f"{wanted} fetches it; or download.source_dir: <folder> where <folder>/{corpus.name} holds a copy"
+
+
+def listing(states: list[CorpusState]) -> str:
+    """The corpora as text: a paragraph each, of labelled lines."""
+    return "\n\n".join(_paragraph(state) for state in states)
+
+
+def _describe(corpus: Corpus, raw_dir: Path) -> CorpusState:
+    archive = raw_dir / f"{corpus.name}.zip"
+    record = archive.with_suffix(".json")
+    if not archive.is_file():
+        return CorpusState(corpus=corpus, on_disk="nothing")
+    zip_bytes = archive.stat().st_size
+    known = read_provenance(record)
+    if known is None:
+        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}) without a readable {record.name}")
+    if known.zip_bytes != zip_bytes:
+        on_disk = f"{archive} has {zip_bytes:,} bytes, but {record.name} tells of {known.zip_bytes:,}"
+        return CorpusState(corpus=corpus, on_disk=f"{on_disk}: run download again")
+    share = f"{known.recordings:,} of {known.published_recordings:,} recordings"
+    when = f", {known.fetched}" if known.fetched else ""
+    return CorpusState(
+        corpus=corpus,
+        on_disk=f"{archive}: {share}, {_size(known.size_bytes)}, from {known.source}{when}",
+        provenance=known,
+    )
+
+
+def _paragraph(state: CorpusState) -> str:
+    corpus = state.corpus
+    lines = {
+        "what": f"{corpus.clips:,} clips, {_size(corpus.size_bytes)}, language {corpus.language}, "
+        f"{len(corpus.genders)} speakers",
+        "licence": corpus.licence,
+        "homepage": corpus.homepage,
+        "to get it": how_to_get(corpus),
+        "on disk": state.on_disk,
+    }
+    return "\n".join([f"{corpus.name}  ({corpus.title})", *(f"  {label:<10} {text}" for label, text in lines.items())])
+
+
+def _size(size_bytes: int) -> str:
+    return f"{size_bytes / 1e6:,.0f} MB"
