@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from deepemo.corpora.listing import describe_corpora, listing
 from deepemo.errors import InputError
+from deepemo.serving.calibrated import read_calibration
 from deepemo.serving.predicting import find_recordings, recognize_all
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.reasons import UNREADABLE
@@ -59,9 +60,13 @@ def _clear_errors() -> Iterator[None]:
         raise typer.Exit(UNUSABLE) from error
 
 
-def _load(models: Path, model: ModelName) -> Recognizer:
-    # TensorFlow greets in C++; what it says is of no use here.
+def _quiet_tensorflow() -> None:
+    # It greets in C++ when it is imported; what it says is of no use here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _load(models: Path, model: ModelName) -> Recognizer:
+    _quiet_tensorflow()
     return Recognizer.load(models, model.value)
 
 
@@ -125,6 +130,34 @@ def predict(
     if unreadable:
         typer.echo(f"{unreadable} of {len(paths)} could not be read", err=True)
         raise typer.Exit(SOME_UNREADABLE)
+
+
+class Format(StrEnum):
+    """What a model is exported to."""
+
+    TFLITE = "tflite"
+    ONNX = "onnx"
+
+
+@app.command(name="export")
+def export_model(
+    kind: Annotated[Format, typer.Option("--format", help="onnx needs the packages tf2onnx and onnxruntime.")],
+    folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("exports"),
+    model: Which = ModelName.ENSEMBLE,
+    models: Models = Path("models"),
+) -> None:
+    """Write a model as one file that runs without TensorFlow, and check that it answers alike."""
+    with _clear_errors():
+        read_calibration(models, model.value)
+        _quiet_tensorflow()
+        from deepemo.serving.export import export
+        from deepemo.serving.predictor import Predictor
+
+        made = export(Predictor.load(models, model.value), folder, kind.value)
+    typer.echo(
+        f"{made.path}: {made.bytes / MIB:.1f} MiB, {made.milliseconds:.1f} ms a clip (TensorFlow "
+        f"{made.original_milliseconds:.1f} ms), probabilities within {made.difference:.1g}"
+    )
 
 
 @app.command()

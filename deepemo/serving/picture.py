@@ -22,6 +22,7 @@ LOWEST_HZ, HIGHEST_HZ = 60.0, 8000.0
 RANGE_DB = 75.0
 MOST_COLUMNS = 640
 FINEST_SECONDS = 0.01
+SILENT_POWER = 1e-12
 # Looks into each column, the loudest of which is drawn: a long recording must not hide what is short.
 LOOKS = 4
 
@@ -77,7 +78,9 @@ def _spectrogram(samples: Floats, columns: int) -> npt.NDArray[np.uint8]:
     spectrum = np.abs(np.fft.rfft(windows * np.hanning(WINDOW).astype(np.float32), axis=1))
     power = np.square(spectrum) @ _mel_filters()  # [looks, bands]
     power = power.reshape(columns, LOOKS, BANDS).max(axis=1)
-    decibel = 10 * np.log10(np.maximum(power, 1e-12))
+    decibel = 10 * np.log10(np.maximum(power, SILENT_POWER))
+    if power.max() <= SILENT_POWER:
+        return np.zeros(power.shape, dtype=np.uint8)
     above_floor = (decibel - decibel.max()) / RANGE_DB + 1.0
     return np.rint(np.clip(above_floor, 0, 1) * 255).astype(np.uint8)
 
@@ -91,4 +94,4 @@ def _mel_filters() -> npt.NDArray[np.float64]:
     bin_hz = RATE_HZ / WINDOW
     rising = (frequencies[:, None] - edges[None, :-2]) / np.maximum(np.diff(edges[:-1]), bin_hz)
     falling = (edges[None, 2:] - frequencies[:, None]) / np.maximum(np.diff(edges[1:]), bin_hz)
-    return np.maximum(0, np.minimum(rising, falling)) + 1e-9
+    return np.maximum(0, np.minimum(rising, falling))

@@ -1,0 +1,210 @@
+"""A trained model as one file that runs without TensorFlow: from the samples of a clip to its seven probabilities.
+
+The file holds the whole way of `evaluate`: spectrogram, network or networks, their mean, and the temperature. What
+comes before it is plain (resample, cut silent ends, cut or pad) and is written down beside it, in JSON.
+"""
+
+import importlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from deepemo.audio.spectrogram import decibel_spectrogram
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
+from deepemo.learning.calibration import TINY
+from deepemo.serving.predictor import Predictor
+
+Floats = npt.NDArray[np.float32]
+Run = Callable[[Floats], Floats]
+
+TFLITE = "tflite"
+ONNX = "onnx"
+FORMATS = (TFLITE, ONNX)
+ONNX_OPSET = 17
+# Single precision, in another order of sums.
+LARGEST_DIFFERENCE = 1e-4
+CHECKED_CLIPS = 8
+TIMED_RUNS = 20
+
+
+class ExportError(InputError):
+    """A model that cannot be exported, or whose export answers differently."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Export:
+    """An exported model beside the one it came from; times are medians of one clip at a time.
+
+    Attributes:
+        path: the file.
+        bytes: its size.
+        difference: largest difference of a probability over the clips checked.
+        milliseconds: of the exported model.
+        original_milliseconds: of TensorFlow, doing the same.
+    """
+
+    path: Path
+    bytes: int
+    difference: float
+    milliseconds: float
+    original_milliseconds: float
+
+
+def export(predictor: Predictor, folder: Path, kind: str) -> Export:
+    """Write a model to `folder` as `<name>.<kind>`, and what must be known of it as `<name>.json`.
+
+    Args:
+        predictor: what to export.
+        folder: made if missing.
+        kind: `tflite` or `onnx`; the latter needs the packages tf2onnx and onnxruntime.
+
+    Raises:
+        ExportError: a package is missing, or the exported model gives other probabilities.
+    """
+    if kind not in FORMATS:
+        raise ExportError(f"Bad format {kind!r}, expected one of {list(FORMATS)}")
+    original = whole_way(predictor)
+    content = to_tflite(original) if kind == TFLITE else to_onnx(original)
+    exported = load_tflite(content) if kind == TFLITE else load_onnx(content)
+
+    def by_tensorflow(samples: Floats) -> Floats:
+        return original(tf.constant(samples)).numpy()
+
+    clips = _clips(predictor.spec.clip_samples)
+    difference = max(float(np.abs(exported(clip) - by_tensorflow(clip)).max()) for clip in clips)
+    if not difference <= LARGEST_DIFFERENCE:
+        expected = f"expected at most {LARGEST_DIFFERENCE:g}"
+        raise ExportError(f"{predictor.name}: as {kind}, probabilities differ by {difference:.2g}, {expected}")
+    folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{predictor.name}.{kind}"
+    path.write_bytes(content)
+    (folder / f"{predictor.name}.json").write_text(json.dumps(_about(predictor), indent=2) + "\n", encoding="utf-8")
+    return Export(
+        path=path,
+        bytes=len(content),
+        difference=difference,
+        milliseconds=_milliseconds(exported, clips[0]),
+        original_milliseconds=_milliseconds(by_tensorflow, clips[0]),
+    )
+
+
+def whole_way(predictor: Predictor) -> tf.types.experimental.GenericFunction:
+    """The function float32 [clip_samples] to float32 [7] that is exported."""
+    spec = predictor.spec
+    networks = [classifier.network for classifier in predictor.classifiers]
+
+    def probabilities(samples: tf.Tensor) -> tf.Tensor:
+        # Digital silence lies exactly on the spectrogram's floor, where another order of sums puts it to either side.
+        heard = tf.cast(tf.reduce_max(tf.abs(samples)) > 0.0, tf.float32)
+        features = heard * decibel_spectrogram(samples, spec)[tf.newaxis]  # [1, frames, bands]
+        each = [tf.nn.softmax(network(features, training=False)) for network in networks]
+        mean = tf.add_n(each) / len(each)
+        return tf.nn.softmax(tf.math.log(tf.maximum(mean, TINY)) / predictor.temperature)[0]
+
+    signature = [tf.TensorSpec([spec.clip_samples], tf.float32, name="samples")]
+    return tf.function(probabilities, input_signature=signature)
+
+
+def to_tflite(function: tf.types.experimental.GenericFunction) -> bytes:
+    """Convert by TensorFlow's own converter, with built-in operators alone."""
+    # With variables in it, the converter of TensorFlow 2.16 ends the process on a network of Keras 3.
+    frozen = convert_variables_to_constants_v2(function.get_concrete_function())
+    content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen], frozen.graph).convert()
+    return content
+
+
+def to_onnx(function: tf.types.experimental.GenericFunction) -> bytes:
+    """Convert by tf2onnx.
+
+    Raises:
+        ExportError: it is not installed.
+    """
+    tf2onnx = _optional("tf2onnx")
+    model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=ONNX_OPSET)
+    content: bytes = model.SerializeToString()
+    return content
+
+
+def load_tflite(content: bytes) -> Run:
+    """A function that runs an exported model."""
+    interpreter = tf.lite.Interpreter(model_content=content)
+    interpreter.allocate_tensors()
+    source = interpreter.get_input_details()[0]["index"]
+    result = interpreter.get_output_details()[0]["index"]
+
+    def run(samples: Floats) -> Floats:
+        interpreter.set_tensor(source, samples)
+        interpreter.invoke()
+        return interpreter.get_tensor(result)
+
+    return run
+
+
+def load_onnx(content: bytes) -> Run:
+    """A function that runs an exported model.
+
+    Raises:
+        ExportError: onnxruntime is not installed.
+    """
+    onnxruntime = _optional("onnxruntime")
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    return lambda samples: session.run(None, {session.get_inputs()[0].name: samples})[0]
+
+
+def _optional(package: str) -> Any:
+    try:
+        return importlib.import_module(package)
+    except ImportError as error:
+        raise ExportError(f"onnx: the package {package} cannot be imported ({error}); tflite needs none") from error
+
+
+def _about(predictor: Predictor) -> dict[str, object]:
+    spec = predictor.spec
+    trim = spec.trim_below_db
+    return {
+        "input": f"float32 [{spec.clip_samples}]: mono, {spec.sample_rate_hz} Hz, full scale at 1",
+        "before": [
+            "mix the channels down to their mean and resample",
+            *(
+                []
+                if trim is None
+                else [
+                    f"cut off the ends whose {spec.hop_samples}-sample blocks all lie more than "
+                    f"{trim:g} dB in RMS below the loudest block"
+                ]
+            ),
+            "cut what is too long at its end, or pad what is too short there with zeros",
+        ],
+        "output": "float32 [7]: calibrated probabilities",
+        "emotions": list(EMOTIONS),
+        "threshold": predictor.threshold,
+        "features": spec.to_dict(),
+        "model": predictor.name,
+    }
+
+
+def _clips(length: int) -> list[Floats]:
+    """Made-up clips: noise bursts, a chirp, and silence."""
+    draw = np.random.default_rng(0)
+    moments = np.arange(length) / length
+    bursts = [draw.normal(0, 0.1, length) * np.sin(np.pi * rate * moments) ** 2 for rate in range(1, CHECKED_CLIPS - 1)]
+    chirp = 0.3 * np.sin(2 * np.pi * 300 * moments * (1 + 4 * moments))
+    return [clip.astype(np.float32) for clip in (*bursts, chirp, np.zeros(length))]
+
+
+def _milliseconds(run: Run, clip: Floats) -> float:
+    took = []
+    for _ in range(TIMED_RUNS):
+        began = time.perf_counter()
+        run(clip)
+        took.append(1000 * (time.perf_counter() - began))
+    return float(np.median(took))
