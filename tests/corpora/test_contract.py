@@ -164,6 +164,9 @@ def test_unknown_codes_are_named_with_those_that_are_known() -> None:
 def test_case_counts_unless_the_pattern_ignores_it() -> None:
     with pytest.raises(UnknownNameError):
         MADE_UP.parse("ab_an.wav")
+    both_cases = replace(MADE_UP, name_pattern=re.compile(r"(?:^|/)(?P<speaker>[A-Za-z]+)_(?P<emotion>[a-z]+)$"))
+    with pytest.raises(UnknownNameError, match="unknown speaker 'ab'"):
+        both_cases.parse("ab_an.wav")
     lenient = replace(MADE_UP, name_pattern=re.compile(MADE_UP.name_pattern.pattern, re.IGNORECASE))
     assert lenient.parse("ab_AN.wav") == MADE_UP.parse("AB_an.wav")
 

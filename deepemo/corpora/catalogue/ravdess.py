@@ -26,7 +26,7 @@ CORPUS = Corpus(
         size_bytes=208_468_073,
         md5="bc696df654c87fed845eb13823edef8a",
     ),
-    folders=("ravdess-emotional-speech-audio", "Audio_Speech_Actors_01-24"),
+    folders=("ravdess-emotional-speech-audio",),
     native_rate_hz=48_000,
     # 03-01-06-01-02-01-12
     name_pattern=re.compile(
