@@ -1,12 +1,20 @@
-"""Which models a finished pipeline run offers, and what `evaluate` fitted for each; read without TensorFlow."""
+"""What a finished pipeline run offers to answer with: models, what was fitted for each, and the gate that was measured.
+
+Read without TensorFlow, so that what is missing is said at once.
+"""
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from deepemo.audio.voice import VoiceGate
 from deepemo.errors import InputError
 
 CALIBRATION_FILE = Path("serving/calibration.json")
+# Beside the folder of models, in the pipeline's root.
+GATE_FILE = Path("metrics/gate.json")
+# As params.yaml has it by default; docs/voice-gate.md says what it rests on.
+DEFAULT_GATE = VoiceGate(threshold=0.15, min_share=0.02, min_seconds=0.54)
 # By model, the networks whose mean it is.
 PARTS = {"shallow": ("shallow",), "transfer": ("transfer",), "ensemble": ("shallow", "transfer")}
 
@@ -39,3 +47,22 @@ def read_calibration(models: Path, name: str) -> Calibration:
         return Calibration(float(content[name]["temperature"]), float(content[name]["threshold"]))
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected temperature and threshold of {name!r}") from error
+
+
+def read_gate(models: Path) -> VoiceGate:
+    """The voice gate that the pipeline measured; the default one where it measured none.
+
+    Args:
+        models: folder of models.
+
+    Raises:
+        InputError: the record does not hold its limits.
+    """
+    path = models.resolve().parent / GATE_FILE
+    if not path.is_file():
+        return DEFAULT_GATE
+    try:
+        limits = json.loads(path.read_text(encoding="utf-8"))["decision"]
+        return VoiceGate(**{name: float(limits[name]) for name in ("threshold", "min_share", "min_seconds")})
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{path}: expected decision: threshold, min_share, min_seconds") from error

@@ -13,7 +13,7 @@ import yaml
 from deepemo.corpora.registry import CORPORA
 from deepemo.emotions import EMOTIONS
 from deepemo.networks.storage import ABOUT_FILE, WEIGHTS_FILE
-from deepemo.serving.calibrated import CALIBRATION_FILE, PARTS
+from deepemo.serving.calibrated import CALIBRATION_FILE, GATE_FILE, PARTS
 
 REVISION_VARIABLE = "DEEPEMO_REVISION"
 
@@ -46,6 +46,7 @@ def describe(models: Path, name: str) -> dict[str, Any]:
         "parts": parts,
         "features": _read_json(models / parts[0]["name"] / ABOUT_FILE)["features"],
         "calibration": calibration,
+        "gate": _read_json(root / GATE_FILE),
         "corpora": _corpora(root),
         "figures": _figures(root, name),
         "limits": list(LIMITS),

@@ -18,7 +18,7 @@ from deepemo.audio.trim import trim_silence
 from deepemo.audio.voice import VoiceGate, speech_probabilities
 from deepemo.errors import InputError
 from deepemo.serving.answers import Heard, Recognition, Timeline, unknown
-from deepemo.serving.calibrated import read_calibration
+from deepemo.serving.calibrated import DEFAULT_GATE, read_calibration, read_gate
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
 from deepemo.serving.sources import Source, to_sound
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span, window_starts
@@ -42,8 +42,6 @@ LONGEST_BREATH_SECONDS = 2.0
 WINDOWS_AT_ONCE = 32
 # Of a step of the timeline, for somebody to speak in it: the gate's own limits are for whole clips.
 SPOKEN_SHARE = 0.2
-# As params.yaml has it, with its measurements in docs/voice-gate.md.
-GATE = VoiceGate(threshold=0.15, min_share=0.02, min_seconds=0.54)
 
 
 class Model(Protocol):
@@ -78,7 +76,7 @@ class Recognizer:
         model: Model,
         featurize: Callable[[Floats, int], Floats],
         *,
-        gate: VoiceGate = GATE,
+        gate: VoiceGate = DEFAULT_GATE,
         predict: Predict | None = None,
     ) -> None:
         """Join the parts.
@@ -107,11 +105,12 @@ class Recognizer:
         """
         # Before TensorFlow is: what is missing is then said at once.
         read_calibration(Path(models), model)
+        gate = read_gate(Path(models))
         from deepemo.audio.features import Featurizer
         from deepemo.serving.predictor import Predictor
 
         predictor = Predictor.load(Path(models), model)
-        return cls(predictor, Featurizer(predictor.spec))
+        return cls(predictor, Featurizer(predictor.spec), gate=gate)
 
     def with_predict(self, predict: Predict) -> Recognizer:
         """The same recognizer, asking this function in place of the model."""

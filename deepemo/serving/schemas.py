@@ -159,6 +159,9 @@ class ModelSchema(BaseModel):
     parts: list[dict[str, Any]] = Field(description="The networks: settings, weights' sha256, clips learned from")
     features: dict[str, Any] = Field(description="From samples to the model's input")
     calibration: dict[str, Any] = Field(description="Temperature, and the probability from which an answer is given")
+    gate: dict[str, Any] = Field(
+        description="The second model, which hears whether somebody speaks, and how often it errs"
+    )
     corpora: list[CorpusSchema]
     figures: dict[str, Any] = Field(description="By test role, beside those of chance and of the most frequent emotion")
     limits: list[str] = Field(description="What it cannot do and must not be used for")

@@ -114,6 +114,7 @@ ABOUT = {
     "parts": [],
     "features": {"clip_seconds": 3.5},
     "calibration": {"temperature": 1.0, "threshold": 0.6, "wanted_accuracy": 0.8, "fitted_on": None},
+    "gate": {},
     "corpora": [{"name": "synthetic", "title": "Synthetic", "language": "en", "licence": "generated here"}],
     "figures": {"fake": {"unseen_speakers": {"accuracy": 0.5, "uar": 0.4, "macro_f1": 0.4, "clips": 100}}},
     "limits": ["It knows nothing but loudness."],

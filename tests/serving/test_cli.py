@@ -118,3 +118,10 @@ def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wa
     )
     assert [recognition.answer for _, recognition in islice(answers, 20)] == ["angry"] * 20
     answers.close()
+
+
+def test_corpora_are_listed_with_licence_and_what_is_on_disk(tmp_path):
+    run = CliRunner().invoke(cli.app, ["corpora", "--raw-dir", str(tmp_path)])
+    assert run.exit_code == 0
+    for word in ("synthetic", "ravdess", "licence", "on disk", "nothing"):
+        assert word in run.stdout

@@ -13,6 +13,7 @@ import pytest
 import deepemo
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.voice import VoiceGate
 from deepemo.dataset.featurizing import featurize_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
@@ -21,6 +22,8 @@ from deepemo.learning.predictions import Predictions, predict
 from deepemo.networks.classifier import Classifier
 from deepemo.networks.shallow import build_shallow
 from deepemo.networks.storage import save_classifier
+from deepemo.params import load_params
+from deepemo.serving.calibrated import DEFAULT_GATE
 from deepemo.serving.export import export, load_onnx, load_tflite, to_onnx, whole_way
 from deepemo.serving.lineage import LIMITS, describe, model_card
 from deepemo.serving.predictor import Predictor
@@ -168,6 +171,8 @@ def test_lineage_leads_back_to_data_figures_and_revision(models, monkeypatch):
     (root / "reports").mkdir()
     figures = {"ensemble": {"unseen_speakers": {"accuracy": 0.6}}, "shallow": {}, "chance": {"uar": 0.1429}}
     (root / "metrics" / "evaluate.json").write_text(json.dumps(figures))
+    gate = {"decision": {"threshold": 0.3, "min_share": 0.1, "min_seconds": 0.4}}
+    (root / "metrics" / "gate.json").write_text(json.dumps(gate))
     (root / "reports" / "model_card.md").write_text("# Card\n")
     lock = "stages:\n  download:\n    params:\n      params.yaml:\n        download.corpora: [synthetic]\n"
     (root / "dvc.lock").write_text(lock)
@@ -184,6 +189,8 @@ def test_lineage_leads_back_to_data_figures_and_revision(models, monkeypatch):
     assert about["figures"] == {"ensemble": figures["ensemble"], "chance": figures["chance"]}
     assert [corpus["name"] for corpus in about["corpora"]] == ["synthetic"]
     assert about["features"] == SPEC.to_dict()
+    assert about["gate"] == gate
+    assert deepemo.Recognizer.load(models).gate == VoiceGate(threshold=0.3, min_share=0.1, min_seconds=0.4)
     assert about["limits"] == list(LIMITS)
     assert model_card(models) == "# Card\n"
 
@@ -203,3 +210,16 @@ def test_a_model_without_records_says_that_there_are_none(models, tmp_path, monk
     about = describe(copied, "shallow")
     assert (about["figures"], about["corpora"], about["revision"]) == ({}, [], None)
     assert model_card(copied) is None
+    assert deepemo.Recognizer.load(copied, "shallow").gate == DEFAULT_GATE
+    (copied.parent / "metrics").mkdir()
+    (copied.parent / "metrics" / "gate.json").write_text("{}")
+    with pytest.raises(InputError, match=r"gate\.json: expected decision"):
+        deepemo.Recognizer.load(copied, "shallow")
+
+
+def test_the_default_gate_is_the_one_of_the_default_params():
+    gate = load_params(Path(__file__).parents[2] / "params.yaml").gate
+    assert (
+        VoiceGate(threshold=gate.voice_threshold, min_share=gate.min_voice_share, min_seconds=gate.min_voice_seconds)
+        == DEFAULT_GATE
+    )
