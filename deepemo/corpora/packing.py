@@ -12,6 +12,7 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from deepemo.corpora.contract import Corpus, UnknownNameError
+from deepemo.corpora.disk import require_room, telling_full_disk
 from deepemo.corpora.places import Place
 from deepemo.errors import InputError
 
@@ -80,11 +81,13 @@ def pack(contents: Contents, target: Path) -> None:
     """Write the recordings to a zip, stored as they are; `target` is replaced only when the new one is whole.
 
     Raises:
-        OSError: it cannot be written, because the disk is full for one.
+        DiskFullError: there is no room for it.
+        OSError: it cannot be written for other reasons.
     """
     partial = target.with_name(target.name + ".partial")
+    require_room(partial, contents.size_bytes)
     try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
+        with telling_full_disk(target), zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
             for found in tqdm(contents.recordings, desc=f"{target.stem}: packing", unit="file", disable=None):
                 entry = zipfile.ZipInfo(found.member, date_time=_DATE)
                 entry.external_attr = 0o644 << 16
