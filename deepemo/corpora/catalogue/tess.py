@@ -20,7 +20,7 @@ CORPUS = Corpus(
     size_bytes=282_000_000,
     source=Dataverse(
         dataset_url="https://borealisdata.ca/api/datasets/:persistentId/?persistentId=doi:10.5683/SP2/E8H2MF",
-        file_url="https://borealisdata.ca/api/access/datafile/{id}?format=original",
+        file_url="https://borealisdata.ca/api/access/datafile/{id}",
     ),
     folders=(
         "toronto-emotional-speech-set-tess",
