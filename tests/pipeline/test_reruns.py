@@ -55,7 +55,7 @@ RERUNS = [
     ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", "evaluate"}),
     ("evaluate.bootstrap_samples", 500, {"evaluate"}),
     ("eda.coverage", 0.9, {"eda"}),
-    ("validate.min_seconds", 0.5, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
+    ("validate.min_seconds", 0.6, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
     ("download.corpora", ["ravdess"], {"download", "validate", "eda", "gate", *EVERYTHING_JUDGED}),
 ]
 
