@@ -1,28 +1,39 @@
 """Bring the wanted corpora into data/raw: one zip and its provenance a corpus, and nothing else."""
 
+import logging
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
 from deepemo.corpora.contract import Corpus, Generated
-from deepemo.corpora.copies import find_copy
+from deepemo.corpora.copies import CopyNotFoundError, find_copy
+from deepemo.corpora.fetching import FetchError, Patience
 from deepemo.corpora.packing import Contents, pack, take_stock
 from deepemo.corpora.places import Archive
 from deepemo.corpora.provenance import Provenance, read_provenance, record, write_provenance
+from deepemo.corpora.sources import ByHandError, address, fetch_corpus
 from deepemo.corpora.synthesis import generate
 from deepemo.errors import InputError
 from deepemo.params import Download
 
+_LOG = logging.getLogger(__name__)
 
-def acquire(corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed: int) -> list[Provenance]:
+
+def acquire(
+    corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed: int, patience: Patience | None = None
+) -> list[Provenance]:
     """Bring each corpus into a folder, and remove from it what is of none of them.
 
-    A corpus that is there already, from the same source with the same recordings, is left as it is.
+    A corpus that is there already, from the same source with the same recordings, is left as it is. What is not in
+    `source_dir` is fetched from where its makers publish it. Partial downloads wait in the folder `incoming` beside
+    `raw_dir` until their corpus is complete.
 
     Args:
         corpora: the wanted ones.
         params: where they come from.
         raw_dir: folder of the zips.
         seed: of the corpus that is made here.
+        patience: with servers.
 
     Raises:
         InputError: a corpus cannot be had; the message says why and what to do.
@@ -33,18 +44,27 @@ def acquire(corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed:
     for path in raw_dir.iterdir():
         if path.name not in wanted:
             path.unlink()
-    return [_acquire_one(corpus, params, raw_dir, seed) for corpus in corpora]
+    return [_acquire_one(corpus, params, raw_dir, seed, patience or Patience()) for corpus in corpora]
 
 
-def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int) -> Provenance:
+def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, patience: Patience) -> Provenance:
     archive = raw_dir / f"{corpus.name}.zip"
     if isinstance(corpus.source, Generated):
         generate(archive, seed=seed, **params.synthetic.model_dump())
         contents = take_stock(corpus, [Archive(archive)])
         return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthesis", dated=False)
     if params.source_dir is None:
-        raise InputError(f"{corpus.title}: set download.source_dir to a folder that holds it")
-    places = find_copy(corpus, Path(params.source_dir))
+        return _fetch(corpus, archive, connections=params.connections, patience=patience)
+    try:
+        places = find_copy(corpus, Path(params.source_dir))
+    except CopyNotFoundError as absence:
+        if not Path(params.source_dir).is_dir():
+            raise
+        _LOG.warning("%s; fetching it from %s", absence, address(corpus))
+        try:
+            return _fetch(corpus, archive, connections=params.connections, patience=patience)
+        except (FetchError, ByHandError) as error:
+            raise InputError(f"{absence}; and {error}") from error
     source = ", ".join(str(place.path) for place in places)
     contents = take_stock(corpus, places)
     known = read_provenance(archive.with_suffix(".json"))
@@ -52,6 +72,23 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int) -> 
         return known
     pack(contents, archive)
     return _write(corpus, contents, archive, source=source)
+
+
+def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patience) -> Provenance:
+    source = address(corpus)
+    known = read_provenance(archive.with_suffix(".json"))
+    incoming = archive.parent.parent / "incoming" / corpus.name
+    if not (known and known.source == source and known.describes(archive)):
+        place = fetch_corpus(corpus, incoming, connections=connections, patience=patience)
+        contents = take_stock(corpus, [place])
+        if isinstance(place, Archive):
+            place.path.replace(archive)
+        else:
+            pack(contents, archive)
+        known = _write(corpus, contents, archive, source=source)
+    if incoming.is_dir():
+        shutil.rmtree(incoming)
+    return known
 
 
 def _write(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:

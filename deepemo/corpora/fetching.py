@@ -211,6 +211,8 @@ class Fetcher:
                     part.drop()
                     raise LastingError(f"found more than {limit:,} bytes")
                 sink.write(chunk)
+                # To the system at once: what is there when this process is killed need not be asked for again.
+                sink.flush()
                 self._progress.advance(len(chunk))
                 window_bytes += len(chunk)
                 seconds = time.monotonic() - window_began
