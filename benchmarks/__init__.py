@@ -1,0 +1,5 @@
+"""How fast and how large: each module is run as `python -m benchmarks.<name>` and writes its part of docs/.
+
+`featurizing`, `transfer` and `memory` measure and write a section of docs/benchmarks.md; `ablations` lists the
+experiments of docs/ablations.yaml and writes docs/results.md from those that were run. None of them is a test.
+"""

@@ -1,0 +1,117 @@
+"""Peak memory of featurizing and of training against the size of the corpus."""
+
+import json
+import resource
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pandas as pd
+import soundfile
+import typer
+
+from benchmarks._measure import machine, times, write_section
+from deepemo.emotions import EMOTIONS
+from deepemo.params import load_params
+from deepemo.reporting.markdown import table
+
+STARTING, FEATURIZE, TRAIN_SHALLOW = "start", "featurize", "train_shallow"
+WORKS = (STARTING, FEATURIZE, TRAIN_SHALLOW)
+CORPUS = "made"
+MADE_SECONDS = 2.5
+MADE_HZ = 16000
+
+
+def make_corpus(folder: Path, clips: int) -> None:
+    """Write `raw/made.zip` with one noise under many names, and a table of clips with roles to `clips.csv`."""
+    raw = folder / "raw"
+    raw.mkdir(parents=True)
+    recording = folder / "one.wav"
+    noise = np.random.default_rng(0).normal(0.0, 0.1, int(MADE_SECONDS * MADE_HZ))
+    soundfile.write(recording, noise, MADE_HZ, subtype="PCM_16")
+    content = recording.read_bytes()
+    rows = []
+    with zipfile.ZipFile(raw / f"{CORPUS}.zip", "w") as archive:
+        for number in range(clips):
+            member = f"{number:06d}.wav"
+            archive.writestr(member, content)
+            emotion = EMOTIONS[number % len(EMOTIONS)]
+            role = "validation" if number // len(EMOTIONS) % 10 == 0 else "train"
+            rows.append((f"{CORPUS}/{number:06d}", CORPUS, member, emotion, role))
+    pd.DataFrame(rows, columns=["clip", "corpus", "member", "emotion", "role"]).to_csv(
+        folder / "clips.csv", index=False
+    )
+
+
+def work(name: str, folder: Path) -> float:
+    """Do what a stage does, in this process; its peak of memory in MB."""
+    from deepemo.audio.features import Featurizer
+    from deepemo.audio.spectrogram import FeatureSpec
+    from deepemo.dataset.featurizing import featurize_clips
+    from deepemo.dataset.shards import write_shards
+    from deepemo.learning.shallow import train_shallow
+    from deepemo.learning.training import seed_everything
+
+    params = load_params()
+    spec = FeatureSpec.from_dict(params.featurize.model_dump())
+    clips = pd.read_csv(folder / "clips.csv", dtype=str)
+    if name == FEATURIZE:
+        arrays = featurize_clips(clips, folder / "raw", Featurizer(spec), workers=params.featurize.workers)
+        shape = (spec.frames, spec.bands)
+        about = {"features": spec.to_dict()}
+        write_shards(folder / "features", arrays, shards=params.featurize.shards, shape=shape, about=about)
+    elif name == TRAIN_SHALLOW:
+        seed_everything(params.seed)
+        values = params.train_shallow.model_dump() | {"epochs": 1, "patience": 1}
+        resume = folder / "resume"
+        train_shallow(values, features=folder / "features", split=clips, seed=params.seed, resume=resume)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+def measured(name: str, folder: Path) -> float:
+    """Peak memory in MB of one kind of work in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.memory", "--child", name, "--folder", str(folder)]
+    answer = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return float(json.loads(answer.splitlines()[-1]))
+
+
+def report(peaks: dict[int, dict[str, float]]) -> str:
+    """The table: a row a corpus size, and how much more the largest needs than the smallest."""
+    rows = [(f"{clips:,} clips", *(f"{peaks[clips][name]:.0f} MB" for name in WORKS)) for clips in sorted(peaks)]
+    least, most = peaks[min(peaks)], peaks[max(peaks)]
+    rows.append(("largest against smallest", *(times(most[name] / least[name]) for name in WORKS)))
+    header = ("corpus", "start: imports alone", "featurize", "train_shallow, one epoch")
+    return table(header, rows)
+
+
+def main(
+    sizes: Annotated[str, typer.Option(help="Numbers of clips, separated by commas.")] = "100,1000,10000",
+    child: Annotated[str, typer.Option(hidden=True)] = "",
+    folder: Annotated[Path, typer.Option(hidden=True)] = Path(),
+) -> None:
+    """Measure each kind of work on each size and write the section `Memory` of docs/benchmarks.md."""
+    if child:
+        print(json.dumps(work(child, folder)))
+        return
+    about = machine()
+    peaks = {}
+    for clips in [int(size) for size in sizes.split(",")]:
+        with tempfile.TemporaryDirectory() as scratch:
+            make_corpus(Path(scratch), clips)
+            peaks[clips] = {name: measured(name, Path(scratch)) for name in WORKS}
+        print(clips, peaks[clips], flush=True)
+    text = (
+        f"`python -m benchmarks.memory --sizes {sizes}` on {about}.\n\n"
+        "Peak resident memory of a process of its own for each figure, on made-up recordings of "
+        f"{MADE_SECONDS} s.\n\n{report(peaks)}"
+    )
+    write_section("Memory", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)

@@ -1,0 +1,145 @@
+"""Training a head on embeddings made once, against the backbone's forward pass in every epoch."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import pandas as pd
+import typer
+
+from benchmarks._measure import Cost, in_turns, machine, times, write_section
+from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.dataset.embedding import embed_features
+from deepemo.dataset.shards import write_shards
+from deepemo.dataset.splitting import TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.emotions import EMOTIONS
+from deepemo.learning.batches import labelled_arrays
+from deepemo.learning.fitting import fit
+from deepemo.networks.backbones.build import RANDOM, Backbone, build_backbone
+from deepemo.networks.transfer import build_embedder, build_head
+from deepemo.params import load_params
+from deepemo.reporting.markdown import table
+
+# Of each ten clips, about as the default split of the four corpora gives them.
+ROLES = (*[TRAIN] * 6, VALIDATION, *[TEST_UNSEEN] * 3)
+SEED_EPOCH = "first version, one epoch"
+EMBED = "ours, embedding pass"
+HEAD = "ours, head"
+# The one that the project's first version trained with.
+SEED_BATCH = 32
+
+
+def made_split(clips: int) -> pd.DataFrame:
+    """A split table of made-up clips, every emotion in every role."""
+    numbers = range(clips)
+    return pd.DataFrame(
+        {
+            "clip": [f"made/{number:06d}" for number in numbers],
+            "emotion": [EMOTIONS[number % len(EMOTIONS)] for number in numbers],
+            "role": [ROLES[number // len(EMOTIONS) % len(ROLES)] for number in numbers],
+        }
+    )
+
+
+def seed_training(
+    backbone: Backbone, features: Path, split: pd.DataFrame, shape: tuple[int, int]
+) -> Callable[[], object]:
+    """One epoch as the project's first version ran it: frozen backbone and output layer together, then validation."""
+    backbone.network.trainable = False
+    pictures = keras.Input(shape)
+    colours = keras.layers.Concatenate()([keras.layers.Reshape((*shape, 1))(pictures)] * 3)
+    seen = keras.layers.GlobalAveragePooling2D()(backbone.network(colours, training=False))
+    network = keras.Model(pictures, keras.layers.Dense(len(EMOTIONS))(seen))
+    network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
+    learned, judged = (
+        tuple(np.concatenate(part) for part in zip(*parts, strict=True))
+        for parts in (
+            list(labelled_arrays(features, split[split["role"] == role], batch_size=SEED_BATCH))
+            for role in (TRAIN, VALIDATION)
+        )
+    )
+    return lambda: network.fit(*learned, batch_size=SEED_BATCH, validation_data=judged, verbose=0)
+
+
+def report(costs: dict[str, Cost], epochs: int) -> str:
+    """The table: seconds of each part, and how much faster than the first version's epochs."""
+    walls = {name: cost.wall_seconds for name, cost in costs.items()}
+    processor = {name: cost.cpu_seconds for name, cost in costs.items()}
+    rows = []
+    for name, parts, repeated in (
+        (f"first version, {epochs} epochs (one timed, times {epochs})", (SEED_EPOCH,), epochs),
+        (f"ours, head alone, {epochs} epochs", (HEAD,), 1),
+        (f"ours, embedding pass and head, {epochs} epochs", (EMBED, HEAD), 1),
+    ):
+        wall, cpu = (repeated * sum(seconds[part] for part in parts) for seconds in (walls, processor))
+        rows.append(
+            (
+                name,
+                f"{wall:.1f}",
+                f"{cpu:.1f}",
+                times(epochs * walls[SEED_EPOCH] / wall),
+                times(epochs * processor[SEED_EPOCH] / cpu),
+            )
+        )
+    return table(("way", "seconds", "CPU seconds", "faster than first", "in CPU time"), rows)
+
+
+def main(
+    clips: Annotated[int, typer.Option(min=140, help="Made-up clips of all roles.")] = 2100,
+    epochs: Annotated[int, typer.Option(min=1)] = 100,
+    rounds: Annotated[int, typer.Option(min=1)] = 1,
+) -> None:
+    """Time both ways on the same clips and write the section `Transfer` of docs/benchmarks.md."""
+    about = machine()
+    params = load_params()
+    values = params.train_transfer.model_dump() | {"epochs": epochs, "patience": epochs}
+    spec = FeatureSpec.from_dict(params.featurize.model_dump())
+    split = made_split(clips)
+    backbone = build_backbone(params.embed.backbone, weights=RANDOM, height=spec.frames, width=spec.bands)
+    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, depths=params.embed.depths)
+    width = embedder.output_shape[-1]
+    random = np.random.default_rng(params.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        features, embeddings = Path(scratch, "features"), Path(scratch, "embeddings")
+        shape = (spec.frames, spec.bands)
+        arrays = ((clip, random.random(shape, dtype=np.float32)) for clip in split["clip"])
+        write_shards(features, arrays, shards=params.featurize.shards, shape=shape, about={})
+
+        def embed() -> int:
+            made = embed_features(features, embedder, batch_size=params.embed.batch_size)
+            return write_shards(embeddings, made, shards=params.featurize.shards, shape=(width,), about={})
+
+        def train_head() -> object:
+            head = build_head(width=width, hidden_units=values["hidden_units"], dropout=values["dropout"])
+            return fit(
+                head,
+                values,
+                folder=embeddings,
+                split=split,
+                seed=params.seed,
+                resume=Path(scratch, "resume"),
+                augmentation=None,
+            )
+
+        embed()
+        ways = {SEED_EPOCH: seed_training(backbone, features, split, shape), EMBED: embed, HEAD: train_head}
+        ways[SEED_EPOCH]()
+        costs = in_turns(ways, rounds, warm_up=False)
+    counts = split["role"].value_counts()
+    text = (
+        f"`python -m benchmarks.transfer --clips {clips} --epochs {epochs} --rounds {rounds}` on {about}.\n\n"
+        f"{clips} made-up clips of {spec.frames} frames x {spec.bands} bands through {params.embed.backbone}, "
+        f"embedded as {width} values each: {counts[TRAIN]} to learn from, {counts[VALIDATION]} to validate on after "
+        "every epoch, the others embedded and passed over. The head's time holds all that "
+        "the stage does from shards to weights.\n\n"
+        f"{report(costs, epochs)}"
+    )
+    write_section("Transfer", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)
