@@ -38,6 +38,7 @@ def models(abouts: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -
     trimmed = "" if features["trim_below_db"] is None else "freed of quiet ends, "
     shallow, transfer = abouts["shallow"]["settings"], abouts["transfer"]["settings"]
     blocks = params["train_transfer"]["finetune"]["trainable_blocks"]
+    depths = " and ".join(f"{depth:.0%}" for depth in transfer["depths"])
     tuned = f"its last {blocks} blocks trained further with it" if blocks else "itself left as it was"
     return f"""\
 A recording is mixed to mono, resampled to {features["sample_rate_hz"]} Hz, {trimmed}cut or padded to
@@ -49,7 +50,8 @@ emotions: {", ".join(EMOTIONS)}.
   {"-".join(str(count) for count in shallow["channels"])} channels and attention over time;
   {abouts["shallow"]["parameters"]:,} parameters.
 - **transfer**: `{transfer["backbone"]}` with `{params["embed"]["weights"]}` weights looks at the spectrogram as at a
-  picture; a head on its output was trained, {tuned}; {abouts["transfer"]["parameters"]:,} parameters in all.
+  picture; a head on its maps at {depths} of its depth was trained, {tuned};
+  {abouts["transfer"]["parameters"]:,} parameters in all.
 - **ensemble**: the mean of both models' probabilities.
 """
 

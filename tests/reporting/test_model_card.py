@@ -39,7 +39,11 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     features: dict[str, Any] = params["featurize"]
     models = {
         "shallow": {"settings": {"channels": [8, 16]}, "parameters": 12345, "features": features},
-        "transfer": {"settings": {"backbone": "efficientnet_lite0"}, "parameters": 67890, "features": features},
+        "transfer": {
+            "settings": {"backbone": "efficientnet_lite0", "depths": [0.3, 0.65]},
+            "parameters": 67890,
+            "features": features,
+        },
     }
     return CardInputs(
         evaluation=made_evaluation,
