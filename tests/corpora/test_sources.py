@@ -100,6 +100,14 @@ def test_only_the_list_is_asked_for_again(server: Any, lfs: Corpus, bring: Any) 
     assert server.asked == [("/list.csv", None)]
 
 
+def test_what_the_list_names_no_more_is_not_packed(lfs: Corpus, bring: Any, tmp_path: Path) -> None:
+    stale = tmp_path / "incoming" / "files" / "AudioWAV" / "1099_IEO_ANG_XX.wav"
+    stale.parent.mkdir(parents=True)
+    stale.write_bytes(b"of an earlier list")
+    assert len(bring(lfs)) == len(NAMES)
+    assert not stale.exists()
+
+
 def test_the_mirror_serves_what_the_repository_does_not(server: Any, faults: Any, lfs: Corpus, bring: Any) -> None:
     server.pages[f"/media/{NAMES[3]}.wav"].content = b"something else"
     server.pages[f"/media/{NAMES[5]}.wav"].faults = [faults.status(403)]
