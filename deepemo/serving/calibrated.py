@@ -14,7 +14,7 @@ CALIBRATION_FILE = Path("serving/calibration.json")
 # Beside the folder of models, in the pipeline's root.
 GATE_FILE = Path("metrics/gate.json")
 # As params.yaml has it by default; docs/voice-gate.md says what it rests on.
-DEFAULT_GATE = VoiceGate(threshold=0.15, min_share=0.02, min_seconds=0.54)
+DEFAULT_GATE = VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48)
 # By model, the networks whose mean it is.
 PARTS = {"shallow": ("shallow",), "transfer": ("transfer",), "ensemble": ("shallow", "transfer")}
 

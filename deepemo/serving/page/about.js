@@ -41,7 +41,16 @@ function introduction(model) {
       "validation clips are right, and says “unknown” otherwise."
     : "";
   const before = " Before that, a second model makes sure that a human voice is heard.";
-  return (parts[model.model] ?? "A network listens.") + answer + before;
+  return (parts[model.model] ?? "A network listens.") + answer + before + gate(model.gate);
+}
+
+// How often the second model errs, where the pipeline measured it.
+function gate({ speech, non_speech: nonSpeech, made_sounds: made }) {
+  const others = nonSpeech ?? made;
+  if (!speech || !others) return "";
+  const share = (value) => `${(value * 100).toFixed(1)}%`;
+  return ` That one misses ${share(speech.rejected)} of speech and takes ${share(others.accepted)} of ` +
+    `${nonSpeech ? "recordings without speech" : "made-up sounds"} for a voice.`;
 }
 
 function figures(model) {
@@ -61,11 +70,12 @@ function figures(model) {
   }
   const majority = model.figures.majority?.unseen_speakers;
   const guess = majority ? ` Always naming the most frequent emotion is right ${percent(majority.accuracy)} of the time.` : "";
-  const note = "UAR is the mean of the seven emotions' recalls; guessing reaches 14%." + guess +
-    " Expect the first row for your own voice at best.";
-  const corpora = isSyntheticOnly(model)
-    ? [text("p", "These figures are on synthetic speech. They say nothing about human voices.", "notice")] : [];
-  return [...corpora, table, text("p", note, "small")];
+  const note = `UAR is the mean of the seven emotions' recalls; guessing reaches 14%.${guess}`;
+  if (isSyntheticOnly(model)) {
+    const warning = "These figures are on synthetic speech. They say nothing about human voices.";
+    return [text("p", warning, "notice"), table, text("p", note, "small")];
+  }
+  return [table, text("p", `${note} Expect the first row for your own voice at best.`, "small")];
 }
 
 function definitions(model) {
