@@ -13,6 +13,8 @@ from deepemo.emotions import COLOURS, EMOTIONS
 from deepemo.serving.answers import Probabilities, Recognition, Span
 from deepemo.serving.reasons import WORDS
 
+# Wide enough for the times of a segment.
+NARROWEST_NAME = 22
 WIDEST_NAME = 60
 
 
@@ -65,7 +67,8 @@ class Table:
     """Columns wide enough for the names."""
 
     def __init__(self, paths: Sequence[Path], *, timeline: bool, colour: bool) -> None:
-        self._width = min(WIDEST_NAME, max((len(str(path)) for path in paths), default=4))
+        longest = max((len(str(path)) for path in paths), default=0)
+        self._width = min(WIDEST_NAME, max(NARROWEST_NAME, longest))
         self._timeline = timeline
         self._colour = colour
 
