@@ -3,36 +3,68 @@
 import json
 from pathlib import Path
 
-from deepemo.charts.eda_choice import draw_coverage, draw_frames, draw_lengths, draw_rates
+from deepemo.audio.decode import Recording, read_recording
+from deepemo.charts.eda_gallery import Findings, Views, pictures
+from deepemo.charts.eda_report import summarise, tabulate
+from deepemo.charts.report import Shown, write_report
 from deepemo.charts.style import save
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.exploration import choice_figures
+from deepemo.dataset.exploration import explore
+from deepemo.dataset.measuring import draw_clips, measure_clips, pick_examples
+from deepemo.dataset.raw import RawCorpus
 from deepemo.dataset.recommendation import recommend, warn_if_far
 from deepemo.params import Params
 from stages._run import stage_main
 
 
 def main(params: Params) -> str:
-    """Write plots/eda and metrics/eda.json.
+    """Write plots/eda, metrics/eda.json and reports/eda.html.
 
     `featurize` is read for a warning on the terminal alone, and is not tracked: another sample rate draws no picture.
     """
     clips = good_clips(read_clips(Path("data/clips.csv")))
     recommendation = recommend(clips, params.eda.coverage)
-    folder = Path("plots/eda")
-    save(draw_rates(clips, "emotion"), folder / "01_sample_rates_by_class.png")
-    save(draw_rates(clips, "corpus"), folder / "02_sample_rates_by_corpus.png")
-    save(draw_lengths(clips, recommendation), folder / "03_lengths_by_class.png")
-    save(draw_coverage(clips, recommendation), folder / "04_coverage.png")
-    save(draw_frames(clips, params.eda.resample_hz, recommendation), folder / "05_frames.png")
-    metrics = Path("metrics/eda.json")
-    metrics.parent.mkdir(exist_ok=True)
-    metrics.write_text(json.dumps(choice_figures(clips, recommendation), indent=2) + "\n", encoding="utf-8")
+    archives = {name: RawCorpus(Path("data/raw") / f"{name}.zip") for name in clips["corpus"].unique()}
+
+    def read(corpus: str, member: str) -> Recording:
+        return read_recording(archives[corpus].read(member), name=f"{archives[corpus].path}: {member}")
+
+    drawn = draw_clips(clips, params.eda.measured_clips, params.seed)
+    measurements = measure_clips(drawn, read, silent_below_db=params.eda.silent_below_db)
+    examples = pick_examples(clips, params.seed)
+    recordings = [read(corpus, member) for corpus, member in zip(examples["corpus"], examples["member"], strict=True)]
+    found = Findings(
+        clips=clips,
+        measurements=measurements,
+        recommendation=recommendation,
+        examples=examples,
+        sounds={
+            emotion: (recording.mono(), recording.rate_hz)
+            for emotion, recording in zip(examples["emotion"], recordings, strict=True)
+        },
+        resample_hz=params.eda.resample_hz,
+        views=Views(**params.eda.views.model_dump()),
+        silent_below_db=params.eda.silent_below_db,
+        seed=params.seed,
+    )
+    shown = []
+    for number, picture in enumerate(pictures(found), start=1):
+        path = Path("plots/eda") / f"{number:02d}_{picture.name}.png"
+        save(picture.draw(), path)
+        shown.append(Shown(path=path, section=picture.section, tells=picture.tells))
+    figures = explore(clips, measurements, recommendation)
+    Path("metrics").mkdir(exist_ok=True)
+    Path("metrics/eda.json").write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    write_report(
+        Path("reports/eda.html"),
+        title="The recordings, explored",
+        summary=summarise(clips, figures, params.eda.coverage),
+        pictures=shown,
+        tables=tabulate(clips, figures),
+    )
+    chosen = params.featurize
     for warning in warn_if_far(
-        clips,
-        recommendation,
-        sample_rate_hz=params.featurize.sample_rate_hz,
-        clip_seconds=params.featurize.clip_seconds,
+        clips, recommendation, sample_rate_hz=chosen.sample_rate_hz, clip_seconds=chosen.clip_seconds
     ):
         print(f"warning: {warning}")
     return (

@@ -8,14 +8,11 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepemo.charts.style import EMOTION_LINES, page_figure, per_cent, styled
-from deepemo.dataset.recommendation import COVERAGES, Recommendation, holding
+from deepemo.charts.style import EMOTION_LINES, caption, page_figure, per_cent, styled
+from deepemo.dataset.recommendation import COVERAGES, FIRST_FRAMES, FIRST_RATE_HZ, Recommendation, holding
 from deepemo.emotions import COLOURS, EMOTIONS
 
 LENGTH_BINS = 60
-# What the first DeepEmo chose: 58,837 samples at 24,414 Hz.
-FIRST_RATE_HZ = 24414
-FIRST_FRAMES = 58837
 
 
 def _kilohertz(rate_hz: float) -> str:
@@ -56,9 +53,11 @@ def draw_rates(clips: pd.DataFrame, by: str) -> Figure:
     axes.set_xlim(0, 1)
     axes.grid(visible=False)
     per_cent(axes.xaxis)
-    axes.set_xlabel("share of clips (number of clips in brackets)")
+    axes.set_xlabel("share of clips")
     figure.legend(title="native rate", loc="outside right upper")
-    figure.suptitle(f"Native sample rates by {'class' if by == 'emotion' else 'corpus'}")
+    caption(
+        figure, f"Native sample rates by {'class' if by == 'emotion' else 'corpus'}", "Number of clips in brackets."
+    )
     return figure
 
 
@@ -86,7 +85,7 @@ def draw_lengths(clips: pd.DataFrame, recommendation: Recommendation) -> Figure:
     ):
         panels[-1].plot([], [], color="black", linestyle=dash, label=label)
     figure.legend(loc="outside lower center", ncols=3)
-    figure.suptitle("Clip lengths by class")
+    caption(figure, "Clip lengths by class")
     return figure
 
 
@@ -128,9 +127,10 @@ def draw_coverage(clips: pd.DataFrame, recommendation: Recommendation) -> Figure
     per_cent(rates_axes.yaxis)
     handles = [line for line in rates_axes.lines if line.get_label() in EMOTIONS]
     figure.legend(handles=handles, loc="outside lower center", ncols=7, handlelength=2.6, columnspacing=1.2)
-    figure.suptitle(
+    caption(
+        figure,
         f"What holds {recommendation.coverage:.0%} of every class: {recommendation.sample_rate_hz:,} Hz and "
-        f"{recommendation.clip_seconds:g} s"
+        f"{recommendation.clip_seconds:g} s",
     )
     return figure
 
@@ -158,5 +158,5 @@ def draw_frames(clips: pd.DataFrame, rates_hz: Sequence[int], recommendation: Re
     axes.grid(visible=False)
     axes.set_xlabel("resampled to")
     axes.set_ylabel("share of every class held whole")
-    figure.suptitle("Frames (samples) of a clip by sample rate and coverage")
+    caption(figure, "Frames (samples) of a clip by sample rate and coverage", "In the class whose clips are longest.")
     return figure

@@ -1,6 +1,7 @@
 """How every picture looks: type sizes, widths, colours, and how it is written to a file."""
 
 from collections.abc import Iterable
+from io import BytesIO
 from itertools import cycle
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from matplotlib.axes import Axes
 from matplotlib.axis import Axis
 from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
+from PIL import Image
 
 from deepemo.emotions import COLOURS, EMOTIONS
 
 # Inches: the text width of a page, so that type keeps its size in points when a picture is printed on it.
 PAGE_WIDTH = 7.2
 DPI = 140
+PALETTE = 256
 
 STYLE: dict[RcKeyType, Any] = {
     "font.size": 9.0,
@@ -55,6 +58,19 @@ def page_figure(height: float) -> Figure:
     return Figure(figsize=(PAGE_WIDTH, height))
 
 
+def caption(figure: Figure, title: str, note: str = "") -> None:
+    """Write a figure's title above it, and under it in small type how to read it."""
+    figure.suptitle(title)
+    if note:
+        figure.supxlabel(note, fontsize=8.0, color="#444444")
+
+
+def grid_of(panels: int, *, columns: int) -> tuple[int, int]:
+    """Rows and columns that hold so many panels, at most `columns` beside each other."""
+    columns = min(columns, panels)
+    return -(-panels // columns), columns
+
+
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour and dash of each name, by alphabet, so that equal sets of names look alike in every picture."""
     styles = zip(sorted(names), cycle(OTHER_COLOURS), cycle(DASHES), strict=False)
@@ -77,6 +93,13 @@ def emotion_colours() -> list[str]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, the same bytes for the same picture: without dates or the name of the software."""
+    """Write a PNG, the same bytes for the same picture: without dates or the name of the software.
+
+    A palette of 256 colours leaves a third of the bytes to keep in git. It is drawn to cover all colours, not the most
+    frequent ones, so that none moves by more than a few steps of 255.
+    """
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})
     path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=DPI, metadata={"Software": None})
+    picture = Image.open(drawn).convert("RGB")
+    picture.quantize(PALETTE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
