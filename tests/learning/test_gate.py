@@ -36,7 +36,9 @@ LOUD_GATE = LoudGate(threshold=0.5, min_share=0.1, min_seconds=0.2)
 
 def trials(loud: int, quiet: int, *, group: str = "g", condition: str = "c") -> Iterator[Trial]:
     for peak in [1.0] * loud + [0.1] * quiet:
-        yield Trial(samples=np.full(512, peak, np.float32), rate_hz=16_000, group=group, condition=condition)
+        yield Trial(
+            samples=np.full(512, peak, np.float32), rate_hz=16_000, labels={"condition": condition, "corpus": group}
+        )
 
 
 def joined(*parts: Iterator[Trial]) -> Iterator[Trial]:
@@ -50,13 +52,13 @@ def test_wrong_is_what_differs_from_the_truth(is_speech: bool, wrong: int) -> No
     assert (figures.total.wrong, figures.total.recordings) == (wrong, 10)
 
 
-def test_figures_are_split_by_group_and_condition() -> None:
+def test_figures_are_split_by_every_label() -> None:
     parts = joined(
         trials(8, 2, group="a", condition="x"),
         trials(5, 5, group="a", condition="y"),
         trials(0, 4, group="b", condition="y"),
     )
-    content = measure(LOUD_GATE, parts, is_speech=True).to_dict(wrongly="rejected", group="corpus")
+    content = measure(LOUD_GATE, parts, is_speech=True).to_dict("rejected")
     assert content["trials"] == 24
     assert content["rejected"] == round(11 / 24, 4)
     assert content["by_condition"] == {"x": 0.2, "y": round(9 / 14, 4)}

@@ -40,10 +40,10 @@ def trials(tmp_path: Path) -> dict[str, Trial]:
     """The conditions of one clip, a tone of 300 Hz."""
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
         archive.writestr("a.wav", wav())
-    clips = pd.DataFrame({"corpus": ["toy"], "member": ["a.wav"]})
+    clips = pd.DataFrame({"corpus": ["toy"], "member": ["a.wav"], "emotion": ["sad"], "gender": ["male"]})
     played = list(speech_trials(clips, {"toy": RawCorpus(tmp_path / "toy.zip")}, seed=1))
-    assert {trial.group for trial in played} == {"toy"}
-    return {trial.condition: trial for trial in played}
+    assert all({"corpus": "toy", "emotion": "sad", "gender": "male"}.items() <= dict(t.labels).items() for t in played)
+    return {trial.labels["condition"]: trial for trial in played}
 
 
 def test_a_clip_is_played_in_every_condition_once(trials: dict[str, Trial]) -> None:
@@ -100,7 +100,7 @@ def test_sounds_cut_from_one_recording_are_held_out_together(tmp_path: Path) -> 
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(wav())
     played = list(non_speech_trials(tmp_path))
-    assert {trial.group for trial in played} == {"rain"}
+    assert {trial.labels["class"] for trial in played} == {"rain"}
     assert len(played) % 3 == 0
     assert 15 < len(played) < 75
 
@@ -112,8 +112,8 @@ def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
 
 def test_made_sounds_are_played_loud_and_quiet() -> None:
     played = list(made_sound_trials(2, seed=3))
-    assert Counter(trial.group for trial in played) == dict.fromkeys(KINDS, 4)
-    assert Counter(trial.condition for trial in played) == {
+    assert Counter(trial.labels["kind"] for trial in played) == dict.fromkeys(KINDS, 4)
+    assert Counter(trial.labels["condition"] for trial in played) == {
         "level_-20_dbfs": 2 * len(KINDS),
         "level_-40_dbfs": 2 * len(KINDS),
     }
