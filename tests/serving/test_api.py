@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from deepemo.serving.problems import MEDIA_TYPE, PROBLEMS
+from deepemo.serving.problems import PROBLEMS
 
 RATE_HZ = 16_000
 
@@ -20,7 +20,7 @@ def send(client, content, name="voice.wav", **options):
 
 
 def assert_problem(response, status, reason):
-    assert (response.status_code, response.headers["content-type"]) == (status, MEDIA_TYPE)
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
     problem = response.json()
     assert problem["reason"] == reason
     assert problem["status"] == status
@@ -121,6 +121,21 @@ def test_limits_of_size_and_duration(serve, wav):
     assert_problem(send(client, wav(tone(10))), 413, "too_large")
     assert_problem(send(client, wav(tone(1.5))), 413, "too_long")
     assert send(client, wav(tone(1))).status_code == 200
+
+
+def test_the_limit_of_size_holds_to_the_byte(serve, wav):
+    content = wav(tone(1))
+    assert send(serve(max_upload_bytes=len(content)), content).status_code == 200
+    assert_problem(send(serve(max_upload_bytes=len(content) - 1), content), 413, "too_large")
+
+
+def test_what_lies_around_the_part_counts_too(serve):
+    """A form may begin and end with any bytes, which are no part's content."""
+    client = serve(max_upload_bytes=1000)
+    part = b'--b\r\ncontent-disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    response = client.post("/v1/recognitions", content=iter([part, bytes(40_000)]), headers=headers)
+    assert_problem(response, 413, "too_large")
 
 
 def test_an_upload_without_length_is_cut_off_while_it_arrives(serve):

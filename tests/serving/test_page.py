@@ -71,6 +71,7 @@ def test_an_uploaded_recording_is_answered(open_page, speech, wav, tmp_path):
     upload(page, tmp_path / "voice.wav")
     expect(page.locator("#answer")).to_have_text("happy")
     expect(page.locator("#sure")).to_have_text("88% sure")
+    expect(page.locator("#threshold")).to_contain_text("from 60% on")
     assert page.locator("#bars .value").all_inner_texts() == ["2%", "2%", "2%", "88%", "2%", "2%", "2%"]
     expect(page.locator("#status")).to_contain_text("happy, 88% sure")
     expect(page.locator("#facts")).to_contain_text("16 kHz")
