@@ -60,7 +60,7 @@ def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[V
     clips = [found.clip for found in ordered]
     _add_contradictions(clips, faults)
     _add_repeats(clips, faults, "duplicate_content", [clip.sha256 for clip in clips])
-    _add_repeats(clips, faults, "repeated_name", [clip.clip if clip.speaker else "" for clip in clips])
+    _add_repeats(clips, faults, "repeated_name", [clip.clip for clip in clips])
     return _with_unique_ids([_verdict(clip, found, limits) for clip, found in zip(clips, faults, strict=True)])
 
 

@@ -102,6 +102,13 @@ def test_a_flac_cut_short_is_no_good_recording(inspect: Inspect) -> None:
     assert not inspect(whole, "AB_s1_ang.flac").faults
 
 
+def test_an_mp3_cut_short_has_fewer_frames_than_its_header_says(inspect: Inspect) -> None:
+    whole = encoded(NOISE, container="MP3", subtype="MPEG_LAYER_III")
+    assert not inspect(whole, "AB_s1_ang.mp3").faults
+    found = inspect(whole[: len(whole) // 2], "AB_s1_ang.mp3")
+    assert re.fullmatch(r"\d+ frames read, \d+ announced", found.faults["truncated"])
+
+
 def test_a_member_of_absurd_size_is_not_unpacked(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(inspection, "MOST_BYTES", 1000)
     monkeypatch.setattr(RawCorpus, "read", lambda *_: pytest.fail("unpacked"))

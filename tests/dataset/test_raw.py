@@ -1,4 +1,5 @@
 import pickle
+import sys
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
@@ -53,6 +54,22 @@ def test_processes_open_it_for_themselves(archive: Path, start: str) -> None:
     with ProcessPoolExecutor(2, get_context(start)) as pool:
         contents = list(pool.map(RawCorpus.read, [corpus] * len(names), names))
     assert contents == [CONTENTS[name] for name in names]
+
+
+def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(archive: Path) -> None:
+    corpus = RawCorpus(archive)
+    names = corpus.members() * 20
+
+    def read_all() -> None:
+        sys.exit(any(corpus.read(name) != CONTENTS[name] for name in names))
+
+    children = [get_context("fork").Process(target=read_all) for _ in range(4)]
+    for child in children:
+        child.start()
+    assert [corpus.read(name) for name in names] == [CONTENTS[name] for name in names]
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0, 0]
 
 
 def test_it_survives_pickling_and_closing(archive: Path) -> None:
