@@ -1,5 +1,6 @@
 """How every picture looks: type sizes, widths, colours, and how it is written to a file."""
 
+import textwrap
 from collections.abc import Iterable
 from io import BytesIO
 from itertools import cycle
@@ -19,6 +20,8 @@ from deepemo.emotions import COLOURS, EMOTIONS
 PAGE_WIDTH = 7.2
 DPI = 140
 PALETTE = 256
+# So many letters of a note fit on a line of a page.
+NOTE_LETTERS = 110
 
 STYLE: dict[RcKeyType, Any] = {
     "font.size": 9.0,
@@ -62,7 +65,7 @@ def caption(figure: Figure, title: str, note: str = "") -> None:
     """Write a figure's title above it, and under it in small type how to read it."""
     figure.suptitle(title)
     if note:
-        figure.supxlabel(note, fontsize=8.0, color="#444444")
+        figure.supxlabel(textwrap.fill(note, NOTE_LETTERS), fontsize=8.0, color="#444444")
 
 
 def grid_of(panels: int, *, columns: int) -> tuple[int, int]:

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import GroupKFold, cross_val_predict
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
 from deepemo.dataset.measuring import Measurements
 from deepemo.dataset.recommendation import (
@@ -18,8 +18,6 @@ from deepemo.dataset.recommendation import (
     round_up,
 )
 from deepemo.emotions import EMOTIONS
-
-FOLDS = 5
 
 
 def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Recommendation) -> dict[str, Any]:
@@ -95,7 +93,7 @@ def tell_corpora(measurements: Measurements) -> float | None:
         measurements.spectra[:, known],
         table["corpus"],
         groups=table["speaker"],
-        cv=GroupKFold(min(FOLDS, table["speaker"].nunique())),
+        cv=LeaveOneGroupOut(),
     )
     return float(balanced_accuracy_score(table["corpus"], told))
 
