@@ -83,6 +83,22 @@ def test_an_uploaded_recording_is_answered(open_page, speech, wav, tmp_path):
     assert page.evaluate("document.activeElement.id") == "answer"
 
 
+@pytest.mark.corpora
+@pytest.mark.parametrize("corpus", ["ravdess", "crema_d", "tess", "savee"])
+def test_a_real_recording_is_heard_as_a_voice(open_page, corpora_dir, corpus):
+    page = open_page()
+    upload(page, sorted((corpora_dir / corpus).rglob("*.wav"))[0])
+    expect(page.locator("#bars")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("voice in")
+
+
+@pytest.mark.corpora
+def test_a_real_recording_of_rain_is_not(open_page, corpora_dir):
+    page = open_page()
+    upload(page, sorted((corpora_dir / "non_speech" / "rain").rglob("*.wav"))[0])
+    expect(page.locator("#explanation")).to_contain_text("No human voice is heard")
+
+
 def test_the_microphone_is_heard(open_page):
     page = open_page()
     page.click("#record")
