@@ -89,7 +89,7 @@ def tell_corpora(measurements: Measurements) -> float | None:
     # Bands that all native rates hold: the others would tell the rate.
     known = np.isfinite(measurements.spectra).all(axis=0)
     told = cross_val_predict(
-        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto"),
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(len(speakers), 1 / len(speakers))),
         measurements.spectra[:, known],
         table["corpus"],
         groups=table["speaker"],
