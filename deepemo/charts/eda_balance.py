@@ -112,9 +112,10 @@ def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
         place = (start + count / 2 - 0.5, -0.05 - 0.11 * (number % 2))
         heat.annotate(f"{corpus} ({count})", place, xycoords=("data", "axes fraction"), ha="center", va="top")
         start += count
+    heat.set_xlabel("speakers, by corpus", labelpad=30)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= max(2, counts.max())]
     bar = figure.colorbar(image, ax=heat, label="clips", ticks=ticks)
     bar.ax.yaxis.set_major_formatter(ScalarFormatter())
     bar.ax.minorticks_off()
-    caption(figure, "Clips by speaker and class", "A column a speaker; number of speakers in brackets; white: no clip.")
+    caption(figure, "Clips by speaker and class", "Number of a corpus's speakers in brackets; white: no clip.")
     return figure
