@@ -1,6 +1,9 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
+from deepemo.audio.decode import read_recording
 from deepemo.audio.pitch import HOP_SECONDS, MAX_HZ, MIN_HZ, pitch_track
 
 RATES_HZ = (16000, 24414, 48000)
@@ -82,3 +85,17 @@ def test_what_is_found_lies_in_the_range() -> None:
         track = pitch_track(voice(hertz, 16000), 16000)
         found = track[np.isfinite(track)]
         assert ((found >= MIN_HZ) & (found <= MAX_HZ)).all()
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize(
+    ("pattern", "low_hz", "high_hz"), [("savee/**/*n0[1-9].wav", 85, 165), ("tess/**/*_b*_neutral.wav", 160, 255)]
+)
+def test_men_and_women_speak_where_men_and_women_do(
+    corpora_dir: Path, pattern: str, low_hz: float, high_hz: float
+) -> None:
+    paths = sorted(corpora_dir.glob(pattern))[:20]
+    assert len(paths) >= 10
+    recordings = [read_recording(path) for path in paths]
+    medians = [float(np.nanmedian(pitch_track(found.mono(), found.rate_hz))) for found in recordings]
+    assert low_hz < np.median(medians) < high_hz
