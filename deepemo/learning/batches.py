@@ -53,9 +53,7 @@ class TrainingBatches:
 
     def _records(self, epoch: tf.Tensor) -> tf.data.Dataset:
         files = tf.data.Dataset.from_tensor_slices(self._files).shuffle(len(self._files), seed=epoch + self._seed)
-        records = files.interleave(
-            lambda file: tf.data.TFRecordDataset(file, buffer_size=1 << 20), cycle_length=8
-        )
+        records = files.interleave(lambda file: tf.data.TFRecordDataset(file, buffer_size=1 << 20), cycle_length=8)
         return records.batch(PARSED_TOGETHER)
 
     def _labelled(self, records: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
