@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from deepemo.emotions import EMOTIONS
+from deepemo.networks.normalisation import FusedBatchNormalization
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -39,7 +40,7 @@ class AttentiveStatistics(layers.Layer):
 def _double_convolution(images: object, channels: int, strides: int) -> object:
     for stride in (strides, 1):
         images = layers.Conv2D(channels, 3, strides=stride, padding="same", use_bias=False)(images)
-        images = layers.BatchNormalization(momentum=0.9)(images)
+        images = FusedBatchNormalization(momentum=0.9)(images)
         images = layers.ReLU()(images)
     return images
 

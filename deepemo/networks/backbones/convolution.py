@@ -5,6 +5,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from deepemo.networks.normalisation import normalise_by_batch
+
 _EPSILON = 1e-3
 _RELU6 = "relu6"
 
@@ -68,9 +70,8 @@ class NormalisedConvolution(keras.layers.Layer):
         """Apply it to float32 [n, h, w, c]."""
         if training and self.trainable:
             x = self._convolve(x, tf.convert_to_tensor(self.kernel))
-            mean, variance = tf.nn.moments(x, axes=(0, 1, 2))
+            x, mean, variance = normalise_by_batch(x, self.gamma.value, self.beta.value, epsilon=_EPSILON)
             self._follow(mean, variance)
-            x = tf.nn.batch_normalization(x, mean, variance, self.beta, self.gamma, _EPSILON)
         else:
             factor = self.gamma * tf.math.rsqrt(self.moving_variance + _EPSILON)
             # The last axis of a depthwise kernel counts the outputs of a channel, here 1; the one before, the channels.
