@@ -1,8 +1,8 @@
 """Read an HTTP answer: whether it holds the file, from where on, and whether asking again could help."""
 
-import requests
+import re
 
-from deepemo.corpora.partial import Partial
+import requests
 
 # Statuses under 500 that may be another one the next time (RFC 9110, 15.5.9; RFC 8470, 5.2; RFC 6585, 4).
 _PASSING = {408, 425, 429}
@@ -25,17 +25,20 @@ class LastingError(Exception):
         self.missing = missing
 
 
-class WrongContentError(PassingError):
+class WrongPartError(PassingError):
+    """What is held cannot be continued with what this address gives."""
+
+
+class WrongContentError(WrongPartError):
     """All of it came and it is not the expected file."""
 
 
-def start_of_body(response: requests.Response, part: Partial, held: int) -> int:
+def start_of_body(response: requests.Response, held: int) -> int:
     """Where in the file the body of an answer begins; an answer that is none of the file is a fault."""
     status = response.status_code
     found = f"HTTP {status} {response.reason}".rstrip()
     if status == 416:
-        part.drop()
-        raise PassingError(f"{found} for the bytes from {held:,}", wait_seconds=0)
+        raise WrongPartError(f"{found} for the bytes from {held:,}")
     if status in _PASSING or status >= 500:
         after = response.headers.get("Retry-After", "")
         raise PassingError(found, wait_seconds=float(after) if after.isdecimal() else None)
@@ -47,15 +50,19 @@ def start_of_body(response: requests.Response, part: Partial, held: int) -> int:
         return 0
     answered = response.headers.get("Content-Range", "")
     if not answered.startswith(f"bytes {held}-"):
-        part.drop()
-        raise PassingError(f"asked for the bytes from {held:,}, answered {answered!r}")
+        raise WrongPartError(f"asked for the bytes from {held:,}, answered {answered!r}")
     return held
 
 
 def declared_bytes(response: requests.Response) -> int | None:
-    """Length of the body, if it is declared and is that of the file rather than of a compressed form."""
+    """Size of the whole file, if it is declared and is not that of a compressed form."""
+    if "Content-Encoding" in response.headers:
+        return None
+    if response.status_code == 206:
+        whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        return int(whole[1]) if whole else None
     length = response.headers.get("Content-Length", "")
-    return int(length) if length.isdecimal() and "Content-Encoding" not in response.headers else None
+    return int(length) if length.isdecimal() else None
 
 
 def is_html(start: bytes) -> bool:

@@ -62,23 +62,28 @@ class Partial:
         """ETag or date of the file at `url` that this is a part of; empty if it gave none, None if not from there."""
         try:
             origin = json.loads(self._origin.read_text(encoding="utf-8"))
-        except (FileNotFoundError, json.JSONDecodeError):
+            return str(origin["validator"]) if origin["url"] == url else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
             return None
-        return origin["validator"] if origin.get("url") == url else None
 
     @contextmanager
     def writing(self, url: str, validator: str, *, start: int) -> Iterator[IO[bytes]]:
-        """Open for writing at `start`: at its end, or anew at 0.
+        """Open for writing at `start`: at its end, or anew at 0. What fails before its first byte leaves nothing.
 
         Raises:
             DiskFullError: there is no room.
         """
-        with telling_full_disk(self.path):
-            if start == 0:
+        try:
+            with telling_full_disk(self.path):
+                if start == 0:
+                    self.drop()
+                    self._origin.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
+                with self.path.open("ab") as sink:
+                    yield sink
+        except BaseException:
+            if self.size_bytes == 0:
                 self.drop()
-                self._origin.write_text(json.dumps({"url": url, "validator": validator}), encoding="utf-8")
-            with self.path.open("ab") as sink:
-                yield sink
+            raise
 
     def drop(self) -> None:
         """Throw away what is held."""

@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from deepemo.corpora.contract import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
 from deepemo.corpora.copies import known_names
 from deepemo.corpora.fetching import Fetcher, FetchError, MissingError, Patience
-from deepemo.corpora.partial import Expected
+from deepemo.corpora.partial import Expected, Partial
 from deepemo.corpora.places import RECORDING_SUFFIX, Folder, Place
 from deepemo.corpora.places import Archive as ZipArchive
 from deepemo.corpora.progress import Progress
@@ -21,6 +21,7 @@ from deepemo.errors import InputError
 
 _Item = TypeVar("_Item")
 
+_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 _POINTER = re.compile(r"\Aversion \S+\noid sha256:([0-9a-f]{64})\nsize (\d+)\n?\Z")
 
 
@@ -145,16 +146,23 @@ def _fetch_files(
 def _fresh(patience: Patience, progress: Progress, url: str, target: Path) -> Path:
     """Fetch a list anew: it is small, has no checksum, and says what everything else must be."""
     target.unlink(missing_ok=True)
+    Partial(target).drop()
     Fetcher(patience, progress).fetch([url], target, Expected())
     return target
 
 
 def _listed_names(source: LfsFiles, path: Path) -> list[str]:
-    with path.open(encoding="utf-8-sig", newline="") as stream:
-        rows = csv.DictReader(stream)
-        if source.list_column not in (rows.fieldnames or []):
-            raise SourceError(f"{source.list_url}: found columns {rows.fieldnames}, expected {source.list_column!r}")
-        return [_safe(row[source.list_column] or "", source.list_url) for row in rows]
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as stream:
+            rows = csv.DictReader(stream)
+            if source.list_column not in (rows.fieldnames or []):
+                raise SourceError(
+                    f"{source.list_url}: found columns {rows.fieldnames}, expected {source.list_column!r}"
+                )
+            names = dict.fromkeys(row[source.list_column] or "" for row in rows)
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise SourceError(f"{source.list_url}: expected a CSV in UTF-8: {error}") from error
+    return [_safe(name, source.list_url) for name in names]
 
 
 def _point(source: LfsFiles, name: str, folder: Path, fetcher: Fetcher) -> tuple[Path, _Published]:
@@ -187,6 +195,8 @@ def _listed_files(source: Dataverse, path: Path) -> Iterator[_Published]:
             file = entry["dataFile"]
             member = "/".join(filter(None, [entry.get("directoryLabel"), file["filename"]]))
             if member.lower().endswith(RECORDING_SUFFIX):
+                if not isinstance(file["filesize"], int) or not _MD5.fullmatch(file["md5"]):
+                    raise TypeError(f"{member}: found a size of {file['filesize']!r} and an md5 of {file['md5']!r}")
                 yield _Published(
                     urls=(source.file_url.format(id=file["id"]),),
                     member=_safe(member, source.dataset_url),
@@ -200,11 +210,12 @@ def _listed_files(source: Dataverse, path: Path) -> Iterator[_Published]:
 
 
 def _safe(name: str, url: str) -> str:
-    """A name from a list, if it stays inside the folder it is put in."""
+    """A name from a list in its plain form, if it stays inside the folder it is put in."""
     path = PurePosixPath(name)
-    if not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name:
+    leads_out = not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
+    if leads_out or not name.isprintable():
         raise SourceError(f"{url}: names {name!r}, expected a path inside a folder")
-    return name
+    return path.as_posix()
 
 
 def _in_threads(

@@ -3,6 +3,7 @@
 import errno
 import hashlib
 import os
+import time
 from collections import namedtuple
 from dataclasses import replace
 from pathlib import Path
@@ -213,7 +214,7 @@ def test_a_web_page_is_not_taken_for_the_file(
     url = server.put("/file", CONTENT, faults.body(page, content_type))
     with pytest.raises(FetchError, match="found a web page; expected 307,200 bytes"):
         fetch(impatient, target, url)
-    assert not target.exists()
+    assert left(target) == []
     assert server.counts()["/file"] == 1
 
 
@@ -240,6 +241,141 @@ def test_the_second_address_serves_where_the_first_does_not(
     fetch(impatient, target.with_name("c"), server.put("/other", CONTENT[::-1]), mirror)
     assert [target.with_name(name).read_bytes() == CONTENT for name in ("file.zip", "b", "c")] == [True] * 3
     assert server.counts() == {"/gone": 1, "/busy": 1, "/other": 1, "/mirror": 3}
+
+
+def test_another_address_is_asked_without_the_wait_that_the_first_asks_for(
+    server: Any, faults: Any, target: Path
+) -> None:
+    busy = server.put("/busy", CONTENT, *[faults.status(429, Retry_After="50")] * 9)
+    began = time.monotonic()
+    fetch(Patience(), target, busy, server.put("/mirror", CONTENT))
+    assert time.monotonic() - began < 5
+    assert server.counts() == {"/busy": 1, "/mirror": 1}
+
+
+def test_a_trickle_ends_in_the_other_address(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
+    """Each attempt brings some bytes, and none of them would bring the file."""
+    slow = server.put("/slow", CONTENT, *[faults.drip] * 9)
+    fetch(impatient, target, slow, server.put("/mirror", CONTENT))
+    assert target.read_bytes() == CONTENT
+    assert server.counts() == {"/slow": 1, "/mirror": 1}
+
+
+@pytest.mark.parametrize("code", [403, 503])
+def test_an_address_that_gives_nothing_comes_last_after_a_few_files(
+    server: Any, faults: Any, impatient: Patience, target: Path, caplog: pytest.LogCaptureFixture, code: int
+) -> None:
+    fetcher = Fetcher(impatient, Progress("test", total_bytes=0))
+
+    def bring(name: str) -> None:
+        fetcher.fetch([server.url(f"/first/{name}"), server.url(f"/mirror/{name}")], target.with_name(name), EXPECTED)
+
+    for name in "abcdefgh":
+        server.put(f"/first/{name}", CONTENT, *[faults.status(code)] * (name < "g"))
+        server.put(f"/mirror/{name}", CONTENT, *[faults.status(404)] * (name == "g"))
+        bring(name)
+    asked_first = [path for path, _ in server.asked if path.startswith("/first")]
+    # One that the mirror lacks comes from the first again, which is trusted from then on.
+    assert asked_first == ["/first/a", "/first/b", "/first/c", "/first/g", "/first/h"]
+    assert left(target) == list("abcdefgh")
+    said = [record.getMessage() for record in caplog.records if "asked last" in record.getMessage()]
+    assert said == [
+        f"{server.url('/first')} gave none of the last 3 files that {server.url('/mirror')} has; "
+        "from now on it is asked last"
+    ]
+
+
+def test_a_gap_in_the_first_address_does_not_change_the_order(
+    server: Any, impatient: Patience, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    fetcher = Fetcher(impatient, Progress("test", total_bytes=0))
+    for number in range(8):
+        if number % 2:
+            server.put(f"/first/{number}", CONTENT)
+        urls = [server.url(f"/first/{number}"), server.put(f"/mirror/{number}", CONTENT)]
+        fetcher.fetch(urls, target.with_name(str(number)), EXPECTED)
+    assert sum(path.startswith("/first") for path, _ in server.asked) == 8
+    assert "asked last" not in caplog.text
+
+
+def test_waits_that_servers_ask_for_are_bounded_in_all(
+    server: Any, faults: Any, impatient: Patience, target: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    patience = replace(impatient, longest_wait_seconds=0.2, asked_wait_seconds=0.3)
+    fetcher = Fetcher(patience, Progress("test", total_bytes=0))
+    for number in range(4):
+        url = server.put(f"/{number}", CONTENT, faults.status(429, Retry_After="9"))
+        fetcher.fetch([url], target.with_name(str(number)), EXPECTED)
+    assert [message.rpartition(" in ")[2] for message in caplog.messages] == ["0.2 s", "0.12 s", "0.01 s", "0.01 s"]
+
+
+def test_a_range_that_ends_before_the_file_is_not_taken_for_the_whole(
+    server: Any, faults: Any, impatient: Patience, target: Path
+) -> None:
+    """Of a file without a known size or checksum only the answer tells how large it is."""
+
+    def capped(handler: Any, page: Any) -> None:
+        some = page.content[HALF : HALF + 1000]
+        span = f"bytes {HALF}-{HALF + 999}/{len(page.content)}"
+        handler.answer(206, some, {"Content-Range": span, "ETag": page.etag})
+
+    fetch(impatient, target, server.put("/file", CONTENT, faults.cut_after(HALF), capped), expected=Expected())
+    assert target.read_bytes() == CONTENT
+    assert [asked for _, asked in server.asked] == [None, f"bytes={HALF}-", f"bytes={HALF + 1000}-"]
+
+
+@pytest.mark.parametrize("origin", [b"", b"[]", b'{"url": 1}', b"\xff\xfe", b"null"])
+def test_a_part_that_does_not_say_what_it_is_begins_anew(
+    server: Any, impatient: Patience, target: Path, origin: bytes
+) -> None:
+    target.parent.mkdir()
+    target.with_name("file.zip.part").write_bytes(CONTENT[:HALF])
+    target.with_name("file.zip.part.json").write_bytes(origin)
+    fetch(impatient, target, server.put("/file", CONTENT))
+    assert server.asked == [("/file", None)]
+    assert left(target) == ["file.zip"]
+
+
+def test_a_stall_before_the_first_byte_leaves_nothing(server: Any, impatient: Patience, target: Path) -> None:
+    def mute(handler: Any, page: Any) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", str(len(page.content)))
+        handler.end_headers()
+        handler.wfile.flush()
+        time.sleep(0.6)
+        handler.close_connection = True
+
+    with pytest.raises(FetchError, match=r"silent for 0\.3 s"):
+        fetch(replace(impatient, attempts=1), target, server.put("/file", CONTENT, mute))
+    assert left(target) == []
+
+
+def test_an_empty_file_is_a_file(server: Any, impatient: Patience, target: Path) -> None:
+    empty = Expected(size_bytes=0, digest=hashlib.sha256().hexdigest())
+    fetch(impatient, target, server.put("/empty", b""), expected=empty)
+    assert target.read_bytes() == b""
+
+
+@pytest.mark.parametrize("fault", ["range", "content", "changed", "cut"])
+def test_the_bar_ends_at_the_size_of_the_file(
+    server: Any, faults: Any, impatient: Patience, target: Path, fault: str
+) -> None:
+    answers = {
+        "range": [faults.cut_after(HALF), faults.status(416)],
+        "content": [faults.body(CONTENT[::-1])],
+        "changed": [faults.cut_after(HALF), faults.body(CONTENT)],
+        "cut": [faults.cut_after(HALF)],
+    }
+
+    class Counting(Progress):
+        counted = 0
+
+        def advance(self, size_bytes: int) -> None:
+            self.counted += size_bytes
+
+    progress = Counting("test", total_bytes=0)
+    Fetcher(impatient, progress).fetch([server.put("/file", CONTENT, *answers[fault])], target, EXPECTED)
+    assert progress.counted == len(CONTENT)
 
 
 def test_no_server_at_all(server: Any, impatient: Patience, target: Path) -> None:

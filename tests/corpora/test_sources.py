@@ -118,6 +118,24 @@ def test_the_mirror_serves_what_the_repository_does_not(server: Any, faults: Any
     }
 
 
+def test_a_repository_that_gives_nothing_is_not_asked_for_every_file(
+    server: Any, faults: Any, lfs: Corpus, bring: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Three files tell it; at most the others of the three connections are under way meanwhile."""
+    for name in NAMES:
+        server.pages[f"/media/{name}.wav"].faults = [faults.status(429, Retry_After="7000")] * 9
+    assert len(bring(lfs)) == len(NAMES)
+    assert 3 <= sum(path.startswith("/media") for path, _ in server.asked) <= 5
+    assert caplog.text.count("gave none of the last 3 files") == 1
+
+
+def test_a_name_that_is_listed_twice_is_fetched_once(server: Any, lfs: Corpus, bring: Any) -> None:
+    head, rows = server.pages["/list.csv"].content.split(b"\n", 1)
+    server.pages["/list.csv"].content = head + b"\n" + f'99,"{NAMES[0]}"\n'.encode() * 5 + rows
+    assert len(bring(lfs)) == len(NAMES)
+    assert max(server.counts().values()) == 1
+
+
 def test_one_file_that_nobody_has_ends_it_and_the_rest_is_kept(server: Any, lfs: Corpus, bring: Any) -> None:
     pages = {kind: server.pages.pop(f"/{kind}/{NAMES[-1]}.wav") for kind in ("media", "mirror")}
     with pytest.raises(
@@ -161,6 +179,12 @@ def test_a_pointer_that_was_out_of_date_is_read_anew(server: Any, lfs: Corpus, b
         (b"Name\n1001_IEO_ANG_XX\n", "expected 'Filename'"),
         (b"Filename\n../../etc/passwd\n", "names '../../etc/passwd', expected a path inside a folder"),
         (b"Filename\n/etc/passwd\n", "names '/etc/passwd'"),
+        (b"Filename\n..\\passwd\n", r"names '..\\passwd'"),
+        (b"Filename\nC:passwd\n", "names 'C:passwd'"),
+        (b"Filename\na\x00b\n", r"names 'a\x00b'"),
+        (b"Filename\na\x07b\n", r"names 'a\x07b'"),
+        (b"Filename\n\xff\xfe\n", "expected a CSV in UTF-8: 'utf-8' codec can't decode byte 0xff"),
+        (b"Filename\n" + b"a" * 200_000, "expected a CSV in UTF-8: field larger than field limit"),
     ],
 )
 def test_a_list_that_cannot_be_trusted_is_refused(
@@ -188,6 +212,26 @@ def test_json_of_another_form_is_told(server: Any, dataverse: Corpus, bring: Any
     server.pages["/dataset"].content = answer
     with pytest.raises(SourceError, match="/dataset: expected the JSON of a Dataverse dataset"):
         bring(dataverse)
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"filesize": "1500"}, {"filesize": None}, {"md5": None}, {"md5": "none"}, {"filename": 7}]
+)
+def test_a_recording_without_a_size_or_checksum_is_refused(
+    server: Any, dataverse: Corpus, bring: Any, wrong: dict[str, Any]
+) -> None:
+    listed = json.loads(server.pages["/dataset"].content)
+    listed["data"]["latestVersion"]["files"][0]["dataFile"].update(wrong)
+    server.pages["/dataset"].content = json.dumps(listed).encode()
+    with pytest.raises(SourceError, match=r"/dataset: expected the JSON of a Dataverse dataset with an id, a size"):
+        bring(dataverse)
+
+
+def test_a_recording_in_a_folder_that_is_spelled_oddly_is_kept(server: Any, dataverse: Corpus, bring: Any) -> None:
+    listed = json.loads(server.pages["/dataset"].content)
+    listed["data"]["latestVersion"]["files"][0]["directoryLabel"] = "old/./tess//"
+    server.pages["/dataset"].content = json.dumps(listed).encode()
+    assert bring(dataverse)["old/tess/OAF_back_angry.wav"] == content("back")
 
 
 def test_an_archive_that_is_none_is_refused(server: Any, bring: Any) -> None:
