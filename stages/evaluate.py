@@ -66,6 +66,7 @@ def main(params: Params) -> str:
         clips=clips,
         provenance=[json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path("data/raw").glob("*.json"))],
         models={name: model.about for name, model in models.items()},
+        gate=json.loads(Path("metrics/gate.json").read_text(encoding="utf-8")),
         params=params.model_dump(by_alias=True),
         revision=git_revision(Path.cwd()),
         versions=package_versions(),

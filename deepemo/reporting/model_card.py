@@ -8,11 +8,11 @@ import pandas as pd
 import yaml
 
 from deepemo.learning.evaluation import UNSEEN, Evaluation
-from deepemo.reporting import card_data, card_figures, card_words
+from deepemo.reporting import card_data, card_figures, card_gate, card_words
 from deepemo.reporting.markdown import table
 
 # What changes no figure, and where the recordings lie on some machine.
-LEFT_OUT = {"download": ("source_dir", "connections"), "featurize": ("workers",)}
+LEFT_OUT = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
 LEFT_OUT_SECTIONS = ("eda",)
 
 
@@ -26,6 +26,7 @@ class CardInputs:
         clips: the clip table, quarantined clips included.
         provenance: content of each data/raw/<corpus>.json.
         models: content of each model's model.json, by its name.
+        gate: content of metrics/gate.json.
         params: content of params.yaml.
         revision: of the code, see `lineage.git_revision`.
         versions: of packages, by name.
@@ -37,6 +38,7 @@ class CardInputs:
     clips: pd.DataFrame
     provenance: Sequence[Mapping[str, Any]]
     models: Mapping[str, Mapping[str, Any]]
+    gate: Mapping[str, Any]
     params: Mapping[str, Any]
     revision: str
     versions: Mapping[str, str]
@@ -52,10 +54,12 @@ def _reproduce(inputs: CardInputs) -> str:
         if section not in LEFT_OUT_SECTIONS
     }
     versions = table(("package", "version"), inputs.versions.items())
+    folder = ", `gate.non_speech_dir` at recordings without speech" if inputs.gate["non_speech"] else ""
     return f"""\
 Code: the last commit that changed it is {inputs.revision}. Check it out, put these values into `params.yaml`, point
-`download.source_dir` at the corpora that cannot be fetched without registration, and run `make repro`. Every random
-draw comes from seed {inputs.params["seed"]}; the same recordings, packages and kind of processor give the same bytes.
+`download.source_dir` at the corpora that cannot be fetched without registration{folder}, and run
+`make repro`. Every random draw comes from seed {inputs.params["seed"]}; the same recordings, packages and kind of
+processor give the same bytes.
 
 {versions}
 
@@ -100,6 +104,7 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "reliability", "Accuracy against confidence")
         + "\n"
         + _picture(inputs, "risk_coverage", "Accuracy when the least sure clips go unanswered"),
+        "Voice gate": card_gate.gate(inputs.gate),
         "Data": card_data.data(inputs.provenance, inputs.clips),
         "Split": card_data.roles(inputs.split, inputs.clips),
         "Limits": card_words.limits(set(inputs.split["corpus"])),

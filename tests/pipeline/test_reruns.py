@@ -54,6 +54,7 @@ RERUNS = [
     ("train_transfer.hidden_units", 32, {"train_transfer", "evaluate"}),
     ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", "evaluate"}),
     ("evaluate.bootstrap_samples", 500, {"evaluate"}),
+    ("gate.voice_threshold", 0.3, {"gate", "evaluate"}),
     ("eda.coverage", 0.9, {"eda"}),
     ("validate.min_seconds", 0.6, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
     ("download.corpora", ["ravdess"], {"download", "validate", "eda", "gate", *EVERYTHING_JUDGED}),

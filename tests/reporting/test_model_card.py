@@ -8,12 +8,38 @@ from typing import Any
 import pandas as pd
 import pytest
 
+from deepemo.audio.voice import VoiceGate
 from deepemo.learning.evaluation import SEEN, UNSEEN, Evaluation
+from deepemo.learning.gate import Figures, summarize
 from deepemo.params import load_params
 from deepemo.reporting.card_data import repeated_sentences
 from deepemo.reporting.model_card import CardInputs, write_card
 
 ROOT = Path(__file__).parents[2]
+
+
+def _figures(trials: list[tuple[bool, dict[str, str]]]) -> Figures:
+    figures = Figures()
+    for wrong, labels in trials:
+        figures.total.add(wrong=wrong)
+        for label, value in labels.items():
+            figures.by_label[label][value].add(wrong=wrong)
+    return figures
+
+
+def _measured_gate(*, with_recordings: bool) -> dict[str, Any]:
+    """Of 200 clips, four angry ones rejected under noise; of 50 recordings, a saw accepted; of 400 sounds, two."""
+    people = {"emotion": "sad", "gender": "male", "corpus": "north"}
+    speech = [
+        (condition == "white_noise_0_db" and number < 4, {**people, "emotion": emotion, "condition": condition})
+        for condition in ("as_recorded", "white_noise_0_db")
+        for number in range(200)
+        for emotion in ["angry" if number < 100 else "sad"]
+    ]
+    recordings = [(n == 0, {"class": "saw" if n < 5 else "rain", "condition": "as_recorded"}) for n in range(50)]
+    made = [(n < 2, {"kind": "hum" if n < 200 else "white_noise", "condition": "level_-20_dbfs"}) for n in range(400)]
+    gate = VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48)
+    return summarize(gate, _figures(speech), _figures(recordings) if with_recordings else None, _figures(made))
 
 
 @pytest.fixture(scope="module")
@@ -22,6 +48,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     silent = clips.iloc[[0]].assign(clip="north/silent", verdict="quarantined", reason="silent")
     params = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
     params["download"]["source_dir"] = "/somewhere/on/a/disk"
+    params["gate"]["non_speech_dir"] = "/somewhere/without/speech"
     provenance = [
         {
             "corpus": corpus,
@@ -51,6 +78,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
         clips=pd.concat([clips, silent], ignore_index=True),
         provenance=provenance,
         models=models,
+        gate=_measured_gate(with_recordings=True),
         params=params,
         revision="0123abc",
         versions={"python": "3.11.7", "tensorflow": "2.16.2"},
@@ -71,7 +99,7 @@ def test_has_what_a_model_card_needs(card: str) -> None:
     titles = re.findall(r"^## (.*)$", card, re.MULTILINE)
     for wanted in ("What the models are", "Use", "How good they are", "Where it fails", "Fairness by gender"):
         assert wanted in titles
-    for wanted in ("Confidence", "Data", "Split", "Limits", "How to make it again"):
+    for wanted in ("Confidence", "Voice gate", "Data", "Split", "Limits", "How to make it again"):
         assert wanted in titles
 
 
@@ -146,6 +174,31 @@ def test_can_be_made_again_from_it(card: str, inputs: CardInputs) -> None:
     assert "| tensorflow | 2.16.2 |" in section
     assert f"seed: {inputs.params['seed']}" in section
     assert "sample_rate_hz" in section
+
+
+def test_the_voice_gate_is_shown_with_goals_beside_its_figures(card: str) -> None:
+    section = _section(card, "Voice gate")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if "at most" in line]
+    assert rows == [
+        ["speech rejected", "400", "1.0 %", "at most 1.0 %"],
+        ["... in its worst condition, white noise 0 dB", "", "2.0 % (0.8 to 5.0)", "at most 1.0 %"],
+        ["recordings without speech accepted", "50", "2.0 % (0.4 to 10.5)", "at most 3.0 %"],
+        ["made sounds accepted", "400", "0.5 %", "at most 3.0 %"],
+    ]
+    assert "2% of the 32 ms frames" in section
+    assert "run of 0.48 s" in section
+    assert "probability of\n0.25." in section
+    assert "by emotion, gender and corpus: angry 2.0 %, male 1.0 %, north 1.0 %." in section
+    assert "of a kind: saw 20.0 %, hum 1.0 %." in section
+    assert "`gate.non_speech_dir` at recordings without speech" in _section(card, "How to make it again")
+
+
+def test_a_gate_that_was_given_no_recordings_says_so(inputs: CardInputs) -> None:
+    card = write_card(replace(inputs, gate=_measured_gate(with_recordings=False)))
+    section = _section(card, "Voice gate")
+    assert "recordings without speech accepted" not in section
+    assert "`gate.non_speech_dir` names no folder" in section
+    assert "non_speech_dir" not in _section(card, "How to make it again")
 
 
 def test_few_speakers_are_warned_of(card: str) -> None:

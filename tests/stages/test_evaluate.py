@@ -10,9 +10,11 @@ import pandas as pd
 import pytest
 
 from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.voice import VoiceGate
 from deepemo.dataset.clips import COLUMNS, read_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.learning.fingerprint import fingerprint_clips
+from deepemo.learning.gate import Figures, summarize
 from deepemo.learning.predictions import read_predictions
 from deepemo.networks.shallow import build_shallow
 from deepemo.networks.storage import save_classifier
@@ -65,6 +67,13 @@ def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, p
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))
+    tried = {"condition": "as_recorded", "emotion": "sad", "gender": "male", "corpus": "north", "kind": "hum"}
+    heard = Figures()
+    heard.total.add(wrong=False)
+    for label, value in tried.items():
+        heard.by_label[label][value].add(wrong=False)
+    gate = summarize(VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48), heard, None, heard)
+    (root / "metrics/gate.json").write_text(json.dumps(gate))
     return root
 
 
@@ -89,6 +98,7 @@ def test_writes_everything_and_the_same_again(
     assert said.startswith("evaluate: ")
     first = _outputs(run)
     assert {"metrics/evaluate.json", "metrics/evaluate_details.json", "reports/model_card.md"} <= set(first)
+    assert "speech rejected" in first["reports/model_card.md"].decode()
     assert {"models/serving/calibration.json", "data/predictions.csv", "plots/class_recall.csv"} <= set(first)
     assert {f"plots/evaluate/{name}.png" for name in ("learning_curves", "confusion_ensemble", "gap")} <= set(first)
     content = json.loads(first["metrics/evaluate.json"])
