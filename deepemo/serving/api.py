@@ -11,6 +11,7 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
+from deepemo.serving.calibrated import ClipLimits
 from deepemo.serving.desk import Desk
 from deepemo.serving.guards import ApiKey, Guards
 from deepemo.serving.observations import CountRequests, Observations
@@ -103,7 +104,7 @@ def create_app(
     app.add_middleware(CountRequests, observations=observations)
     guarded = [Depends(ApiKey(settings.api_key))] if settings.api_key is not None else []
     app.include_router(_recognitions(settings, guarded))
-    app.include_router(_model(about, card, settings, guarded))
+    app.include_router(_model(about, card, settings=settings, limits=recognizer.limits, guarded=guarded))
     app.include_router(_operation(observations, guarded))
     app.include_router(_page())
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
@@ -184,11 +185,18 @@ async def _gone(request: Request) -> None:
         await asyncio.sleep(0.25)
 
 
-def _model(about: dict[str, Any], card: str | None, settings: Settings, guarded: list[params.Depends]) -> APIRouter:
+def _model(
+    about: dict[str, Any], card: str | None, *, settings: Settings, limits: ClipLimits, guarded: list[params.Depends]
+) -> APIRouter:
     router = APIRouter(prefix="/v1", tags=["model"], dependencies=guarded)
     described = {
         **about,
-        "accepts": {"max_upload_bytes": settings.max_upload_bytes, "max_seconds": settings.max_seconds},
+        "accepts": {
+            "max_upload_bytes": settings.max_upload_bytes,
+            "max_seconds": settings.max_seconds,
+            "min_seconds": limits.min_seconds,
+            "silent_below_dbfs": limits.silent_below_dbfs,
+        },
         "has_card": card is not None,
     }
 

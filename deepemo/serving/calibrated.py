@@ -1,4 +1,4 @@
-"""What a finished pipeline run offers to answer with: models, what was fitted for each, and the gate that was measured.
+"""What a finished pipeline run offers to answer with: models, what was fitted for each, the gate, the clips' limits.
 
 Read without TensorFlow, so that what is missing is said at once.
 """
@@ -9,6 +9,7 @@ from pathlib import Path
 
 from deepemo.audio.voice import VoiceGate
 from deepemo.errors import InputError
+from deepemo.serving.run_record import LOCK_FILE, ran_with
 
 CALIBRATION_FILE = Path("serving/calibration.json")
 # Beside the folder of models, in the pipeline's root.
@@ -17,6 +18,23 @@ GATE_FILE = Path("metrics/gate.json")
 DEFAULT_GATE = VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48)
 # By model, the networks whose mean it is.
 PARTS = {"shallow": ("shallow",), "transfer": ("transfer",), "ensemble": ("shallow", "transfer")}
+
+
+@dataclass(frozen=True)
+class ClipLimits:
+    """What the model's clips had to be, and so must be what it is asked about.
+
+    Attributes:
+        min_seconds: shortest recording.
+        silent_below_dbfs: RMS of the whole recording below which it is silent.
+    """
+
+    min_seconds: float
+    silent_below_dbfs: float
+
+
+# As params.yaml has them by default.
+DEFAULT_LIMITS = ClipLimits(min_seconds=0.5, silent_below_dbfs=-75.0)
 
 
 @dataclass(frozen=True)
@@ -66,3 +84,22 @@ def read_gate(models: Path) -> VoiceGate:
         return VoiceGate(**{name: float(limits[name]) for name in ("threshold", "min_share", "min_seconds")})
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected decision: threshold, min_share, min_seconds") from error
+
+
+def read_limits(models: Path) -> ClipLimits:
+    """The limits by which the run's stage `validate` sorted out clips; the default ones where there is no record.
+
+    Args:
+        models: folder of models.
+
+    Raises:
+        InputError: the record does not hold them.
+    """
+    root = models.resolve().parent
+    ran = ran_with(root, "validate")
+    if not ran:
+        return DEFAULT_LIMITS
+    try:
+        return ClipLimits(float(ran["min_seconds"]), float(ran["silent_below_dbfs"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise InputError(f"{root / LOCK_FILE}: expected min_seconds and silent_below_dbfs of validate") from error

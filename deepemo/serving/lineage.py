@@ -8,12 +8,11 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from deepemo.corpora.registry import CORPORA
 from deepemo.emotions import EMOTIONS
 from deepemo.networks.storage import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.serving.calibrated import CALIBRATION_FILE, GATE_FILE, PARTS
+from deepemo.serving.run_record import ran_with
 
 REVISION_VARIABLE = "DEEPEMO_REVISION"
 
@@ -75,16 +74,10 @@ def _part(folder: Path) -> dict[str, Any]:
 
 
 def _corpora(root: Path) -> list[dict[str, Any]]:
-    """The corpora that the pipeline's last run used, from dvc.lock, which holds what was run and not what is wished."""
-    path = root / "dvc.lock"
-    if not path.is_file():
-        return []
-    stages = (yaml.safe_load(path.read_text(encoding="utf-8")) or {}).get("stages", {})
-    params = stages.get("download", {}).get("params", {}).get("params.yaml", {})
-    names = params.get("download.corpora") or (params.get("download") or {}).get("corpora") or []
+    """The corpora that the pipeline's last run used."""
     return [
         {"name": name, "title": corpus.title, "language": corpus.language, "licence": corpus.licence}
-        for name in names
+        for name in ran_with(root, "download").get("corpora", [])
         if (corpus := CORPORA.get(name))
     ]
 

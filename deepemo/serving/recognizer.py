@@ -18,7 +18,14 @@ from deepemo.audio.trim import trim_silence
 from deepemo.audio.voice import VoiceGate, speech_probabilities
 from deepemo.errors import InputError
 from deepemo.serving.answers import Heard, Recognition, Timeline, unknown
-from deepemo.serving.calibrated import DEFAULT_GATE, read_calibration, read_gate
+from deepemo.serving.calibrated import (
+    DEFAULT_GATE,
+    DEFAULT_LIMITS,
+    ClipLimits,
+    read_calibration,
+    read_gate,
+    read_limits,
+)
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
 from deepemo.serving.sources import Source, to_sound
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span, window_starts
@@ -30,9 +37,6 @@ Floats = npt.NDArray[np.float32]
 Predict = Callable[[Floats], npt.NDArray[np.float64]]
 
 FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
-# The same limits as `validate` sets for clips by default.
-MIN_SECONDS = 0.3
-SILENT_BELOW_DBFS = -65.0
 HOP_SECONDS = 1.0
 SHORTEST_HOP_SECONDS = 0.1
 MAX_SECONDS = 3600.0
@@ -77,6 +81,7 @@ class Recognizer:
         featurize: Callable[[Floats, int], Floats],
         *,
         gate: VoiceGate = DEFAULT_GATE,
+        limits: ClipLimits = DEFAULT_LIMITS,
         predict: Predict | None = None,
     ) -> None:
         """Join the parts.
@@ -85,10 +90,12 @@ class Recognizer:
             model: what answers.
             featurize: samples [n] and their rate to features [frames, bands]; `features.Featurizer` in training too.
             gate: hears whether there is a voice.
+            limits: of what is long and loud enough to be heard.
             predict: in place of `model.probabilities`, such as one that gathers windows of many callers.
         """
         self.model = model
         self.gate = gate
+        self.limits = limits
         self._featurize = featurize
         self._predict = predict or model.probabilities
 
@@ -105,16 +112,16 @@ class Recognizer:
         """
         # Before TensorFlow is: what is missing is then said at once.
         read_calibration(Path(models), model)
-        gate = read_gate(Path(models))
+        gate, limits = read_gate(Path(models)), read_limits(Path(models))
         from deepemo.audio.features import Featurizer
         from deepemo.serving.predictor import Predictor
 
         predictor = Predictor.load(Path(models), model)
-        return cls(predictor, Featurizer(predictor.spec), gate=gate)
+        return cls(predictor, Featurizer(predictor.spec), gate=gate, limits=limits)
 
     def with_predict(self, predict: Predict) -> Recognizer:
         """The same recognizer, asking this function in place of the model."""
-        return Recognizer(self.model, self._featurize, gate=self.gate, predict=predict)
+        return Recognizer(self.model, self._featurize, gate=self.gate, limits=self.limits, predict=predict)
 
     def warm_up(self) -> None:
         """Run everything once, so that the first to ask does not wait for what is made on first use."""
@@ -175,11 +182,11 @@ class Recognizer:
             rms_dbfs=measure_levels(sound.samples).rms_dbfs,
         )
         name = self.model.name
-        if sound.seconds < MIN_SECONDS:
-            detail = f"{sound.seconds:.2f} s, expected at least {MIN_SECONDS:g} s"
+        if sound.seconds < self.limits.min_seconds:
+            detail = f"{sound.seconds:.2f} s, expected at least {self.limits.min_seconds:g} s"
             return unknown(TOO_SHORT, model=name, heard=heard, detail=detail)
-        if heard.rms_dbfs < SILENT_BELOW_DBFS:
-            detail = f"{heard.rms_dbfs:.0f} dBFS, expected at least {SILENT_BELOW_DBFS:g} dBFS"
+        if heard.rms_dbfs < self.limits.silent_below_dbfs:
+            detail = f"{heard.rms_dbfs:.0f} dBFS, expected at least {self.limits.silent_below_dbfs:g} dBFS"
             return unknown(SILENT, model=name, heard=heard, detail=detail)
 
         speech = speech_probabilities(sound.samples, sound.rate_hz)  # one a frame of 32 ms

@@ -147,6 +147,8 @@ class ServerLimits(BaseModel):
 
     max_upload_bytes: int
     max_seconds: float
+    min_seconds: float = Field(description="What is shorter is answered `unknown`, `too_short`")
+    silent_below_dbfs: float = Field(description="What is quieter, by its RMS, is answered `unknown`, `silent`")
 
 
 class ModelSchema(BaseModel):

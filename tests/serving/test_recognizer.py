@@ -5,7 +5,9 @@ import numpy as np
 import pytest
 
 from deepemo.errors import InputError
+from deepemo.serving.calibrated import ClipLimits
 from deepemo.serving.reasons import REASONS, WORDS
+from deepemo.serving.recognizer import Recognizer
 
 RATE_HZ = 16_000
 
@@ -32,10 +34,11 @@ def test_speech_is_answered_from_path_bytes_and_samples(recognizer, speech, wav,
 @pytest.mark.parametrize(
     ("samples", "reason"),
     [
-        (tone(0.29), "too_short"),
+        (tone(0.49), "too_short"),
         (np.zeros(0, np.float32), "too_short"),
         (np.zeros(RATE_HZ, np.float32), "silent"),
-        (tone(2, amplitude=2e-4), "silent"),
+        (tone(2, amplitude=2e-4), "silent"),  # -77 dBFS
+        (tone(2, amplitude=3e-4), "no_voice"),  # -73.5 dBFS
         (tone(3), "no_voice"),
         (np.random.default_rng(1).normal(0, 0.1, 3 * RATE_HZ).astype(np.float32), "no_voice"),
         (np.full(RATE_HZ, np.nan, np.float32), "undecodable"),
@@ -47,6 +50,16 @@ def test_what_is_no_speech_is_unknown_with_its_reason(recognizer, model, samples
     assert answer.explanation == WORDS[reason]
     assert answer.probabilities is None
     assert model.batches == [], "the model must not be asked about what is no speech"
+
+
+def test_its_limits_are_those_that_it_is_given(model, speech):
+    def features(samples, rate_hz):
+        raise AssertionError("what is not heard needs none")
+
+    strict = Recognizer(model, features, limits=ClipLimits(min_seconds=1.5, silent_below_dbfs=-15.0))
+    assert strict.recognize(tone(1.4), RATE_HZ).detail == "1.40 s, expected at least 1.5 s"
+    assert strict.recognize(speech, RATE_HZ).detail == "-20 dBFS, expected at least -15 dBFS"
+    assert strict.with_predict(model.probabilities).recognize(speech, RATE_HZ).reason == "silent"
 
 
 def test_a_quiet_voice_is_unsure_unless_every_answer_is_wanted(recognizer, speech):

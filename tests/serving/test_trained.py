@@ -23,7 +23,7 @@ from deepemo.networks.classifier import Classifier
 from deepemo.networks.shallow import build_shallow
 from deepemo.networks.storage import save_classifier
 from deepemo.params import load_params
-from deepemo.serving.calibrated import DEFAULT_GATE
+from deepemo.serving.calibrated import DEFAULT_GATE, DEFAULT_LIMITS, ClipLimits
 from deepemo.serving.export import export, load_onnx, load_tflite, to_onnx, whole_way
 from deepemo.serving.lineage import LIMITS, describe, model_card
 from deepemo.serving.predictor import Predictor
@@ -46,6 +46,14 @@ CALIBRATION = {
     "transfer": {"temperature": 1.0, "threshold": 0.0, "wanted_accuracy": 0.8},
     "ensemble": {"temperature": 1.6, "threshold": 0.0, "wanted_accuracy": 0.8},
 }
+
+
+# As DVC writes a section tracked whole, and keys tracked alone.
+LOCK = """\
+stages:
+  download: {params: {params.yaml: {download: {corpora: [synthetic], connections: 6}, seed: 1}}}
+  validate: {params: {params.yaml: {validate.min_seconds: 0.8, validate.silent_below_dbfs: -60.0}}}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -174,7 +182,7 @@ def test_lineage_leads_back_to_data_figures_and_revision(models, monkeypatch):
     gate = {"decision": {"threshold": 0.3, "min_share": 0.1, "min_seconds": 0.4}}
     (root / "metrics" / "gate.json").write_text(json.dumps(gate))
     (root / "reports" / "model_card.md").write_text("# Card\n")
-    lock = "stages:\n  download:\n    params:\n      params.yaml:\n        download.corpora: [synthetic]\n"
+    lock = LOCK
     (root / "dvc.lock").write_text(lock)
     git = ["git", "-C", str(root), "-c", "user.name=a", "-c", "user.email=a@b.example"]
     subprocess.run([*git, "init", "-q"], check=True)
@@ -191,6 +199,7 @@ def test_lineage_leads_back_to_data_figures_and_revision(models, monkeypatch):
     assert about["features"] == SPEC.to_dict()
     assert about["gate"] == gate
     assert deepemo.Recognizer.load(models).gate == VoiceGate(threshold=0.3, min_share=0.1, min_seconds=0.4)
+    assert deepemo.Recognizer.load(models).limits == ClipLimits(min_seconds=0.8, silent_below_dbfs=-60.0)
     assert about["limits"] == list(LIMITS)
     assert model_card(models) == "# Card\n"
 
@@ -210,16 +219,25 @@ def test_a_model_without_records_says_that_there_are_none(models, tmp_path, monk
     about = describe(copied, "shallow")
     assert (about["figures"], about["corpora"], about["revision"]) == ({}, [], None)
     assert model_card(copied) is None
-    assert deepemo.Recognizer.load(copied, "shallow").gate == DEFAULT_GATE
+    alone = deepemo.Recognizer.load(copied, "shallow")
+    assert (alone.gate, alone.limits) == (DEFAULT_GATE, DEFAULT_LIMITS)
     (copied.parent / "metrics").mkdir()
     (copied.parent / "metrics" / "gate.json").write_text("{}")
     with pytest.raises(InputError, match=r"gate\.json: expected decision"):
         deepemo.Recognizer.load(copied, "shallow")
+    (copied.parent / "metrics" / "gate.json").unlink()
+    for lock, says in (("stages: [", "not YAML"), (LOCK.replace("-60.0", "loud"), "expected min_seconds")):
+        (copied.parent / "dvc.lock").write_text(lock)
+        with pytest.raises(InputError, match=rf"dvc\.lock: {says}"):
+            deepemo.Recognizer.load(copied, "shallow")
 
 
-def test_the_default_gate_is_the_one_of_the_default_params():
-    gate = load_params(Path(__file__).parents[2] / "params.yaml").gate
+def test_the_default_gate_and_limits_are_those_of_the_default_params():
+    params = load_params(Path(__file__).parents[2] / "params.yaml")
+    gate = params.gate
     assert (
         VoiceGate(threshold=gate.voice_threshold, min_share=gate.min_voice_share, min_seconds=gate.min_voice_seconds)
         == DEFAULT_GATE
     )
+    validated = params.validate_
+    assert ClipLimits(validated.min_seconds, validated.silent_below_dbfs) == DEFAULT_LIMITS
