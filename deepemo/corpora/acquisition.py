@@ -10,7 +10,7 @@ from deepemo.corpora.copies import CopyNotFoundError, find_copy
 from deepemo.corpora.fetching import FetchError, Patience
 from deepemo.corpora.packing import Contents, pack, take_stock
 from deepemo.corpora.places import Archive
-from deepemo.corpora.provenance import Provenance, read_provenance, record, write_provenance
+from deepemo.corpora.provenance import Provenance, ProvenanceError, read_provenance, record, write_provenance
 from deepemo.corpora.sources import ByHandError, address, fetch_corpus
 from deepemo.corpora.synthesis import generate
 from deepemo.errors import InputError
@@ -67,7 +67,7 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
             raise InputError(f"{absence}; and {error}") from error
     source = ", ".join(str(place.path) for place in places)
     contents = take_stock(corpus, places)
-    known = read_provenance(archive.with_suffix(".json"))
+    known = _known(archive)
     if known and known.source == source and known.sha256 == contents.sha256 and known.describes(archive):
         return known
     pack(contents, archive)
@@ -76,19 +76,31 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
 
 def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patience) -> Provenance:
     source = address(corpus)
-    known = read_provenance(archive.with_suffix(".json"))
+    known = _known(archive)
     incoming = archive.parent.parent / "incoming" / corpus.name
     if not (known and known.source == source and known.describes(archive)):
         place = fetch_corpus(corpus, incoming, connections=connections, patience=patience)
         contents = take_stock(corpus, [place])
         if isinstance(place, Archive):
+            # Recorded first: a run that is killed in between leaves the archive where the next one looks for it.
+            known = record(corpus, contents, place.path, source=source)
+            write_provenance(archive.with_suffix(".json"), known)
             place.path.replace(archive)
         else:
             pack(contents, archive)
-        known = _write(corpus, contents, archive, source=source)
+            known = _write(corpus, contents, archive, source=source)
     if incoming.is_dir():
         shutil.rmtree(incoming)
     return known
+
+
+def _known(archive: Path) -> Provenance | None:
+    """What an earlier run recorded of a zip; a record that cannot be read counts as none and is written anew."""
+    try:
+        return read_provenance(archive.with_suffix(".json"))
+    except ProvenanceError as error:
+        _LOG.warning("%s; bringing the corpus anew", error)
+        return None
 
 
 def _write(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:

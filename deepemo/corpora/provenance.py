@@ -1,12 +1,21 @@
 """Where the recordings in data/raw came from: one small JSON file a corpus, beside its zip."""
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from deepemo.corpora.contract import Corpus
 from deepemo.corpora.packing import Contents, file_sha256
+from deepemo.errors import InputError
+
+_KINDS: dict[Any, str] = {str: "text", int: "a whole number"}
+
+
+class ProvenanceError(InputError):
+    """A file that should be the record of a corpus and is not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,8 +89,31 @@ def write_provenance(path: Path, provenance: Provenance) -> None:
 
 
 def read_provenance(path: Path) -> Provenance | None:
-    """Read the record; None if there is none, or none of this form."""
+    """Read the record; None if there is none.
+
+    Raises:
+        ProvenanceError: the file is not JSON in UTF-8, or its fields are not those of a record.
+    """
     try:
-        return Provenance(**json.loads(path.read_text(encoding="utf-8")))
-    except (FileNotFoundError, json.JSONDecodeError, TypeError):
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
         return None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ProvenanceError(f"{path}: expected the record of a corpus, JSON in UTF-8: {error}") from error
+    if faults := "; ".join(_faults(found)):
+        raise ProvenanceError(f"{path}: expected the record of a corpus: {faults}")
+    return Provenance(**found)
+
+
+def _faults(found: Any) -> Iterator[str]:
+    if not isinstance(found, dict):
+        yield f"found {type(found).__name__}, expected a JSON object"
+        return
+    expected = {field.name: field.type for field in fields(Provenance)}
+    for name, kind in expected.items():
+        if name not in found:
+            yield f"found no {name!r}, expected {_KINDS[kind]}"
+        elif type(found[name]) is not kind:
+            yield f"found {found[name]!r} as {name!r}, expected {_KINDS[kind]}"
+    for name in sorted(found.keys() - expected):
+        yield f"found {name!r}, expected none but {sorted(expected)}"

@@ -128,6 +128,43 @@ def test_a_zip_that_was_damaged_is_fetched_again(server: Any, ravdess: Corpus, b
     assert len(server.asked) == 2
 
 
+def test_a_record_that_cannot_be_read_is_written_anew(
+    server: Any, ravdess: Corpus, bring: Acquire, raw: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    first = bring(ravdess)
+    (raw / "ravdess.json").write_bytes(b"\xff\xfe")
+    assert replace(bring(ravdess), fetched="") == replace(first, fetched="")
+    assert len(server.asked) == 2
+    assert "ravdess.json: expected the record of a corpus, JSON in UTF-8: " in caplog.text
+
+
+def test_an_archive_is_not_fetched_again_after_a_kill_in_its_last_step(
+    server: Any, ravdess: Corpus, bring: Acquire, raw: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Killed between the record and the archive, whichever of them comes first."""
+    replaced = Path.replace
+
+    class Killed(BaseException):
+        pass
+
+    for last in ("ravdess.zip", "ravdess.json"):
+
+        def killed_after(path: Path, target: Path, last: str = last) -> None:
+            replaced(path, target)
+            if target.name == last:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Path, "replace", killed_after)
+            with pytest.raises(Killed):
+                bring(ravdess)
+        bring(ravdess)
+        assert server.counts() == {"/Audio_Speech_Actors_01-24.zip": 1}
+        server.asked.clear()
+        for path in raw.iterdir():
+            path.unlink()
+
+
 def test_what_fails_leaves_the_old_and_keeps_the_part(
     server: Any, faults: Any, ravdess: Corpus, bring: Acquire, raw: Path
 ) -> None:
