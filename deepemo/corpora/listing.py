@@ -1,10 +1,12 @@
 """The corpora at a glance: on what terms, how large, how to get each, and what of them is on disk."""
 
-from dataclasses import dataclass
+import json
+from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from deepemo.corpora.contract import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
-from deepemo.corpora.provenance import Provenance, read_provenance
+from deepemo.corpora.provenance import Provenance, ProvenanceError, read_provenance
 from deepemo.corpora.registry import CORPORA
 
 
@@ -57,15 +59,41 @@ def listing(states: list[CorpusState]) -> str:
     return "\n\n".join(_paragraph(state) for state in states)
 
 
+def json_listing(states: list[CorpusState]) -> str:
+    """The corpora as a JSON array: an object each, with the record of what is on disk as `provenance`, or null."""
+    return json.dumps([_object(state) for state in states], indent=2, ensure_ascii=False)
+
+
+def _object(state: CorpusState) -> dict[str, Any]:
+    corpus = state.corpus
+    return {
+        "name": corpus.name,
+        "title": corpus.title,
+        "language": corpus.language,
+        "clips": corpus.clips,
+        "size_bytes": corpus.size_bytes,
+        "speakers": len(corpus.genders),
+        "licence": corpus.licence,
+        "homepage": corpus.homepage,
+        "citation": corpus.citation,
+        "to_get_it": how_to_get(corpus),
+        "on_disk": state.on_disk,
+        "provenance": asdict(state.provenance) if state.provenance else None,
+    }
+
+
 def _describe(corpus: Corpus, raw_dir: Path) -> CorpusState:
     archive = raw_dir / f"{corpus.name}.zip"
     record = archive.with_suffix(".json")
     if not archive.is_file():
         return CorpusState(corpus=corpus, on_disk="nothing")
     zip_bytes = archive.stat().st_size
-    known = read_provenance(record)
+    try:
+        known = read_provenance(record)
+    except ProvenanceError as error:
+        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}); {error}")
     if known is None:
-        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}) without a readable {record.name}")
+        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}) without {record.name}")
     if known.zip_bytes != zip_bytes:
         on_disk = f"{archive} has {zip_bytes:,} bytes, but {record.name} tells of {known.zip_bytes:,}"
         return CorpusState(corpus=corpus, on_disk=f"{on_disk}: run download again")

@@ -15,7 +15,7 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from deepemo.corpora.listing import describe_corpora, listing
+from deepemo.corpora.listing import describe_corpora, json_listing, listing
 from deepemo.errors import InputError
 from deepemo.serving.calibrated import read_calibration
 from deepemo.serving.predicting import find_recordings, recognize_all
@@ -213,7 +213,9 @@ def serve(
 @app.command()
 def corpora(
     raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the corpora that are here.")] = Path("data/raw"),
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array, an object a corpus.")] = False,
 ) -> None:
     """List the corpora: licence, size, how to get each, and what is on disk."""
     with _clear_errors():
-        typer.echo(listing(describe_corpora(raw_dir)))
+        states = describe_corpora(raw_dir)
+        typer.echo(json_listing(states) if json else listing(states))

@@ -1,6 +1,8 @@
 """The list of corpora: licence, size and way to each, and what of them is on disk by the records beside the zips."""
 
+import json
 import zipfile
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
@@ -67,9 +69,15 @@ def test_what_is_on_disk_is_told_from_its_record(raw_dir: Path) -> None:
 
 
 def test_zip_without_a_record_is_told(raw_dir: Path) -> None:
-    assert states(raw_dir)["emodb"].on_disk.endswith("emodb.zip (0 MB) without a readable emodb.json")
+    assert states(raw_dir)["emodb"].on_disk.endswith("emodb.zip (0 MB) without emodb.json")
+
+
+def test_zip_with_a_broken_record_is_told(raw_dir: Path) -> None:
     (raw_dir / "savee.json").write_text("{half a rec")
-    assert "without a readable savee.json" in states(raw_dir)["savee"].on_disk
+    savee = states(raw_dir)["savee"]
+    assert savee.provenance is None
+    assert "savee.zip (2 MB); " in savee.on_disk
+    assert "savee.json: expected the record of a corpus, JSON in UTF-8: " in savee.on_disk
 
 
 def test_zip_of_another_size_than_recorded_is_told(raw_dir: Path) -> None:
@@ -89,3 +97,29 @@ def test_command_prints_the_list(raw_dir: Path) -> None:
     answer = CliRunner().invoke(app, ["corpora", "--raw-dir", str(raw_dir)])
     assert answer.exit_code == 0, answer.output
     assert answer.output == listing(describe_corpora(raw_dir)) + "\n"
+
+
+def test_command_prints_the_list_for_programs(raw_dir: Path) -> None:
+    answer = CliRunner().invoke(app, ["corpora", "--raw-dir", str(raw_dir), "--json"])
+    assert answer.exit_code == 0, answer.output
+    listed = {entry["name"]: entry for entry in json.loads(answer.output)}
+    assert list(listed) == list(CORPUS_NAMES)
+    crema_d = CORPORA["crema_d"]
+    assert listed["crema_d"] == {
+        "name": "crema_d",
+        "title": "CREMA-D",
+        "language": "en",
+        "clips": 7442,
+        "size_bytes": 605_899_936,
+        "speakers": 91,
+        "licence": crema_d.licence,
+        "homepage": crema_d.homepage,
+        "citation": crema_d.citation,
+        "to_get_it": how_to_get(crema_d),
+        "on_disk": "nothing",
+        "provenance": None,
+    }
+    provenance = states(raw_dir)["savee"].provenance
+    assert provenance is not None
+    assert listed["savee"]["provenance"] == asdict(provenance)
+    assert listed["savee"]["provenance"]["recordings"] == 2
