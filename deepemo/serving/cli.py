@@ -141,7 +141,7 @@ class Format(StrEnum):
 
 @app.command(name="export")
 def export_model(
-    kind: Annotated[Format, typer.Option("--format", help="onnx needs the packages tf2onnx and onnxruntime.")],
+    kind: Annotated[Format, typer.Option("--format", help="onnx needs the extra deepemo[onnx].")],
     folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("exports"),
     model: Which = ModelName.ENSEMBLE,
     models: Models = Path("models"),

@@ -65,7 +65,7 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
     Args:
         predictor: what to export.
         folder: made if missing.
-        kind: `tflite` or `onnx`; the latter needs the packages tf2onnx and onnxruntime.
+        kind: `tflite` or `onnx`; the latter needs the packages of the extra `onnx`.
 
     Raises:
         ExportError: a package is missing, or the exported model gives other probabilities.
@@ -164,7 +164,7 @@ def _optional(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ExportError(f"onnx: the package {package} cannot be imported ({error}); tflite needs none") from error
+        raise ExportError(f"onnx: {package} cannot be imported ({error}); the extra deepemo[onnx] brings it") from error
 
 
 def _about(predictor: Predictor) -> dict[str, object]:

@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 import zipfile
 from pathlib import Path
 
@@ -24,7 +25,7 @@ from deepemo.networks.shallow import build_shallow
 from deepemo.networks.storage import save_classifier
 from deepemo.params import load_params
 from deepemo.serving.calibrated import DEFAULT_GATE, DEFAULT_LIMITS, ClipLimits
-from deepemo.serving.export import export, load_onnx, load_tflite, to_onnx, whole_way
+from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.lineage import LIMITS, describe, model_card
 from deepemo.serving.predictor import Predictor
 
@@ -133,14 +134,23 @@ def test_an_exported_model_gives_the_same_probabilities(models, name, speech, tm
     assert about["input"].startswith(f"float32 [{SPEC.clip_samples}]")
 
 
-def test_onnx_gives_the_same_probabilities(models, speech):
-    pytest.importorskip("tf2onnx")
-    pytest.importorskip("onnxruntime")
+def test_onnx_gives_the_same_probabilities(models, speech, tmp_path):
+    pytest.importorskip("tf2onnx", reason="the extra deepemo[onnx] is not installed")
+    pytest.importorskip("onnxruntime", reason="the extra deepemo[onnx] is not installed")
     predictor = Predictor.load(models, "ensemble")
+    made = export(predictor, tmp_path, "onnx")
+    assert made.difference < 1e-4
     featurizer = Featurizer(SPEC)
-    exported = load_onnx(to_onnx(whole_way(predictor)))(featurizer.clip(speech, RATE_HZ))
+    exported = load_onnx(made.path.read_bytes())(featurizer.clip(speech, RATE_HZ))
     answered = predictor.probabilities(featurizer(speech, RATE_HZ)[None])[0]
     np.testing.assert_allclose(exported, answered, atol=1e-4)
+
+
+def test_without_its_packages_onnx_says_what_brings_them(models, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "tf2onnx", None)
+    with pytest.raises(InputError, match=r"tf2onnx cannot be imported .*deepemo\[onnx\]"):
+        export(Predictor.load(models, "shallow"), tmp_path, "onnx")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_an_export_to_something_else_is_refused(models, tmp_path):
