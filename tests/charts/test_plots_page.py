@@ -4,6 +4,8 @@ import configparser
 import re
 from pathlib import Path
 
+import yaml
+from dvc_render.base import Renderer
 from dvc_render.html import HTML
 
 from deepemo.charts.plots_page import write_scripts
@@ -17,6 +19,21 @@ def test_the_scripts_set_what_dvc_calls_and_fetch_nothing(tmp_path: Path) -> Non
     assert "window.vegaEmbed=" in text.replace(" ", "")
     assert not re.search(r"""\b(import|from)\s*["']https?:""", text)
     assert "</script" not in text
+
+
+def test_what_is_drawn_together_is_not_drawn_again_by_itself() -> None:
+    pipeline = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))
+    together = {path for plot in pipeline["plots"] for drawn in plot.values() for path in drawn["y"]}
+    by_itself = {
+        plot if isinstance(plot, str) else next(iter(plot))
+        for stage in pipeline["stages"].values()
+        for plot in stage.get("plots", [])
+    }
+    rule = re.search(r"([#\w, ]+) { display: none; }", (ROOT / ".dvc/page/plots.html").read_text(encoding="utf-8"))
+    assert rule is not None
+    assert set(rule[1].strip().split(", ")) == {
+        f"#{Renderer.remove_special_chars(path)}" for path in together & by_itself
+    }
 
 
 def test_dvc_is_pointed_at_a_template_that_it_accepts() -> None:
