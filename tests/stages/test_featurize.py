@@ -1,0 +1,63 @@
+"""The stage on a few made-up clips: what it writes, and what it warns of before it begins."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from deepemo.dataset.clips import Clip, write_clips
+from deepemo.emotions import EMOTIONS
+from deepemo.params import Params, load_params
+from stages.featurize import main
+
+ROOT = Path(__file__).parents[2]
+RATE_HZ = 16000
+SECONDS = 0.5
+
+
+@pytest.fixture
+def params() -> Params:
+    values = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
+    values["featurize"].update(sample_rate_hz=RATE_HZ, clip_seconds=SECONDS, max_hz=RATE_HZ / 2, mel_bands=16, shards=1)
+    return Params.model_validate(values)
+
+
+@pytest.fixture(autouse=True)
+def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What `download` and `validate` leave: a clip of each emotion."""
+    payload = io.BytesIO()
+    times = np.arange(round(SECONDS * RATE_HZ)) / RATE_HZ
+    soundfile.write(payload, 0.2 * np.sin(2 * np.pi * 200 * times), RATE_HZ, format="WAV")
+    (tmp_path / "data/raw").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "data/raw/tones.zip", "w") as archive:
+        for emotion in EMOTIONS:
+            archive.writestr(f"{emotion}.wav", payload.getvalue())
+    clips = [
+        Clip(
+            clip=f"tones/{emotion}", corpus="tones", member=f"{emotion}.wav", emotion=emotion,
+            rate_hz=RATE_HZ, channels=1, seconds=SECONDS,
+        )
+        for emotion in EMOTIONS
+    ]  # fmt: skip
+    write_clips(tmp_path / "data/clips.csv", clips)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_recommended_params_give_no_warning(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(params) == "featurize: 7 clips of 25 frames x 16 bands in 1 shards"
+    assert capsys.readouterr().out == ""
+    assert sorted(path.name for path in Path("data/features").iterdir()) == ["00.tfrecord", "spec.json"]
+
+
+def test_params_far_from_the_recommended_ones_are_told(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
+    far = {"sample_rate_hz": 44100, "clip_seconds": 0.3}
+    main(params.model_copy(update={"featurize": params.featurize.model_copy(update=far)}))
+    rate, length = capsys.readouterr().out.splitlines()
+    assert rate.startswith("warning: featurize.sample_rate_hz 44100: only 0% of the clips reach it")
+    assert rate.endswith("16000 Hz is recommended for 80% of every class")
+    assert length.startswith("warning: featurize.clip_seconds 0.3: holds 0% of the clips whole before trimming")
+    assert length.endswith("0.5 s is recommended for 80% of every class")
