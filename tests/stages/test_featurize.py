@@ -50,7 +50,7 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_recommended_params_give_no_warning(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(params) == "featurize: 7 clips of 25 frames x 16 bands in 1 shards"
     assert capsys.readouterr().out == ""
-    assert sorted(path.name for path in Path("data/features").iterdir()) == ["00.tfrecord", "spec.json"]
+    assert sorted(path.name for path in Path("data/features").iterdir()) == ["0000.tfrecord", "spec.json"]
 
 
 def test_params_far_from_the_recommended_ones_are_told(params: Params, capsys: pytest.CaptureFixture[str]) -> None:
