@@ -81,13 +81,13 @@ class Timeline:
     """How the answer changes over a recording longer than a clip.
 
     Attributes:
-        clip_seconds: length of the windows.
+        window_seconds: length of the windows.
         hop_seconds: from the start of one window to the next.
         windows: one a hop, overlapping.
         segments: neighbouring stretches with the same answer joined; they cover the recording without a gap.
     """
 
-    clip_seconds: float
+    window_seconds: float
     hop_seconds: float
     windows: tuple[Span, ...]
     segments: tuple[Span, ...]
@@ -95,7 +95,7 @@ class Timeline:
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
         return {
-            "clip_seconds": self.clip_seconds,
+            "window_seconds": round(self.window_seconds, SECONDS_DIGITS),
             "hop_seconds": self.hop_seconds,
             "windows": [window.to_dict() for window in self.windows],
             "segments": [segment.to_dict() for segment in self.segments],

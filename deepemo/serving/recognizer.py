@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, Protocol, Self
+from typing import TYPE_CHECKING, Protocol, Self
 
 import numpy as np
 import numpy.typing as npt
 
 from deepemo.audio.containers import Sound, TooLongError
-from deepemo.audio.decode import DecodeError, resample
+from deepemo.audio.decode import DecodeError
 from deepemo.audio.levels import measure_levels
 from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ
-from deepemo.audio.trim import trim_silence
 from deepemo.audio.voice import VoiceGate, speech_probabilities
 from deepemo.errors import InputError
 from deepemo.serving.answers import Heard, Recognition, Timeline, unknown
@@ -26,9 +25,10 @@ from deepemo.serving.calibrated import (
     read_gate,
     read_limits,
 )
+from deepemo.serving.pieces import Piece, cut
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
 from deepemo.serving.sources import Source, to_sound
-from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span, window_starts
+from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
 
 if TYPE_CHECKING:
     from deepemo.audio.spectrogram import FeatureSpec
@@ -57,19 +57,6 @@ class Model(Protocol):
 
     def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
         """Calibrated probabilities [n, 7] of features [n, frames, bands]."""
-
-
-class Piece(NamedTuple):
-    """Samples float32 [n] that the model hears as one clip, and where they start in the recording."""
-
-    start_seconds: float
-    samples: Floats
-    rate_hz: int
-
-    @property
-    def end_seconds(self) -> float:
-        """Where they end."""
-        return self.start_seconds + len(self.samples) / self.rate_hz
 
 
 class Recognizer:
@@ -142,7 +129,7 @@ class Recognizer:
         """Say what emotion is heard in a recording.
 
         A recording that fits into a clip once the silence at its ends is cut is heard whole, as in training. A longer
-        one is heard window by window; its answer rests on the mean over the windows in which somebody speaks.
+        one is heard window by window, see `pieces`; its answer rests on the mean over those in which somebody speaks.
 
         Args:
             source: path or content of a sound file, or float samples [n] or [n, channels], full scale at 1.
@@ -214,7 +201,7 @@ class Recognizer:
 
     def _windows(self, sound: Sound, speech: Floats, hop_seconds: float) -> list[Window]:
         """Windows over a recording, with the model's answer to those in which somebody speaks."""
-        pieces = self._cut(sound, hop_seconds)
+        pieces = cut(sound, self.model.spec, hop_seconds)
         spoken = [self._is_spoken(speech, piece) for piece in pieces]
         answers = iter(self._ask([piece for piece, speaks in zip(pieces, spoken, strict=True) if speaks]))
         return [
@@ -222,25 +209,11 @@ class Recognizer:
             for piece, speaks in zip(pieces, spoken, strict=True)
         ]
 
-    def _cut(self, sound: Sound, hop_seconds: float) -> list[Piece]:
-        spec = self.model.spec
-        samples = resample(sound.samples, sound.rate_hz, spec.sample_rate_hz)
-        trimmed = samples
-        if spec.trim_below_db is not None:
-            trimmed = trim_silence(samples, block_samples=spec.hop_samples, below_db=spec.trim_below_db)
-        if len(trimmed) <= spec.clip_samples:
-            return [Piece(0.0, sound.samples, sound.rate_hz)]
-        hop = round(hop_seconds * spec.sample_rate_hz)
-        return [
-            Piece(start / spec.sample_rate_hz, samples[start : start + spec.clip_samples], spec.sample_rate_hz)
-            for start in window_starts(len(samples), clip=spec.clip_samples, hop=hop)
-        ]
-
     def _is_spoken(self, speech: Floats, piece: Piece) -> bool:
         """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
-        clip_seconds = self.model.spec.clip_seconds
-        starts = np.arange(piece.start_seconds, max(piece.start_seconds, piece.end_seconds - clip_seconds) + 1.0)
-        return any(self.gate.judge(_frames(speech, start, start + clip_seconds)).is_voice for start in starts)
+        seconds = min(piece.seconds, self.model.spec.clip_seconds)
+        starts = piece.start_seconds + np.arange(int(np.ceil(piece.seconds - seconds)) + 1)
+        return any(self.gate.judge(_frames(speech, start, start + seconds)).is_voice for start in starts)
 
     def _ask(self, pieces: list[Piece]) -> list[npt.NDArray[np.float64]]:
         """Probabilities [7] of each piece, the features of a few in memory at a time."""
@@ -267,7 +240,7 @@ class Recognizer:
             min_confidence=min_confidence,
         )
         return Timeline(
-            clip_seconds=self.model.spec.clip_seconds,
+            window_seconds=windows[0].end_seconds - windows[0].start_seconds,
             hop_seconds=hop_seconds,
             windows=tuple(to_span(window, min_confidence) for window in windows),
             segments=tuple(segments),

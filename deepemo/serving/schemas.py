@@ -85,7 +85,7 @@ class SpanSchema(BaseModel):
 class TimelineSchema(BaseModel):
     """How the answer changes over a recording longer than a clip."""
 
-    clip_seconds: float
+    window_seconds: float
     hop_seconds: float
     windows: list[SpanSchema] = Field(description="Overlapping, one a hop")
     segments: list[SpanSchema] = Field(description="Neighbouring stretches with the same answer joined")

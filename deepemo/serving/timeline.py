@@ -26,11 +26,11 @@ class Window:
     probabilities: Floats | None
 
 
-def window_starts(length: int, *, clip: int, hop: int) -> list[int]:
-    """First samples of windows of `clip` samples that cover `length` samples; the last one ends where they end."""
-    if length <= clip:
+def window_starts(length: int, *, window: int, hop: int) -> list[int]:
+    """First samples of windows of `window` samples that cover `length` samples; the last one ends where they end."""
+    if length <= window:
         return [0]
-    last = length - clip
+    last = length - window
     return [*range(0, last, hop), last]
 
 
@@ -105,8 +105,8 @@ def fill_pauses(spoken: Sequence[bool], longest: int) -> list[bool]:
 def _over(moment: float, windows: Sequence[Window]) -> Floats | None:
     """Mean probabilities of the windows over a moment; None if nobody speaks in any of them.
 
-    A window counts the more the nearer its middle is. Joined clips of speakers never heard in training were named more
-    often rightly so than by a plain mean (44 % against 41 % of 331 seconds), and more of them clearly.
+    A window counts the more the nearer its middle is: the seconds of joined clips were named more often rightly so than
+    by a plain mean.
     """
     heard, weights = [], []
     # Windows are in order of their starts and as long as each other: those over a moment are neighbours.

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -90,12 +91,26 @@ def test_a_long_recording_gets_windows_and_joined_segments(trusting, model):
     line = answer.timeline
     # Windows that hold a second of the loud half still count as loud; where as many do as do not, neither stands out.
     assert [segment.answer for segment in line.segments] == ["angry", "unknown", "happy"]
-    assert (line.segments[1].start_seconds, line.segments[1].end_seconds) == (9, 10)
+    assert (line.segments[1].start_seconds, line.segments[1].end_seconds) == (8, 9)
     assert line.segments[1].reason == "unsure"
     assert line.windows[0].start_seconds == 0
     assert line.windows[-1].end_seconds == pytest.approx(16)
-    assert sum(model.batches) == len(line.windows) == 14
+    assert sum(model.batches) == len(line.windows) == 15
     assert trusting.recognize(recording, RATE_HZ, timeline=False).timeline is None
+
+
+@pytest.mark.parametrize(("seconds", "window_seconds"), [(3.6, 3.5), (5.0, 3.5), (5.1, 2.5), (30.0, 2.5)])
+def test_windows_hold_a_slow_sentence_or_a_usual_one(trusting, seconds, window_seconds):
+    line = trusting.recognize(tone(seconds), RATE_HZ).timeline
+    assert line.window_seconds == pytest.approx(window_seconds)
+    lengths = {round(window.end_seconds - window.start_seconds, 6) for window in line.windows}
+    assert lengths == {window_seconds}
+    assert line.windows[-1].end_seconds == pytest.approx(seconds)
+
+
+def test_no_window_is_longer_than_a_clip(trusting, model):
+    model.spec = replace(model.spec, clip_seconds=1.5, clip_samples=24_000)
+    assert trusting.recognize(tone(10), RATE_HZ).timeline.window_seconds == pytest.approx(1.5)
 
 
 def test_segments_cover_a_recording_without_gap_or_overlap(trusting):
