@@ -1,5 +1,6 @@
 """Where recordings lie before they are packed: folders, and zip archives that are read with care."""
 
+import errno
 import lzma
 import os
 import stat
@@ -19,6 +20,10 @@ MAX_MEMBER_BYTES = 1 << 30
 MAX_ARCHIVE_BYTES = 64 << 30
 # Deflate shrinks zeros about a thousandfold at most, and a pause in speech far less.
 MAX_RATIO = 1100
+
+_DAMAGE = (
+    zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError, UnicodeDecodeError, OSError
+)  # fmt: skip
 
 
 class ArchiveError(InputError):
@@ -44,13 +49,22 @@ class Folder:
         self.path = path
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, with forward slashes, sorted."""
-        return sorted(
+        """Paths of the recordings inside, with forward slashes, sorted.
+
+        Raises:
+            InputError: a name is not in UTF-8, and could be packed under no name.
+        """
+        found = sorted(
             (folder / name).relative_to(self.path).as_posix()
             for folder, names in _walk(self.path)
             for name in names
             if is_recording(name)
         )
+        for path in found:
+            # Python stands in for bytes that are not UTF-8 by surrogates, which no file can hold.
+            if any("\ud800" <= letter <= "\udfff" for letter in path):
+                raise InputError(f"{self.path}: found the name {path!r}, expected one in UTF-8; rename it")
+        return found
 
     def open(self, member: str) -> AbstractContextManager[IO[bytes]]:
         """Open a recording for reading.
@@ -73,7 +87,7 @@ class Archive:
         self.path = path
         try:
             self._zip = zipfile.ZipFile(path)
-        except zipfile.BadZipFile as error:
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
             raise ArchiveError(f"{path}: expected a zip archive: {error}") from error
         for member in self._zip.infolist():
             self._check(member)
@@ -95,7 +109,10 @@ class Archive:
         try:
             with self._zip.open(member) as stream:
                 yield stream
-        except (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, NotImplementedError) as error:
+        except _DAMAGE as error:
+            # Broken bz2 has no number, an offset outside the file is an invalid argument; others are the disk's.
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
             raise ArchiveError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
 
     def _check(self, member: zipfile.ZipInfo) -> None:

@@ -1,5 +1,7 @@
 """The recordings of one corpus as they lie in `data/raw/<corpus>.zip`."""
 
+import errno
+import lzma
 import os
 import threading
 import zipfile
@@ -10,6 +12,8 @@ from typing import Any
 from deepemo.errors import InputError
 
 RECORDING_SUFFIXES = (".wav", ".wave", ".flac", ".aif", ".aiff", ".ogg", ".opus", ".mp3")
+
+_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, UnicodeDecodeError, OSError)
 
 
 class RawCorpusError(InputError):
@@ -60,7 +64,10 @@ class RawCorpus:
         info = self._info(member)
         try:
             return self._open().read(info)
-        except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError) as error:
+        except _DAMAGE as error:
+            # Broken bz2 has no number, an offset outside the file is an invalid argument; others are the disk's.
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
+                raise
             raise RawCorpusError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
 
     def close(self) -> None:
@@ -82,7 +89,7 @@ class RawCorpus:
             if self._archive is None or self._opened_in != os.getpid():
                 try:
                     self._archive = zipfile.ZipFile(self.path)
-                except zipfile.BadZipFile as error:
+                except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
                     raise RawCorpusError(f"{self.path}: expected a zip archive of recordings: {error}") from error
                 self._opened_in = os.getpid()
             return self._archive

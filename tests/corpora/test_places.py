@@ -1,5 +1,7 @@
 """Folders and archives of recordings: what counts as one, and which archives are refused before anything is read."""
 
+import errno
+import os
 import zipfile
 from pathlib import Path
 
@@ -7,6 +9,7 @@ import pytest
 
 from deepemo.corpora import places
 from deepemo.corpora.places import Archive, ArchiveError, Folder, is_recording
+from deepemo.errors import InputError
 
 SOUND = b"RIFF and so on"
 
@@ -53,6 +56,13 @@ def test_folder_finds_recordings_at_any_depth_in_order(tmp_path: Path) -> None:
     assert folder.recordings() == ["A/x/y/z.WAV", "b/10.wav", "b/2.wav", "top.wav"]
     with folder.open("b/2.wav") as stream:
         assert stream.read() == b"b/2.wav"
+
+
+def test_folder_with_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
+    (tmp_path / "good.wav").write_bytes(SOUND)
+    (tmp_path / os.fsdecode(b"Gl\xfcck.wav")).write_bytes(SOUND)
+    with pytest.raises(InputError, match=r"found the name 'Gl\\udcfcck\.wav', expected one in UTF-8; rename it"):
+        Folder(tmp_path).recordings()
 
 
 def test_folder_follows_links_but_not_in_circles(tmp_path: Path) -> None:
@@ -132,7 +142,30 @@ def test_what_is_no_zip_is_named(tmp_path: Path) -> None:
         Archive(path)
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
+@pytest.mark.parametrize("damaged", ["version", "name"])
+def test_directory_that_is_damaged_is_told(tmp_path: Path, damaged: str) -> None:
+    """A version that no program has, and a name that is not in the UTF-8 that its flag announces."""
+    path = write_zip(tmp_path / "a.zip", {"a.wav": SOUND})
+    content = bytearray(path.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    if damaged == "name":
+        content[entry + 9] |= 0x08
+        content[content.rindex(b"a.wav")] = 0xFF
+    else:
+        content[entry + 6] = 0xE3
+    path.write_bytes(content)
+    with pytest.raises(ArchiveError, match=r"a\.zip: expected a zip archive: "):
+        Archive(path)
+
+
+def test_error_of_the_disk_in_reading_a_member_is_passed_on(tmp_path: Path) -> None:
+    archive = Archive(write_zip(tmp_path / "a.zip", {"a.wav": SOUND}))
+    with pytest.raises(OSError, match="No space left") as raised, archive.open("a.wav"):
+        raise OSError(errno.ENOSPC, "No space left")
+    assert not isinstance(raised.value, InputError)
+
+
+@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
 def test_damaged_member_is_named(tmp_path: Path, method: int) -> None:
     path = write_zip(tmp_path / "a.zip", {"good.wav": SOUND, "x/bad.wav": bytes(range(256)) * 40}, method)
     content = bytearray(path.read_bytes())

@@ -86,6 +86,33 @@ def test_what_is_no_zip_is_named(tmp_path: Path) -> None:
         RawCorpus(tmp_path / "x.zip").members()
 
 
+@pytest.mark.parametrize("damaged", ["version", "name"])
+def test_a_damaged_directory_is_named(archive: Path, damaged: str) -> None:
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    if damaged == "name":
+        content[entry + 9] |= 0x08
+        content[content.index(b"b/039.wav", entry)] = 0xFF
+    else:
+        content[entry + 6] = 0xE3
+    archive.write_bytes(content)
+    with pytest.raises(RawCorpusError, match=r"some_corpus\.zip: expected a zip archive of recordings: "):
+        RawCorpus(archive).members()
+
+
+def test_a_member_said_to_lie_outside_the_archive_is_named(archive: Path) -> None:
+    content = bytearray(archive.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    # Where the directory begins, by the archive's last record: all offsets are moved before the file by it.
+    end = content.rindex(b"PK\x05\x06")
+    content[end + 16 : end + 20] = (int.from_bytes(content[end + 16 : end + 20], "little") + 1000).to_bytes(4, "little")
+    assert content[entry + 42 : entry + 46] == bytes(4)
+    archive.write_bytes(content)
+    corpus = RawCorpus(archive)
+    with pytest.raises(RawCorpusError, match=r"some_corpus\.zip: member 'b/039\.wav' cannot be unpacked"):
+        corpus.read("b/039.wav")
+
+
 def test_a_missing_archive_is_an_os_error(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         RawCorpus(tmp_path / "x.zip").members()
