@@ -19,7 +19,7 @@ from deepemo.emotions import EMOTIONS
 from deepemo.learning.batches import labelled_arrays
 from deepemo.learning.fitting import fit
 from deepemo.networks.backbones.build import RANDOM, Backbone, build_backbone
-from deepemo.networks.transfer import build_embedder, build_head
+from deepemo.networks.transfer import as_picture, build_embedder, build_head, picture_bands
 from deepemo.params import load_params
 from deepemo.reporting.markdown import table
 
@@ -45,13 +45,13 @@ def made_split(clips: int) -> pd.DataFrame:
 
 
 def seed_training(
-    backbone: Backbone, features: Path, split: pd.DataFrame, shape: tuple[int, int]
+    backbone: Backbone, features: Path, split: pd.DataFrame, *, shape: tuple[int, int], band_pooling: int
 ) -> Callable[[], object]:
     """One epoch as the project's first version ran it: frozen backbone and output layer together, then validation."""
     backbone.network.trainable = False
     pictures = keras.Input(shape)
-    colours = keras.layers.Concatenate()([keras.layers.Reshape((*shape, 1))(pictures)] * 3)
-    seen = keras.layers.GlobalAveragePooling2D()(backbone.network(colours, training=False))
+    maps = backbone.network(as_picture(pictures, band_pooling), training=False)
+    seen = keras.layers.GlobalAveragePooling2D()(maps)
     network = keras.Model(pictures, keras.layers.Dense(len(EMOTIONS))(seen))
     network.compile("adam", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     learned, judged = (
@@ -98,8 +98,10 @@ def main(
     values = params.train_transfer.model_dump() | {"epochs": epochs, "patience": epochs}
     spec = FeatureSpec.from_dict(params.featurize.model_dump())
     split = made_split(clips)
-    backbone = build_backbone(params.embed.backbone, weights=RANDOM, height=spec.frames, width=spec.bands)
-    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, depths=params.embed.depths)
+    pooling, depths = params.embed.band_pooling, params.embed.depths
+    bands = picture_bands(spec.bands, pooling)
+    backbone = build_backbone(params.embed.backbone, weights=RANDOM, height=spec.frames, width=bands)
+    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, band_pooling=pooling, depths=depths)
     width = embedder.output_shape[-1]
     random = np.random.default_rng(params.seed)
     with tempfile.TemporaryDirectory() as scratch:
@@ -125,7 +127,8 @@ def main(
             )
 
         embed()
-        ways = {SEED_EPOCH: seed_training(backbone, features, split, shape), EMBED: embed, HEAD: train_head}
+        seeds = seed_training(backbone, features, split, shape=shape, band_pooling=pooling)
+        ways = {SEED_EPOCH: seeds, EMBED: embed, HEAD: train_head}
         ways[SEED_EPOCH]()
         costs = in_turns(ways, rounds, warm_up=False)
     counts = split["role"].value_counts()

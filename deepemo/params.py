@@ -180,6 +180,7 @@ class Embed(Section):
 
     backbone: BackboneName
     weights: str
+    band_pooling: Count
     depths: Annotated[list[Share], Field(min_length=1)]
     batch_size: Count
 

@@ -7,7 +7,7 @@ from deepemo.dataset.embedding import embed_features
 from deepemo.dataset.shards import read_spec, write_shards
 from deepemo.learning.training import seed_everything
 from deepemo.networks.backbones.build import build_backbone
-from deepemo.networks.transfer import build_embedder
+from deepemo.networks.transfer import build_embedder, picture_bands
 from deepemo.params import Params
 from stages._run import stage_main
 
@@ -18,10 +18,11 @@ def main(params: Params) -> str:
     embed = params.embed
     about = read_spec(Path("data/features"))
     spec = FeatureSpec.from_dict(about["features"])
-    backbone = build_backbone(
-        embed.backbone, weights=embed.weights, height=spec.frames, width=spec.bands, seed=params.seed
+    bands = picture_bands(spec.bands, embed.band_pooling)
+    backbone = build_backbone(embed.backbone, weights=embed.weights, height=spec.frames, width=bands, seed=params.seed)
+    embedder = build_embedder(
+        backbone, frames=spec.frames, bands=spec.bands, band_pooling=embed.band_pooling, depths=embed.depths
     )
-    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, depths=embed.depths)
     width = embedder.output_shape[-1]
     count = write_shards(
         Path("data/embeddings"),
@@ -32,6 +33,7 @@ def main(params: Params) -> str:
             "features": spec.to_dict(),
             "backbone": embed.backbone,
             "weights": embed.weights,
+            "band_pooling": embed.band_pooling,
             "depths": embed.depths,
         },
     )

@@ -39,6 +39,11 @@ def acquire(
         InputError: a corpus cannot be had; the message says why and what to do.
         OSError: a file cannot be read or written.
     """
+    if params.source_dir is not None and Path(params.source_dir).resolve().is_relative_to(raw_dir.resolve()):
+        raise InputError(
+            f"download.source_dir: found {params.source_dir}, in {raw_dir}, where only what this stage writes is left; "
+            "expected a folder outside it"
+        )
     raw_dir.mkdir(parents=True, exist_ok=True)
     wanted = {f"{corpus.name}{suffix}" for corpus in corpora for suffix in (".zip", ".json")}
     for path in raw_dir.iterdir():

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, count
 
 from deepemo.dataset.clips import GOOD, QUARANTINED, Clip
 from deepemo.dataset.inspection import Inspection
@@ -130,7 +131,9 @@ def _with_unique_ids(verdicts: Sequence[Verdict]) -> list[Verdict]:
         groups[verdict.clip.clip].append(verdict)
     numbered = []
     for name, sharing in groups.items():
-        for number, verdict in enumerate(sorted(sharing, key=lambda each: each.clip.verdict != GOOD), start=1):
-            unique = name if number == 1 else f"{name}~{number}"
+        # A file may be called like one that is numbered here.
+        free = (f"{name}~{number}" for number in count(2) if f"{name}~{number}" not in groups)
+        ids = chain([name], free)
+        for verdict, unique in zip(sorted(sharing, key=lambda each: each.clip.verdict != GOOD), ids, strict=False):
             numbered.append(replace(verdict, clip=replace(verdict.clip, clip=unique)))
     return numbered

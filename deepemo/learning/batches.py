@@ -1,6 +1,10 @@
-"""Batches for training, streamed from shards: shuffled, labelled and augmented anew in every epoch."""
+"""Batches for training from shards: shuffled, labelled and augmented anew in every epoch.
 
-from collections.abc import Iterator
+Arrays that fit into `HELD_BYTES` are read once and held; more are streamed in every epoch, so that memory stays flat.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +18,9 @@ from deepemo.emotions import EMOTIONS, INDEX
 # Clips among which the next batch is drawn: with shards read in turns, enough to mix speakers, and little memory.
 SHUFFLED_CLIPS = 1024
 PARSED_TOGETHER = 64
+HELD_BYTES = 128 * 2**20  # of training arrays, and as much of validation arrays
+
+Labelled = tuple[np.ndarray, np.ndarray]
 
 
 def class_weights(emotions: pd.Series) -> np.ndarray:
@@ -38,6 +45,8 @@ class TrainingBatches:
             seed: of order and views.
             augmentation: None for the arrays as they are.
         """
+        self._folder = folder
+        self._clips = clips
         self._files = shard_files(folder)
         self._shape = read_spec(folder)["shape"]
         self._batch_size = min(batch_size, len(clips))
@@ -72,21 +81,51 @@ class TrainingBatches:
         seed = tf.stack([tf.cast(epoch, tf.int32) + self._seed, tf.cast(step, tf.int32)])
         return augment(values, targets, seed, self._augmentation)
 
-    def _epoch(self, epoch: tf.Tensor) -> tf.data.Dataset:
+    def _streamed(self, epoch: tf.Tensor) -> tf.data.Dataset:
         clips = self._records(epoch).map(self._labelled, num_parallel_calls=2, deterministic=True).unbatch()
         clips = clips.shuffle(SHUFFLED_CLIPS, seed=epoch + self._seed, reshuffle_each_iteration=False)
-        batches = clips.batch(self._batch_size, drop_remainder=True).enumerate()
-        return batches.map(
-            lambda step, batch: self._view(epoch, step, *batch), num_parallel_calls=2, deterministic=True
-        )
+        return clips.batch(self._batch_size, drop_remainder=True)
+
+    def _held(self) -> Callable[[tf.Tensor], tf.data.Dataset]:
+        batches = list(labelled_arrays(self._folder, self._clips, batch_size=PARSED_TOGETHER))
+        values, labels = (tf.concat([batch[part] for batch in batches], axis=0) for part in range(2))
+        count = len(labels)
+
+        def epoch_of(epoch: tf.Tensor) -> tf.data.Dataset:
+            drawn = tf.data.Dataset.range(count).shuffle(count, seed=epoch + self._seed, reshuffle_each_iteration=False)
+            drawn = drawn.batch(self._batch_size, drop_remainder=True)
+            return drawn.map(lambda chosen: (tf.gather(values, chosen), tf.gather(labels, chosen)))
+
+        return epoch_of
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, 7]."""
-        return iter(tf.data.Dataset.range(first, epochs).flat_map(self._epoch).prefetch(2))
+        clips_of = self._held() if _fits(self._folder, len(self._clips)) else self._streamed
+
+        def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
+            return (
+                clips_of(epoch)
+                .enumerate()
+                .map(lambda step, batch: self._view(epoch, step, *batch), num_parallel_calls=2, deterministic=True)
+            )
+
+        return iter(tf.data.Dataset.range(first, epochs).flat_map(batches_of).prefetch(2))
 
 
-def labelled_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _fits(folder: Path, clips: int) -> bool:
+    return 4 * clips * math.prod(read_spec(folder)["shape"]) <= HELD_BYTES
+
+
+def labelled_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Iterator[Labelled]:
     """Arrays and labels of clips, in shard order: float32 [n, ...] and int [n]."""
     labels = {clip: INDEX[emotion] for clip, emotion in zip(clips["clip"], clips["emotion"], strict=True)}
     for names, values in read_features(folder, labels, batch_size=batch_size):
         yield values, np.array([labels[name] for name in names])
+
+
+def validation_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Callable[[], Iterable[Labelled]]:
+    """What gives `labelled_arrays` at each call, read from the shards once if they fit."""
+    if _fits(folder, len(clips)):
+        held = list(labelled_arrays(folder, clips, batch_size=batch_size))
+        return lambda: held
+    return lambda: labelled_arrays(folder, clips, batch_size=batch_size)

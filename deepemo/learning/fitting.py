@@ -13,7 +13,7 @@ import pandas as pd
 from deepemo.audio.augment import Augmentation
 from deepemo.dataset.shards import read_spec
 from deepemo.dataset.splitting import TRAIN, VALIDATION
-from deepemo.learning.batches import TrainingBatches, class_weights, labelled_arrays
+from deepemo.learning.batches import TrainingBatches, class_weights, validation_arrays
 from deepemo.learning.training import Plan, RateGroup, Trainer
 
 VALIDATION_BATCH = 64
@@ -77,7 +77,7 @@ def fit(
         network,
         _plan(values, training),
         TrainingBatches(folder, training, batch_size=values["batch_size"], seed=seed, augmentation=augmentation),
-        lambda: labelled_arrays(folder, validation, batch_size=VALIDATION_BATCH),
+        validation_arrays(folder, validation, batch_size=VALIDATION_BATCH),
         groups=groups,
     )
     fingerprint = _fingerprint(network.name, dict(values), read_spec(folder), split.to_csv(), seed)

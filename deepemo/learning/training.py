@@ -14,10 +14,8 @@ import tensorflow as tf
 from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
-from deepemo.learning.batches import TrainingBatches
+from deepemo.learning.batches import Labelled, TrainingBatches
 from deepemo.learning.schedule import OneCycle
-
-Labelled = Iterable[tuple[np.ndarray, np.ndarray]]
 
 CHECKPOINT = "checkpoint.npz"
 CLIP_NORM = 5.0
@@ -76,7 +74,7 @@ class Trainer:
         network: keras.Model,
         plan: Plan,
         batches: TrainingBatches,
-        validation: Callable[[], Labelled],
+        validation: Callable[[], Iterable[Labelled]],
         *,
         groups: Sequence[RateGroup] | None = None,
         train_mode: bool = True,

@@ -37,6 +37,7 @@ def train_transfer(
     spec = FeatureSpec.from_dict(about["features"])
     settings = {
         "backbone": about["backbone"],
+        "band_pooling": about["band_pooling"],
         "depths": about["depths"],
         "hidden_units": values["hidden_units"],
         "dropout": values["dropout"],
@@ -72,11 +73,14 @@ def train_transfer(
 def _rate_groups(
     head: keras.Model, backbone: Backbone, depths: Sequence[float], finetune: Mapping[str, Any]
 ) -> list[RateGroup]:
-    """The head at full rate, then the last blocks up to the deepest tap, each earlier one slower than the next."""
+    """Let the last blocks up to the deepest tap learn: the head at full rate, each earlier block slower."""
     groups = [RateGroup(weights=head.trainable_variables)]
     used = backbone.blocks[: tapped_blocks(backbone, depths)[-1] + 1]
     for distance, names in enumerate(reversed(used[-finetune["trainable_blocks"] :])):
-        weights = [weight for name in names for weight in backbone.network.get_layer(name).trainable_variables]
+        block = [backbone.network.get_layer(name) for name in names]
+        for layer in block:
+            layer.trainable = True
+        weights = [weight for layer in block for weight in layer.trainable_variables]
         if weights:
             groups.append(RateGroup(weights=weights, factor=finetune["rate_decay_per_block"] ** distance))
     return groups

@@ -238,6 +238,18 @@ def test_a_folder_that_is_not_there_is_a_mistake(server: Any, ravdess: Corpus, b
     assert server.asked == []
 
 
+@pytest.mark.parametrize("inside", ["", "mine"])
+def test_a_folder_that_would_be_cleared_is_refused_before_it_is(
+    ravdess: Corpus, bring: Acquire, raw: Path, inside: str
+) -> None:
+    (raw / inside).mkdir(parents=True)
+    own = raw / inside / "Audio_Speech_Actors_01-24.zip"
+    own.write_bytes(zipped(MEMBERS))
+    with pytest.raises(InputError, match=r"download\.source_dir: found .*raw.*; expected a folder outside it"):
+        bring(ravdess, source_dir=str(raw / inside))
+    assert own.is_file()
+
+
 def test_what_is_not_wanted_any_more_goes(ravdess: Corpus, tess: Corpus, bring: Acquire, raw: Path) -> None:
     bring(ravdess)
     bring(tess)

@@ -171,6 +171,12 @@ def test_of_one_name_with_different_samples_the_first_good_clip_is_kept_and_ids_
     ]
 
 
+def test_a_number_does_not_make_the_name_of_another_file() -> None:
+    names = {"1/a.wav": "toy/a", "2/a.wav": "toy/a", "3/a.wav": "toy/a", "a~2.wav": "toy/a~2"}
+    verdicts = pass_verdicts([found(clip=name, member=member, sha256=member) for member, name in names.items()], LIMITS)
+    assert [verdict.clip.clip for verdict in verdicts] == ["toy/a", "toy/a~3", "toy/a~4", "toy/a~2"]
+
+
 def test_a_folder_that_lies_twice_in_an_archive_is_kept_once() -> None:
     twice = [found(name, member=f"{folder}/{name}.wav") for folder in ("TESS", "TESS/TESS") for name in ("a", "b")]
     verdicts = pass_verdicts(twice, LIMITS)

@@ -9,9 +9,9 @@ import pandas as pd
 import pytest
 import tensorflow as tf
 
-from deepemo.dataset.shards import write_shards
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.batches import TrainingBatches, class_weights, labelled_arrays
+from deepemo.learning import batches as batching
+from deepemo.learning.batches import TrainingBatches, class_weights, labelled_arrays, validation_arrays
 from deepemo.learning.schedule import OneCycle
 
 TRAIN_TWICE = """
@@ -44,28 +44,17 @@ trained.network.save_weights(folder / "model.weights.h5")
 print(trained.history[-1]["val_uar"])
 """
 
-FRAMES, BANDS = 12, 14
-SPEC = {
-    "sample_rate_hz": 16000, "kind": "mel", "clip_seconds": 0.24, "trim_below_db": None, "window_seconds": 0.064,
-    "hop_seconds": 0.02, "mel_bands": BANDS, "min_hz": 50.0, "max_hz": 8000.0, "range_db": 80.0,
-}  # fmt: skip
+
+@pytest.fixture(params=["held", "streamed"])
+def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Arrays read once, and arrays read in every epoch."""
+    if request.param == "streamed":
+        monkeypatch.setattr(batching, "HELD_BYTES", 0)
 
 
-@pytest.fixture
-def easy(tmp_path: Path) -> Path:
-    """Features in which each emotion lights two bands of its own, and a split of them."""
-    rng = np.random.default_rng(0)
-    rows, arrays = [], []
-    for number in range(140):
-        emotion = number % 7
-        values = rng.uniform(0, 0.4, (FRAMES, BANDS))
-        values[:, 2 * emotion : 2 * emotion + 2] += 0.5
-        clip = f"made/{number:03d}"
-        arrays.append((clip, values))
-        rows.append({"clip": clip, "emotion": EMOTIONS[emotion], "role": "validation" if number >= 105 else "train"})
-    write_shards(tmp_path / "features", arrays, shards=4, shape=(FRAMES, BANDS), about={"features": SPEC})
-    pd.DataFrame(rows).to_csv(tmp_path / "split.csv", index=False)
-    return tmp_path
+def batches(folder: Path, split: pd.DataFrame) -> list[tuple[tf.Tensor, tf.Tensor]]:
+    made = TrainingBatches(folder / "features", split, batch_size=20, seed=1, augmentation=None)
+    return list(made.from_epoch(0, 1))
 
 
 def train(folder: Path, killed_after: int = 0) -> subprocess.CompletedProcess[str]:
@@ -88,6 +77,7 @@ def test_training_learns_repeats_itself_and_survives_a_kill(easy: Path) -> None:
     assert (easy / "model.weights.h5").read_bytes() == weights
 
 
+@pytest.mark.usefixtures("way")
 def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
     training = split[split["role"] == "train"]
@@ -102,6 +92,7 @@ def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> Non
     assert (epochs[0][:, 0, 0] != epochs[1][:, 0, 0]).any()
 
 
+@pytest.mark.usefixtures("way")
 def test_batches_from_a_later_epoch_are_those_of_that_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
     batches = TrainingBatches(easy / "features", split, batch_size=20, seed=1, augmentation=None)
@@ -111,11 +102,18 @@ def test_batches_from_a_later_epoch_are_those_of_that_epoch(easy: Path) -> None:
         np.testing.assert_array_equal(targets, same)
 
 
+@pytest.mark.usefixtures("way")
 def test_labels_follow_their_clips(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
-    for values, labels in labelled_arrays(easy / "features", split, batch_size=32):
-        lit = values.mean(axis=1).reshape(len(values), 7, 2).sum(axis=2).argmax(axis=1)
-        np.testing.assert_array_equal(lit, labels)
+    validation = validation_arrays(easy / "features", split, batch_size=32)
+    drawn = [(values.numpy(), targets.numpy().argmax(axis=1)) for values, targets in batches(easy, split)]
+    for given in (validation(), validation(), drawn):
+        seen = 0
+        for values, labels in given:
+            lit = values.mean(axis=1).reshape(len(values), 7, 2).sum(axis=2).argmax(axis=1)
+            np.testing.assert_array_equal(lit, labels)
+            seen += len(labels)
+        assert seen == len(split)
 
 
 def test_class_weights_favour_the_rare_and_average_one_over_clips() -> None:

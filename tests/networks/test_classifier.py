@@ -30,6 +30,7 @@ SPEC = FeatureSpec(
 SHALLOW_SETTINGS: dict[str, Any] = {"channels": [4, 8], "band_pooling": 2, "dropout": 0.1}
 TRANSFER_SETTINGS: dict[str, Any] = {
     "backbone": "efficientnet_lite0",
+    "band_pooling": 2,
     "depths": [0.1, 0.3],
     "hidden_units": 0,
     "dropout": 0.1,

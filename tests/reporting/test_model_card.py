@@ -67,7 +67,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     models = {
         "shallow": {"settings": {"channels": [8, 16]}, "parameters": 12345, "features": features},
         "transfer": {
-            "settings": {"backbone": "efficientnet_lite0", "depths": [0.3, 0.65]},
+            "settings": {"backbone": "efficientnet_lite0", "band_pooling": 1, "depths": [0.3, 0.65]},
             "parameters": 67890,
             "features": features,
         },

@@ -53,7 +53,13 @@ def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, p
     train = made_split.loc[made_split["role"] == "train", "clip"]
     built = {
         "shallow": {"channels": [4], "band_pooling": 1, "dropout": 0.0},
-        "transfer": {"backbone": "efficientnet_lite0", "depths": [0.2], "hidden_units": 0, "dropout": 0.0},
+        "transfer": {
+            "backbone": "efficientnet_lite0",
+            "band_pooling": 1,
+            "depths": [0.2],
+            "hidden_units": 0,
+            "dropout": 0.0,
+        },
     }
     networks = {
         "shallow": build_shallow(frames=spec.frames, bands=spec.bands, **built["shallow"]),

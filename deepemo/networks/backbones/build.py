@@ -22,9 +22,6 @@ _PICTURES_OF_EACH_KIND = 8
 class Backbone:
     """A network trained on images, without its classifier.
 
-    Call the network with `training=False`, in fine-tuning too: its batch normalisation then keeps the statistics of
-    ImageNet, which batches of one small corpus would spoil, while its scales and offsets still learn.
-
     Attributes:
         name: one of `BACKBONE_NAMES`.
         network: float32 [n, height, width, 3] in [0, 1] to a feature map [n, height', width', channels]. The scaling
