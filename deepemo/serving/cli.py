@@ -1,9 +1,12 @@
 """The command `deepemo`: recognize files, serve the API and the page, list corpora, export models.
 
 Exit status: 0, every recording was heard (`unknown` is an answer too); 1, some could not be read or opened, the others
-are answered; 2, the command was wrong, or there is no usable model.
+are answered; 2, the command was wrong, there is no usable model, or the answers cannot be written; 141, whoever read
+them went away.
 """
 
+import io
+import math
 import os
 import sys
 from collections.abc import Iterator
@@ -26,6 +29,8 @@ from deepemo.serving.settings import MIB, Settings
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2
+# As shells give it for a program that SIGPIPE ended.
+READER_GONE = 141
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "localhost", "::1": "[::1]"}
 
@@ -50,11 +55,21 @@ Models = Annotated[Path, typer.Option("--models", help="Folder of models of a fi
 Which = Annotated[ModelName, typer.Option("--model", help="Which of its models answers.")]
 
 
+def _finite(value: float | None) -> float | None:
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """One message and status 2 for what people can mend."""
+    """One message and status 2 for what people can mend; nothing to say if nobody reads any more."""
     try:
         yield
+    except BrokenPipeError as error:
+        # Python would write what is left at its end, and complain.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(READER_GONE) from error
     except (InputError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         raise typer.Exit(UNUSABLE) from error
@@ -79,22 +94,29 @@ def predict(
         bool, typer.Option("--timeline", help="Show how the answer changes over long recordings.")
     ] = False,
     hop_seconds: Annotated[
-        float, typer.Option(min=SHORTEST_HOP_SECONDS, help="From one window of a timeline to the next.")
+        float,
+        typer.Option(min=SHORTEST_HOP_SECONDS, callback=_finite, help="From one window of a timeline to the next."),
     ] = HOP_SECONDS,
     min_confidence: Annotated[
         float | None,
         typer.Option(
-            min=0, max=1, help="Probability from which an emotion is answered; 0: always.", show_default="as evaluated"
+            min=0,
+            max=1,
+            callback=_finite,
+            help="Probability from which an emotion is answered; 0: always.",
+            show_default="as evaluated",
         ),
     ] = None,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording that is read.")] = MAX_SECONDS,
+    max_seconds: Annotated[
+        float, typer.Option(min=1, callback=_finite, help="Longest recording that is read.")
+    ] = MAX_SECONDS,
     model: Which = ModelName.ENSEMBLE,
     models: Models = Path("models"),
 ) -> None:
     """Say which emotion is heard in recordings.
 
-    Exit status 1 if some of them could not be read; the others are answered. 2 if the command is wrong or there is no
-    usable model.
+    Exit status 1 if some of them could not be read; the others are answered. 2 if the command is wrong, there is no
+    usable model, or the answers cannot be written.
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
@@ -102,6 +124,8 @@ def predict(
     if not paths:
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
         raise typer.Exit(SOME_UNREADABLE)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="surrogateescape")  # names that are not UTF-8 go out as they came in
     printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
     if json or csv:
         printer = JsonLines() if json else Csv(timeline)
@@ -169,7 +193,9 @@ def serve(
         typer.Option("--allow-host", help="Name under which the server is reached; any number. Default: its own."),
     ] = None,
     max_upload_mib: Annotated[int, typer.Option(min=1, help="Largest upload.")] = Settings.max_upload_bytes // MIB,
-    max_seconds: Annotated[float, typer.Option(min=1, help="Longest recording.")] = Settings.max_seconds,
+    max_seconds: Annotated[
+        float, typer.Option(min=1, callback=_finite, help="Longest recording.")
+    ] = Settings.max_seconds,
     workers: Annotated[int, typer.Option(min=1, help="Recordings worked on at once.")] = Settings.workers,
     waiting: Annotated[int, typer.Option(min=0, help="Further ones that wait; more get 503.")] = Settings.waiting,
     model: Which = ModelName.ENSEMBLE,

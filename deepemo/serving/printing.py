@@ -37,7 +37,8 @@ class JsonLines:
 
     def answer(self, path: Path, recognition: Recognition) -> str:
         """The answer with its file."""
-        return json.dumps({"file": str(path), **recognition.to_dict()}, ensure_ascii=False)
+        # In ASCII, whatever the locale; a name that is not UTF-8 keeps its bytes as lone surrogates, for os.fsencode.
+        return json.dumps({"file": str(path), **recognition.to_dict()})
 
 
 class Csv:
@@ -67,7 +68,7 @@ class Table:
     """Columns wide enough for the names."""
 
     def __init__(self, paths: Sequence[Path], *, timeline: bool, colour: bool) -> None:
-        longest = max((len(str(path)) for path in paths), default=0)
+        longest = max((len(_plain(str(path))) for path in paths), default=0)
         self._width = min(WIDEST_NAME, max(NARROWEST_NAME, longest))
         self._timeline = timeline
         self._colour = colour
@@ -78,12 +79,12 @@ class Table:
 
     def answer(self, path: Path, recognition: Recognition) -> str:
         """A line a file, and one a segment."""
-        name = str(path)
+        name = _plain(str(path))
         shown = name if len(name) <= self._width else "…" + name[-(self._width - 1) :]
         seconds = f"{recognition.heard.seconds:.1f}" if recognition.heard else ""
         lines = [
             f"{shown:<{self._width}}  {self._sure(recognition.answer, recognition.probabilities)}{seconds:>9}"
-            f"  {_remark(path, recognition)}".rstrip()
+            f"  {_plain(_remark(path, recognition))}".rstrip()
         ]
         if self._timeline and recognition.timeline:
             lines += [self._segment(segment) for segment in recognition.timeline.segments]
@@ -101,6 +102,11 @@ class Table:
             red, green, blue = bytes.fromhex(COLOURS[answer][1:])
             word = typer.style(word, fg=(red, green, blue), bold=True)
         return f"{word}{sure:>5}"
+
+
+def _plain(text: str) -> str:
+    """Text in one line that cannot command a terminal: file names may hold anything."""
+    return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 
 def _remark(path: Path, recognition: Recognition) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -147,8 +148,12 @@ class Recognizer:
             InputError: an argument is impossible.
             OSError: the path cannot be read.
         """
-        if not hop_seconds >= SHORTEST_HOP_SECONDS:
+        if not SHORTEST_HOP_SECONDS <= hop_seconds < math.inf:
             raise InputError(f"Bad hop_seconds {hop_seconds}, expected at least {SHORTEST_HOP_SECONDS}")
+        if min_confidence is not None and not 0 <= min_confidence <= 1:
+            raise InputError(f"Bad min_confidence {min_confidence}, expected 0 to 1")
+        if not 0 < max_seconds < math.inf:
+            raise InputError(f"Bad max_seconds {max_seconds}, expected more than 0")
         try:
             sound = to_sound(source, rate_hz, max_seconds)
         except DecodeError as error:

@@ -1,6 +1,10 @@
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -84,6 +88,23 @@ def test_a_file_named_like_csv_needs_is_quoted(predict, tmp_path, wav):
     assert rows[0]["file"] == str(odd)
 
 
+def test_no_name_breaks_the_table_or_commands_the_terminal(predict, tmp_path, wav):
+    (tmp_path / "a\nb\x1b[31m\x07.wav").write_bytes(wav(tone(1)))
+    _header, line = predict(tmp_path).stdout.splitlines()
+    assert line.split()[0].endswith(r"a\nb\x1b[31m\x07.wav")
+    assert line.split()[1] == "angry"
+
+
+def test_a_name_that_is_not_utf8_goes_out_as_it_came_in(predict, tmp_path, wav):
+    name = os.fsencode(tmp_path) + b"/caf\xe9.wav"
+    Path(os.fsdecode(name)).write_bytes(wav(tone(1)))
+    run = predict(tmp_path, "--json")
+    assert run.stdout.isascii()
+    assert os.fsencode(json.loads(run.stdout)["file"]) == name
+    assert name in predict(tmp_path, "--csv").stdout_bytes
+    assert r"caf\udce9.wav" in predict(tmp_path).stdout
+
+
 def test_files_given_by_name_are_tried_whatever_they_are_called(predict, tmp_path, wav):
     (tmp_path / "voice.bin").write_bytes(wav(tone(1)))
     assert "angry" in predict(tmp_path / "voice.bin").stdout
@@ -92,7 +113,16 @@ def test_files_given_by_name_are_tried_whatever_they_are_called(predict, tmp_pat
 
 @pytest.mark.parametrize(
     "arguments",
-    [[], ["a.wav", "--json", "--csv"], ["a.wav", "--model", "other"], ["a.wav", "--min-confidence", "2"], ["--what"]],
+    [
+        [],
+        ["a.wav", "--json", "--csv"],
+        ["a.wav", "--model", "other"],
+        ["a.wav", "--min-confidence", "2"],
+        ["a.wav", "--min-confidence", "nan"],
+        ["a.wav", "--hop-seconds", "inf"],
+        ["a.wav", "--max-seconds", "inf"],
+        ["--what"],
+    ],
 )
 def test_wrong_usage_ends_with_status_2(predict, arguments):
     assert predict(*arguments).exit_code == 2
@@ -125,3 +155,25 @@ def test_corpora_are_listed_with_licence_and_what_is_on_disk(tmp_path):
     assert run.exit_code == 0
     for word in ("synthetic", "ravdess", "licence", "on disk", "nothing"):
         assert word in run.stdout
+
+
+def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
+    """As `| head -n 1` does: the pipe is closed before the first answer."""
+    (tmp_path / "a.wav").write_bytes(wav(tone(1)))
+    answering = """
+import sys
+from deepemo.serving import cli
+from deepemo.serving.answers import unknown
+cli._load = lambda models, model: None
+cli.recognize_all = lambda recognizer, paths, **options: ((path, unknown("silent", model="fake")) for path in paths)
+sys.stdin.read()
+cli.app()
+"""
+    command = [sys.executable, "-c", answering, "predict", str(tmp_path)]
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes) as process:
+        process.stdout.close()
+        process.stdin.close()
+        said = process.stderr.read()
+        assert process.wait(60) == cli.READER_GONE
+    assert said == b""

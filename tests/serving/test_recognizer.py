@@ -149,6 +149,14 @@ def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
         recognizer.recognize(np.zeros(100, np.int16), RATE_HZ)
     with pytest.raises(InputError, match="hop_seconds 0"):
         recognizer.recognize(tone(1), RATE_HZ, hop_seconds=0)
+    for name, value in (
+        ("hop_seconds", np.inf),
+        ("min_confidence", 1.1),
+        ("min_confidence", np.nan),
+        ("max_seconds", 0),
+    ):
+        with pytest.raises(InputError, match=f"{name} {value}"):
+            recognizer.recognize(tone(1), RATE_HZ, **{name: value})
     with pytest.raises(FileNotFoundError):
         recognizer.recognize("nowhere.wav")
 
