@@ -76,7 +76,7 @@ def read_ablations(path: Path) -> Ablations:
         raise InputError(f"{path}: {error}") from error
 
 
-def with_overrides(params: Mapping[str, Any], overrides: Overrides) -> dict[str, Any]:
+def with_overrides(params: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
     """A copy of params with other values.
 
     Raises:

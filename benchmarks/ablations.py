@@ -1,10 +1,10 @@
-"""The ablations as `dvc exp run` lines, and the table of those that were run."""
+"""The ablations as `dvc exp run` lines, run if wanted, and the table of those that were run."""
 
 import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,28 +21,31 @@ from benchmarks._experiments import (
     recorded_runs,
     with_overrides,
 )
+from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from deepemo.errors import InputError
 from deepemo.reporting.markdown import table
 
 LIST = Path("docs/ablations.yaml")
 RESULTS = Path("docs/results.md")
+MINUTES = Path("docs/results/ablation_minutes.csv")
 _INTRODUCTION = """# Ablations
 
 Written by `python -m benchmarks.ablations --table` from what `dvc exp show` holds; `--list` prints the command of every
-experiment. Each row is one run of one change against params.yaml on the four corpora. Figures are of validation,
-and the test roles had no part in them. UAR is the mean of the emotions' recalls.
+experiment, `--run` runs some of them and notes what they took. Each row is one run of one change against params.yaml
+and the values below. Figures are of validation, and the test roles had no part in them. UAR is the mean of the
+emotions' recalls; minutes are of processor time, of all cores together, with the stages before if they had to run.
 """
 
 
-def command(experiment: Experiment, base: dict[str, Any], seed: int | None) -> str:
-    """The line that runs an experiment, in a copy of the checkout, so that its values do not stay in params.yaml."""
+def command(experiment: Experiment, base: Mapping[str, Any], seed: int | None) -> list[str]:
+    """What runs an experiment, in a copy of the checkout, so that its values do not stay in params.yaml."""
     values = {**base, **experiment.set}
     name = experiment.name
     if seed is not None:
         values["seed"] = seed
         name = f"{name}-seed{seed}"
     sets = [part for key, value in values.items() for part in ("-S", f"{key}={_as_override(value)}")]
-    return shlex.join(["dvc", "exp", "run", "--temp", "--name", name, *sets, experiment.stage])
+    return ["dvc", "exp", "run", "--temp", "--name", name, *sets, experiment.stage]
 
 
 def _as_override(value: Any) -> str:
@@ -52,32 +55,63 @@ def _as_override(value: Any) -> str:
 
 
 def list_commands(
-    ablations: Ablations, params: dict[str, Any], *, source_dir: str | None, seeds: Sequence[int | None]
+    ablations: Ablations, params: dict[str, Any], *, base: Mapping[str, Any], seeds: Sequence[int | None]
 ) -> str:
     """Every experiment's lines; one that sets what params.yaml holds already is commented out.
 
     Args:
         ablations: the experiments.
         params: content of params.yaml.
-        source_dir: folder of the corpora, for those that cannot be downloaded.
+        base: values that are set in every experiment.
         seeds: run each with each of these; None is that of params.yaml.
     """
-    base = dict(ablations.base)
-    if source_dir is not None:
-        base["download.source_dir"] = source_dir
     plain = with_overrides(params, base)
     lines = []
     for experiment in ablations.experiments:
         if experiment.set and not differences(plain, with_overrides(plain, experiment.set)):
             lines.append(f"# {experiment.name}: params.yaml holds these values already")
         else:
-            lines += [command(experiment, base, seed) for seed in seeds]
+            lines += [shlex.join(command(experiment, base, seed)) for seed in seeds]
     return "\n".join(lines)
 
 
-def results(ablations: Ablations, runs: Sequence[Run]) -> str:
+def run_experiments(
+    names: Sequence[str],
+    ablations: Ablations,
+    params: dict[str, Any],
+    *,
+    base: Mapping[str, Any],
+    code: str,
+    seeds: Sequence[int | None],
+) -> None:
+    """Run experiments one after another and note the time of each whose stage did not come from the cache.
+
+    Args:
+        names: of the experiments.
+        ablations: all there are.
+        params: content of params.yaml.
+        base: values that are set in every experiment.
+        code: the commit that they run on, shortened.
+        seeds: run each with each of these; None is that of params.yaml.
+
+    Raises:
+        InputError: there is no experiment of a name.
+    """
+    known = {experiment.name: experiment for experiment in ablations.experiments}
+    strange = [name for name in names if name not in known]
+    if strange:
+        raise InputError(f"No experiment {strange}, expected some of {list(known)}")
+    for name in names:
+        for seed in seeds:
+            minutes = run_timed(command(known[name], base, seed), known[name].stage)
+            if minutes is not None:
+                note_minutes(MINUTES, Key(name, params["seed"] if seed is None else seed, code), minutes)
+
+
+def results(ablations: Ablations, runs: Sequence[Run], minutes: Mapping[Key, float]) -> str:
     """The document: one table a stage, a row a run, and the experiments that were not run."""
-    parts = [_INTRODUCTION]
+    base_values = [f"- `{name}`: `{_as_override(value)}`" for name, value in ablations.base.items()]
+    parts = [_INTRODUCTION, "\n".join(base_values) + "\n"]
     for stage in dict.fromkeys(experiment.stage for experiment in ablations.experiments):
         staged = {each.name: each.what for each in ablations.experiments if each.stage == stage}
         base = next(iter(staged))
@@ -88,6 +122,7 @@ def results(ablations: Ablations, runs: Sequence[Run]) -> str:
                 continue
             uar = run.metrics["val_uar"]
             against = bases.get((run.commit, run.seed))
+            took = minutes.get(Key(run.experiment, run.seed, run.commit))
             gained = "-" if against is None or run.experiment == base else f"{100 * (uar - against):+.1f}"
             rows.append(
                 (
@@ -96,11 +131,12 @@ def results(ablations: Ablations, runs: Sequence[Run]) -> str:
                     gained,
                     f"{100 * run.metrics['val_accuracy']:.1f} %",
                     run.metrics["best_epoch"],
+                    "-" if took is None else f"{took:.0f}",
                     run.seed,
                     run.commit,
                 )
             )
-        header = ("change", "UAR", "points of UAR gained", "accuracy", "best epoch", "seed", "code")
+        header = ("change", "UAR", "points of UAR gained", "accuracy", "best epoch", "minutes", "seed", "code")
         parts.append(f"## {stage}\n\n" + (table(header, rows) if rows else "None was run.") + "\n")
     done = {run.experiment for run in runs}
     left = [f"- `{each.name}`: {each.what}" for each in ablations.experiments if each.name not in done]
@@ -111,32 +147,41 @@ def results(ablations: Ablations, runs: Sequence[Run]) -> str:
 
 def main(
     show_list: Annotated[bool, typer.Option("--list", help="Print the command of every experiment.")] = False,
+    run: Annotated[list[str] | None, typer.Option(help="Run this experiment; may be given several times.")] = None,
     show_table: Annotated[bool, typer.Option("--table", help="Write docs/results.md from the runs there are.")] = False,
-    source_dir: Annotated[str | None, typer.Option(help="With --list: folder that holds the corpora.")] = None,
-    seed: Annotated[list[int] | None, typer.Option(help="With --list: seeds to run each with.")] = None,
+    source_dir: Annotated[str | None, typer.Option(help="For --list and --run: folder that holds the corpora.")] = None,
+    seed: Annotated[list[int] | None, typer.Option(help="For --list and --run: seeds to run each with.")] = None,
 ) -> None:
-    """List the experiments of docs/ablations.yaml, or tabulate those that were run."""
-    if show_list == show_table:
-        raise typer.BadParameter("expected one of --list and --table")
+    """List or run the experiments of docs/ablations.yaml, or tabulate those that were run."""
+    if [show_list, bool(run), show_table].count(True) != 1:
+        raise typer.BadParameter("expected one of --list, --run and --table")
     try:
         ablations = read_ablations(LIST)
+        params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
+        base = ablations.base if source_dir is None else {**ablations.base, "download.source_dir": source_dir}
+        seeds: list[int | None] = [*seed] if seed else [None]
         if show_list:
-            params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
-            print(list_commands(ablations, params, source_dir=source_dir, seeds=seed or [None]))
-            return
-        shown = subprocess.run(
-            [sys.executable, "-m", "dvc", "exp", "show", "--all-commits", "--json"],
-            check=True,
-            capture_output=True,
-            text=True,
-        ).stdout
-        runs, refused = recorded_runs(shown, ablations)
+            print(list_commands(ablations, params, base=base, seeds=seeds))
+        elif run:
+            code = _output("git", "rev-parse", "HEAD")[:7]
+            run_experiments(run, ablations, params, base=base, code=code, seeds=seeds)
+        else:
+            _write_table(ablations)
     except InputError as error:
         sys.exit(f"error: {error}")
+
+
+def _write_table(ablations: Ablations) -> None:
+    shown = _output(sys.executable, "-m", "dvc", "exp", "show", "--all-commits", "--json")
+    runs, refused = recorded_runs(shown, ablations)
     for message in refused:
         print(f"left out: {message}", file=sys.stderr)
-    RESULTS.write_text(results(ablations, runs), encoding="utf-8")
+    RESULTS.write_text(results(ablations, runs, read_minutes(MINUTES)), encoding="utf-8")
     print(f"{RESULTS}: {len(runs)} runs of {len({run.experiment for run in runs})} experiments")
+
+
+def _output(*command: str) -> str:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

@@ -12,7 +12,8 @@ import pytest
 import yaml
 
 from benchmarks._experiments import Ablations, Experiment, differences, read_ablations, recorded_runs, with_overrides
-from benchmarks.ablations import command, list_commands, results
+from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
+from benchmarks.ablations import command, list_commands, results, run_experiments
 from deepemo.errors import InputError
 from deepemo.params import Params
 
@@ -66,7 +67,7 @@ def test_a_command_holds_every_value_in_dvcs_form() -> None:
     experiment = Experiment(
         name="x", stage="train_shallow", what="", set={"a.b": [1, 2], "c": None, "d": True, "e": "random", "f": 0.0}
     )
-    assert command(experiment, {"g": ["h", "i"]}, 7) == (
+    assert shlex.join(command(experiment, {"g": ["h", "i"]}, 7)) == (
         "dvc exp run --temp --name x-seed7 -S 'g=[h,i]' -S 'a.b=[1,2]' -S c=null -S d=true -S e=random -S f=0.0 "
         "-S seed=7 train_shallow"
     )
@@ -74,7 +75,8 @@ def test_a_command_holds_every_value_in_dvcs_form() -> None:
 
 def test_an_experiment_that_changes_nothing_is_not_offered() -> None:
     params = with_overrides(PARAMS, {"train_shallow.epochs": 9})
-    listed = list_commands(ABLATIONS, params, source_dir="/there", seeds=[None]).splitlines()
+    base = {**TWO, "download.source_dir": "/there"}
+    listed = list_commands(ABLATIONS, params, base=base, seeds=[None]).splitlines()
     assert [line.split()[0] for line in listed] == ["dvc", "dvc", "#"]
     assert all("download.source_dir=/there" in line for line in listed[:2])
 
@@ -93,10 +95,11 @@ def test_the_table_has_the_runs_and_names_what_was_not_run() -> None:
     assert [(run.experiment, run.seed, run.metrics["val_uar"]) for run in runs] == [
         ("shallow", 1, 0.5), ("no-dropout", 1, 0.475), ("no-dropout", 5, 0.52),
     ]  # fmt: skip
-    text = results(ABLATIONS, runs)
-    assert "| as it is | 50.0 % | - | 60.0 % | 2 | 1 | ccccccc |" in text
-    assert "| no dropout | 47.5 % | -2.5 | 60.0 % | 2 | 1 | ccccccc |" in text
-    assert "| no dropout | 52.0 % | - | 60.0 % | 2 | 5 | ccccccc |" in text
+    text = results(ABLATIONS, runs, {Key("no-dropout", 1, "ccccccc"): 12.4, Key("no-dropout", 1, "ddddddd"): 99.0})
+    assert "- `download.corpora`: `[one,two]`" in text
+    assert "| as it is | 50.0 % | - | 60.0 % | 2 | - | 1 | ccccccc |" in text
+    assert "| no dropout | 47.5 % | -2.5 | 60.0 % | 2 | 12 | 1 | ccccccc |" in text
+    assert "| no dropout | 52.0 % | - | 60.0 % | 2 | - | 5 | ccccccc |" in text
     assert text.split("## Not run")[1].strip() == "- `longer`: longer"
 
 
@@ -162,8 +165,38 @@ def test_a_listed_command_run_by_dvc_is_found_again(tmp_path: Path) -> None:
     call(*dvc, "init", "-q")
     call("git", "add", ".")
     call("git", "-c", "user.name=n", "-c", "user.email=e@example.org", "commit", "-qm", "start")
-    line = shlex.split(command(ABLATIONS.experiments[1], ABLATIONS.base, 3))
+    line = command(ABLATIONS.experiments[1], ABLATIONS.base, 3)
     call(*dvc, *line[1:])
     runs, refused = recorded_runs(call(*dvc, "exp", "show", "--all-commits", "--json"), ABLATIONS)
     assert refused == []
     assert [(run.experiment, run.seed, run.metrics["val_uar"]) for run in runs] == [("no-dropout", 3, 1.0)]
+
+
+def test_minutes_are_noted_by_run_and_replaced_by_those_of_the_same_run(tmp_path: Path) -> None:
+    path = tmp_path / "results" / "minutes.csv"
+    assert read_minutes(path) == {}
+    for key, minutes in ((Key("b", 2, "c"), 1.0), (Key("a", 1, "c"), 2.25), (Key("b", 2, "c"), 3.0)):
+        note_minutes(path, key, minutes)
+    assert read_minutes(path) == {Key("a", 1, "c"): 2.2, Key("b", 2, "c"): 3.0}
+    assert path.read_text().splitlines()[1:] == ["a,1,c,2.2", "b,2,c,3.0"]
+
+
+def test_a_run_is_timed_by_its_processor_time_unless_it_came_from_the_cache() -> None:
+    def said(text: str) -> float | None:
+        work = f"import time\nwhile time.process_time() < 0.5: pass\nprint({text!r})"
+        return run_timed([sys.executable, "-c", work], "train")
+
+    assert said("Stage 'train' is cached - skipping run, checking out outputs") is None
+    took = said("Stage 'embed' is cached - skipping run, checking out outputs")
+    assert took is not None
+    assert 0.4 / 60 < took < 30 / 60
+
+
+def test_a_failed_run_is_an_error() -> None:
+    with pytest.raises(subprocess.CalledProcessError):
+        run_timed([sys.executable, "-c", "raise SystemExit(3)"], "train")
+
+
+def test_an_unknown_experiment_is_named() -> None:
+    with pytest.raises(InputError, match=r"No experiment \['wider'\], expected some of \['shallow', 'no-dropout'"):
+        run_experiments(["shallow", "wider"], ABLATIONS, PARAMS, base={}, code="c", seeds=[None])
