@@ -5,7 +5,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import PurePosixPath
 
+from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+
+
+class ContractError(InputError):
+    """A corpus that contradicts itself or the seven emotions."""
 
 
 class UnknownNameError(InputError):
@@ -89,9 +94,14 @@ class Corpus:
 
     `name_pattern` is searched in a member's path without its suffix, with forward slashes. Its named groups
     `speaker` and `emotion` are required; `sentence`, `intensity` and `channel` may be absent. Where it ignores case,
-    codes are read in either case. `folders` are the names of folders and archives, besides the corpus's own, under
-    which copies of it are found. `clips` and `size_bytes` are what its makers publish, the bytes rounded where they
+    codes are read in either case. `emotions` leads from every code to one of the seven or to a word of
+    `other_emotions`, the corpus's own words for what is outside them. `folders` are the names of folders and archives,
+    besides the corpus's own, under which copies of it are found. `clips` is how many recordings its makers publish,
+    `size_bytes` the size of the archive where `source` is one, else of all recordings unpacked; rounded where they
     publish no exact figure.
+
+    Raises:
+        ContractError: `emotions` and `other_emotions` do not fit each other or the seven.
     """
 
     name: str
@@ -105,6 +115,7 @@ class Corpus:
     source: Source
     name_pattern: re.Pattern[str]
     emotions: Mapping[str, str]
+    other_emotions: tuple[str, ...] = ()
     genders: Mapping[str, str]
     sentences: Mapping[str, str] = field(default_factory=dict)
     intensities: Mapping[str, str] = field(default_factory=dict)
@@ -113,6 +124,20 @@ class Corpus:
     speech_channel: str | None = None
     folders: tuple[str, ...] = ()
     native_rate_hz: int | None = None
+
+    def __post_init__(self) -> None:
+        for code, word in self.emotions.items():
+            if word not in EMOTIONS and word not in self.other_emotions:
+                raise ContractError(
+                    f"{self.name}: emotions: found {word!r} for the code {code!r}, expected one of {list(EMOTIONS)}, "
+                    f"or a word of other_emotions {list(self.other_emotions)}"
+                )
+        for word in self.other_emotions:
+            if word in EMOTIONS or word not in self.emotions.values():
+                raise ContractError(
+                    f"{self.name}: other_emotions: found {word!r}, expected words outside the seven to which a code of "
+                    f"emotions leads: {[other for other in self.emotions.values() if other not in EMOTIONS]}"
+                )
 
     def parse(self, member: str) -> Utterance:
         """Read what the name of a recording says.
@@ -128,7 +153,9 @@ class Corpus:
         repairs = ["file_name"] if stem != path.stem else []
         match = self.name_pattern.search(str(path.parent / stem))
         if match is None:
-            raise UnknownNameError(f"{member}: not a {self.title} name, expected to match {self.name_pattern.pattern}")
+            raise UnknownNameError(
+                f"{member}: not named as in {self.title}, expected to match {self.name_pattern.pattern}"
+            )
         speaker = self._code(match, "speaker", {**self.genders, **self.speaker_aliases})
         if speaker in self.speaker_aliases:
             speaker = self.speaker_aliases[speaker]

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from deepemo.corpora.contract import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles, UnknownNameError
+from deepemo.corpora.contract import (
+    Archive,
+    ByHand,
+    ContractError,
+    Corpus,
+    Dataverse,
+    Generated,
+    LfsFiles,
+    UnknownNameError,
+)
 from deepemo.corpora.registry import CORPORA, CORPUS_NAMES
 from deepemo.emotions import EMOTIONS
 from deepemo.params import Download, load_params
@@ -27,6 +36,7 @@ MADE_UP = Corpus(
     source=Generated(),
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>[A-Z]+)[/_](?P<emotion>[a-z]+)(?:-(?P<channel>\d))?$"),
     emotions={"an": "angry", "bo": "boredom"},
+    other_emotions=("boredom",),
     genders={"AB": "female", "CD": "male"},
     speaker_aliases={"ABB": "AB"},
     name_repairs={"CD_angy": "CD_an"},
@@ -116,7 +126,9 @@ def test_any_other_name_is_refused_by_name(corpus: Corpus, stem: str) -> None:
 @every_corpus
 @pytest.mark.parametrize("member", ["", ".wav", "/", "..", "notes.wav", "a/b/c.wav", "non_speech/1-172649-D.wav"])
 def test_names_of_no_corpus_are_refused(corpus: Corpus, member: str) -> None:
-    with pytest.raises(UnknownNameError, match=re.escape(f"{member}: not a {corpus.title} name, expected to match")):
+    with pytest.raises(
+        UnknownNameError, match=re.escape(f"{member}: not named as in {corpus.title}, expected to match")
+    ):
         corpus.parse(member)
 
 
@@ -147,6 +159,19 @@ def test_params_take_the_names_of_the_registry() -> None:
 
 def test_registry_finds_the_five_published_corpora_and_the_embedded_one() -> None:
     assert set(CORPUS_NAMES) >= {"synthetic", "ravdess", "crema_d", "tess", "savee", "emodb"}
+
+
+def test_a_misspelt_emotion_is_refused_and_not_taken_for_a_word_of_the_corpus() -> None:
+    with pytest.raises(ContractError, match=r"made_up: emotions: found 'anger' for the code 'an', .*'angry'.*boredom"):
+        replace(MADE_UP, emotions={"an": "anger", "bo": "boredom"})
+    with pytest.raises(ContractError, match=r"found 'boredom' for the code 'bo', .* other_emotions \[\]"):
+        replace(MADE_UP, other_emotions=())
+
+
+@pytest.mark.parametrize("word", ["bordom", "angry"])
+def test_other_emotions_are_outside_the_seven_and_have_a_code(word: str) -> None:
+    with pytest.raises(ContractError, match=rf"other_emotions: found '{word}', expected .*: \['boredom'\]"):
+        replace(MADE_UP, other_emotions=("boredom", word))
 
 
 def test_reads_a_name_by_codes_alone_never_by_the_folder_it_lies_in() -> None:

@@ -27,6 +27,7 @@ CORPUS = Corpus(
     source=Generated(),
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>[A-Z]{2})_(?P<sentence>\w+?)_(?P<emotion>[a-z]+)(?P<channel>-\w+)?$"),
     emotions={"ang": "angry", "cal": "calm"},
+    other_emotions=("calm",),
     genders={"AB": "female"},
     sentences={"s1": "Dogs are sitting by the door."},
     speaker_aliases={"BA": "AB"},

@@ -1,7 +1,8 @@
-"""EmoDB: ten German actors say ten sentences in six emotions and neutrally, in the anechoic room of the TU Berlin.
+"""EmoDB: ten German actors say ten sentences in six emotions, boredom among them, and neutrally.
 
-Published are the 535 takes that listeners recognized and found natural, among them boredom, which is outside the seven.
-Names: speaker, text, letter of the German word for the emotion, version (`03a01Fa`).
+Nobody is surprised in it, and boredom is outside the seven. Names: speaker, text, letter of the German word for the
+emotion, version (`03a01Fa`); http://emodb.bilderbar.info/docu/ describes them. Of about 800 takes 535 are published, so
+that not every speaker says every text in every emotion.
 """
 
 import re
@@ -13,7 +14,7 @@ CORPUS = Corpus(
     title="EmoDB",
     language="de",
     homepage="http://emodb.bilderbar.info/",
-    licence="free of charge, no licence stated; its makers ask to be cited",
+    licence="free to download; no licence of its makers is known, they ask to be cited (audEERING's edition: CC0 1.0)",
     citation=(
         "Burkhardt F, Paeschke A, Rolfes M, Sendlmeier WF, Weiss B (2005). A Database of German Emotional Speech. "
         "Proceedings of Interspeech 2005, 1517-1520. doi:10.21437/Interspeech.2005-446"
@@ -28,14 +29,15 @@ CORPUS = Corpus(
     # 03a01Fa
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>\d{2})(?P<sentence>[ab]\d{2})(?P<emotion>[A-Z])[a-z]$"),
     emotions={
-        "W": "angry",
-        "E": "disgust",
-        "A": "fear",
-        "F": "happy",
+        "W": "angry",  # Wut
+        "E": "disgust",  # Ekel
+        "A": "fear",  # Angst
+        "F": "happy",  # Freude
         "N": "neutral",
-        "T": "sad",
-        "L": "boredom",
+        "T": "sad",  # Trauer
+        "L": "boredom",  # Langeweile
     },
+    other_emotions=("boredom",),
     genders={
         **dict.fromkeys(("03", "10", "11", "12", "15"), "male"),
         **dict.fromkeys(("08", "09", "13", "14", "16"), "female"),

@@ -43,6 +43,7 @@ CORPUS = Corpus(
         "07": "disgust",
         "08": "surprise",
     },
+    other_emotions=("calm",),
     genders={f"{actor:02d}": "male" if actor % 2 else "female" for actor in range(1, 25)},
     sentences={"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."},
     intensities={"01": "normal", "02": "strong"},

@@ -36,6 +36,7 @@ CORPUS = Corpus(
         "sur": "surprise",
         "cal": "calm",
     },
+    other_emotions=("calm",),
     genders={f"spk{number:02d}": "female" if number % 2 else "male" for number in range(1, 17)},
     sentences={
         "s01": "The train leaves at seven.",
