@@ -5,7 +5,7 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from deepemo.corpora.contract import Corpus, Generated
+from deepemo.corpora.contract import ByHand, Corpus, Generated
 from deepemo.corpora.copies import CopyNotFoundError, find_copy
 from deepemo.corpora.fetching import FetchError, Patience
 from deepemo.corpora.packing import Contents, pack, take_stock
@@ -65,7 +65,8 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
     except CopyNotFoundError as absence:
         if not Path(params.source_dir).is_dir():
             raise
-        _LOG.warning("%s; fetching it from %s", absence, address(corpus))
+        if not isinstance(corpus.source, ByHand):
+            _LOG.warning("%s; fetching it from %s", absence, address(corpus))
         try:
             return _fetch(corpus, archive, connections=params.connections, patience=patience)
         except (FetchError, ByHandError) as error:

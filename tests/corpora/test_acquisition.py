@@ -224,12 +224,16 @@ def test_what_a_folder_does_not_hold_is_fetched(
     assert f"fetching it from {server.url('/')}" in caplog.text
 
 
-def test_what_is_nowhere_tells_both_ways(server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path) -> None:
+def test_what_is_nowhere_tells_both_ways(
+    server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     server.pages.clear()
     with pytest.raises(InputError, match=r"looked for the folders ravdess/.*; and .*HTTP 404"):
         bring(ravdess, source_dir=str(tmp_path))
+    caplog.clear()
     with pytest.raises(InputError, match=r"looked for the folders savee/.*; and SAVEE .*download\.source_dir"):
         bring(CORPORA["savee"], source_dir=str(tmp_path))
+    assert "fetching it" not in caplog.text, "nobody fetches what is given out by hand"
 
 
 def test_a_folder_that_is_not_there_is_a_mistake(server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path) -> None:
