@@ -28,6 +28,8 @@ $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info < (3, 13))' 2>/dev/null || { \
 		echo "error: DeepEmo needs Python 3.11 or 3.12, found $$($(PYTHON) --version 2>&1 | head -n 1) as '$(PYTHON)';" \
 			"name another with: make PYTHON=/path/to/python3.11" >&2; exit 1; }
+	@test ! -L .venv || { echo "error: .venv is a link to $$(readlink .venv), which would be emptied;" \
+			"remove the link with: rm .venv" >&2; exit 1; }
 	$(PYTHON) -m venv --clear .venv
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
