@@ -8,6 +8,7 @@ them went away.
 import io
 import math
 import os
+import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -227,6 +228,8 @@ def serve(
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
     recognizer.warm_up()
+    # uvicorn finishes what was begun, then sends itself the signal again: an exit that still tidies up.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     uvicorn.run(
         create_app(recognizer, about, card=card, settings=settings),
         host=host,
