@@ -96,12 +96,17 @@ class Table:
         return f"{span:<{self._width}}  {sure}  {segment.reason or ''}".rstrip()
 
     def _sure(self, answer: str, probabilities: Probabilities | None) -> str:
-        sure = f"{max(probabilities.values()):.0%}" if probabilities else ""
+        sure = _percent(max(probabilities.values())) if probabilities else ""
         word = f"{answer:<9}"
         if self._colour and answer in COLOURS:
             red, green, blue = bytes.fromhex(COLOURS[answer][1:])
             word = typer.style(word, fg=(red, green, blue), bold=True)
         return f"{word}{sure:>5}"
+
+
+def _percent(share: float) -> str:
+    """In whole per cent; certainty is never rounded up to."""
+    return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _plain(text: str) -> str:
@@ -115,7 +120,7 @@ def _remark(path: Path, recognition: Recognition) -> str:
     if recognition.probabilities is None:
         return (recognition.detail or WORDS[recognition.reason]).removeprefix(f"{path}: ")
     likeliest = sorted(recognition.probabilities.items(), key=lambda pair: -pair[1])[:2]
-    return "perhaps " + " or ".join(f"{emotion} ({value:.0%})" for emotion, value in likeliest)
+    return "perhaps " + " or ".join(f"{emotion} ({_percent(value)})" for emotion, value in likeliest)
 
 
 def _cells(span: Span) -> list[str]:

@@ -12,6 +12,8 @@ from typer.testing import CliRunner
 
 from deepemo.emotions import EMOTIONS
 from deepemo.serving import cli
+from deepemo.serving.answers import Recognition
+from deepemo.serving.printing import Table
 
 RATE_HZ = 16_000
 
@@ -53,6 +55,13 @@ def test_unknown_is_an_answer(predict, tmp_path, wav):
     run = predict(tmp_path / "silent.wav")
     assert run.exit_code == 0
     assert "unknown" in run.stdout
+
+
+@pytest.mark.parametrize(("share", "shown"), [(0.994, "99%"), (0.996, ">99%"), (1.0, "100%")])
+def test_certainty_is_not_rounded_up_to(share, shown):
+    probabilities = dict.fromkeys(EMOTIONS, 0.0) | {"sad": share}
+    answer = Recognition(answer="sad", probabilities=probabilities, model="fake")
+    assert Table([], timeline=False, colour=False).answer(Path("a.wav"), answer).split() == ["a.wav", "sad", shown]
 
 
 def test_json_lines_hold_everything(predict, recordings):
@@ -163,6 +172,8 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
     answering = """
 import sys
 from deepemo.serving import cli
+from deepemo.serving.answers import Recognition
+from deepemo.serving.printing import Table
 from deepemo.serving.answers import unknown
 cli._load = lambda models, model: None
 cli.recognize_all = lambda recognizer, paths, **options: ((path, unknown("silent", model="fake")) for path in paths)

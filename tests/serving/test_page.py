@@ -113,6 +113,13 @@ def test_the_microphone_is_heard(open_page):
     assert int(re.search(r"voice in (\d+)%", page.locator("#facts").inner_text())[1]) > 20
 
 
+def test_certainty_is_not_rounded_up_to(open_page, live):
+    shown = open_page().evaluate(
+        f"import('{live}/page/emotions.js').then(({{ percent }}) => [0.994, 0.996, 1].map(percent))"
+    )
+    assert shown == ["99%", ">99%", "100%"]
+
+
 def test_a_long_recording_has_a_timeline_to_choose_from(open_page, speech, wav, tmp_path):
     pause = np.zeros(6 * RATE_HZ, np.float32)
     (tmp_path / "long.wav").write_bytes(wav(np.concatenate([speech, pause, speech])))

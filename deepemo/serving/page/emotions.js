@@ -6,7 +6,9 @@ export function colour(answer) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${answer}`).trim();
 }
 
+// Certainty is never rounded up to.
 export function percent(value) {
+  if (value >= 0.995 && value < 1) return ">99%";
   return `${Math.round(value * 100)}%`;
 }
 
