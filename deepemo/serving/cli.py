@@ -9,6 +9,7 @@ import io
 import math
 import os
 import signal
+import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -206,6 +207,7 @@ def serve(
 
     With the environment variable DEEPEMO_API_KEY set, the API asks for that key.
     """
+    _quiet_tensorflow()
     import uvicorn
 
     from deepemo.serving.api import create_app
@@ -222,6 +224,7 @@ def serve(
         hosts=tuple(name.lower() for name in hosts) if hosts else own,
     )
     with _clear_errors():
+        bound = _bind(host, port)  # first of all: whether the port is free shows at once
         recognizer = _load(models, model)
         about = describe(models, model.value)
         card = model_card(models)
@@ -230,13 +233,26 @@ def serve(
     recognizer.warm_up()
     # uvicorn finishes what was begun, then sends itself the signal again: an exit that still tidies up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    uvicorn.run(
+    config = uvicorn.Config(
         create_app(recognizer, about, card=card, settings=settings),
         host=host,
         port=port,
         timeout_graceful_shutdown=30,
         server_header=False,
     )
+    uvicorn.Server(config).run(sockets=[bound])
+
+
+def _bind(host: str, port: int) -> socket.socket:
+    """A socket that nothing can be sent to before the server listens at it."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        bound = socket.socket(family, kind, protocol)
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        bound.bind(address)
+    except OSError as error:
+        raise InputError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
+    return bound
 
 
 @app.command()

@@ -2,6 +2,7 @@ import csv
 import io
 import json
 import os
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -188,3 +189,14 @@ cli.app()
         said = process.stderr.read()
         assert process.wait(60) == cli.READER_GONE
     assert said == b""
+
+
+def test_an_address_that_cannot_be_listened_at_is_told_before_anything_is_loaded(tmp_path):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        run = CliRunner().invoke(cli.app, ["serve", "--port", port, "--models", str(tmp_path)])
+    assert run.exit_code == cli.UNUSABLE
+    assert run.stderr == f"error: cannot listen at 127.0.0.1, port {port}: Address already in use\n"
+    run = CliRunner().invoke(cli.app, ["serve", "--host", "nowhere.invalid", "--models", str(tmp_path)])
+    assert run.exit_code == cli.UNUSABLE
+    assert run.stderr.splitlines()[-1].startswith("error: cannot listen at nowhere.invalid, port 8000: ")
