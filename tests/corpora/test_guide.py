@@ -23,6 +23,11 @@ def test_the_module_and_the_test_of_the_guide_work_as_they_stand(tmp_path: Path)
     (tmp_path / "with_example.py").write_text(PLUGIN.format(folder=str(tmp_path / "catalogue")))
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)])}
     command = [sys.executable, "-m", "pytest", "-p", "with_example", "-p", "no:cacheprovider", "-k", "example"]
+    style = [sys.executable, "-m", "ruff", "check", "--no-cache", "--config", str(ROOT / "pyproject.toml")]
+    linted = subprocess.run(
+        [*style, str(tmp_path / "catalogue")], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert linted.returncode == 0, linted.stdout + linted.stderr
     answer = subprocess.run(
         [
             *command,
