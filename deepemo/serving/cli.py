@@ -240,6 +240,8 @@ def serve(
         timeout_graceful_shutdown=30,
         server_header=False,
     )
+    shown = f"[{host}]" if ":" in host else host
+    typer.echo(f"http://{shown}:{bound.getsockname()[1]} (Ctrl+C ends it)", err=True)
     uvicorn.Server(config).run(sockets=[bound])
 
 

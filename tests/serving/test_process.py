@@ -144,6 +144,7 @@ class Upload:
 def test_a_kill_loses_nothing_but_the_request_in_flight(start, port, scratch, speech, wav):
     content = wav(speech)
     server = start()
+    assert f"http://127.0.0.1:{port} " in (scratch.parent / "log").read_text()
     before = Upload(port, content).answer()
     assert before["probabilities"] is not None
 
