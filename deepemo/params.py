@@ -190,6 +190,7 @@ class FineTune(Section):
 
     trainable_blocks: Annotated[int, Field(ge=0)]
     epochs: Count
+    patience: Count
     batch_size: Count
     learning_rate: Positive
     rate_decay_per_block: Annotated[float, Field(gt=0, le=1)]

@@ -58,7 +58,7 @@ def train_transfer(
         )
         rows = fit(
             network,
-            {**finetune, "patience": finetune["epochs"], "label_smoothing": values["label_smoothing"]},
+            {**finetune, "label_smoothing": values["label_smoothing"]},
             folder=features,
             split=split,
             seed=seed,

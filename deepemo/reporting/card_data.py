@@ -39,7 +39,9 @@ def models(abouts: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -
     shallow, transfer = abouts["shallow"]["settings"], abouts["transfer"]["settings"]
     blocks = params["train_transfer"]["finetune"]["trainable_blocks"]
     depths = " and ".join(f"{depth:.0%}" for depth in transfer["depths"])
-    tuned = f"its last {blocks} blocks trained further with it" if blocks else "itself left as it was"
+    tuned = (
+        f"then at most {blocks} blocks up to there further with it" if blocks else "the network itself left as it was"
+    )
     return f"""\
 A recording is mixed to mono, resampled to {features["sample_rate_hz"]} Hz, {trimmed}cut or padded to
 {features["clip_seconds"]:g} s and turned into a spectrogram of {bands}, one every

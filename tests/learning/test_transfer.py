@@ -21,7 +21,14 @@ AUGMENT = {
     "time_scale": 0.1, "time_shift_seconds": 0.04, "frequency_shift_bands": 1.0, "gain_db": 3.0, "noise": 0.01,
     "time_masks": 1, "time_mask_seconds": 0.06, "frequency_masks": 1, "frequency_mask_bands": 2, "mixup": 0.3,
 }  # fmt: skip
-PHASE = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "weight_decay": 0.01, "average_weights": 0.5}
+PHASE = {
+    "epochs": 2,
+    "patience": 2,
+    "batch_size": 16,
+    "learning_rate": 0.01,
+    "weight_decay": 0.01,
+    "average_weights": 0.5,
+}
 
 
 @pytest.fixture
@@ -52,7 +59,7 @@ def train(folder: Path, trainable_blocks: int) -> Trained:
     keras.utils.set_random_seed(SEED)
     finetune = {**PHASE, "trainable_blocks": trainable_blocks, "rate_decay_per_block": 0.5, "augment": AUGMENT}
     values: dict[str, Any] = {
-        **PHASE, "patience": 2, "hidden_units": 0, "dropout": 0.1, "label_smoothing": 0.0, "finetune": finetune,
+        **PHASE, "hidden_units": 0, "dropout": 0.1, "label_smoothing": 0.0, "finetune": finetune,
     }  # fmt: skip
     return train_transfer(
         values,
