@@ -7,6 +7,7 @@ from keras import layers, ops
 
 from deepemo.emotions import EMOTIONS
 from deepemo.networks.backbones.build import Backbone, build_backbone
+from deepemo.networks.handover import Handover
 
 
 def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
@@ -35,11 +36,19 @@ def build_embedder(
     seeing = keras.Model(backbone.network.input, [end.output for end in ends], name=backbone.name)
     features = keras.Input((frames, bands), name="features")
     maps = seeing(as_picture(features, band_pooling))
-    pooled = []
-    for seen in maps if isinstance(maps, list) else [maps]:
-        pooled.append(layers.Flatten()(ops.mean(seen, axis=1)))
-        pooled.append(layers.Flatten()(ops.sqrt(ops.var(seen, axis=1) + 1e-6)))
+    pooled = [part for seen in (maps if isinstance(maps, list) else [maps]) for part in _statistics_over_time(seen)]
     return keras.Model(features, layers.Concatenate()(pooled), name="embedder")
+
+
+def _statistics_over_time(maps: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """Mean and deviation over time, each flattened: maps [n, time, frequency, channels] to [n, frequency * channels].
+
+    No tensor is used more than twice, which is why this does not call `ops.var`: see `Handover`.
+    """
+    maps = Handover()(maps)
+    mean = ops.mean(maps, axis=1, keepdims=True)
+    variance = ops.mean(ops.square(maps - mean), axis=1)
+    return [layers.Flatten()(mean), layers.Flatten()(ops.sqrt(variance + 1e-6))]
 
 
 def as_picture(features: keras.KerasTensor, band_pooling: int) -> keras.KerasTensor:
