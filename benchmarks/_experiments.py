@@ -15,6 +15,8 @@ from deepemo.errors import InputError
 PARAMS = "params.yaml"
 # What may differ from run to run without changing what is learned from or how; seeds have a column of their own.
 FREE = ("seed", "download.source_dir", "download.connections", "featurize.workers", "evaluate", "gate", "eda")
+# Sections that a stage's training does not read.
+UNREAD = {"train_shallow": ("embed", "train_transfer"), "train_transfer": ("train_shallow",)}
 _ABSENT = object()
 
 Overrides = dict[str, Any]
@@ -113,7 +115,8 @@ def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Run], list[str
     """Find runs of the experiments among what `dvc exp show --json` prints.
 
     A run counts if it has the experiment's name, alone or followed by `-seed` and a number, if its params differ from
-    those of the commit it was run on by what the experiment sets and by nothing else, and if the stage has metrics.
+    those of the commit it was run on by what the experiment sets and by nothing else that its stage reads, and if the
+    stage has metrics.
 
     Returns:
         The runs, in the order of the list and by seed; and one message for each run that has a name but does not count.
@@ -128,7 +131,7 @@ def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Run], list[str
         params = _content(found, "params", PARAMS)
         metrics = _content(found, "metrics", f"metrics/{experiment.stage}.json")
         expected = with_overrides(base, {**ablations.base, **experiment.set})
-        other = differences(params, expected)
+        other = [name for name in differences(params, expected) if name.split(".")[0] not in UNREAD[experiment.stage]]
         if other:
             refused.append(f"{found['name']}: run with other values than docs/ablations.yaml sets of {other}")
         elif "val_uar" not in metrics:
@@ -143,6 +146,9 @@ def _experiments(revisions: list[dict[str, Any]]) -> Iterator[tuple[str, dict[st
     """Each experiment: the commit it was run on, that commit's params, and what DVC says of it."""
     for revision in revisions:
         for found in revision["experiments"] or []:
+            # Of one that is under way or was broken off, DVC shows the figures of the commit it started from.
+            if (found.get("executor") or {}).get("state", "success") != "success":
+                continue
             last = (found["revs"] or [None])[0]
             if found["name"] and last:
                 yield revision["rev"], _content(revision, "params", PARAMS), {**last, "name": found["name"]}

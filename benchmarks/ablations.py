@@ -34,6 +34,8 @@ Written by `python -m benchmarks.ablations --table` from what `dvc exp show` hol
 experiment, `--run` runs some of them and notes what they took. Each row is one run of one change against params.yaml
 and the values below. Figures are of validation, and the test roles had no part in them. UAR is the mean of the
 emotions' recalls; minutes are of processor time, of all cores together, with the stages before if they had to run.
+Where epochs are fewer than in params.yaml, augmentation and all that holds weights back gain less than in a whole
+training, or lose; and with some 700 clips to validate on, two points are no more than chance.
 """
 
 

@@ -22,6 +22,7 @@ PARAMS = {
     "seed": 1,
     "download": {"corpora": ["made"], "source_dir": None},
     "train_shallow": {"dropout": 0.3, "epochs": 2},
+    "train_transfer": {"epochs": 3},
 }
 ABLATIONS = Ablations(
     base={"download.corpora": ["one", "two"]},
@@ -86,7 +87,7 @@ def test_the_table_has_the_runs_and_names_what_was_not_run() -> None:
         shown(
             no_dropout_seed5=({**TWO, "train_shallow.dropout": 0.0, "seed": 5}, 0.52),
             no_dropout=({**TWO, "train_shallow.dropout": 0.0, "download.source_dir": "/there"}, 0.475),
-            shallow=(TWO, 0.5),
+            shallow=({**TWO, "train_transfer.epochs": 4}, 0.5),
             other=({}, 0.9),
         ),
         ABLATIONS,
@@ -119,6 +120,13 @@ def test_a_run_with_other_values_or_without_metrics_is_left_out(
     assert runs == []
     assert len(refused) == 1
     assert reason in refused[0]
+
+
+def test_a_run_that_was_broken_off_is_left_out() -> None:
+    revisions = json.loads(shown(no_dropout=({**TWO, "train_shallow.dropout": 0.0}, 0.5)))
+    assert len(recorded_runs(json.dumps(revisions), ABLATIONS)[0]) == 1
+    revisions[1]["experiments"][0]["executor"] = {"state": "running", "name": "tempdir", "local": None}
+    assert recorded_runs(json.dumps(revisions), ABLATIONS) == ([], [])
 
 
 def test_an_unknown_parameter_is_named() -> None:
