@@ -21,7 +21,7 @@ from benchmarks._seed_way import readable, seed_features
 from deepemo.audio.features import Featurizer, fit_length
 from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.corpora.registry import CORPUS_NAMES
-from deepemo.dataset.featurizing import featurize_clips
+from deepemo.dataset.featurizing import featurize_clips, give_cores_to_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.params import load_params
 from deepemo.reporting.markdown import table
@@ -111,6 +111,7 @@ def main(
 ) -> None:
     """Time every way on the same recordings and write the section `Featurizing` of docs/benchmarks.md."""
     about = machine()
+    give_cores_to_clips()
     params = load_params().featurize
     spec = FeatureSpec.from_dict(params.model_dump())
     drawn = draw_recordings(corpora, clips)
@@ -144,7 +145,8 @@ def main(
     text = (
         f"`python -m benchmarks.featurizing --corpora FOLDER --clips {clips} --rounds {rounds}` on {about}.\n\n"
         f"{len(paths)} recordings drawn evenly from {', '.join(sorted(rows['corpus'].unique()))}; tensorflow-io "
-        f"refused {len(drawn) - len(paths)} of the {len(drawn)} drawn, and no way was timed on those.\n\n"
+        f"refused {len(drawn) - len(paths)} of the {len(drawn)} drawn, and no way was timed on those. All ways "
+        "run in one process, where TensorFlow has one thread an operation, as in the stage.\n\n"
         f"{report(costs, len(paths))}"
     )
     write_section("Featurizing", text)

@@ -5,7 +5,7 @@ from pathlib import Path
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.featurizing import featurize_clips
+from deepemo.dataset.featurizing import featurize_clips, give_cores_to_clips
 from deepemo.dataset.recommendation import recommend, warn_if_far
 from deepemo.dataset.shards import write_shards
 from deepemo.params import Params
@@ -34,4 +34,5 @@ def main(params: Params) -> str:
 
 
 if __name__ == "__main__":
+    give_cores_to_clips()
     stage_main(main)

@@ -64,6 +64,8 @@ def seed_everything(seed: int) -> None:
     """Make what follows in this process repeatable to the bit."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
+    # This joins sums of two gradients into longer ones, whose order is not the same in every run: see `Handover`.
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
 
 
 class Trainer:

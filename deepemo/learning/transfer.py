@@ -13,7 +13,6 @@ from deepemo.dataset.shards import read_spec
 from deepemo.learning.fitting import History, Trained, fit
 from deepemo.learning.training import RateGroup
 from deepemo.networks.backbones.build import Backbone
-from deepemo.networks.handover import keep_sums_apart
 from deepemo.networks.transfer import build_transfer, tapped_blocks
 
 
@@ -54,7 +53,6 @@ def train_transfer(
     history: History = [{"phase": "head", **row} for row in rows]
     finetune = values["finetune"]
     if finetune["trainable_blocks"]:
-        keep_sums_apart()
         augmentation = Augmentation.from_params(
             finetune["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db
         )

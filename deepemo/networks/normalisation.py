@@ -27,7 +27,8 @@ def normalise_by_batch(
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation of feature maps float32 [n, h, w, channels], with the same weights.
 
-    Keras 3 takes an operation a step for it, which costs the shallow CNN a fifth of its training time on a CPU.
+    Keras 3 takes an operation a step for it, which costs the shallow CNN a fifth of its training time on a CPU, and
+    uses its input three times, which is once too often: see `Handover`.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
@@ -38,18 +39,20 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             training: whether to normalise by the batch and let the running statistics follow it.
             mask: feature maps have none.
         """
+        scale = self.gamma.value if self.scale else tf.ones_like(self.moving_mean)
+        offset = self.beta.value if self.center else tf.zeros_like(self.moving_mean)
         if not (training and self.trainable):
             maps, _, _ = tf.compat.v1.nn.fused_batch_norm(
                 inputs,
-                self.gamma.value,
-                self.beta.value,
+                scale,
+                offset,
                 mean=self.moving_mean.value,
                 variance=self.moving_variance.value,
                 epsilon=self.epsilon,
                 is_training=False,
             )
             return maps
-        maps, mean, variance = normalise_by_batch(inputs, self.gamma.value, self.beta.value, epsilon=self.epsilon)
+        maps, mean, variance = normalise_by_batch(inputs, scale, offset, epsilon=self.epsilon)
         for running, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             running.assign(self.momentum * running + (1.0 - self.momentum) * of_batch)
         return maps

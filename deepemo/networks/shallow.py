@@ -6,6 +6,7 @@ import keras
 from keras import layers, ops
 
 from deepemo.emotions import EMOTIONS
+from deepemo.networks.handover import Handover
 from deepemo.networks.normalisation import FusedBatchNormalization
 
 
@@ -21,6 +22,7 @@ class AttentiveStatistics(layers.Layer):
         super().__init__(**options)
         self.units = units
         self.hidden = layers.Dense(units, activation="tanh")
+        self.handover = Handover()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the two layers of the score."""
@@ -30,10 +32,11 @@ class AttentiveStatistics(layers.Layer):
         self.score.build((*input_shape[:-1], self.units))
 
     def call(self, frames: object) -> object:
-        """Pool over axis 1."""
+        """Pool over axis 1; no tensor is used more than twice, for the sake of `Handover`."""
         weights = ops.softmax(self.score(self.hidden(frames)), axis=1)  # [n, time, channels]
-        mean = ops.sum(weights * frames, axis=1)
-        variance = ops.sum(weights * ops.square(frames), axis=1) - ops.square(mean)
+        pooled = self.handover(frames)
+        mean = ops.sum(weights * pooled, axis=1)
+        variance = ops.sum(weights * ops.square(pooled), axis=1) - ops.square(mean)
         return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-6))], axis=-1)
 
 

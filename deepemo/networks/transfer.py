@@ -8,6 +8,7 @@ from keras import layers, ops
 from deepemo.emotions import EMOTIONS
 from deepemo.networks.backbones.build import Backbone, build_backbone
 from deepemo.networks.handover import Handover
+from deepemo.networks.normalisation import FusedBatchNormalization
 
 
 def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
@@ -67,7 +68,8 @@ def picture_bands(bands: int, band_pooling: int) -> int:
 def build_head(*, width: int, hidden_units: int, dropout: float) -> keras.Model:
     """Embeddings [n, width] to logits [n, 7]: normalised by statistics of training, one hidden layer if wanted."""
     embeddings = keras.Input((width,), name="embeddings")
-    values = layers.BatchNormalization(momentum=0.9, center=False, scale=False)(embeddings)
+    maps = layers.Reshape((1, 1, width))(embeddings)
+    values = layers.Flatten()(FusedBatchNormalization(momentum=0.9, center=False, scale=False)(maps))
     if hidden_units:
         values = layers.Dropout(dropout)(values)
         values = layers.Dense(hidden_units, activation="relu")(values)

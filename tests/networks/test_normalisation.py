@@ -12,10 +12,11 @@ def maps() -> tf.Tensor:
     return tf.constant(np.random.default_rng(3).normal(2.0, 3.0, (4, 5, 6, 7)), tf.float32)
 
 
-def pair() -> tuple[FusedBatchNormalization, keras.layers.BatchNormalization]:
+def pair(*, learned: bool = True) -> tuple[FusedBatchNormalization, keras.layers.BatchNormalization]:
     """The layer and Keras's with the same weights, all of them away from their neutral values."""
-    layers = FusedBatchNormalization(momentum=0.6), keras.layers.BatchNormalization(momentum=0.6)
-    weights = np.random.default_rng(4).uniform(0.5, 2.0, (4, 7))
+    options = {"momentum": 0.6, "scale": learned, "center": learned}
+    layers = FusedBatchNormalization(**options), keras.layers.BatchNormalization(**options)
+    weights = np.random.default_rng(4).uniform(0.5, 2.0, (4 if learned else 2, 7))
     for layer in layers:
         layer.build((None, 5, 6, 7))
         layer.set_weights(list(weights))
@@ -31,9 +32,10 @@ def output_and_gradients(layer: keras.Layer, *, training: bool) -> tuple[tf.Tens
     return y, tape.gradient(loss, [x, *(weight.value for weight in layer.trainable_weights)])
 
 
+@pytest.mark.parametrize("learned", [True, False], ids=["scale and offset learned", "neither"])
 @pytest.mark.parametrize("training", [False, True])
-def test_same_function_gradients_and_statistics_as_keras(training: bool) -> None:
-    fused, plain = pair()
+def test_same_function_gradients_and_statistics_as_keras(training: bool, learned: bool) -> None:
+    fused, plain = pair(learned=learned)
     y, gradients = output_and_gradients(fused, training=training)
     expected, expected_gradients = output_and_gradients(plain, training=training)
     np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
