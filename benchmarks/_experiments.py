@@ -16,19 +16,21 @@ PARAMS = "params.yaml"
 # What may differ from run to run without changing what is learned from or how; seeds have a column of their own.
 FREE = ("seed", "download.source_dir", "download.connections", "featurize.workers", "evaluate", "gate", "eda")
 # Sections that a stage's training does not read.
-UNREAD = {"train_shallow": ("embed", "train_transfer"), "train_transfer": ("train_shallow",)}
+UNREAD = {"train_shallow": ("embed", "train_transfer"), "train_transfer": ("train_shallow",), "evaluate": ()}
+# What a stage's metrics hold once it has run.
+_MEASURED = {"train_shallow": "val_uar", "train_transfer": "val_uar", "evaluate": "ensemble"}
 _ABSENT = object()
 
 Overrides = dict[str, Any]
 
 
 class Experiment(BaseModel):
-    """One change: the values it sets in params.yaml by dotted name, and the stage whose validation judges it."""
+    """One change: the values it sets in params.yaml by dotted name, and the stage whose metrics judge it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str
-    stage: Literal["train_shallow", "train_transfer"]
+    stage: Literal["train_shallow", "train_transfer", "evaluate"]
     what: str
     set: Overrides
 
@@ -57,13 +59,13 @@ class Run:
         experiment: its name in docs/ablations.yaml.
         seed: of the run.
         commit: of the code it was run on, shortened.
-        metrics: of the experiment's stage: val_uar, val_accuracy, best_epoch and others.
+        metrics: of the experiment's stage: of a training val_uar, val_accuracy, best_epoch and others.
     """
 
     experiment: str
     seed: int
     commit: str
-    metrics: Mapping[str, float]
+    metrics: Mapping[str, Any]
 
 
 def read_ablations(path: Path) -> Ablations:
@@ -134,7 +136,7 @@ def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Run], list[str
         other = [name for name in differences(params, expected) if name.split(".")[0] not in UNREAD[experiment.stage]]
         if other:
             refused.append(f"{found['name']}: run with other values than docs/ablations.yaml sets of {other}")
-        elif "val_uar" not in metrics:
+        elif _MEASURED[experiment.stage] not in metrics:
             refused.append(f"{found['name']}: has no metrics of {experiment.stage}")
         else:
             runs.append(Run(experiment=name, seed=params["seed"], commit=commit[:7], metrics=metrics))

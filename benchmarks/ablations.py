@@ -23,6 +23,8 @@ from benchmarks._experiments import (
 )
 from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from deepemo.errors import InputError
+from deepemo.learning.predictions import ENSEMBLE
+from deepemo.networks.storage import SHALLOW, TRANSFER
 from deepemo.reporting.markdown import table
 
 LIST = Path("docs/ablations.yaml")
@@ -32,11 +34,17 @@ _INTRODUCTION = """# Ablations
 
 Written by `python -m benchmarks.ablations --table` from what `dvc exp show` holds; `--list` prints the command of every
 experiment, `--run` runs some of them and notes what they took. Each row is one run of one change against params.yaml
-and the values below. Figures are of validation, and the test roles had no part in them. UAR is the mean of the
-emotions' recalls; minutes are of processor time, of all cores together, with the stages before if they had to run.
+and the values below. Figures of trainings are of validation, and the test roles had no part in them. UAR is the mean
+of the emotions' recalls; minutes are of processor time, of all cores together, with the stages before if they had to
+run.
 Where epochs are fewer than in params.yaml, augmentation and all that holds weights back gain less than in a whole
 training, or lose; and with some 700 clips to validate on, two points are no more than chance.
 """
+
+_ABOUT_HELD_OUT = """A corpus that no training heard, recorded elsewhere by other people: a test that chose nothing.
+These trainings are short too, and the backbone stays frozen.
+"""
+PREDICTORS = (SHALLOW, TRANSFER, ENSEMBLE)
 
 
 def command(experiment: Experiment, base: Mapping[str, Any], seed: int | None) -> list[str]:
@@ -116,35 +124,53 @@ def results(ablations: Ablations, runs: Sequence[Run], minutes: Mapping[Key, flo
     parts = [_INTRODUCTION, "\n".join(base_values) + "\n"]
     for stage in dict.fromkeys(experiment.stage for experiment in ablations.experiments):
         staged = {each.name: each.what for each in ablations.experiments if each.stage == stage}
-        base = next(iter(staged))
-        bases = {(run.commit, run.seed): run.metrics["val_uar"] for run in runs if run.experiment == base}
-        rows = []
-        for run in runs:
-            if run.experiment not in staged:
-                continue
-            uar = run.metrics["val_uar"]
-            against = bases.get((run.commit, run.seed))
-            took = minutes.get(Key(run.experiment, run.seed, run.commit))
-            gained = "-" if against is None or run.experiment == base else f"{100 * (uar - against):+.1f}"
-            rows.append(
-                (
-                    staged[run.experiment],
-                    f"{100 * uar:.1f} %",
-                    gained,
-                    f"{100 * run.metrics['val_accuracy']:.1f} %",
-                    run.metrics["best_epoch"],
-                    "-" if took is None else f"{took:.0f}",
-                    run.seed,
-                    run.commit,
-                )
-            )
-        header = ("change", "UAR", "points of UAR gained", "accuracy", "best epoch", "minutes", "seed", "code")
-        parts.append(f"## {stage}\n\n" + (table(header, rows) if rows else "None was run.") + "\n")
+        of_stage = [run for run in runs if run.experiment in staged]
+        tabulate = _held_out if stage == "evaluate" else _trainings
+        parts.append(f"## {stage}\n\n" + (tabulate(staged, of_stage, minutes) if of_stage else "None was run.") + "\n")
     done = {run.experiment for run in runs}
     left = [f"- `{each.name}`: {each.what}" for each in ablations.experiments if each.name not in done]
     if left:
         parts.append("## Not run\n\n" + "\n".join(left) + "\n")
     return "\n".join(parts)
+
+
+def _trainings(staged: Mapping[str, str], runs: Sequence[Run], minutes: Mapping[Key, float]) -> str:
+    """Rows of trainings, judged on validation against the first experiment on the same code."""
+    base = next(iter(staged))
+    bases = {(run.commit, run.seed): run.metrics["val_uar"] for run in runs if run.experiment == base}
+    rows = []
+    for run in runs:
+        uar = run.metrics["val_uar"]
+        against = bases.get((run.commit, run.seed))
+        gained = "-" if against is None or run.experiment == base else f"{100 * (uar - against):+.1f}"
+        rows.append(
+            (
+                staged[run.experiment],
+                f"{100 * uar:.1f} %",
+                gained,
+                f"{100 * run.metrics['val_accuracy']:.1f} %",
+                run.metrics["best_epoch"],
+                *_origin(run, minutes),
+            )
+        )
+    header = ("change", "UAR", "points of UAR gained", "accuracy", "best epoch", "minutes", "seed", "code")
+    return table(header, rows)
+
+
+def _held_out(staged: Mapping[str, str], runs: Sequence[Run], minutes: Mapping[Key, float]) -> str:
+    """Rows of evaluations on a corpus that no training heard."""
+    rows = []
+    for run in runs:
+        role = "unseen_corpus"
+        uars = [f"{100 * run.metrics[predictor][role]['uar']:.1f} %" for predictor in PREDICTORS]
+        rows.append((staged[run.experiment], run.metrics["ensemble"][role]["clips"], *uars, *_origin(run, minutes)))
+    header = ("change", "clips", *(f"UAR of {name}" for name in PREDICTORS), "minutes", "seed", "code")
+    return f"{_ABOUT_HELD_OUT}\n{table(header, rows)}"
+
+
+def _origin(run: Run, minutes: Mapping[Key, float]) -> tuple[str, int, str]:
+    took = minutes.get(Key(run.experiment, run.seed, run.commit))
+    return ("-" if took is None else f"{took:.0f}", run.seed, run.commit)
 
 
 def main(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 # What decides what a run gives; results and documents are left out, so that committing them changes no revision.
 CODE = ("deepemo", "stages", "params.yaml", "dvc.yaml", "requirements.lock")
+MOST_NAMED = 3
 PACKAGES = (
     "tensorflow", "tensorflow-io", "keras", "numpy", "scipy", "pandas", "scikit-learn", "soundfile", "soxr", "dvc",
 )  # fmt: skip
@@ -20,7 +21,7 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
-    """The last commit that changed any of the paths, and whether they hold more than is committed.
+    """The last commit that changed any of the paths, and which of them hold more than is committed.
 
     A report that named the newest commit would change with the commit that stores it; this one stays what it is until
     the code changes.
@@ -42,7 +43,9 @@ def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
         return "unknown: not a git checkout"
     if not commit:
         return "unknown: nothing of it is committed"
-    return f"{commit} with uncommitted changes" if changed else commit
+    files = [line.split(maxsplit=1)[1] for line in changed.splitlines()]
+    more = [f"{len(files) - MOST_NAMED} more"] if len(files) > MOST_NAMED else []
+    return f"{commit} with uncommitted changes in {', '.join(files[:MOST_NAMED] + more)}" if files else commit
 
 
 def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -58,8 +58,8 @@ def _reproduce(inputs: CardInputs) -> str:
     return f"""\
 Code: the last commit that changed it is {inputs.revision}. Check it out, put these values into `params.yaml`, point
 `download.source_dir` at the corpora that cannot be fetched without registration{folder}, and run
-`make repro`. Every random draw comes from seed {inputs.params["seed"]}; the same recordings, packages and kind of
-processor give the same bytes.
+`make repro`. Every random draw comes from seed {inputs.params["seed"]}; the same recordings, packages, kind of
+processor and number of its cores give the same bytes.
 
 {versions}
 

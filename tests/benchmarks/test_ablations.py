@@ -11,7 +11,15 @@ from typing import Any
 import pytest
 import yaml
 
-from benchmarks._experiments import Ablations, Experiment, differences, read_ablations, recorded_runs, with_overrides
+from benchmarks._experiments import (
+    Ablations,
+    Experiment,
+    Run,
+    differences,
+    read_ablations,
+    recorded_runs,
+    with_overrides,
+)
 from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from benchmarks.ablations import command, list_commands, results, run_experiments
 from deepemo.errors import InputError
@@ -102,6 +110,18 @@ def test_the_table_has_the_runs_and_names_what_was_not_run() -> None:
     assert "| no dropout | 47.5 % | -2.5 | 60.0 % | 2 | 12 | 1 | ccccccc |" in text
     assert "| no dropout | 52.0 % | - | 60.0 % | 2 | - | 5 | ccccccc |" in text
     assert text.split("## Not run")[1].strip() == "- `longer`: longer"
+
+
+def test_the_table_of_held_out_corpora_has_every_predictor() -> None:
+    experiment = Experiment(name="without-two", stage="evaluate", what="two never heard", set={})
+    figures = {
+        predictor: {"unseen_corpus": {"uar": uar, "clips": 9}, "unseen_speakers": {"uar": 0.9, "clips": 8}}
+        for predictor, uar in (("shallow", 0.31), ("transfer", 0.42), ("ensemble", 0.53))
+    }
+    run = Run(experiment="without-two", seed=1, commit="ccccccc", metrics=figures)
+    text = results(Ablations(base={}, experiments=[experiment]), [run], {Key("without-two", 1, "ccccccc"): 7.2})
+    assert "| two never heard | 9 | 31.0 % | 42.0 % | 53.0 % | 7 | 1 | ccccccc |" in text
+    assert "Not run" not in text
 
 
 @pytest.mark.parametrize(

@@ -35,9 +35,14 @@ def test_names_the_commit_of_the_code_and_not_of_results(checkout: Path) -> None
     assert _git(checkout, "rev-parse", "HEAD") != commit
 
 
-def test_says_when_the_code_is_not_what_was_committed(checkout: Path) -> None:
+def test_names_what_is_not_as_it_was_committed(checkout: Path) -> None:
     (checkout / "code" / "a.py").write_text("2\n")
-    assert git_revision(checkout, ["code"]).endswith("with uncommitted changes")
+    assert git_revision(checkout, ["code"]).endswith(" with uncommitted changes in code/a.py")
+    for name in "bcdef":
+        (checkout / "code" / f"{name}.py").write_text("3\n")
+    _git(checkout, "add", ".")
+    named = "code/a.py, code/b.py, code/c.py, 3 more"
+    assert git_revision(checkout, ["code"]).endswith(f" with uncommitted changes in {named}")
 
 
 def test_says_when_there_is_nothing_to_name(checkout: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
