@@ -104,10 +104,13 @@ def main(
             make_corpus(Path(scratch), clips)
             peaks[clips] = {name: measured(name, Path(scratch)) for name in WORKS}
         print(clips, peaks[clips], flush=True)
+    from deepemo.learning.batches import HELD_BYTES  # not before: a child's peak counts from its parent's size
+
     text = (
         f"`python -m benchmarks.memory --sizes {sizes}` on {about}.\n\n"
         "Peak resident memory of a process of its own for each figure, on made-up recordings of "
-        f"{MADE_SECONDS} s.\n\n{report(peaks)}"
+        f"{MADE_SECONDS} s. Training holds arrays up to {HELD_BYTES // 2**20} MiB, and as much for validation; what "
+        f"exceeds that is streamed.\n\n{report(peaks)}"
     )
     write_section("Memory", text)
     print(text)

@@ -1,0 +1,172 @@
+"""Where the time of the heavy stages goes: each part of their work by itself, on what a finished run left here."""
+
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import islice
+from pathlib import Path
+from statistics import median
+from typing import Annotated, Any
+
+import pandas as pd
+import tensorflow as tf
+import tensorflow_io as tfio
+import typer
+
+from benchmarks._measure import in_turns, machine, write_section
+from deepemo.audio.augment import Augmentation
+from deepemo.audio.decode import read_recording
+from deepemo.audio.features import Featurizer
+from deepemo.audio.levels import measure_levels
+from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
+from deepemo.audio.voice import VoiceGate
+from deepemo.dataset.clips import good_clips, read_clips
+from deepemo.dataset.raw import RawCorpus
+from deepemo.dataset.shards import read_spec, write_shards
+from deepemo.dataset.splitting import TRAIN, VALIDATION, read_split
+from deepemo.learning.batches import TrainingBatches
+from deepemo.learning.fitting import History
+from deepemo.learning.shallow import train_shallow
+from deepemo.learning.training import seed_everything
+from deepemo.learning.transfer import train_transfer
+from deepemo.params import Params, load_params
+from deepemo.reporting.markdown import table
+
+DATA = Path("data")
+FEATURES = DATA / "features"
+BATCHES = 20
+EPOCHS = 3
+Row = tuple[str, str, str]
+
+
+def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, Callable[[], object]]:
+    """What `validate` and `featurize` do with clips, each over all of them in one thread."""
+    archives = {corpus: RawCorpus(DATA / "raw" / f"{corpus}.zip") for corpus in clips["corpus"].unique()}
+    members = list(zip(clips["corpus"], clips["member"], strict=True))
+    names = clips["clip"].tolist()
+
+    def decoded() -> Iterator[tuple[Any, int]]:
+        for corpus, member in members:
+            recording = read_recording(archives[corpus].read(member), name=member)
+            yield recording.mono(), recording.rate_hz
+
+    recordings = list(decoded())
+    spec = FeatureSpec.from_dict(params.featurize.model_dump())
+    featurizer = Featurizer(spec)
+    gate = VoiceGate(
+        threshold=params.validate_.voice_threshold,
+        min_share=params.validate_.min_voice_share,
+        min_seconds=params.validate_.min_voice_seconds,
+    )
+    cut = [tf.constant(featurizer.clip(*recording)) for recording in recordings]
+    stft = tf.function(
+        lambda samples: tfio.audio.spectrogram(
+            samples, nfft=spec.fft_size, window=spec.window_samples, stride=spec.hop_samples
+        )
+    )
+    whole = tf.function(lambda samples: decibel_spectrogram(samples, spec))
+    features = [whole(samples).numpy() for samples in cut]
+
+    def write() -> int:
+        shape = (spec.frames, spec.bands)
+        pairs = zip(names, features, strict=True)
+        return write_shards(scratch / "written", pairs, shards=params.featurize.shards, shape=shape, about={})
+
+    return {
+        "validate and featurize: unzip and decode": lambda: list(decoded()),
+        "validate: level": lambda: [measure_levels(samples) for samples, _ in recordings],
+        "validate: voice gate": lambda: [gate(*recording) for recording in recordings],
+        "featurize: resample, trim, cut or pad": lambda: [featurizer.clip(*recording) for recording in recordings],
+        "featurize: magnitude of the STFT": lambda: [stft(samples) for samples in cut],
+        "featurize: the same, with mel and decibels": lambda: [whole(samples) for samples in cut],
+        "featurize: write shards": write,
+    }
+
+
+def views(split: pd.DataFrame, values: dict[str, Any], seed: int) -> Callable[[], object]:
+    """What makes augmented batches that nobody trains on."""
+    spec = FeatureSpec.from_dict(read_spec(FEATURES)["features"])
+    how = Augmentation.from_params(values["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db)
+    training = split[split["role"] == TRAIN]
+    batches = TrainingBatches(FEATURES, training, batch_size=values["batch_size"], seed=seed, augmentation=how)
+    endless = batches.from_epoch(0, 10**6)
+    return lambda: list(islice(endless, BATCHES))
+
+
+def some_of(split: pd.DataFrame, batch_size: int, seed: int) -> pd.DataFrame:
+    """`BATCHES` batches of the training clips, and one of validation."""
+    wanted = {TRAIN: BATCHES * batch_size, VALIDATION: batch_size}
+    drawn = [split[split["role"] == role] for role in wanted]
+    return pd.concat(
+        rows.sample(min(len(rows), count), random_state=seed)
+        for rows, count in zip(drawn, wanted.values(), strict=True)
+    )
+
+
+def _a_batch(history: History, split: pd.DataFrame, batch_size: int) -> float:
+    """Milliseconds; the first epoch, which traces the graph, is left out."""
+    steps = (split["role"] == TRAIN).sum() // batch_size
+    return 1000 * median(row["seconds"] for row in history[1:]) / steps
+
+
+def training_rows(params: Params, scratch: Path) -> list[Row]:
+    """Of each training: its views alone, and the whole of it, a batch."""
+    seed = params.seed
+    seed_everything(seed)
+    split = read_split(DATA / "split.csv")
+    shallow = params.train_shallow.model_dump() | {"epochs": EPOCHS, "patience": EPOCHS}
+    transfer = params.train_transfer.model_dump() | {"epochs": 1, "patience": 1}
+    transfer["finetune"] |= {"epochs": EPOCHS, "patience": EPOCHS}
+
+    def of_shallow(some: pd.DataFrame) -> History:
+        return train_shallow(shallow, features=FEATURES, split=some, seed=seed, resume=scratch / "shallow").history
+
+    def of_transfer(some: pd.DataFrame) -> History:
+        trained = train_transfer(
+            transfer, features=FEATURES, embeddings=DATA / "embeddings", split=some, seed=seed, resume=scratch / "t"
+        )
+        return [row for row in trained.history if row["phase"] == "finetune"]
+
+    rows: list[Row] = []
+    for stage, values, train in (
+        ("train_shallow", shallow, of_shallow),
+        ("train_transfer, fine-tuning", transfer["finetune"], of_transfer),
+    ):
+        size = values["batch_size"]
+        some = some_of(split, size, seed)
+        cost = in_turns({"views": views(some, values, seed)}, 3)["views"]
+        wall, cpu = (1000 * seconds / BATCHES for seconds in (cost.wall_seconds, cost.cpu_seconds))
+        rows.append((f"{stage}: augmented views alone, a batch of {size}", f"{wall:.0f}", f"{cpu:.0f}"))
+        rows.append((f"{stage}: views, step and validation, a batch", f"{_a_batch(train(some), some, size):.0f}", "-"))
+    return rows
+
+
+def main(
+    clips: Annotated[int, typer.Option(min=1, help="Good clips of the run to measure on.")] = 200,
+    rounds: Annotated[int, typer.Option(min=1)] = 3,
+) -> None:
+    """Time the parts on the run in this folder and write the section `Parts of the stages` of docs/benchmarks.md."""
+    about = machine()
+    params = load_params()
+    good = good_clips(read_clips(DATA / "clips.csv"))
+    drawn = good.sample(min(clips, len(good)), random_state=params.seed)
+    with tempfile.TemporaryDirectory() as scratch:
+        costs = in_turns(clip_parts(drawn, params, Path(scratch)), rounds)
+        rows = [
+            (
+                f"{part}, a clip",
+                f"{1000 * cost.wall_seconds / len(drawn):.2f}",
+                f"{1000 * cost.cpu_seconds / len(drawn):.2f}",
+            )
+            for part, cost in costs.items()
+        ]
+        rows += training_rows(params, Path(scratch))
+    text = (
+        f"`python -m benchmarks.parts --clips {clips} --rounds {rounds}` on {about}, after a run of the pipeline on "
+        f"{', '.join(sorted(good['corpus'].unique()))}.\n\n{table(('part', 'ms', 'CPU ms'), rows)}"
+    )
+    write_section("Parts of the stages", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)
