@@ -21,7 +21,7 @@ check: $(READY)
 
 # Needs uv; writes hashes and no index address.
 lock:
-	uv pip compile pyproject.toml --extra dev --extra onnx --universal --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --extra dev --extra onnx --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 
 $(READY): requirements.lock pyproject.toml
