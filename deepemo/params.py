@@ -147,6 +147,7 @@ class Featurize(Section):
 class Augment(Section):
     """Views of a training clip, drawn anew in every epoch; 0 switches one off."""
 
+    append_neutral: Annotated[float, Field(ge=0, le=1)]
     time_scale: Annotated[float, Field(ge=0, lt=0.5)]
     time_shift_seconds: Annotated[float, Field(ge=0)]
     frequency_shift_bands: Annotated[float, Field(ge=0)]

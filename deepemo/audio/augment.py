@@ -1,4 +1,4 @@
-"""Views of features for training: warped in time and frequency, louder or noisier, masked, mixed.
+"""Views of features for training: followed by a neutral clip, warped, louder or noisier, masked, mixed.
 
 Everything is drawn by stateless TensorFlow ops from the seed it is given, whatever thread runs it.
 tensorflow-io's own masks draw unseeded numbers, which is why they are not used.
@@ -10,12 +10,15 @@ from typing import Any, Self
 
 import tensorflow as tf
 
+from deepemo.emotions import INDEX
+
 
 @dataclass(frozen=True, kw_only=True)
 class Augmentation:
     """How far views of a clip may go from it, in units of the features; 0 switches a kind off.
 
     Attributes:
+        append_neutral: share of clips that a neutral one follows (CopyPaste, Pappagari et al. 2021).
         time_scale: longer or shorter by up to this share.
         time_shift_frames: earlier or later by up to this.
         frequency_shift_bands: up or down by up to this; on mel bands much like another pitch and vocal tract.
@@ -28,6 +31,7 @@ class Augmentation:
         mixup: alpha of the beta distribution that pairs of clips are mixed by (Zhang et al. 2018).
     """
 
+    append_neutral: float
     time_scale: float
     time_shift_frames: float
     frequency_shift_bands: float
@@ -43,6 +47,7 @@ class Augmentation:
     def from_params(cls, values: Mapping[str, Any], *, hop_seconds: float, range_db: float) -> Self:
         """Build from an `augment` section of params.yaml, which is in seconds and decibels."""
         return cls(
+            append_neutral=values["append_neutral"],
             time_scale=values["time_scale"],
             time_shift_frames=values["time_shift_seconds"] / hop_seconds,
             frequency_shift_bands=values["frequency_shift_bands"],
@@ -54,6 +59,26 @@ class Augmentation:
             frequency_mask_bands=values["frequency_mask_bands"],
             mixup=values["mixup"],
         )
+
+
+def append_neutral(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
+    """Let a neutral clip of the batch follow a share of its clips, where they end; the emotion stays the first one's.
+
+    What does not fit is cut off, and a batch without a neutral clip stays as it is: [n, frames, bands] to the same.
+    """
+    seeds = tf.random.experimental.stateless_split(seed, 2)
+    count, frames = tf.shape(features)[0], features.shape[1]
+    neutral = targets[:, INDEX["neutral"]] == 1.0
+    order = tf.random.stateless_uniform([count, count], seeds[0])
+    follower = tf.argmax(tf.where(neutral, order, -1.0), axis=1)  # a random neutral clip for each
+    position = tf.range(frames)
+    sounds = tf.reduce_any(features > 0, axis=2)  # [n, frames]
+    end = tf.reduce_max(tf.where(sounds, position + 1, 0), axis=1, keepdims=True)  # [n, 1]
+    since = position - end  # frames since the clip's end
+    following = tf.gather(tf.gather(features, follower), tf.maximum(since, 0), axis=1, batch_dims=1)
+    chosen = tf.random.stateless_uniform([count, 1], seeds[1]) < share
+    appended = chosen & (since >= 0) & tf.reduce_any(neutral)
+    return tf.where(appended[..., tf.newaxis], following, features)
 
 
 def warp(features: tf.Tensor, seed: tf.Tensor, how: Augmentation) -> tf.Tensor:
@@ -142,7 +167,9 @@ def augment(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, how: Augme
     Returns:
         Features and targets of the same shapes.
     """
-    seeds = tf.random.experimental.stateless_split(seed, 5)
+    seeds = tf.random.experimental.stateless_split(seed, 6)
+    if how.append_neutral:
+        features = append_neutral(features, targets, seeds[5], how.append_neutral)
     if how.time_scale or how.time_shift_frames or how.frequency_shift_bands:
         features = warp(features, seeds[0], how)
     if how.gain:

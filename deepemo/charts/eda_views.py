@@ -12,6 +12,7 @@ from deepemo.charts.style import caption, page_figure, styled
 
 # As strong as params.yaml has them at first; what a run uses is in its own section there.
 EXAMPLE = Augmentation(
+    append_neutral=0.0,
     time_scale=0.13,
     time_shift_frames=30.0,
     frequency_shift_bands=3.0,

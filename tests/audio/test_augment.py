@@ -7,8 +7,10 @@ import pytest
 import tensorflow as tf
 
 from deepemo.audio.augment import Augmentation, augment
+from deepemo.emotions import INDEX
 
 OFF = Augmentation(
+    append_neutral=0.0,
     time_scale=0.0,
     time_shift_frames=0.0,
     frequency_shift_bands=0.0,
@@ -21,6 +23,7 @@ OFF = Augmentation(
     mixup=0.0,
 )
 ON = Augmentation(
+    append_neutral=0.5,
     time_scale=0.1,
     time_shift_frames=5.0,
     frequency_shift_bands=2.0,
@@ -66,6 +69,38 @@ def test_views_stay_features(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
     assert features.numpy().min() >= 0.0
     assert features.numpy().max() <= 1.0
     np.testing.assert_allclose(tf.reduce_sum(targets, axis=1), 1.0, rtol=1e-6)
+
+
+def levels(values: list[float], lengths: list[int], emotions: list[str]) -> tuple[tf.Tensor, tf.Tensor]:
+    features = np.zeros((len(values), 50, 20), np.float32)
+    for clip, (value, length) in enumerate(zip(values, lengths, strict=True)):
+        features[clip, :length] = value
+    return tf.constant(features), tf.one_hot([INDEX[emotion] for emotion in emotions], 7)
+
+
+def test_a_neutral_clip_follows_where_the_clip_ends_and_is_cut_off_at_the_end() -> None:
+    batch = levels([0.2, 0.5, 0.9], [30, 40, 15], ["angry", "neutral", "happy"])
+    joined, targets = augment(*batch, SEED, replace(OFF, append_neutral=1.0))
+    np.testing.assert_array_equal(targets, batch[1])
+    first = joined.numpy()[:, :, 0]
+    np.testing.assert_allclose(first[0], [0.2] * 30 + [0.5] * 20)
+    np.testing.assert_allclose(first[1], [0.5] * 50)
+    np.testing.assert_allclose(first[2], [0.9] * 15 + [0.5] * 35)
+
+
+def test_as_many_clips_are_followed_as_asked_for_by_different_neutral_ones() -> None:
+    emotions = ["angry"] * 400 + ["neutral"] * 4
+    batch = levels([0.1] * 400 + [0.5, 0.6, 0.7, 0.8], [20] * 404, emotions)
+    joined, _ = augment(*batch, SEED, replace(OFF, append_neutral=0.25))
+    after = joined.numpy()[:400, 20, 0]
+    assert (after > 0).mean() == pytest.approx(0.25, abs=0.08)
+    assert set(np.round(after[after > 0], 1)) == {np.float32(0.5), np.float32(0.6), np.float32(0.7), np.float32(0.8)}
+
+
+def test_without_a_neutral_clip_in_the_batch_nothing_follows() -> None:
+    batch = levels([0.2, 0.5], [30, 40], ["angry", "sad"])
+    joined, _ = augment(*batch, SEED, replace(OFF, append_neutral=1.0))
+    np.testing.assert_array_equal(joined, batch[0])
 
 
 def test_time_shift_moves_frames_within_its_bound() -> None:
@@ -125,7 +160,8 @@ def test_mixup_mixes_features_and_targets_by_the_same_share() -> None:
 
 def test_params_in_seconds_and_decibels_become_frames_and_shares() -> None:
     values = {
-        "time_scale": 0.1, "time_shift_seconds": 0.3, "frequency_shift_bands": 4.0, "gain_db": 8.0, "noise": 0.0,
+        "append_neutral": 0.2, "time_scale": 0.1, "time_shift_seconds": 0.3, "frequency_shift_bands": 4.0,
+        "gain_db": 8.0, "noise": 0.0,
         "time_masks": 2, "time_mask_seconds": 0.5, "frequency_masks": 1, "frequency_mask_bands": 9, "mixup": 0.2,
     }  # fmt: skip
     how = Augmentation.from_params(values, hop_seconds=0.02, range_db=80.0)

@@ -34,8 +34,8 @@ if killed_after:
 
     Trainer._save = save_and_die
 seed_everything(11)
-augment = dict(time_scale=0.1, time_shift_seconds=0.04, frequency_shift_bands=1.0, gain_db=3.0, noise=0.01,
-               time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
+augment = dict(append_neutral=0.3, time_scale=0.1, time_shift_seconds=0.04, frequency_shift_bands=1.0, gain_db=3.0,
+               noise=0.01, time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
 values = dict(channels=[4, 8], band_pooling=1, dropout=0.2, epochs=12, patience=12, batch_size=16, learning_rate=0.02,
               weight_decay=0.01, label_smoothing=0.05, average_weights=0.9, augment=augment)
 split = pd.read_csv(folder / "split.csv")

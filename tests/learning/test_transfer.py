@@ -18,7 +18,8 @@ from deepemo.networks.transfer import build_embedder, picture_bands
 
 POOLING, DEPTHS, SEED = 2, [0.1, 0.2], 3
 AUGMENT = {
-    "time_scale": 0.1, "time_shift_seconds": 0.04, "frequency_shift_bands": 1.0, "gain_db": 3.0, "noise": 0.01,
+    "append_neutral": 0.3, "time_scale": 0.1, "time_shift_seconds": 0.04, "frequency_shift_bands": 1.0,
+    "gain_db": 3.0, "noise": 0.01,
     "time_masks": 1, "time_mask_seconds": 0.06, "frequency_masks": 1, "frequency_mask_bands": 2, "mixup": 0.3,
 }  # fmt: skip
 PHASE = {
