@@ -1,0 +1,141 @@
+"""Features normalised by corpus or by speaker, and answers that are the mean of several views of a clip.
+
+They are no params: somebody with one recording has no others to normalise by, and several views cost their number.
+Figures are of validation, on what a finished run left here.
+"""
+
+import tempfile
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated
+
+import keras
+import numpy as np
+import pandas as pd
+import tensorflow as tf
+import typer
+from sklearn.metrics import balanced_accuracy_score
+from tqdm import tqdm
+
+from benchmarks._measure import machine, write_section
+from deepemo.audio.augment import Augmentation, augment
+from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.dataset.shards import read_batches, read_spec, write_shards
+from deepemo.dataset.splitting import TRAIN, VALIDATION, read_split
+from deepemo.learning.batches import labelled_arrays
+from deepemo.learning.shallow import train_shallow
+from deepemo.learning.training import seed_everything
+from deepemo.params import Params, load_params
+from deepemo.reporting.markdown import table
+
+DATA = Path("data")
+FEATURES = DATA / "features"
+BATCH = 64
+GROUPINGS = {"as in params.yaml": None, "normalised by corpus": "corpus", "normalised by speaker": "speaker"}
+
+
+def band_offsets(folder: Path, groups: pd.Series) -> dict[str, np.ndarray]:
+    """What brings each group's mean of every band to the mean of all, over frames with sound.
+
+    Args:
+        folder: shards of features.
+        groups: group of each clip to count, by clip id.
+
+    Returns:
+        Float64 [bands] of each group.
+    """
+    totals: dict[str, np.ndarray] = {}
+    frames: dict[str, int] = {}
+    for clips, values in read_batches(folder, batch_size=BATCH):
+        for clip, features in zip(clips, values, strict=True):
+            if clip in groups.index:
+                group = groups[clip]
+                sounding = features[features.any(axis=1)]
+                totals[group] = totals.get(group, 0.0) + sounding.sum(axis=0, dtype=np.float64)
+                frames[group] = frames.get(group, 0) + len(sounding)
+    mean = sum(totals.values()) / sum(frames.values())
+    return {group: mean - total / frames[group] for group, total in totals.items()}
+
+
+def normalised_shards(folder: Path, written: Path, groups: pd.Series) -> None:
+    """Write the shards of the clips of `groups` anew, each with its group's offset where it has sound."""
+    spec = read_spec(folder)
+    offsets = band_offsets(folder, groups)
+
+    def moved() -> Iterator[tuple[str, np.ndarray]]:
+        for clips, values in read_batches(folder, batch_size=BATCH):
+            for clip, features in zip(clips, values, strict=True):
+                if clip in groups.index:
+                    shifted = np.clip(features + offsets[groups[clip]], 0.0, 1.0)
+                    yield clip, np.where(features > 0, shifted, 0.0)
+
+    write_shards(written, moved(), shards=spec["shards"], shape=spec["shape"], about={"features": spec["features"]})
+
+
+def validation_uars(
+    network: keras.Model, folder: Path, clips: pd.DataFrame, how: Augmentation, *, views: int, seed: int
+) -> tuple[float, float]:
+    """UAR of the clips as they are, and of the mean of their probabilities and those of so many warped views."""
+    truth, plain, mean = [], [], []
+    for batch, (values, labels) in enumerate(labelled_arrays(folder, clips, batch_size=BATCH)):
+        first = tf.nn.softmax(network(values, training=False)).numpy()
+        seen = [first]
+        for view in range(views):
+            warped, _ = augment(tf.constant(values), tf.one_hot(labels, 7), tf.constant([seed + view, batch]), how)
+            seen.append(tf.nn.softmax(network(warped, training=False)).numpy())
+        truth.append(labels)
+        plain.append(first.argmax(axis=1))
+        mean.append(np.mean(seen, axis=0).argmax(axis=1))
+    expected = np.concatenate(truth)
+    uar, uar_of_mean = (balanced_accuracy_score(expected, np.concatenate(answers)) for answers in (plain, mean))
+    return float(uar), float(uar_of_mean)
+
+
+def train_variant(
+    params: Params, grouping: str | None, *, epochs: int, views: int, scratch: Path
+) -> tuple[float, float]:
+    """Train the shallow CNN on features of one normalisation; both UARs of `validation_uars`."""
+    seed_everything(params.seed)
+    split = read_split(DATA / "split.csv")
+    split = split[split["role"].isin([TRAIN, VALIDATION])]
+    folder = FEATURES
+    if grouping is not None:
+        folder = scratch / grouping
+        normalised_shards(FEATURES, folder, split.set_index("clip")[grouping])
+    values = params.train_shallow.model_dump() | {"epochs": epochs, "patience": epochs}
+    trained = train_shallow(values, features=folder, split=split, seed=params.seed, resume=scratch / "resume")
+    spec = FeatureSpec.from_dict(read_spec(folder)["features"])
+    how = Augmentation.from_params(values["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db)
+    warped = replace(how, append_neutral=0.0, noise=0.0, time_masks=0, frequency_masks=0, mixup=0.0)
+    validation = split[split["role"] == VALIDATION]
+    return validation_uars(trained.network, folder, validation, warped, views=views, seed=params.seed)
+
+
+def main(
+    epochs: Annotated[int, typer.Option(min=1, help="Of each training.")] = 10,
+    views: Annotated[int, typer.Option(min=1, help="Warped views that are answered beside the clip itself.")] = 8,
+) -> None:
+    """Train and answer in every variant and write the section `Variants without a param` of docs/benchmarks.md."""
+    about = machine()
+    params = load_params()
+    corpora = sorted(read_split(DATA / "split.csv")["corpus"].unique())
+    rows = []
+    for name, grouping in tqdm(GROUPINGS.items(), desc="variants", disable=None):
+        with tempfile.TemporaryDirectory() as scratch:
+            plain, mean = train_variant(params, grouping, epochs=epochs, views=views, scratch=Path(scratch))
+        rows.append((name, f"{100 * plain:.1f} %", f"{100 * mean:.1f} %"))
+    header = ("features", "UAR", f"UAR of the mean of {views + 1} views")
+    text = (
+        f"`python -m benchmarks.variants --epochs {epochs} --views {views}` on {about}, after a run of the pipeline on "
+        f"{', '.join(corpora)}.\n\nThe shallow CNN, seed {params.seed}, judged on validation clips. Normalised by "
+        "a group: every band's mean over the group's sounding frames is moved to that of all clips; the means are of "
+        "training and validation clips together, so a speaker needs other recordings than the one that is answered. "
+        f"Views are warped and louder or softer as in training.\n\n{table(header, rows)}"
+    )
+    write_section("Variants without a param", text)
+    print(text)
+
+
+if __name__ == "__main__":
+    typer.run(main)
