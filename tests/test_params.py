@@ -29,6 +29,17 @@ def test_the_repositorys_own_file_fits() -> None:
     assert params.download.source_dir is None
 
 
+def test_the_record_of_the_real_corpora_is_repeated_by_its_params_over_ours() -> None:
+    ours = load_params(ROOT / "params.yaml").model_dump()
+    record = load_params(ROOT / "docs" / "results" / "four-corpora" / "params.yaml").model_dump()
+    assert record["download"].pop("corpora") == ["ravdess", "crema_d", "tess", "savee"]
+    for section, where_recordings_are in [("download", "source_dir"), ("gate", "non_speech_dir")]:
+        assert ours[section].pop(where_recordings_are) is None
+        assert record[section].pop(where_recordings_are) is not None
+    ours["download"].pop("corpora")
+    assert record == ours
+
+
 @pytest.mark.parametrize(
     ("key", "value", "named"),
     [
