@@ -36,7 +36,7 @@ Written by `python -m benchmarks.ablations --table` from what `dvc exp show` hol
 experiment, `--run` runs some of them and notes what they took. Each row is one run of one change against params.yaml
 and the values below. Figures of trainings are of validation, and the test roles had no part in them. UAR is the mean
 of the emotions' recalls; minutes are of processor time, of all cores together, with the stages before if they had to
-run.
+run, and absent where DVC had the outputs already. Gains are against the first row of the same code and seed.
 Where epochs are fewer than in params.yaml, augmentation and all that holds weights back gain less than in a whole
 training, or lose; and with some 700 clips to validate on, two points are no more than chance.
 """
