@@ -21,9 +21,11 @@ from tqdm import tqdm
 from benchmarks._measure import machine, write_section
 from deepemo.audio.augment import Augmentation, augment
 from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.shards import read_batches, read_spec, write_shards
+from deepemo.dataset.shards import read_features, read_spec, write_shards
 from deepemo.dataset.splitting import TRAIN, VALIDATION, read_split
+from deepemo.emotions import EMOTIONS
 from deepemo.learning.batches import labelled_arrays
+from deepemo.learning.predictions import softmax
 from deepemo.learning.shallow import train_shallow
 from deepemo.learning.training import seed_everything
 from deepemo.params import Params, load_params
@@ -47,15 +49,18 @@ def band_offsets(folder: Path, groups: pd.Series) -> dict[str, np.ndarray]:
     """
     totals: dict[str, np.ndarray] = {}
     frames: dict[str, int] = {}
-    for clips, values in read_batches(folder, batch_size=BATCH):
-        for clip, features in zip(clips, values, strict=True):
-            if clip in groups.index:
-                group = groups[clip]
-                sounding = features[features.any(axis=1)]
-                totals[group] = totals.get(group, 0.0) + sounding.sum(axis=0, dtype=np.float64)
-                frames[group] = frames.get(group, 0) + len(sounding)
+    for clip, features in _clips(folder, groups):
+        group = groups[clip]
+        sounding = features[features.any(axis=1)]
+        totals[group] = totals.get(group, 0.0) + sounding.sum(axis=0, dtype=np.float64)
+        frames[group] = frames.get(group, 0) + len(sounding)
     mean = sum(totals.values()) / sum(frames.values())
     return {group: mean - total / frames[group] for group, total in totals.items()}
+
+
+def _clips(folder: Path, groups: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
+    for clips, values in read_features(folder, groups.index, batch_size=BATCH):
+        yield from zip(clips, values, strict=True)
 
 
 def normalised_shards(folder: Path, written: Path, groups: pd.Series) -> None:
@@ -64,11 +69,9 @@ def normalised_shards(folder: Path, written: Path, groups: pd.Series) -> None:
     offsets = band_offsets(folder, groups)
 
     def moved() -> Iterator[tuple[str, np.ndarray]]:
-        for clips, values in read_batches(folder, batch_size=BATCH):
-            for clip, features in zip(clips, values, strict=True):
-                if clip in groups.index:
-                    shifted = np.clip(features + offsets[groups[clip]], 0.0, 1.0)
-                    yield clip, np.where(features > 0, shifted, 0.0)
+        for clip, features in _clips(folder, groups):
+            shifted = np.clip(features + offsets[groups[clip]], 0.0, 1.0)
+            yield clip, np.where(features > 0, shifted, 0.0)
 
     write_shards(written, moved(), shards=spec["shards"], shape=spec["shape"], about={"features": spec["features"]})
 
@@ -79,11 +82,12 @@ def validation_uars(
     """UAR of the clips as they are, and of the mean of their probabilities and those of so many warped views."""
     truth, plain, mean = [], [], []
     for batch, (values, labels) in enumerate(labelled_arrays(folder, clips, batch_size=BATCH)):
-        first = tf.nn.softmax(network(values, training=False)).numpy()
+        first = softmax(network(values, training=False).numpy())
         seen = [first]
+        targets = tf.one_hot(labels, len(EMOTIONS))
         for view in range(views):
-            warped, _ = augment(tf.constant(values), tf.one_hot(labels, 7), tf.constant([seed + view, batch]), how)
-            seen.append(tf.nn.softmax(network(warped, training=False)).numpy())
+            warped, _ = augment(tf.constant(values), targets, tf.constant([seed + view, batch]), how)
+            seen.append(softmax(network(warped, training=False).numpy()))
         truth.append(labels)
         plain.append(first.argmax(axis=1))
         mean.append(np.mean(seen, axis=0).argmax(axis=1))
