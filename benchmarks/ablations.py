@@ -23,8 +23,8 @@ from benchmarks._experiments import (
 )
 from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from deepemo.errors import InputError
-from deepemo.learning.predictions import ENSEMBLE
-from deepemo.networks.storage import SHALLOW, TRANSFER
+from deepemo.evaluation.predictions import ENSEMBLE
+from deepemo.models.storage import SHALLOW, TRANSFER
 from deepemo.reporting.markdown import table
 
 LIST = Path("docs/ablations.yaml")

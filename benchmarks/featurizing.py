@@ -21,7 +21,7 @@ from benchmarks._seed_way import readable, seed_features
 from deepemo.audio.features import Featurizer, fit_length
 from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.corpora.registry import CORPUS_NAMES
-from deepemo.dataset.featurizing import featurize_clips, give_cores_to_clips
+from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.params import load_params
 from deepemo.reporting.markdown import table

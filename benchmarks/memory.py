@@ -51,10 +51,10 @@ def work(name: str, folder: Path) -> float:
     """Do what a stage does, in this process; its peak of memory in MB."""
     from deepemo.audio.features import Featurizer
     from deepemo.audio.spectrogram import FeatureSpec
-    from deepemo.dataset.featurizing import featurize_clips
+    from deepemo.dataset.featurize import featurize_clips
     from deepemo.dataset.shards import write_shards
-    from deepemo.learning.shallow import train_shallow
-    from deepemo.learning.training import seed_everything
+    from deepemo.models.shallow.train import train_shallow
+    from deepemo.training.loop import seed_everything
 
     params = load_params()
     spec = FeatureSpec.from_dict(params.featurize.model_dump())
@@ -104,7 +104,7 @@ def main(
             make_corpus(Path(scratch), clips)
             peaks[clips] = {name: measured(name, Path(scratch)) for name in WORKS}
         print(clips, peaks[clips], flush=True)
-    from deepemo.learning.batches import HELD_BYTES  # not before: a child's peak counts from its parent's size
+    from deepemo.training.batches import HELD_BYTES  # not before: a child's peak counts from its parent's size
 
     text = (
         f"`python -m benchmarks.memory --sizes {sizes}` on {about}.\n\n"

@@ -18,18 +18,18 @@ from deepemo.audio.decode import read_recording
 from deepemo.audio.features import Featurizer
 from deepemo.audio.levels import measure_levels
 from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
-from deepemo.audio.voice import VoiceGate
+from deepemo.corpora.archive import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.raw import RawCorpus
 from deepemo.dataset.shards import read_spec, write_shards
-from deepemo.dataset.splitting import TRAIN, VALIDATION, read_split
-from deepemo.learning.batches import TrainingBatches
-from deepemo.learning.fitting import History
-from deepemo.learning.shallow import train_shallow
-from deepemo.learning.training import seed_everything
-from deepemo.learning.transfer import train_transfer
+from deepemo.dataset.split import TRAIN, VALIDATION, read_split
+from deepemo.models.imagenet.train import train_transfer
+from deepemo.models.shallow.train import train_shallow
 from deepemo.params import Params, load_params
 from deepemo.reporting.markdown import table
+from deepemo.training.batches import TrainingBatches
+from deepemo.training.fit import History
+from deepemo.training.loop import seed_everything
+from deepemo.vad.gate import VoiceGate
 
 DATA = Path("data")
 FEATURES = DATA / "features"

@@ -87,7 +87,7 @@ class OneByOne:
 
     def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
         """Uncalibrated probabilities [n, 7]: what is timed is the way, not the answer."""
-        from deepemo.learning.predictions import softmax
+        from deepemo.evaluation.predictions import softmax
 
         return np.concatenate(
             [
@@ -102,7 +102,7 @@ async def serve(models: Path, one_by_one: bool) -> None:
     import uvicorn
 
     from deepemo.audio.features import Featurizer
-    from deepemo.serving.api import create_app
+    from deepemo.http.app import create_app
     from deepemo.serving.predictor import Predictor
     from deepemo.serving.recognizer import Recognizer
 

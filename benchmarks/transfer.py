@@ -12,16 +12,16 @@ import typer
 
 from benchmarks._measure import Cost, in_turns, machine, times, write_section
 from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.embedding import embed_features
 from deepemo.dataset.shards import write_shards
-from deepemo.dataset.splitting import TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.batches import labelled_arrays
-from deepemo.learning.fitting import fit
-from deepemo.networks.backbones.build import RANDOM, Backbone, build_backbone
-from deepemo.networks.transfer import as_picture, build_embedder, build_head, picture_bands
+from deepemo.models.imagenet.backbones.build import RANDOM, Backbone, build_backbone
+from deepemo.models.imagenet.embed import embed_features
+from deepemo.models.imagenet.network import as_picture, build_embedder, build_head, picture_bands
 from deepemo.params import load_params
 from deepemo.reporting.markdown import table
+from deepemo.training.batches import labelled_arrays
+from deepemo.training.fit import fit
 
 # Of each ten clips, about as the default split of the four corpora gives them.
 ROLES = (*[TRAIN] * 6, VALIDATION, *[TEST_UNSEEN] * 3)

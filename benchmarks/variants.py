@@ -22,14 +22,14 @@ from benchmarks._measure import machine, write_section
 from deepemo.audio.augment import Augmentation, augment
 from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.dataset.shards import read_features, read_spec, write_shards
-from deepemo.dataset.splitting import TRAIN, VALIDATION, read_split
+from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.batches import labelled_arrays
-from deepemo.learning.predictions import softmax
-from deepemo.learning.shallow import train_shallow
-from deepemo.learning.training import seed_everything
+from deepemo.evaluation.predictions import softmax
+from deepemo.models.shallow.train import train_shallow
 from deepemo.params import Params, load_params
 from deepemo.reporting.markdown import table
+from deepemo.training.batches import labelled_arrays
+from deepemo.training.loop import seed_everything
 
 DATA = Path("data")
 FEATURES = DATA / "features"

@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 
 from deepemo.corpora.registry import CORPUS_NAMES
 from deepemo.errors import InputError
-from deepemo.networks.backbones import BACKBONE_NAMES
+from deepemo.models.imagenet.backbones import BACKBONE_NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deepemo.corpora.acquisition import acquire
+from deepemo.corpora.download.acquire import acquire
 from deepemo.corpora.registry import CORPORA
 from deepemo.params import Params
 from stages._run import stage_main

@@ -4,15 +4,15 @@ import json
 from pathlib import Path
 
 from deepemo.audio.decode import Recording, read_recording
-from deepemo.charts.eda_gallery import Findings, Views, pictures
-from deepemo.charts.eda_report import summarise, tabulate
-from deepemo.charts.report import Shown, write_report
 from deepemo.charts.style import save
+from deepemo.corpora.archive import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.exploration import explore
-from deepemo.dataset.measuring import draw_clips, measure_clips, pick_examples
-from deepemo.dataset.raw import RawCorpus
-from deepemo.dataset.recommendation import recommend, warn_if_far
+from deepemo.eda.explore import explore
+from deepemo.eda.gallery import Findings, Views, pictures
+from deepemo.eda.measure import draw_clips, measure_clips, pick_examples
+from deepemo.eda.page import Shown, write_report
+from deepemo.eda.recommend import recommend, warn_if_far
+from deepemo.eda.summary import summarise, tabulate
 from deepemo.params import Params
 from stages._run import stage_main
 

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.embedding import embed_features
 from deepemo.dataset.shards import read_spec, write_shards
-from deepemo.learning.training import seed_everything
-from deepemo.networks.backbones.build import build_backbone
-from deepemo.networks.transfer import build_embedder, picture_bands
+from deepemo.models.imagenet.backbones.build import build_backbone
+from deepemo.models.imagenet.embed import embed_features
+from deepemo.models.imagenet.network import build_embedder, picture_bands
 from deepemo.params import Params
+from deepemo.training.loop import seed_everything
 from stages._run import stage_main
 
 

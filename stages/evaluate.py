@@ -8,15 +8,15 @@ import pandas as pd
 from deepemo.charts.gallery import draw_gallery
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features
-from deepemo.dataset.splitting import TRAIN, VALIDATION, read_split
-from deepemo.learning import leaks
-from deepemo.learning.confidence import fit_confidence, write_confidences
-from deepemo.learning.evaluation import SEEN, UNSEEN, evaluate
-from deepemo.learning.metrics_files import details, headlines, write_json
-from deepemo.learning.plot_files import write_plot_files
-from deepemo.learning.predictions import predict, write_predictions
-from deepemo.networks.classifier import Classifier
-from deepemo.networks.storage import ABOUT_FILE
+from deepemo.dataset.split import TRAIN, VALIDATION, read_split
+from deepemo.evaluation import leakage as leaks
+from deepemo.evaluation.confidence import fit_confidence, write_confidences
+from deepemo.evaluation.files import details, headlines, write_json
+from deepemo.evaluation.plot_files import write_plot_files
+from deepemo.evaluation.predictions import predict, write_predictions
+from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
+from deepemo.models.classifier import Classifier
+from deepemo.models.storage import ABOUT_FILE
 from deepemo.params import Params
 from deepemo.reporting.lineage import git_revision, package_versions
 from deepemo.reporting.model_card import CardInputs, write_card

@@ -5,9 +5,9 @@ from pathlib import Path
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.featurizing import featurize_clips, give_cores_to_clips
-from deepemo.dataset.recommendation import recommend, warn_if_far
+from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
 from deepemo.dataset.shards import write_shards
+from deepemo.eda.recommend import recommend, warn_if_far
 from deepemo.params import Params
 from stages._run import stage_main
 

@@ -5,12 +5,12 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deepemo.audio.voice import VoiceGate
+from deepemo.corpora.archive import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.raw import RawCorpus
-from deepemo.learning.gate import measure, summarize
-from deepemo.learning.gate_trials import choose_clips, made_sound_trials, non_speech_trials, speech_trials
 from deepemo.params import Params
+from deepemo.vad.error_rates import measure, summarize
+from deepemo.vad.gate import VoiceGate
+from deepemo.vad.trials import choose_clips, made_sound_trials, non_speech_trials, speech_trials
 from stages._run import stage_main
 
 

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.splitting import ROLES, split_clips
+from deepemo.dataset.split import ROLES, split_clips
 from deepemo.params import Params
 from stages._run import stage_main
 

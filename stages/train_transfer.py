@@ -4,14 +4,14 @@ import json
 from pathlib import Path
 
 from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.dataset.fingerprint import fingerprint_clips
 from deepemo.dataset.shards import read_spec
-from deepemo.dataset.splitting import TRAIN, read_split
-from deepemo.learning.fingerprint import fingerprint_clips
-from deepemo.learning.fitting import summary, write_history
-from deepemo.learning.training import seed_everything
-from deepemo.learning.transfer import train_transfer
-from deepemo.networks.storage import TRANSFER, save_classifier
+from deepemo.dataset.split import TRAIN, read_split
+from deepemo.models.imagenet.train import train_transfer
+from deepemo.models.storage import TRANSFER, save_classifier
 from deepemo.params import Params
+from deepemo.training.fit import summary, write_history
+from deepemo.training.loop import seed_everything
 from stages._run import stage_main
 
 

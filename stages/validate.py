@@ -6,7 +6,7 @@ from pathlib import Path
 from deepemo.charts.style import save
 from deepemo.charts.validation import draw_clips
 from deepemo.dataset.clips import read_clips, write_clips
-from deepemo.dataset.validation import find_archives, validate_recordings
+from deepemo.dataset.validate import find_archives, validate_recordings
 from deepemo.dataset.validation_report import count_verdicts, write_quarantine
 from deepemo.params import Params
 from stages._run import stage_main

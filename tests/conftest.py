@@ -9,9 +9,11 @@ import pandas as pd
 import pytest
 
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.confidence import fit_confidence
-from deepemo.learning.evaluation import Evaluation, evaluate
-from deepemo.learning.predictions import Predictions, softmax
+from deepemo.evaluation.confidence import fit_confidence
+from deepemo.evaluation.predictions import Predictions, softmax
+from deepemo.evaluation.report import Evaluation, evaluate
+
+pytest_plugins = ["tests.fixtures.exploration", "tests.fixtures.serving", "tests.fixtures.training"]
 
 
 @pytest.fixture(scope="session")

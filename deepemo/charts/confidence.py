@@ -7,9 +7,9 @@ from matplotlib.figure import Figure
 
 from deepemo.charts.predictors import PREDICTOR_COLOURS, ROLE_TITLES
 from deepemo.charts.style import per_cent, styled
-from deepemo.learning.calibration import BINS, Reliability
-from deepemo.learning.confidence import Confidence, ConfidenceReport
-from deepemo.learning.evaluation import Evaluation
+from deepemo.evaluation.calibration import BINS, Reliability
+from deepemo.evaluation.confidence import Confidence, ConfidenceReport
+from deepemo.evaluation.report import Evaluation
 
 # The accuracy of fewer tells nothing, and its zigzag hides what does.
 FEWEST_CLIPS = 10

@@ -10,9 +10,9 @@ from matplotlib.figure import Figure
 from deepemo.charts.predictors import PREDICTOR_COLOURS, ROLE_TITLES, draw_estimate
 from deepemo.charts.style import name_emotions, per_cent, styled
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.evaluation import CHANCE, SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
-from deepemo.learning.grouped import GroupScores
-from deepemo.learning.predictions import Ints
+from deepemo.evaluation.groups import GroupScores
+from deepemo.evaluation.predictions import Ints
+from deepemo.evaluation.report import CHANCE, SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
 
 DARK = 0.55
 SPREAD = 0.22

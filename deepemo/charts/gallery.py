@@ -9,7 +9,7 @@ from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
 from deepemo.charts.evaluation import draw_class_recall, draw_confusion, draw_gap, draw_groups
 from deepemo.charts.learning import draw_learning_curves
 from deepemo.charts.style import save
-from deepemo.learning.evaluation import Evaluation
+from deepemo.evaluation.report import Evaluation
 
 
 def draw_gallery(folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.DataFrame]) -> None:

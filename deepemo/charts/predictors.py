@@ -4,7 +4,7 @@ from typing import Any
 
 from matplotlib.axes import Axes
 
-from deepemo.learning.grouped import Estimate
+from deepemo.evaluation.groups import Estimate
 
 # Of Okabe and Ito's palette (2008), as the emotions' colours.
 PREDICTOR_COLOURS = {"shallow": "#E69F00", "transfer": "#0072B2", "ensemble": "#009E73"}

@@ -5,8 +5,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepemo.corpora.contract import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
-from deepemo.corpora.provenance import Provenance, ProvenanceError, read_provenance
+from deepemo.corpora.definition import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
+from deepemo.corpora.download.provenance import Provenance, ProvenanceError, read_provenance
 from deepemo.corpora.registry import CORPORA
 
 

@@ -4,7 +4,7 @@ import importlib
 import pkgutil
 
 from deepemo.corpora import catalogue
-from deepemo.corpora.contract import Corpus
+from deepemo.corpora.definition import Corpus
 
 
 def _discover() -> dict[str, Corpus]:

@@ -8,7 +8,7 @@ from typing import Any
 import pandas as pd
 
 from deepemo.dataset.clips import GOOD, QUARANTINED
-from deepemo.dataset.inspection import REPAIRS
+from deepemo.dataset.inspect import REPAIRS
 from deepemo.dataset.verdicts import REASONS, Verdict
 
 _DESCRIBING = ("clip", "corpus", "member", "reason")

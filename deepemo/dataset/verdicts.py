@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from itertools import chain, count
 
 from deepemo.dataset.clips import GOOD, QUARANTINED, Clip
-from deepemo.dataset.inspection import Inspection
+from deepemo.dataset.inspect import Inspection
 from deepemo.emotions import EMOTIONS
 from deepemo.params import Validate
 

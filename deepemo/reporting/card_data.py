@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from deepemo.dataset.clips import QUARANTINED
-from deepemo.dataset.splitting import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.dataset.split import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
 from deepemo.reporting.markdown import per_cent, table
 

@@ -1,9 +1,9 @@
 """The model card's figures: how good, for whom, where not, and how sure."""
 
 from deepemo.emotions import EMOTIONS
-from deepemo.learning import scores
-from deepemo.learning.evaluation import CHANCE, SEEN, Evaluation, PredictorReport
-from deepemo.learning.grouped import GroupScores
+from deepemo.evaluation import metrics as scores
+from deepemo.evaluation.groups import GroupScores
+from deepemo.evaluation.report import CHANCE, SEEN, Evaluation, PredictorReport
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
 ROLE_TITLES = {

@@ -3,8 +3,8 @@
 import math
 from collections.abc import Iterable, Sequence
 
-from deepemo.learning.comparison import Difference
-from deepemo.learning.grouped import Estimate
+from deepemo.evaluation.comparison import Difference
+from deepemo.evaluation.groups import Estimate
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[object]]) -> str:

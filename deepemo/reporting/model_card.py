@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 import yaml
 
-from deepemo.learning.evaluation import UNSEEN, Evaluation
+from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.reporting import card_data, card_figures, card_gate, card_words
 from deepemo.reporting.markdown import table
 

@@ -7,9 +7,9 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
-from deepemo.audio.voice import VoiceGate
 from deepemo.errors import InputError
 from deepemo.serving.run_record import LOCK_FILE, ran_with
+from deepemo.vad.gate import VoiceGate
 
 CALIBRATION_FILE = Path("serving/calibration.json")
 # Beside the folder of models, in the pipeline's root.

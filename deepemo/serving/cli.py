@@ -22,12 +22,12 @@ from tqdm import tqdm
 
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
 from deepemo.errors import InputError
+from deepemo.http.settings import MIB, Settings
 from deepemo.serving.calibrated import read_calibration
-from deepemo.serving.predicting import find_recordings, recognize_all
+from deepemo.serving.folders import find_recordings, recognize_all
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.reasons import UNREADABLE
 from deepemo.serving.recognizer import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Recognizer
-from deepemo.serving.settings import MIB, Settings
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2
@@ -210,7 +210,7 @@ def serve(
     _quiet_tensorflow()
     import uvicorn
 
-    from deepemo.serving.api import create_app
+    from deepemo.http.app import create_app
     from deepemo.serving.lineage import describe, model_card
 
     api_key = os.environ.get(API_KEY_VARIABLE) or None

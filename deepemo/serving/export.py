@@ -20,7 +20,7 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 from deepemo.audio.spectrogram import decibel_spectrogram
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.learning.calibration import TINY
+from deepemo.evaluation.calibration import TINY
 from deepemo.serving.predictor import Predictor
 
 Floats = npt.NDArray[np.float32]

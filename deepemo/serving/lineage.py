@@ -10,7 +10,7 @@ from typing import Any
 
 from deepemo.corpora.registry import CORPORA
 from deepemo.emotions import EMOTIONS
-from deepemo.networks.storage import ABOUT_FILE, WEIGHTS_FILE
+from deepemo.models.storage import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.serving.calibrated import CALIBRATION_FILE, GATE_FILE, PARTS
 from deepemo.serving.run_record import ran_with
 

@@ -9,9 +9,9 @@ import numpy.typing as npt
 
 from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.errors import InputError
-from deepemo.learning.calibration import scale
-from deepemo.learning.predictions import softmax
-from deepemo.networks.classifier import Classifier
+from deepemo.evaluation.calibration import scale
+from deepemo.evaluation.predictions import softmax
+from deepemo.models.classifier import Classifier
 from deepemo.serving.calibrated import PARTS, read_calibration
 
 

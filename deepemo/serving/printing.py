@@ -10,8 +10,8 @@ from typing import Protocol
 import typer
 
 from deepemo.emotions import COLOURS, EMOTIONS
-from deepemo.serving.answers import Probabilities, Recognition, Span
 from deepemo.serving.reasons import WORDS
+from deepemo.serving.results import Probabilities, Recognition, Span
 
 # Wide enough for the times of a segment.
 NARROWEST_NAME = 22

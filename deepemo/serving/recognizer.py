@@ -14,10 +14,7 @@ import numpy.typing as npt
 from deepemo.audio.containers import Sound, TooLongError
 from deepemo.audio.decode import DecodeError
 from deepemo.audio.levels import measure_levels
-from deepemo.audio.silero import FRAME_SAMPLES, RATE_HZ
-from deepemo.audio.voice import VoiceGate, speech_probabilities
 from deepemo.errors import InputError
-from deepemo.serving.answers import Heard, Recognition, Timeline, unknown
 from deepemo.serving.calibrated import (
     DEFAULT_GATE,
     DEFAULT_LIMITS,
@@ -26,10 +23,13 @@ from deepemo.serving.calibrated import (
     read_gate,
     read_limits,
 )
-from deepemo.serving.pieces import Piece, cut
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
+from deepemo.serving.results import Heard, Recognition, Timeline, unknown
 from deepemo.serving.sources import Source, to_sound
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
+from deepemo.serving.windows import Piece, cut
+from deepemo.vad.gate import VoiceGate, speech_probabilities
+from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
 if TYPE_CHECKING:
     from deepemo.audio.spectrogram import FeatureSpec

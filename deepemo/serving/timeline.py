@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from deepemo.emotions import EMOTIONS
-from deepemo.serving.answers import Probabilities, Span
 from deepemo.serving.reasons import NO_VOICE, UNKNOWN, UNSURE
+from deepemo.serving.results import Probabilities, Span
 
 SMALLEST_WEIGHT = 1e-3
 

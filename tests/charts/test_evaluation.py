@@ -13,8 +13,8 @@ from deepemo.charts.evaluation import draw_class_recall, draw_confusion, draw_ga
 from deepemo.charts.gallery import draw_gallery
 from deepemo.charts.learning import draw_learning_curves
 from deepemo.emotions import EMOTIONS
-from deepemo.learning.evaluation import SEEN, UNSEEN, Evaluation
-from deepemo.learning.predictions import Predictions
+from deepemo.evaluation.predictions import Predictions
+from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 
 
 def _history(uars: list[float], phases: list[str] | None = None) -> pd.DataFrame:

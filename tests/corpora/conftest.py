@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from deepemo.corpora.fetching import Patience
+from deepemo.corpora.download.http import Patience
 
 
 @dataclass

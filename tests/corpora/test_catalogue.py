@@ -7,9 +7,9 @@ import pytest
 
 from deepemo.corpora.catalogue.savee import CORPUS as SAVEE
 from deepemo.corpora.catalogue.tess import CORPUS as TESS
-from deepemo.corpora.contract import UnknownNameError, Utterance
-from deepemo.corpora.copies import find_copy
-from deepemo.corpora.packing import take_stock
+from deepemo.corpora.definition import UnknownNameError, Utterance
+from deepemo.corpora.download.copies import find_copy
+from deepemo.corpora.download.packing import take_stock
 from deepemo.corpora.registry import CORPORA
 from deepemo.emotions import EMOTIONS
 

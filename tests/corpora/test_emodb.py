@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from deepemo.corpora.catalogue.emodb import CORPUS
-from deepemo.corpora.contract import UnknownNameError
-from deepemo.corpora.copies import find_copy
-from deepemo.corpora.packing import take_stock
+from deepemo.corpora.definition import UnknownNameError
+from deepemo.corpora.download.copies import find_copy
+from deepemo.corpora.download.packing import take_stock
 from deepemo.emotions import EMOTIONS
 
 # Letters by the German words: Wut, Ekel, Angst, Freude, neutral, Trauer, Langeweile.

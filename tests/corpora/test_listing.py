@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from deepemo.corpora.download.folders import Folder
+from deepemo.corpora.download.packing import pack, take_stock
+from deepemo.corpora.download.provenance import record, write_provenance
 from deepemo.corpora.listing import CorpusState, describe_corpora, how_to_get, listing
-from deepemo.corpora.packing import pack, take_stock
-from deepemo.corpora.places import Folder
-from deepemo.corpora.provenance import record, write_provenance
 from deepemo.corpora.registry import CORPORA, CORPUS_NAMES
 from deepemo.serving.cli import app
 

@@ -3,7 +3,7 @@ import itertools
 import pytest
 
 from deepemo.dataset.clips import GOOD, QUARANTINED, Clip
-from deepemo.dataset.inspection import Inspection
+from deepemo.dataset.inspect import Inspection
 from deepemo.dataset.verdicts import REASONS, Verdict, pass_verdicts
 from deepemo.params import Validate
 

@@ -117,7 +117,7 @@ def test_a_changed_param_reruns_what_depends_on_it(pipeline: Path, key: str, val
 
 
 def test_an_edited_module_reruns_its_stage(pipeline: Path) -> None:
-    module = pipeline / "deepemo/networks/shallow.py"
+    module = pipeline / "deepemo/models/shallow/network.py"
     module.write_text(module.read_text() + "\n# edited\n")
     assert reproduce() == {"train_shallow", "evaluate"}
 

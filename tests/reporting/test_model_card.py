@@ -8,12 +8,12 @@ from typing import Any
 import pandas as pd
 import pytest
 
-from deepemo.audio.voice import VoiceGate
-from deepemo.learning.evaluation import SEEN, UNSEEN, Evaluation
-from deepemo.learning.gate import Figures, summarize
+from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 from deepemo.params import load_params
 from deepemo.reporting.card_data import repeated_sentences
 from deepemo.reporting.model_card import CardInputs, write_card
+from deepemo.vad.error_rates import Figures, summarize
+from deepemo.vad.gate import VoiceGate
 
 ROOT = Path(__file__).parents[2]
 

@@ -13,8 +13,8 @@ from typer.testing import CliRunner
 
 from deepemo.emotions import EMOTIONS
 from deepemo.serving import cli
-from deepemo.serving.answers import Recognition
 from deepemo.serving.printing import Table
+from deepemo.serving.results import Recognition
 
 RATE_HZ = 16_000
 
@@ -150,7 +150,7 @@ def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wa
     """A list that never ends is answered all the same: nothing waits for its end."""
     from itertools import islice, repeat
 
-    from deepemo.serving.predicting import recognize_all
+    from deepemo.serving.folders import recognize_all
 
     (tmp_path / "a.wav").write_bytes(wav(tone(1)))
     answers = recognize_all(
@@ -173,9 +173,9 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
     answering = """
 import sys
 from deepemo.serving import cli
-from deepemo.serving.answers import Recognition
+from deepemo.serving.results import Recognition
 from deepemo.serving.printing import Table
-from deepemo.serving.answers import unknown
+from deepemo.serving.results import unknown
 cli._load = lambda models, model: None
 cli.recognize_all = lambda recognizer, paths, **options: ((path, unknown("silent", model="fake")) for path in paths)
 sys.stdin.read()

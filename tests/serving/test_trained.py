@@ -14,20 +14,20 @@ import pytest
 import deepemo
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.audio.voice import VoiceGate
-from deepemo.dataset.featurizing import featurize_clips
+from deepemo.dataset.featurize import featurize_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.learning.calibration import scale
-from deepemo.learning.predictions import Predictions, predict
-from deepemo.networks.classifier import Classifier
-from deepemo.networks.shallow import build_shallow
-from deepemo.networks.storage import save_classifier
+from deepemo.evaluation.calibration import scale
+from deepemo.evaluation.predictions import Predictions, predict
+from deepemo.models.classifier import Classifier
+from deepemo.models.shallow.network import build_shallow
+from deepemo.models.storage import save_classifier
 from deepemo.params import load_params
 from deepemo.serving.calibrated import DEFAULT_GATE, DEFAULT_LIMITS, ClipLimits
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.lineage import LIMITS, describe, model_card
 from deepemo.serving.predictor import Predictor
+from deepemo.vad.gate import VoiceGate
 
 RATE_HZ = 16_000
 SPEC = FeatureSpec(

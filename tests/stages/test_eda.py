@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from deepemo.corpora.archive import RawCorpusError
 from deepemo.dataset.clips import Clip, write_clips
-from deepemo.dataset.raw import RawCorpusError
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.params import Params, load_params

@@ -10,16 +10,16 @@ import pandas as pd
 import pytest
 
 from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.audio.voice import VoiceGate
 from deepemo.dataset.clips import COLUMNS, read_clips
+from deepemo.dataset.fingerprint import fingerprint_clips
 from deepemo.dataset.shards import write_shards
-from deepemo.learning.fingerprint import fingerprint_clips
-from deepemo.learning.gate import Figures, summarize
-from deepemo.learning.predictions import read_predictions
-from deepemo.networks.shallow import build_shallow
-from deepemo.networks.storage import save_classifier
-from deepemo.networks.transfer import build_transfer
+from deepemo.evaluation.predictions import read_predictions
+from deepemo.models.imagenet.network import build_transfer
+from deepemo.models.shallow.network import build_shallow
+from deepemo.models.storage import save_classifier
 from deepemo.params import Params, load_params
+from deepemo.vad.error_rates import Figures, summarize
+from deepemo.vad.gate import VoiceGate
 from stages._run import stage_main
 from stages.evaluate import main
 

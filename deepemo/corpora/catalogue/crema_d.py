@@ -5,7 +5,7 @@ The wavs lie in a git repository under Git LFS; `SentenceFilenames.csv` of the s
 
 import re
 
-from deepemo.corpora.contract import Corpus, LfsFiles
+from deepemo.corpora.definition import Corpus, LfsFiles
 
 _REPOSITORY = "CheyneyComputerScience/CREMA-D/master"
 _MIRROR = "https://gitlab.com/cs-cooper-lab/crema-d-mirror/-/raw/main"

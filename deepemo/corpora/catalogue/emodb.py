@@ -7,7 +7,7 @@ that not every speaker says every text in every emotion.
 
 import re
 
-from deepemo.corpora.contract import ByHand, Corpus
+from deepemo.corpora.definition import ByHand, Corpus
 
 CORPUS = Corpus(
     name="emodb",

@@ -6,7 +6,7 @@ as not speech. Names: modality-channel-emotion-intensity-statement-repetition-ac
 
 import re
 
-from deepemo.corpora.contract import Archive, Corpus
+from deepemo.corpora.definition import Archive, Corpus
 
 CORPUS = Corpus(
     name="ravdess",

@@ -6,7 +6,7 @@ by both. Official copies have a folder a speaker (`DC/a01.wav`), Kaggle's one fo
 
 import re
 
-from deepemo.corpora.contract import ByHand, Corpus
+from deepemo.corpora.definition import ByHand, Corpus
 
 CORPUS = Corpus(
     name="savee",

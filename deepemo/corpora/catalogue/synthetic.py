@@ -1,12 +1,12 @@
 """Synthetic: speech that this package makes itself with espeak-ng, so that the pipeline runs without any download.
 
 Nobody spoke it and nobody felt it: figures on it say that the pipeline works, never how well people are understood.
-What it is and is not: docs/synthetic-corpus.md. How it is made: `deepemo.corpora.synthesis`.
+What it is and is not: docs/synthetic-corpus.md. How it is made: `deepemo.corpora.synthetic.generate`.
 """
 
 import re
 
-from deepemo.corpora.contract import Corpus, Generated
+from deepemo.corpora.definition import Corpus, Generated
 
 CORPUS = Corpus(
     name="synthetic",

@@ -5,7 +5,7 @@ Kaggle's copies nest a second copy in the first and disagree on the names of fol
 
 import re
 
-from deepemo.corpora.contract import Corpus, Dataverse
+from deepemo.corpora.definition import Corpus, Dataverse
 
 CORPUS = Corpus(
     name="tess",

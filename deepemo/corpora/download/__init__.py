@@ -1,0 +1,1 @@
+"""How recordings come to lie in data/raw: fetched, or taken from a folder."""

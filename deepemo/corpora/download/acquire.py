@@ -1,0 +1,115 @@
+"""Bring the wanted corpora into data/raw: one zip and its provenance a corpus, and nothing else."""
+
+import logging
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from deepemo.corpora.definition import ByHand, Corpus, Generated
+from deepemo.corpora.download.copies import CopyNotFoundError, find_copy
+from deepemo.corpora.download.folders import Archive
+from deepemo.corpora.download.http import FetchError, Patience
+from deepemo.corpora.download.packing import Contents, pack, take_stock
+from deepemo.corpora.download.provenance import Provenance, ProvenanceError, read_provenance, record, write_provenance
+from deepemo.corpora.download.publishers import ByHandError, address, fetch_corpus
+from deepemo.corpora.synthetic.generate import generate
+from deepemo.errors import InputError
+from deepemo.params import Download
+
+_LOG = logging.getLogger(__name__)
+
+
+def acquire(
+    corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed: int, patience: Patience | None = None
+) -> list[Provenance]:
+    """Bring each corpus into a folder, and remove from it what is of none of them.
+
+    A corpus that is there already, from the same source with the same recordings, is left as it is. What is not in
+    `source_dir` is fetched from where its makers publish it. Partial downloads wait in the folder `incoming` beside
+    `raw_dir` until their corpus is complete.
+
+    Args:
+        corpora: the wanted ones.
+        params: where they come from.
+        raw_dir: folder of the zips.
+        seed: of the corpus that is made here.
+        patience: with servers.
+
+    Raises:
+        InputError: a corpus cannot be had; the message says why and what to do.
+        OSError: a file cannot be read or written.
+    """
+    if params.source_dir is not None and Path(params.source_dir).resolve().is_relative_to(raw_dir.resolve()):
+        raise InputError(
+            f"download.source_dir: found {params.source_dir}, in {raw_dir}, where only what this stage writes is left; "
+            "expected a folder outside it"
+        )
+    raw_dir.mkdir(parents=True, exist_ok=True)
+    wanted = {f"{corpus.name}{suffix}" for corpus in corpora for suffix in (".zip", ".json")}
+    for path in raw_dir.iterdir():
+        if path.name not in wanted:
+            path.unlink()
+    return [_acquire_one(corpus, params, raw_dir, seed, patience or Patience()) for corpus in corpora]
+
+
+def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, patience: Patience) -> Provenance:
+    archive = raw_dir / f"{corpus.name}.zip"
+    if isinstance(corpus.source, Generated):
+        generate(archive, seed=seed, **params.synthetic.model_dump())
+        contents = take_stock(corpus, [Archive(archive)])
+        return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthetic.generate", dated=False)
+    if params.source_dir is None:
+        return _fetch(corpus, archive, connections=params.connections, patience=patience)
+    try:
+        places = find_copy(corpus, Path(params.source_dir))
+    except CopyNotFoundError as absence:
+        if not Path(params.source_dir).is_dir():
+            raise
+        if not isinstance(corpus.source, ByHand):
+            _LOG.warning("%s; fetching it from %s", absence, address(corpus))
+        try:
+            return _fetch(corpus, archive, connections=params.connections, patience=patience)
+        except (FetchError, ByHandError) as error:
+            raise InputError(f"{absence}; and {error}") from error
+    source = ", ".join(str(place.path) for place in places)
+    contents = take_stock(corpus, places)
+    known = _known(archive)
+    if known and known.source == source and known.sha256 == contents.sha256 and known.describes(archive):
+        return known
+    pack(contents, archive)
+    return _write(corpus, contents, archive, source=source)
+
+
+def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patience) -> Provenance:
+    source = address(corpus)
+    known = _known(archive)
+    incoming = archive.parent.parent / "incoming" / corpus.name
+    if not (known and known.source == source and known.describes(archive)):
+        place = fetch_corpus(corpus, incoming, connections=connections, patience=patience)
+        contents = take_stock(corpus, [place])
+        if isinstance(place, Archive):
+            # Recorded first: a run that is killed in between leaves the archive where the next one looks for it.
+            known = record(corpus, contents, place.path, source=source)
+            write_provenance(archive.with_suffix(".json"), known)
+            place.path.replace(archive)
+        else:
+            pack(contents, archive)
+            known = _write(corpus, contents, archive, source=source)
+    if incoming.is_dir():
+        shutil.rmtree(incoming)
+    return known
+
+
+def _known(archive: Path) -> Provenance | None:
+    """What an earlier run recorded of a zip; a record that cannot be read counts as none and is written anew."""
+    try:
+        return read_provenance(archive.with_suffix(".json"))
+    except ProvenanceError as error:
+        _LOG.warning("%s; bringing the corpus anew", error)
+        return None
+
+
+def _write(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
+    provenance = record(corpus, contents, archive, source=source, dated=dated)
+    write_provenance(archive.with_suffix(".json"), provenance)
+    return provenance

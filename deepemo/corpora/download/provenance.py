@@ -1,0 +1,119 @@
+"""Where the recordings in data/raw came from: one small JSON file a corpus, beside its zip."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from deepemo.corpora.definition import Corpus
+from deepemo.corpora.download.packing import Contents, file_sha256
+from deepemo.errors import InputError
+
+_KINDS: dict[Any, str] = {str: "text", int: "a whole number"}
+
+
+class ProvenanceError(InputError):
+    """A file that should be the record of a corpus and is not."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """What was fetched.
+
+    Attributes:
+        corpus: name in the registry.
+        title: name as its makers write it.
+        homepage: its address.
+        licence: on what terms it may be used.
+        citation: what to cite.
+        source: where these recordings came from, an address or a folder.
+        fetched: date and time (UTC), or empty for a corpus that is made here.
+        recordings: how many there are.
+        published_recordings: how many its makers published.
+        repeated: how many more there were with the name and bytes of another.
+        size_bytes: of all recordings.
+        sha256: digest of the recordings and their names; see `Contents.sha256`.
+        zip_bytes: size of the zip.
+        zip_sha256: digest of the zip.
+    """
+
+    corpus: str
+    title: str
+    homepage: str
+    licence: str
+    citation: str
+    source: str
+    fetched: str
+    recordings: int
+    published_recordings: int
+    repeated: int
+    size_bytes: int
+    sha256: str
+    zip_bytes: int
+    zip_sha256: str
+
+    def describes(self, archive: Path) -> bool:
+        """Whether a zip is there and is byte for byte the one that was recorded."""
+        return (
+            archive.is_file() and archive.stat().st_size == self.zip_bytes and file_sha256(archive) == self.zip_sha256
+        )
+
+
+def record(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
+    """Describe a zip that was just packed."""
+    return Provenance(
+        corpus=corpus.name,
+        title=corpus.title,
+        homepage=corpus.homepage,
+        licence=corpus.licence,
+        citation=corpus.citation,
+        source=source,
+        fetched=datetime.now(UTC).isoformat(timespec="seconds") if dated else "",
+        recordings=len(contents.recordings),
+        published_recordings=corpus.clips,
+        repeated=contents.repeated,
+        size_bytes=contents.size_bytes,
+        sha256=contents.sha256,
+        zip_bytes=archive.stat().st_size,
+        zip_sha256=file_sha256(archive),
+    )
+
+
+def write_provenance(path: Path, provenance: Provenance) -> None:
+    """Write the record; a linked file is replaced, never written through."""
+    partial = path.with_name(path.name + ".partial")
+    partial.write_text(json.dumps(asdict(provenance), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    partial.replace(path)
+
+
+def read_provenance(path: Path) -> Provenance | None:
+    """Read the record; None if there is none.
+
+    Raises:
+        ProvenanceError: the file is not JSON in UTF-8, or its fields are not those of a record.
+    """
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ProvenanceError(f"{path}: expected the record of a corpus, JSON in UTF-8: {error}") from error
+    if faults := "; ".join(_faults(found)):
+        raise ProvenanceError(f"{path}: expected the record of a corpus: {faults}")
+    return Provenance(**found)
+
+
+def _faults(found: Any) -> Iterator[str]:
+    if not isinstance(found, dict):
+        yield f"found {type(found).__name__}, expected a JSON object"
+        return
+    expected = {field.name: field.type for field in fields(Provenance)}
+    for name, kind in expected.items():
+        if name not in found:
+            yield f"found no {name!r}, expected {_KINDS[kind]}"
+        elif type(found[name]) is not kind:
+            yield f"found {found[name]!r} as {name!r}, expected {_KINDS[kind]}"
+    for name in sorted(found.keys() - expected):
+        yield f"found {name!r}, expected none but {sorted(expected)}"

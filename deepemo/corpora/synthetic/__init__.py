@@ -1,0 +1,1 @@
+"""The embedded default corpus, spoken by a program."""

@@ -1,0 +1,149 @@
+"""Look at one recording: read its name, decode it, measure it; judge nothing."""
+
+import hashlib
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from deepemo.audio.decode import DecodeError, Recording, read_recording
+from deepemo.audio.headers import missing_bytes, read_header
+from deepemo.audio.levels import measure_levels
+from deepemo.corpora.archive import RawCorpus, RawCorpusError
+from deepemo.corpora.definition import Corpus, UnknownNameError
+from deepemo.dataset.clips import Clip
+from deepemo.vad.gate import VoiceGate
+
+# What is larger is no clip, and decoding it would take the memory of many.
+MOST_BYTES = 256 * 2**20
+MOST_SAMPLES = 60_000_000
+LONGEST_SECONDS = 600.0
+
+REPAIRS = ("stereo", "aiff_container", "odd_sample_rate", "speaker_code", "file_name")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inspection:
+    """What was found in one recording.
+
+    Attributes:
+        clip: what is known of it; the verdict is not yet passed.
+        is_speech: whether its name says that it is speech, not song.
+        faults: reasons found while reading it, each with its explanation.
+    """
+
+    clip: Clip
+    is_speech: bool
+    faults: dict[str, str]
+
+
+def inspect_recording(corpus: Corpus, member: str, archive: RawCorpus, gate: VoiceGate) -> Inspection:
+    """Read the name of a recording, decode it and measure it.
+
+    Args:
+        corpus: the corpus that it is of.
+        member: its path inside the archive.
+        archive: where to read its bytes.
+        gate: hears whether there is a voice.
+    """
+    named = inspect_name(corpus, member)
+    try:
+        size_bytes = archive.size_bytes(member)
+        if size_bytes == 0:
+            return _with_fault(named, "empty", "the file has no bytes")
+        if size_bytes > MOST_BYTES:
+            return _with_fault(named, "too_long", f"{size_bytes} bytes; above {MOST_BYTES} none is decoded")
+        payload = archive.read(member)
+        announced = read_header(payload, name=member)
+        if announced.seconds > LONGEST_SECONDS or announced.frames * announced.channels > MOST_SAMPLES:
+            detail = f"{announced.seconds:g} s of {announced.channels} channels by its header; it is not decoded"
+            return _with_fault(named, "too_long", detail)
+        recording = read_recording(payload, name=member)
+    except (RawCorpusError, DecodeError) as error:
+        return _with_fault(named, "undecodable", str(error))
+    return _inspect_samples(named, corpus, recording, payload, gate)
+
+
+def inspect_name(corpus: Corpus, member: str) -> Inspection:
+    """Read only the name of a recording."""
+    path = PurePosixPath(member)
+    try:
+        utterance = corpus.parse(member)
+    except UnknownNameError as error:
+        spelled_out = str(path.with_suffix("")).replace("/", "_")
+        clip = Clip(clip=f"{corpus.name}/{spelled_out}", corpus=corpus.name, member=member)
+        return Inspection(clip=clip, is_speech=True, faults={"unknown_name": str(error)})
+    clip = Clip(
+        clip=f"{corpus.name}/{utterance.name}",
+        corpus=corpus.name,
+        member=member,
+        speaker=f"{corpus.name}/{utterance.speaker}",
+        gender=utterance.gender,
+        emotion=utterance.emotion,
+        intensity=utterance.intensity,
+        sentence=utterance.sentence,
+        repairs=";".join(utterance.repairs),
+    )
+    return Inspection(clip=clip, is_speech=utterance.is_speech, faults={})
+
+
+def _with_fault(inspection: Inspection, reason: str, detail: str) -> Inspection:
+    return replace(inspection, faults={**inspection.faults, reason: detail})
+
+
+def _inspect_samples(
+    named: Inspection, corpus: Corpus, recording: Recording, payload: bytes, gate: VoiceGate
+) -> Inspection:
+    repairs = (*_repairs(corpus, named.clip.member, recording), *filter(None, named.clip.repairs.split(";")))
+    inspection = replace(
+        named,
+        clip=replace(
+            named.clip,
+            rate_hz=recording.rate_hz,
+            channels=recording.channels,
+            seconds=round(recording.seconds, 6),
+            repairs=";".join(repairs),
+        ),
+    )
+    if cut := missing_bytes(payload):
+        inspection = _with_fault(inspection, "truncated", f"the file ends {cut} bytes before the end of its sound")
+    elif recording.declared_frames > len(recording.samples):
+        detail = f"{len(recording.samples)} frames read, {recording.declared_frames} announced"
+        inspection = _with_fault(inspection, "truncated", detail)
+    if recording.samples.size == 0:
+        return _with_fault(inspection, "empty", "the file has no samples")
+    broken = int(np.count_nonzero(~np.isfinite(recording.samples)))
+    if broken:
+        return _with_fault(inspection, "not_finite", f"{broken} samples are NaN or infinite")
+    return replace(inspection, clip=_measured(inspection.clip, recording, gate))
+
+
+def _repairs(corpus: Corpus, member: str, recording: Recording) -> Iterator[str]:
+    if recording.channels > 1:
+        yield "stereo"
+    if recording.container.startswith("AIFF") and not PurePosixPath(member).suffix.lower().startswith(".aif"):
+        yield "aiff_container"
+    if corpus.native_rate_hz is not None and recording.rate_hz != corpus.native_rate_hz:
+        yield "odd_sample_rate"
+
+
+def _measured(clip: Clip, recording: Recording, gate: VoiceGate) -> Clip:
+    mono = recording.mono()
+    levels = measure_levels(mono)
+    voice = gate(mono, recording.rate_hz)
+    # Rounded far above the last bits of a float, which differ from one processor to the next.
+    return replace(
+        clip,
+        rms_dbfs=round(levels.rms_dbfs, 2),
+        peak_dbfs=round(levels.peak_dbfs, 2),
+        clipped_share=round(measure_levels(recording.samples).clipped_share, 6),
+        voice_share=round(voice.share, 4),
+        voice_seconds=round(voice.longest_seconds, 3),
+        sha256=_digest(recording),
+    )
+
+
+def _digest(recording: Recording) -> str:
+    shape = f"{recording.rate_hz} Hz, {recording.channels} channels,".encode()
+    return hashlib.sha256(shape + recording.samples.astype("<f4").tobytes()).hexdigest()

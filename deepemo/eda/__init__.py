@@ -1,0 +1,1 @@
+"""Exploration of the recordings: measurements, pictures and the page."""

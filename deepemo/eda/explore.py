@@ -1,0 +1,131 @@
+"""The numbers of the exploration, for `metrics/eda.json`."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.metrics import balanced_accuracy_score
+from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
+
+from deepemo.eda.measure import Measurements
+from deepemo.eda.recommend import (
+    FIRST_FRAMES,
+    FIRST_RATE_HZ,
+    Recommendation,
+    quantiles,
+    reach,
+    round_up,
+)
+from deepemo.emotions import EMOTIONS
+
+
+def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Recommendation) -> dict[str, Any]:
+    """Every figure of the exploration.
+
+    Args:
+        clips: rows of the clip table that may be used.
+        measurements: of those drawn.
+        recommendation: for the wanted coverage.
+
+    Returns:
+        A nested mapping for JSON, with shares of 1, seconds, hertz and dBFS.
+    """
+    table = measurements.table
+    figures = {
+        "clips": len(clips),
+        "speakers": int(clips["speaker"].nunique()),
+        "recommended": _choice_figures(clips, recommendation.sample_rate_hz, recommendation.clip_seconds),
+        "first_deepemo": _choice_figures(clips, FIRST_RATE_HZ, FIRST_FRAMES / FIRST_RATE_HZ),
+        "quantiles": _quantile_figures(clips),
+        "classes": {emotion: int((clips["emotion"] == emotion).sum()) for emotion in EMOTIONS},
+        "loudness_dbfs": _medians(clips, "rms_dbfs"),
+        "measured_clips": len(table),
+        "pitch_hz": {gender: _medians(of_gender, "pitch_hz") for gender, of_gender in table.groupby("gender")},
+        "silent_ends_seconds": {
+            corpus: {"before": of_corpus["lead_seconds"].mean(), "after": of_corpus["tail_seconds"].mean()}
+            for corpus, of_corpus in table.groupby("corpus")
+        },
+        "clip_seconds_without_silent_ends": trimmed_seconds(clips, measurements, recommendation.coverage),
+    }
+    told = tell_corpora(measurements)
+    if told is not None:
+        figures["corpus_told_by_spectrum"] = {"accuracy": told, "chance": 1 / table["corpus"].nunique()}
+    rounded: dict[str, Any] = _rounded(figures)
+    return rounded
+
+
+def trimmed_seconds(clips: pd.DataFrame, measurements: Measurements, coverage: float) -> float:
+    """The length that holds this share of every class's clips once their silent ends are cut off.
+
+    The measured clips are drawn evenly over corpora, so each stands for as many as its corpus and class have.
+    """
+    table = measurements.table
+    sounding = table["seconds"] - table["lead_seconds"] - table["tail_seconds"]
+    pairs = ["corpus", "emotion"]
+    each = clips.groupby(pairs).size() / table.groupby(pairs).size()
+    stands_for = pd.Series(each.reindex(pd.MultiIndex.from_frame(table[pairs])).to_numpy(), index=table.index)
+    longest = 0.0
+    for _, seconds in sounding.groupby(table["emotion"]):
+        ordered = seconds.sort_values()
+        held = stands_for[ordered.index].cumsum() / stands_for[ordered.index].sum()
+        longest = max(longest, float(ordered[held >= coverage - 1e-9].iloc[0]))
+    return round_up(longest)
+
+
+def tell_corpora(measurements: Measurements) -> float | None:
+    """How well a linear classifier tells the corpora by their long-term spectra, on speakers that it never saw.
+
+    A model could do the same, and name the emotion by what is frequent in the corpus instead of by the voice.
+
+    Returns:
+        Mean over the corpora of the share of their clips that are told; None of one corpus, or where some corpus has
+        but one speaker.
+    """
+    table = measurements.table
+    speakers = table.groupby("corpus")["speaker"].nunique()
+    if len(speakers) < 2 or speakers.min() < 2:
+        return None
+    # Bands that all native rates hold: the others would tell the rate.
+    known = np.isfinite(measurements.spectra).all(axis=0)
+    told = cross_val_predict(
+        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(len(speakers), 1 / len(speakers))),
+        measurements.spectra[:, known],
+        table["corpus"],
+        groups=table["speaker"],
+        cv=LeaveOneGroupOut(),
+    )
+    return float(balanced_accuracy_score(table["corpus"], told))
+
+
+def _choice_figures(clips: pd.DataFrame, sample_rate_hz: int, clip_seconds: float) -> dict[str, Any]:
+    return {
+        "sample_rate_hz": sample_rate_hz,
+        "clip_seconds": clip_seconds,
+        "frames": round(sample_rate_hz * clip_seconds),
+        **vars(reach(clips, sample_rate_hz=sample_rate_hz, clip_seconds=clip_seconds)),
+    }
+
+
+def _quantile_figures(clips: pd.DataFrame) -> dict[str, Any]:
+    """The rate and length that hold each share: of all clips together, and of the clips of every class."""
+    worst = quantiles(clips).groupby("coverage").agg({"sample_rate_hz": "min", "clip_seconds": "max"})
+    together = quantiles(clips.assign(emotion=EMOTIONS[0])).set_index("coverage")
+    figures: dict[str, Any] = {}
+    for name, table in (("all_clips", together), ("every_class", worst)):
+        for coverage, row in table.iterrows():
+            rate_hz, seconds = int(row["sample_rate_hz"]), float(row["clip_seconds"])
+            found = {"sample_rate_hz": rate_hz, "clip_seconds": seconds, "frames": round(rate_hz * seconds)}
+            figures.setdefault(f"{coverage:.0%}", {})[name] = found
+    return figures
+
+
+def _medians(table: pd.DataFrame, column: str) -> dict[str, float]:
+    medians = table.groupby("emotion")[column].median().dropna()
+    return {emotion: float(medians[emotion]) for emotion in EMOTIONS if emotion in medians}
+
+
+def _rounded(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {str(key): _rounded(inner) for key, inner in value.items()}
+    return round(float(value), 4) if isinstance(value, float) else value

@@ -1,0 +1,149 @@
+"""Pictures of how the recordings sound: loudness and pitch by emotion, silent ends and spectra by corpus."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.patches import Patch
+from matplotlib.ticker import NullFormatter, ScalarFormatter
+
+from deepemo.charts.style import (
+    GENDER_COLOURS,
+    caption,
+    emotion_colours,
+    grid_of,
+    line_styles,
+    name_emotions,
+    page_figure,
+    styled,
+)
+from deepemo.eda.longterm import BAND_HZ
+from deepemo.eda.measure import Measurements
+from deepemo.emotions import EMOTIONS
+
+HOW_TO_READ = "Boxes: quartiles and median over clips; whiskers: 5 % to 95 %."
+GENDERS = ("female", "male")
+BOX: dict[str, Any] = {
+    "whis": (5, 95),
+    "showfliers": False,
+    "patch_artist": True,
+    "medianprops": {"color": "black", "linewidth": 1.4},
+}
+
+
+def _by_emotion(table: pd.DataFrame, column: str) -> list[np.ndarray]:
+    return [table.loc[table["emotion"] == emotion, column].dropna().to_numpy() for emotion in EMOTIONS]
+
+
+def _boxes(axes: Axes, values: list[np.ndarray], colours: list[str], **where: Any) -> None:
+    drawn = axes.boxplot(values, manage_ticks=False, **BOX, **where)
+    for box, colour in zip(drawn["boxes"], colours, strict=True):
+        box.set(facecolor=colour, edgecolor="black", linewidth=0.8)
+
+
+@styled
+def draw_loudness(clips: pd.DataFrame) -> Figure:
+    """Level of the clips of each class, a panel a corpus."""
+    corpora = sorted(clips["corpus"].unique())
+    rows, columns = grid_of(len(corpora), columns=2)
+    figure = page_figure(1.2 + 2.0 * rows)
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    for axes, corpus in zip(panels, corpora, strict=False):
+        of_corpus = clips[clips["corpus"] == corpus]
+        _boxes(axes, _by_emotion(of_corpus, "rms_dbfs"), emotion_colours(), positions=range(len(EMOTIONS)), widths=0.65)
+        axes.axhline(of_corpus["rms_dbfs"].median(), color="black", linestyle="--", linewidth=0.8)
+        axes.set_title(f"{corpus} ({len(of_corpus):,} clips)")
+        name_emotions(axes)
+        axes.tick_params(labelbottom=True)
+    for axes in panels[len(corpora) :]:
+        axes.set_visible(False)
+    for axes in panels[::columns]:
+        axes.set_ylabel("RMS level (dBFS)")
+    caption(figure, "Loudness by class", f"{HOW_TO_READ} Dashed: the corpus's median.")
+    return figure
+
+
+@styled
+def draw_pitch(measurements: Measurements) -> Figure:
+    """Median pitch of a clip and how far its pitch moves, by class and gender."""
+    figure = page_figure(5.4)
+    medians, ranges = figure.subplots(2, 1, sharex=True)
+    table = measurements.table
+    for gender, offset in zip(GENDERS, (-0.2, 0.2), strict=True):
+        of_gender = table[table["gender"] == gender]
+        for axes, column in ((medians, "pitch_hz"), (ranges, "pitch_semitones")):
+            places = [place + offset for place in range(len(EMOTIONS))]
+            colours = [GENDER_COLOURS[gender]] * len(EMOTIONS)
+            _boxes(axes, _by_emotion(of_gender, column), colours, positions=places, widths=0.34)
+    medians.set_yscale("log")
+    medians.set_yticks([75, 100, 150, 200, 300, 400, 600])
+    medians.yaxis.set_major_formatter(ScalarFormatter())
+    medians.yaxis.set_minor_formatter(NullFormatter())
+    medians.set_ylabel("median F0 of a clip (Hz)")
+    ranges.set_ylabel("range of F0 in a clip (semitones,\n10th to 90th percentile)")
+    ranges.set_ylim(bottom=0)
+    name_emotions(ranges, rotation=0)
+    handles = [
+        Patch(facecolor=GENDER_COLOURS[gender], edgecolor="black", label=f"{gender} ({count:,} clips)")
+        for gender in GENDERS
+        if (count := int((table["gender"] == gender).sum()))
+    ]
+    medians.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
+    caption(figure, "Pitch by class and gender", HOW_TO_READ)
+    return figure
+
+
+@styled
+def draw_silence(measurements: Measurements) -> Figure:
+    """Silence before and after the sound, by corpus and class: the mean of each."""
+    table = measurements.table
+    corpora = sorted(table["corpus"].unique())
+    figure = page_figure(1.9 + 0.42 * len(corpora))
+    panels = figure.subplots(1, 2, sharey=True)
+    most = max(
+        0.1, *(table.groupby(["corpus", "emotion"])[column].mean().max() for column in ("lead_seconds", "tail_seconds"))
+    )
+    for axes, column, title in zip(
+        panels, ("lead_seconds", "tail_seconds"), ("before the sound", "after the sound"), strict=True
+    ):
+        means = table.groupby(["corpus", "emotion"])[column].mean().unstack().reindex(corpora, columns=list(EMOTIONS))
+        image = axes.imshow(means, cmap="Blues", vmin=0, vmax=most, aspect="auto")
+        for (row, place), mean in np.ndenumerate(means.to_numpy()):
+            ink = "white" if mean > 0.55 * most else "black"
+            axes.text(
+                place, row, "-" if np.isnan(mean) else f"{mean:.2f}", ha="center", va="center", color=ink, fontsize=8
+            )
+        axes.set_title(title)
+        axes.grid(visible=False)
+        name_emotions(axes)
+    panels[0].set_yticks(range(len(corpora)), corpora)
+    figure.colorbar(image, ax=panels[1], label="seconds")
+    caption(figure, "Silence at the ends", "Mean seconds by corpus and class.")
+    return figure
+
+
+@styled
+def draw_spectra(measurements: Measurements) -> Figure:
+    """Long-term average spectrum of each corpus: the mean over its clips and where nine of ten clips lie."""
+    table, spectra = measurements.table, measurements.spectra
+    corpora = sorted(table["corpus"].unique())
+    figure = page_figure(4.2)
+    axes = figure.subplots()
+    for corpus, style in line_styles(corpora).items():
+        rows = spectra[(table["corpus"] == corpus).to_numpy()]
+        known = np.isfinite(rows).any(axis=0)
+        low, high = np.nanquantile(rows[:, known], (0.05, 0.95), axis=0)
+        mean = np.nanmean(rows[:, known], axis=0)
+        axes.plot(BAND_HZ[known], mean, label=f"{corpus} ({len(rows)} clips)", **style)
+        axes.fill_between(BAND_HZ[known], low, high, color=style["color"], alpha=0.12, linewidth=0)
+    axes.set_xscale("log")
+    axes.set_xticks([50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000])
+    axes.xaxis.set_major_formatter(ScalarFormatter())
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("frequency (Hz), third-octave bands")
+    axes.set_ylabel("power density (dB relative to\nwhite noise of the same power)")
+    axes.legend()
+    caption(figure, "Long-term average spectrum by corpus", "Lines: mean over clips; shades: nine clips of ten.")
+    return figure

@@ -1,0 +1,1 @@
+"""Figures: how good the predictors are, on whom, and how sure."""

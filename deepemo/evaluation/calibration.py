@@ -1,0 +1,91 @@
+"""Confidence that means what it says: one temperature a predictor, and how far confidence and accuracy lie apart."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from deepemo.errors import InputError
+from deepemo.evaluation.predictions import Floats, Ints, softmax
+
+BINS = 15
+# Wide enough for any sane network; a fit that ends at a bound is a sign of labels that do not belong to the clips.
+TEMPERATURES = (0.05, 20.0)
+# Below what float32 softmax can give; keeps the logarithm of a rounded 0 finite.
+TINY = 1e-30
+
+
+def scale(probabilities: Floats, temperature: float) -> Floats:
+    """Probabilities [n, 7] at another temperature: softmax(log(p) / temperature), as if logits were divided by it.
+
+    Above 1 they become less sure, below 1 surer; the likeliest emotion stays the same.
+    """
+    return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
+
+
+def negative_log_likelihood(probabilities: Floats, labels: Ints) -> float:
+    """Mean of -log of the probability given to the truth, in nats."""
+    return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], TINY)).mean())
+
+
+def fit_temperature(probabilities: Floats, labels: Ints) -> float:
+    """Temperature at which the truth is likeliest (Guo et al., "On Calibration of Modern Neural Networks", 2017).
+
+    Args:
+        probabilities: float64 [n, 7], of clips no model was trained or is tested on.
+        labels: class indices [n].
+
+    Raises:
+        InputError: there are no clips.
+    """
+    if len(labels) == 0:
+        raise InputError("calibration: no clip has the role validation in data/split.csv, expected some")
+    found = minimize_scalar(
+        lambda log_temperature: negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), labels),
+        bounds=np.log(TEMPERATURES),
+        method="bounded",
+        options={"xatol": 1e-6},
+    )
+    return float(np.exp(found.x))
+
+
+@dataclass(frozen=True)
+class Reliability:
+    """Confidence against accuracy in bins of equal width over (0, 1]; NaN in a bin without clips.
+
+    Attributes:
+        clips: how many fall into each bin, [bins].
+        confidence: their mean confidence, [bins].
+        accuracy: share of them named rightly, [bins].
+    """
+
+    clips: Ints
+    confidence: Floats
+    accuracy: Floats
+
+    @property
+    def ece(self) -> float:
+        """Expected calibration error: the mean distance of confidence and accuracy, weighted by clips."""
+        filled = self.clips > 0
+        distances = np.abs(self.confidence[filled] - self.accuracy[filled])
+        return float((self.clips[filled] * distances).sum() / self.clips.sum())
+
+
+def reliability(probabilities: Floats, labels: Ints, bins: int = BINS) -> Reliability:
+    """Sort clips into bins by the probability of their likeliest emotion.
+
+    Args:
+        probabilities: float64 [n, 7].
+        labels: class indices [n].
+        bins: number of bins; bin i holds confidences in (i / bins, (i + 1) / bins].
+    """
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
+    clips = np.bincount(which, minlength=bins)
+
+    def mean(values: Floats) -> Floats:
+        sums = np.bincount(which, weights=values, minlength=bins)
+        return np.divide(sums, clips, out=np.full(bins, np.nan), where=clips > 0)
+
+    return Reliability(clips.astype(np.int64), mean(confidence), mean(right.astype(np.float64)))

@@ -1,0 +1,127 @@
+"""Is one predictor better than another on the same clips, or only luckier?"""
+
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+from scipy.stats import binomtest
+
+from deepemo.evaluation import bootstrap
+from deepemo.evaluation import metrics as scores
+from deepemo.evaluation.groups import Resampling, counts_by_unit
+from deepemo.evaluation.predictions import Floats, Ints, Predictions
+
+
+@dataclass(frozen=True)
+class Difference:
+    """A figure of one predictor minus the same figure of another.
+
+    Attributes:
+        value: on all clips.
+        low: lower end of the 95 % interval, by the bootstrap.
+        high: upper end.
+        p: two-sided significance of a difference from zero, by permutation.
+    """
+
+    value: float
+    low: float
+    high: float
+    p: float
+
+
+@dataclass(frozen=True)
+class McNemar:
+    """Clips that one predictor names rightly and the other wrongly, and how likely so uneven a count is by chance.
+
+    The exact test (McNemar 1947, with the binomial distribution) takes clips as independent; clips of one speaker are
+    not, so for unseen speakers the permutation by speaker is the stricter judge.
+    """
+
+    first_only: int
+    second_only: int
+    p: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """One predictor against another on the same clips.
+
+    Attributes:
+        first: name of one.
+        second: name of the other.
+        resampled_by: `clip` or `speaker`.
+        differences: by headline figure, the first's minus the second's.
+        mcnemar: the exact test on single clips.
+    """
+
+    first: str
+    second: str
+    resampled_by: str
+    differences: dict[str, Difference]
+    mcnemar: McNemar
+
+
+def swap(ours: Ints, theirs: Ints, *, samples: int, seed: int) -> Ints:
+    """Counts after swapping two predictors' answers in half of the units, drawn anew each time.
+
+    Were both equally good, no swap would matter: the differences after swaps are those that luck alone makes. Few
+    units can be swapped in few ways, so that two speakers never prove anything.
+
+    Args:
+        ours: counts of one predictor [units, cells].
+        theirs: counts of the other [units, cells].
+        samples: how many times.
+        seed: of the draws.
+
+    Returns:
+        Counts [samples, 2, cells].
+    """
+    kinds, frequencies = np.unique(np.hstack([ours, theirs]), axis=0, return_counts=True)
+    cells = ours.shape[1]
+    change = kinds[:, cells:] - kinds[:, :cells]
+    swapped = np.random.default_rng(seed).binomial(frequencies, 0.5, size=(samples, len(kinds)))
+    moved = swapped @ change
+    return np.stack([ours.sum(axis=0) + moved, theirs.sum(axis=0) - moved], axis=1)
+
+
+def _difference(figure: str, counts: Ints) -> Floats:
+    """The first's figure minus the second's, of counts [..., 2 * cells]."""
+    both = counts.reshape(*counts.shape[:-1], 2, scores.CLASSES, scores.CLASSES)
+    values = scores.HEADLINES[figure](both)
+    return np.asarray(values[..., 0] - values[..., 1])
+
+
+def mcnemar(labels: Ints, first: Ints, second: Ints) -> McNemar:
+    """The exact test on true classes [n] and two predictors' answers [n]."""
+    first_right, second_right = first == labels, second == labels
+    first_only = int((first_right & ~second_right).sum())
+    second_only = int((second_right & ~first_right).sum())
+    decided = first_only + second_only
+    return McNemar(first_only, second_only, float(binomtest(first_only, decided).pvalue) if decided else 1.0)
+
+
+def compare(predictions: Predictions, first: str, second: str, resampling: Resampling) -> Comparison:
+    """Compare two predictors on some clips, both on the same resamples."""
+    size = scores.CLASSES**2
+    labels, answers = predictions.labels, [predictions.answers(name) for name in (first, second)]
+    ours, theirs = (
+        counts_by_unit(predictions.clips, labels * scores.CLASSES + each, size, resampling.unit) for each in answers
+    )
+    drawn = bootstrap.draw_widest(
+        {unit: np.hstack([ours[unit], theirs[unit]]) for unit in ours},
+        partial(_difference, "uar"),
+        samples=resampling.samples,
+        seed=resampling.seed,
+    )
+    # The unit asked for, whichever interval was the wider: the last of those that can be drawn.
+    unit = list(ours)[-1]
+    swapped = swap(ours[unit], theirs[unit], samples=resampling.samples, seed=resampling.seed)
+    whole = np.concatenate([ours[unit].sum(axis=0), theirs[unit].sum(axis=0)])
+    differences = {}
+    for figure in scores.HEADLINES:
+        value = float(_difference(figure, whole))
+        low, high = drawn.interval(partial(_difference, figure))
+        by_luck = np.abs(_difference(figure, swapped.reshape(len(swapped), -1))) >= abs(value) - 1e-12
+        p = (1 + int(by_luck.sum())) / (1 + len(swapped))
+        differences[figure] = Difference(value, float(low), float(high), p)
+    return Comparison(first, second, drawn.unit, differences, mcnemar(labels, *answers))

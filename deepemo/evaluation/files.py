@@ -1,0 +1,166 @@
+"""The evaluation as files: the few figures that `dvc metrics diff` compares, and all the others beside them."""
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from deepemo.evaluation import metrics as scores
+from deepemo.evaluation.comparison import Comparison
+from deepemo.evaluation.groups import EmotionScores, Estimate, GroupScores
+from deepemo.evaluation.report import CHANCE, Evaluation, PredictorReport
+
+DIGITS = 4
+COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.25)
+
+
+def _number(value: float | None) -> float | None:
+    return None if value is None or math.isnan(value) else round(value, DIGITS)
+
+
+def _interval(estimate: Estimate) -> list[float | None]:
+    return [_number(estimate.low), _number(estimate.high)]
+
+
+def _estimate(name: str, estimate: Estimate) -> dict[str, Any]:
+    return {name: _number(estimate.value), f"{name}_ci95": _interval(estimate)}
+
+
+def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
+    return {key: value for name, estimate in estimates.items() for key, value in _estimate(name, estimate).items()}
+
+
+def headlines(evaluation: Evaluation) -> dict[str, Any]:
+    """Content of metrics/evaluate.json: plain numbers, by predictor and test role; chance and majority beside them."""
+    content: dict[str, Any] = {
+        "chance": {"accuracy": round(CHANCE, DIGITS), "uar": round(CHANCE, DIGITS)},
+        "majority": {},
+    }
+    for name, role in evaluation.roles.items():
+        content["majority"][name] = {
+            **{figure: _number(value) for figure, value in role.majority.items()},
+            "clips": role.clips,
+        }
+        for predictor, report in role.predictors.items():
+            content.setdefault(predictor, {})[name] = {
+                **{figure: _number(getattr(report.overall, figure).value) for figure in scores.HEADLINES},
+                "clips": role.clips,
+            }
+    for predictor, gaps in evaluation.gaps.items():
+        content[predictor]["seen_minus_unseen"] = {figure: _number(gap.value) for figure, gap in gaps.items()}
+    return content
+
+
+def _group(group: GroupScores) -> dict[str, Any]:
+    return {
+        "clips": group.clips,
+        "speakers": group.speakers,
+        "resampled_by": group.resampled_by,
+        **_estimates({figure: getattr(group, figure) for figure in scores.HEADLINES}),
+    }
+
+
+def _emotion(emotion: EmotionScores) -> dict[str, Any]:
+    estimates = {"recall": emotion.recall, "precision": emotion.precision, "f1": emotion.f1}
+    return {"clips": emotion.clips, **_estimates(estimates)}
+
+
+def _predictor(report: PredictorReport) -> dict[str, Any]:
+    confidence = report.confidence
+    return {
+        **_group(report.overall),
+        "emotions": {name: _emotion(emotion) for name, emotion in report.overall.emotions.items()},
+        "corpora": {name: _group(group) for name, group in report.corpora.items()},
+        "genders": {name: _group(group) for name, group in report.genders.items()},
+        "corpora_genders": {name: _group(group) for name, group in report.corpora_genders.items()},
+        "female_minus_male": _estimates(report.gender_gap),
+        "calibration": {
+            "ece_before": _number(confidence.before.ece),
+            "ece_after": _number(confidence.after.ece),
+            "nll_before": _number(confidence.nll_before),
+            "nll_after": _number(confidence.nll_after),
+        },
+        "answering_when_sure": {
+            "at_threshold": {
+                "coverage": _number(confidence.operating.coverage),
+                "accuracy": _number(confidence.operating.accuracy),
+            },
+            "area_under_risk_coverage": _number(confidence.curve.area),
+            "accuracy_at_coverage": {
+                f"{coverage:g}": _number(confidence.curve.accuracy_at(coverage)) for coverage in COVERAGES
+            },
+        },
+        "most_confused": [asdict(mistake) | {"share": _number(mistake.share)} for mistake in report.confused[:10]],
+        "accuracy_by_speaker": {name: _number(accuracy) for name, (_, accuracy) in report.speakers.items()},
+    }
+
+
+def _comparison(comparison: Comparison) -> dict[str, Any]:
+    test = comparison.mcnemar
+    return {
+        "resampled_by": comparison.resampled_by,
+        **{
+            figure: {
+                "difference": _number(found.value),
+                "ci95": [_number(found.low), _number(found.high)],
+                "p": float(f"{found.p:.3g}"),
+            }
+            for figure, found in comparison.differences.items()
+        },
+        "mcnemar": {
+            f"only_{comparison.first}_right": test.first_only,
+            f"only_{comparison.second}_right": test.second_only,
+            "p": float(f"{test.p:.3g}"),
+        },
+    }
+
+
+def details(evaluation: Evaluation) -> dict[str, Any]:
+    """Content of metrics/evaluate_details.json: every figure with its interval."""
+    return {
+        "resamples": evaluation.resamples,
+        "majority_emotion": evaluation.majority_emotion,
+        "chosen_on_validation": evaluation.chosen,
+        "confidence": {
+            name: {
+                "temperature": _number(confidence.temperature),
+                "threshold": _number(confidence.threshold),
+                "wanted_accuracy": confidence.wanted_accuracy,
+                "validation_uar": _number(evaluation.validation_uar[name]),
+                "validation_coverage": _number(confidence.validation.coverage),
+                "validation_accuracy": _number(confidence.validation.accuracy),
+                "validation_clips": confidence.fitted_on["clips"],
+            }
+            for name, confidence in evaluation.confidences.items()
+        },
+        "seen_minus_unseen": {
+            predictor: {
+                "overall": _estimates(evaluation.gaps[predictor]),
+                "corpora": {corpus: _estimates(gaps) for corpus, gaps in evaluation.corpus_gaps[predictor].items()},
+            }
+            for predictor in evaluation.gaps
+        },
+        "roles": {
+            name: {
+                "clips": role.clips,
+                "speakers": role.speakers,
+                "predictors": {predictor: _predictor(report) for predictor, report in role.predictors.items()},
+                "comparisons": {
+                    f"{comparison.first}_minus_{comparison.second}": _comparison(comparison)
+                    for comparison in role.comparisons
+                },
+            }
+            for name, role in evaluation.roles.items()
+        },
+    }
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write JSON for people and for diffs: indented, a list of plain values on one line."""
+    text = json.dumps(content, indent=2, allow_nan=False)
+    text = re.sub(r"\[\s+([^\[\]{}]+?)\s+\]", lambda plain: "[" + " ".join(plain.group(1).split()) + "]", text)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text + "\n", encoding="utf-8")

@@ -1,0 +1,149 @@
+"""Scores of a group of clips with intervals: of a role, a corpus, a gender."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from deepemo.emotions import EMOTIONS
+from deepemo.evaluation import bootstrap
+from deepemo.evaluation import metrics as scores
+from deepemo.evaluation.predictions import Floats, Ints, Predictions
+
+BY_CLIP = "clip"
+BY_SPEAKER = "speaker"
+
+
+@dataclass(frozen=True)
+class Resampling:
+    """How intervals are taken.
+
+    Attributes:
+        samples: number of resamples.
+        seed: of the draws.
+        unit: `clip` or `speaker`.
+    """
+
+    samples: int
+    seed: int
+    unit: str
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A figure and its 95 % interval; NaN where there is none."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class EmotionScores:
+    """How one emotion fares."""
+
+    clips: int
+    recall: Estimate
+    precision: Estimate
+    f1: Estimate
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """How a group of clips fares.
+
+    Attributes:
+        clips: how many.
+        speakers: how many speak in them.
+        resampled_by: `clip` or `speaker`; a group of one speaker can only be resampled by clip, and its interval then
+            says nothing of other speakers.
+        units: how many clips or speakers a resample has.
+        accuracy: share named rightly.
+        uar: mean recall over the emotions present.
+        macro_f1: mean F1 over the emotions present.
+        emotions: each present emotion's scores.
+        counts: confusion counts [7, 7], actual by predicted.
+        draws: headline figures of every resample, each [samples].
+    """
+
+    clips: int
+    speakers: int
+    resampled_by: str
+    units: int
+    accuracy: Estimate
+    uar: Estimate
+    macro_f1: Estimate
+    emotions: dict[str, EmotionScores]
+    counts: Ints
+    draws: dict[str, Floats]
+
+
+def counts_by_unit(clips: pd.DataFrame, cells: Ints, n_cells: int, unit: str) -> dict[str, Ints]:
+    """What may be resampled: the clips, and where that is asked for and there are two or more, their speakers.
+
+    Args:
+        clips: rows with the speaker of each clip, n of them.
+        cells: cell of each clip, in [0, n_cells), shape [n].
+        n_cells: number of cells.
+        unit: `clip` or `speaker`.
+
+    Returns:
+        Counts [units, n_cells] by the name of the unit.
+    """
+    units: dict[str, npt.NDArray[Any]] = {BY_CLIP: np.arange(len(clips))}
+    if unit == BY_SPEAKER and clips["speaker"].nunique() > 1:
+        units[BY_SPEAKER] = clips["speaker"].to_numpy()
+    return {name: bootstrap.unit_counts(cells, values, n_cells) for name, values in units.items()}
+
+
+def score(predictions: Predictions, predictor: str, resampling: Resampling) -> GroupScores:
+    """Score one predictor on some clips, at least one."""
+    shape = (scores.CLASSES, scores.CLASSES)
+    size = scores.CLASSES**2
+    cells = predictions.labels * scores.CLASSES + predictions.answers(predictor)
+    drawn = bootstrap.draw_widest(
+        counts_by_unit(predictions.clips, cells, size, resampling.unit),
+        lambda counts: scores.uar(counts.reshape(-1, *shape)),
+        samples=resampling.samples,
+        seed=resampling.seed,
+    )
+    counts = np.bincount(cells, minlength=size).reshape(shape)
+    resampled = drawn.counts.reshape(-1, *shape)
+    draws = {name: figure(resampled) for name, figure in scores.HEADLINES.items()}
+
+    def estimate(value: Floats, values: Floats) -> Estimate:
+        low, high = bootstrap.interval(values, drawn.units)
+        return Estimate(float(value), float(low), float(high))
+
+    per_class = {
+        name: (figure(counts), figure(resampled))
+        for name, figure in (("recall", scores.recalls), ("precision", scores.precisions), ("f1", scores.f1_scores))
+    }
+    emotions = {
+        emotion: EmotionScores(
+            clips=int(counts[position].sum()),
+            **{name: estimate(value[position], values[:, position]) for name, (value, values) in per_class.items()},
+        )
+        for position, emotion in enumerate(EMOTIONS)
+        if counts[position].sum()
+    }
+    return GroupScores(
+        clips=len(predictions),
+        speakers=int(predictions.clips["speaker"].nunique()),
+        resampled_by=drawn.unit,
+        units=drawn.units,
+        **{name: estimate(figure(counts), draws[name]) for name, figure in scores.HEADLINES.items()},
+        emotions=emotions,
+        counts=counts,
+        draws=draws,
+    )
+
+
+def difference(first: GroupScores, second: GroupScores, figure: str) -> Estimate:
+    """A headline figure of one group minus that of another group of other clips, drawn apart."""
+    # Both were drawn from the same seed; one in reverse order makes the pairs independent.
+    values = first.draws[figure] - second.draws[figure][::-1]
+    low, high = bootstrap.interval(values, min(first.units, second.units))
+    return Estimate(getattr(first, figure).value - getattr(second, figure).value, float(low), float(high))

@@ -1,0 +1,219 @@
+"""The whole account of the predictors on the test roles: figures, intervals, comparisons, confidence, baselines."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+import pandas as pd
+
+from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, VALIDATION
+from deepemo.emotions import EMOTIONS, INDEX
+from deepemo.evaluation import metrics as scores
+from deepemo.evaluation.comparison import Comparison, compare
+from deepemo.evaluation.confidence import Confidence, ConfidenceReport, judge_confidence
+from deepemo.evaluation.groups import BY_CLIP, BY_SPEAKER, Estimate, GroupScores, Resampling, difference, score
+from deepemo.evaluation.predictions import Ints, Predictions
+
+SEEN = "seen_speakers"
+UNSEEN = "unseen_speakers"
+UNSEEN_CORPUS = "unseen_corpus"
+ROLE_NAMES = {TEST_SEEN: SEEN, TEST_UNSEEN: UNSEEN, TEST_CORPUS: UNSEEN_CORPUS}
+# Voices never heard are drawn as speakers: their clips are not independent. Heard ones are part of what was learned.
+RESAMPLED_BY = {SEEN: BY_CLIP, UNSEEN: BY_SPEAKER, UNSEEN_CORPUS: BY_SPEAKER}
+
+CHANCE = 1.0 / len(EMOTIONS)
+
+
+@dataclass(frozen=True)
+class Confused:
+    """Clips of one emotion that were named another, and their share of that emotion's clips."""
+
+    actual: str
+    predicted: str
+    clips: int
+    share: float
+
+
+@dataclass(frozen=True)
+class PredictorReport:
+    """One predictor on one test role; groups by corpus, by gender and by both (`corpus, gender`).
+
+    Attributes:
+        overall: on all clips.
+        corpora: on the clips of each corpus.
+        genders: of each gender.
+        corpora_genders: of each gender in each corpus.
+        gender_gap: female minus male, of each headline figure; empty unless both are heard.
+        speakers: clips and accuracy of each speaker, the worst first.
+        confused: every mistake there is, the largest share first.
+        confidence: calibration and answering only when sure.
+    """
+
+    overall: GroupScores
+    corpora: dict[str, GroupScores]
+    genders: dict[str, GroupScores]
+    corpora_genders: dict[str, GroupScores]
+    gender_gap: dict[str, Estimate]
+    speakers: dict[str, tuple[int, float]]
+    confused: list[Confused]
+    confidence: ConfidenceReport
+
+
+@dataclass(frozen=True)
+class RoleReport:
+    """Every predictor on one test role."""
+
+    clips: int
+    speakers: int
+    predictors: dict[str, PredictorReport]
+    comparisons: list[Comparison]
+    majority: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """Every predictor on every test role that has clips.
+
+    Attributes:
+        roles: by `seen_speakers`, `unseen_speakers`, `unseen_corpus`.
+        gaps: by predictor and headline figure, seen minus unseen speakers.
+        corpus_gaps: the same within each corpus that is in both tests: by predictor, corpus and figure.
+        confidences: what was fitted on validation.
+        validation_uar: by predictor; the best one there is the one to use.
+        majority_emotion: the most frequent in training, which the baseline always answers.
+        resamples: number of bootstrap samples.
+    """
+
+    roles: dict[str, RoleReport]
+    gaps: dict[str, dict[str, Estimate]]
+    corpus_gaps: dict[str, dict[str, dict[str, Estimate]]]
+    confidences: dict[str, Confidence]
+    validation_uar: dict[str, float]
+    majority_emotion: str
+    resamples: int
+
+    @property
+    def chosen(self) -> str:
+        """The predictor with the highest UAR on validation: chosen without a look at the tests."""
+        return max(self.validation_uar, key=lambda predictor: self.validation_uar[predictor])
+
+
+def most_confused(counts: Ints) -> list[Confused]:
+    """Mistakes in confusion counts [7, 7], by share of the true emotion's clips, the largest first."""
+    totals = counts.sum(axis=1)
+    found = [
+        Confused(actual, predicted, int(counts[row, column]), float(counts[row, column] / totals[row]))
+        for row, actual in enumerate(EMOTIONS)
+        for column, predicted in enumerate(EMOTIONS)
+        if row != column and counts[row, column]
+    ]
+    return sorted(found, key=lambda mistake: (-mistake.share, mistake.actual, mistake.predicted))
+
+
+def _speakers(predictions: Predictions, predictor: str) -> dict[str, tuple[int, float]]:
+    right = pd.Series(predictions.labels == predictions.answers(predictor))
+    groups = [
+        (str(name), len(group), float(group.mean())) for name, group in right.groupby(predictions.clips["speaker"])
+    ]
+    return {name: (clips, accuracy) for name, clips, accuracy in sorted(groups, key=lambda group: (group[2], group[0]))}
+
+
+def _groups(predictions: Predictions, predictor: str, resampling: Resampling, column: str) -> dict[str, GroupScores]:
+    return {
+        value: score(predictions.where(column, value), predictor, resampling)
+        for value in sorted(predictions.clips[column].unique())
+    }
+
+
+def report_predictor(
+    predictions: Predictions, predictor: str, confidence: Confidence, resampling: Resampling
+) -> PredictorReport:
+    """Everything about one predictor on the clips of one role."""
+    overall = score(predictions, predictor, resampling)
+    genders = _groups(predictions, predictor, resampling, "gender")
+    corpora = _groups(predictions, predictor, resampling, "corpus")
+    corpora_genders = {
+        f"{corpus}, {gender}": group
+        for corpus in corpora
+        for gender, group in _groups(predictions.where("corpus", corpus), predictor, resampling, "gender").items()
+    }
+    gap = {}
+    if {"female", "male"} <= set(genders):
+        gap = {figure: difference(genders["female"], genders["male"], figure) for figure in scores.HEADLINES}
+    return PredictorReport(
+        overall=overall,
+        corpora=corpora,
+        genders=genders,
+        corpora_genders=corpora_genders,
+        gender_gap=gap,
+        speakers=_speakers(predictions, predictor),
+        confused=most_confused(overall.counts),
+        confidence=judge_confidence(predictions, predictor, confidence),
+    )
+
+
+def evaluate(
+    predictions: Predictions,
+    confidences: Mapping[str, Confidence],
+    *,
+    majority_emotion: str,
+    samples: int,
+    seed: int,
+) -> Evaluation:
+    """Take every figure.
+
+    Args:
+        predictions: of clips of all roles but training.
+        confidences: by predictor, fitted on validation.
+        majority_emotion: the most frequent emotion in training.
+        samples: bootstrap samples of each interval.
+        seed: of the draws.
+    """
+    roles = {}
+    for role, name in ROLE_NAMES.items():
+        chosen = predictions.where("role", role)
+        if not len(chosen):
+            continue
+        resampling = Resampling(samples, seed, RESAMPLED_BY[name])
+        always = scores.confusion(chosen.labels, np.full(len(chosen), INDEX[majority_emotion]))
+        roles[name] = RoleReport(
+            clips=len(chosen),
+            speakers=int(chosen.clips["speaker"].nunique()),
+            predictors={
+                predictor: report_predictor(chosen, predictor, confidences[predictor], resampling)
+                for predictor in chosen.predictors
+            },
+            # The later predictor is the one that has to show its worth.
+            comparisons=[
+                compare(chosen, later, earlier, resampling) for earlier, later in combinations(chosen.predictors, 2)
+            ],
+            majority={figure: float(taken(always)) for figure, taken in scores.HEADLINES.items()},
+        )
+    gaps: dict[str, dict[str, Estimate]] = {}
+    corpus_gaps: dict[str, dict[str, dict[str, Estimate]]] = {}
+    if {SEEN, UNSEEN} <= set(roles):
+        for predictor in predictions.predictors:
+            seen, unseen = roles[SEEN].predictors[predictor], roles[UNSEEN].predictors[predictor]
+            gaps[predictor] = {figure: difference(seen.overall, unseen.overall, figure) for figure in scores.HEADLINES}
+            corpus_gaps[predictor] = {
+                corpus: {
+                    figure: difference(seen.corpora[corpus], unseen.corpora[corpus], figure)
+                    for figure in scores.HEADLINES
+                }
+                for corpus in seen.corpora
+                if corpus in unseen.corpora
+            }
+    validation = predictions.where("role", VALIDATION)
+    return Evaluation(
+        roles=roles,
+        gaps=gaps,
+        corpus_gaps=corpus_gaps,
+        confidences=dict(confidences),
+        validation_uar={
+            predictor: float(scores.uar(scores.confusion(validation.labels, validation.answers(predictor))))
+            for predictor in predictions.predictors
+        },
+        majority_emotion=majority_emotion,
+        resamples=samples,
+    )

@@ -1,0 +1,272 @@
+"""The HTTP API and the page: recordings in, emotions out."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, params
+from fastapi.responses import FileResponse, PlainTextResponse
+from fastapi.staticfiles import StaticFiles
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+
+from deepemo.http.admission import Desk
+from deepemo.http.metrics import CountRequests, Observations
+from deepemo.http.middleware import ApiKey, Guards
+from deepemo.http.problems import MEDIA_TYPE, ProblemError, install_handlers
+from deepemo.http.schemas import Health, ModelSchema, ProblemSchema, RecognitionSchema
+from deepemo.http.settings import Settings
+from deepemo.http.uploads import FIELD, check_announced, receive
+from deepemo.serving.calibrated import ClipLimits
+from deepemo.serving.recognizer import HOP_SECONDS, Recognizer
+
+PAGE = Path(__file__).with_name("page")
+DESCRIPTION = """
+Which of seven emotions is heard in a recording of speech, or an honest `unknown` with a reason.
+
+Errors are problem details (RFC 9457) whose `reason` programs can rely on. Recordings stay in memory while they are
+worked on and are not kept.
+"""
+
+
+def _problems(**statuses: str) -> dict[int | str, dict[str, Any]]:
+    """Documentation of error answers: `s422="..."`."""
+    return {
+        int(status[1:]): {
+            "description": words,
+            "model": ProblemSchema,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemSchema"}}},
+        }
+        for status, words in statuses.items()
+    }
+
+
+_UPLOAD = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "required": [FIELD],
+                    "additionalProperties": False,
+                    "properties": {
+                        FIELD: {
+                            "type": "string",
+                            "format": "binary",
+                            "description": "A sound file: WAV, FLAC, OGG, MP3, AIFF, WebM, MP4/M4A and others",
+                        }
+                    },
+                }
+            }
+        },
+    }
+}
+
+
+def create_app(
+    recognizer: Recognizer, about: dict[str, Any], *, card: str | None = None, settings: Settings | None = None
+) -> FastAPI:
+    """Make the application.
+
+    Args:
+        recognizer: what answers.
+        about: what it is, see `lineage.describe`.
+        card: its model card in Markdown, if there is one.
+        settings: limits and key; by default those of `Settings`.
+    """
+    settings = settings or Settings()
+    observations = Observations()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        desk = Desk(recognizer, settings, observations)
+        app.state.desk = desk
+        try:
+            yield
+        finally:
+            app.state.desk = None
+            await asyncio.to_thread(desk.close)
+
+    app = FastAPI(
+        title="DeepEmo",
+        version=about.get("version") or "unknown",
+        description=DESCRIPTION,
+        lifespan=lifespan,
+        # Their pages load scripts from other hosts; docs/serving.md and /openapi.json say the same.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.desk = None
+    install_handlers(app)
+    app.add_middleware(Guards, hosts=settings.hosts)
+    app.add_middleware(CountRequests, observations=observations)
+    guarded = [Depends(ApiKey(settings.api_key))] if settings.api_key is not None else []
+    app.include_router(_recognitions(settings, guarded))
+    app.include_router(_model(about, card, settings=settings, limits=recognizer.limits, guarded=guarded))
+    app.include_router(_operation(observations, guarded))
+    app.include_router(_page())
+    app.mount("/page", StaticFiles(directory=PAGE), name="page")
+    return app
+
+
+def _desk(request: Request) -> Desk:
+    desk = request.app.state.desk
+    if not isinstance(desk, Desk):
+        raise ProblemError("not_ready", headers={"Retry-After": "1"})
+    return desk
+
+
+def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["recognition"], dependencies=guarded)
+
+    @router.post(
+        "/recognitions",
+        response_model=RecognitionSchema,
+        summary="Recognize the emotion in a recording",
+        openapi_extra=_UPLOAD,
+        responses=_problems(
+            s400="Not the form that is expected",
+            s401="The API key is missing or wrong",
+            s408="The upload did not arrive in time",
+            s413="Larger or longer than is accepted",
+            s415="Not multipart/form-data",
+            s422="Not a sound file (`undecodable`), or an impossible parameter (`bad_parameter`)",
+            s503="Too much to do; `Retry-After` says when to ask again",
+        ),
+    )
+    async def recognize(
+        request: Request,
+        desk: Annotated[Desk, Depends(_desk)],
+        timeline: Annotated[bool, Query(description="Whether a recording longer than a clip gets a timeline")] = True,
+        hop_seconds: Annotated[
+            float, Query(ge=0.25, le=60, description="From one window of the timeline to the next")
+        ] = HOP_SECONDS,
+        min_confidence: Annotated[
+            float | None,
+            Query(
+                ge=0,
+                le=1,
+                description="Probability from which an emotion is answered; 0: always. By default what the "
+                "pipeline's evaluation chose, see `/v1/model`",
+            ),
+        ] = None,
+        picture: Annotated[bool, Query(description="Whether to draw waveform and spectrogram")] = False,
+    ) -> dict[str, Any]:
+        """Send a sound file as the one part `file` of a form.
+
+        The answer is one of seven emotions, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
+        """
+        boundary = check_announced(request, settings.max_upload_bytes)
+        with desk.place() as place:
+            content = await receive(
+                request,
+                boundary,
+                max_bytes=settings.max_upload_bytes,
+                seconds=settings.upload_seconds,
+                hold=place.hold,
+            )
+            recognition, drawn = await desk.recognize(
+                content,
+                timeline=timeline,
+                hop_seconds=hop_seconds,
+                min_confidence=min_confidence,
+                picture=picture,
+                gone=_gone(request),
+            )
+        return {**recognition.to_dict(), "picture": drawn.to_dict() if drawn else None}
+
+    return router
+
+
+async def _gone(request: Request) -> None:
+    while not await request.is_disconnected():
+        await asyncio.sleep(0.25)
+
+
+def _model(
+    about: dict[str, Any], card: str | None, *, settings: Settings, limits: ClipLimits, guarded: list[params.Depends]
+) -> APIRouter:
+    router = APIRouter(prefix="/v1", tags=["model"], dependencies=guarded)
+    described = {
+        **about,
+        "accepts": {
+            "max_upload_bytes": settings.max_upload_bytes,
+            "max_seconds": settings.max_seconds,
+            "min_seconds": limits.min_seconds,
+            "silent_below_dbfs": limits.silent_below_dbfs,
+        },
+        "has_card": card is not None,
+    }
+
+    @router.get(
+        "/model",
+        response_model=ModelSchema,
+        summary="What answers, and where it comes from",
+        responses=_problems(s401="The API key is missing or wrong"),
+    )
+    async def model() -> dict[str, Any]:
+        """Networks, data, figures, revision, limits: the way from an answer back to what it rests on."""
+        return described
+
+    @router.get(
+        "/model/card",
+        response_class=PlainTextResponse,
+        summary="The model card",
+        responses={
+            200: {"content": {"text/markdown": {"schema": {"type": "string"}}}},
+            **_problems(s401="The API key is missing or wrong", s404="There is none"),
+        },
+    )
+    async def read_card() -> Response:
+        """The model card in Markdown, as the pipeline's evaluation wrote it."""
+        if card is None:
+            raise ProblemError("no_card")
+        return PlainTextResponse(card, media_type="text/markdown; charset=utf-8")
+
+    return router
+
+
+def _operation(observations: Observations, guarded: list[params.Depends]) -> APIRouter:
+    router = APIRouter(tags=["operation"])
+
+    @router.get("/healthz", response_model=Health, summary="Whether the server is alive")
+    async def healthz() -> dict[str, str]:
+        return {"status": "ok"}
+
+    @router.get(
+        "/readyz",
+        response_model=Health,
+        summary="Whether the server takes recordings",
+        responses=_problems(s503="Starting, stopping, or too much to do"),
+    )
+    async def readyz(desk: Annotated[Desk, Depends(_desk)]) -> dict[str, str]:
+        desk.check_free()
+        return {"status": "ok"}
+
+    @router.get(
+        "/metrics",
+        response_class=PlainTextResponse,
+        summary="Counters for Prometheus",
+        dependencies=guarded,
+        responses=_problems(s401="The API key is missing or wrong"),
+    )
+    async def metrics() -> Response:
+        return Response(generate_latest(observations.registry), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+def _page() -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+
+    @router.get("/")
+    async def page() -> Response:
+        return FileResponse(PAGE / "index.html")
+
+    @router.get("/favicon.ico")
+    async def icon() -> Response:
+        return FileResponse(PAGE / "icon.svg", media_type="image/svg+xml")
+
+    return router

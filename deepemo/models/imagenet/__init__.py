@@ -1,0 +1,1 @@
+"""Transfer from ImageNet."""

@@ -1,0 +1,114 @@
+"""Transfer from ImageNet: a backbone that looks at the spectrogram as at a picture, and a head on what it sees."""
+
+from collections.abc import Sequence
+
+import keras
+from keras import layers, ops
+
+from deepemo.emotions import EMOTIONS
+from deepemo.models.handover import Handover
+from deepemo.models.imagenet.backbones.build import Backbone, build_backbone
+from deepemo.models.normalisation import FusedBatchNormalization
+
+
+def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
+    """Numbers of the blocks at shares of a backbone's depth, 0 its first and 1 its last, in order."""
+    return sorted({round(depth * (len(backbone.blocks) - 1)) for depth in depths})
+
+
+def build_embedder(
+    backbone: Backbone, *, frames: int, bands: int, band_pooling: int, depths: Sequence[float]
+) -> keras.Model:
+    """Features [n, frames, bands] to embeddings [n, width]: what the backbone sees at some of its depths.
+
+    The spectrogram is shown as a grey picture, time downwards. Of each tapped block's map [n, time, frequency,
+    channels], mean and deviation over time are taken for every frequency and channel by itself: where in frequency
+    something is seen tells emotions apart, and an average over the whole map forgets it. Layers beyond the deepest tap
+    are left out. Layers that are frozen keep their statistics in training; those that learn normalise by the batch.
+
+    Args:
+        backbone: built for pictures of `frames` x `picture_bands(bands, band_pooling)`.
+        frames: frames of the features.
+        bands: bands of the features.
+        band_pooling: neighbouring bands that are averaged before all.
+        depths: at which shares of the backbone's depth it is tapped.
+    """
+    ends = [backbone.network.get_layer(backbone.blocks[block][-1]) for block in tapped_blocks(backbone, depths)]
+    seeing = keras.Model(backbone.network.input, [end.output for end in ends], name=backbone.name)
+    features = keras.Input((frames, bands), name="features")
+    maps = seeing(as_picture(features, band_pooling))
+    pooled = [part for seen in (maps if isinstance(maps, list) else [maps]) for part in _statistics_over_time(seen)]
+    return keras.Model(features, layers.Concatenate()(pooled), name="embedder")
+
+
+def _statistics_over_time(maps: keras.KerasTensor) -> list[keras.KerasTensor]:
+    """Mean and deviation over time, each flattened: maps [n, time, frequency, channels] to [n, frequency * channels].
+
+    No tensor is used more than twice, which is why this does not call `ops.var`: see `Handover`.
+    """
+    maps = Handover()(maps)
+    mean = ops.mean(maps, axis=1, keepdims=True)
+    variance = ops.mean(ops.square(maps - mean), axis=1)
+    return [layers.Flatten()(mean), layers.Flatten()(ops.sqrt(variance + 1e-6))]
+
+
+def as_picture(features: keras.KerasTensor, band_pooling: int) -> keras.KerasTensor:
+    """Features [n, frames, bands] as a grey picture [n, frames, `picture_bands`, 3]."""
+    grey = layers.Reshape((*features.shape[1:], 1))(features)
+    if band_pooling > 1:
+        grey = layers.AveragePooling2D((1, band_pooling))(grey)
+    return layers.Concatenate()([grey, grey, grey])
+
+
+def picture_bands(bands: int, band_pooling: int) -> int:
+    """Bands of the picture that the backbone is shown."""
+    return bands // band_pooling
+
+
+def build_head(*, width: int, hidden_units: int, dropout: float) -> keras.Model:
+    """Embeddings [n, width] to logits [n, 7]: normalised by statistics of training, one hidden layer if wanted."""
+    embeddings = keras.Input((width,), name="embeddings")
+    maps = layers.Reshape((1, 1, width))(embeddings)
+    values = layers.Flatten()(FusedBatchNormalization(momentum=0.9, center=False, scale=False)(maps))
+    if hidden_units:
+        values = layers.Dropout(dropout)(values)
+        values = layers.Dense(hidden_units, activation="relu")(values)
+    values = layers.Dropout(dropout)(values)
+    logits = layers.Dense(len(EMOTIONS), name="emotions")(values)
+    return keras.Model(embeddings, logits, name="head")
+
+
+def build_transfer(
+    *,
+    frames: int,
+    bands: int,
+    backbone: str,
+    weights: str,
+    band_pooling: int,
+    depths: Sequence[float],
+    hidden_units: int,
+    dropout: float,
+    seed: int = 0,
+) -> tuple[keras.Model, Backbone]:
+    """The whole network: features [n, frames, bands] to logits [n, 7], with its `embedder` and `head` as layers.
+
+    The backbone is frozen.
+
+    Args:
+        frames: frames of the features.
+        bands: bands of the features.
+        backbone: name of the backbone.
+        weights: see `build_backbone`; `random` if weights are loaded afterwards.
+        band_pooling: neighbouring bands that are averaged before the backbone sees them.
+        depths: at which shares of the backbone's depth the embedding is taken.
+        hidden_units: of a layer between embedding and emotions; 0 for none.
+        dropout: before each layer of the head.
+        seed: of random weights.
+    """
+    width = picture_bands(bands, band_pooling)
+    seeing = build_backbone(backbone, weights=weights, height=frames, width=width, seed=seed)
+    seeing.network.trainable = False
+    embedder = build_embedder(seeing, frames=frames, bands=bands, band_pooling=band_pooling, depths=depths)
+    head = build_head(width=embedder.output_shape[-1], hidden_units=hidden_units, dropout=dropout)
+    features = keras.Input((frames, bands), name="features")
+    return keras.Model(features, head(embedder(features)), name="transfer"), seeing

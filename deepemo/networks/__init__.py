@@ -1,1 +1,0 @@
-"""The shallow CNN, the ImageNet backbones and the head trained on them."""

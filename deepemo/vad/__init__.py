@@ -1,0 +1,1 @@
+"""Voice activity: whether anybody speaks in a recording."""

@@ -1,0 +1,121 @@
+"""What the voice gate is tried on: speech under bad conditions, recordings without speech, and made sounds.
+
+The gate's params were chosen on one half of the recordings; trials are taken from the other (`is_held_out`).
+"""
+
+import hashlib
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from deepemo.audio.decode import read_recording, resample
+from deepemo.audio.levels import at_level
+from deepemo.corpora.archive import RECORDING_SUFFIXES, RawCorpus
+from deepemo.errors import InputError
+from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
+
+LEVELS_DBFS = (-20, -30, -40)
+NOISE_SLOPES = {"white": 0.0, "pink": 1.0}
+SNRS_DB = (20, 10, 5, 0)
+# Of the voice under noise: with noise as loud as it, the sum stays below full scale.
+VOICE_DBFS = -26.0
+
+Floats = npt.NDArray[np.float32]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trial:
+    """One recording that the gate must decide on.
+
+    Attributes:
+        samples: float32 [n] mono.
+        rate_hz: their rate.
+        labels: by which figures are split, as `{"corpus": "tess", "emotion": "sad"}`.
+    """
+
+    samples: Floats
+    rate_hz: int
+    labels: Mapping[str, str]
+
+
+def is_held_out(name: str) -> bool:
+    """Whether figures may be taken on a speaker or a source of sound: half of all, by a digest of the name."""
+    return hashlib.sha256(name.encode()).digest()[0] % 2 == 1
+
+
+def choose_clips(clips: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
+    """Draw good clips of held-out speakers, so many or all there are; of all speakers where none is held out."""
+    held_out = clips[clips["speaker"].map(is_held_out)]
+    drawn_from = clips if held_out.empty else held_out
+    return drawn_from.sample(min(count, len(drawn_from)), random_state=seed).sort_values("clip")
+
+
+def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, seed: int) -> Iterator[Trial]:
+    """Every clip as recorded, at several levels, and under noise at several signal-to-noise ratios.
+
+    Level and ratio are of the whole clip's RMS, pauses included; all but the recording itself is rounded to 16 bits.
+
+    Args:
+        clips: rows of the clip table.
+        archives: by corpus.
+        seed: of the noise.
+    """
+    columns = [clips[name] for name in ("corpus", "member", "emotion", "gender")]
+    for number, (corpus, member, emotion, gender) in enumerate(zip(*columns, strict=True)):
+        recording = read_recording(archives[corpus].read(member), name=member)
+        voice = resample(recording.mono(), recording.rate_hz, RATE_HZ)
+        random = np.random.default_rng([seed, number])
+        for condition, samples in _conditions(voice, random):
+            labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender}
+            yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
+
+
+def _conditions(voice: Floats, random: np.random.Generator) -> Iterator[tuple[str, Floats]]:
+    yield "as_recorded", voice
+    for level_dbfs in LEVELS_DBFS:
+        yield f"level_{level_dbfs}_dbfs", to_16_bits(at_level(voice, level_dbfs))
+    for colour, slope in NOISE_SLOPES.items():
+        for snr_db in SNRS_DB:
+            noise = coloured_noise(random, len(voice), slope=slope).astype(np.float32)
+            mixed = at_level(voice, VOICE_DBFS) + at_level(noise, VOICE_DBFS - snr_db)
+            yield f"{colour}_noise_{snr_db}_db", to_16_bits(mixed)
+
+
+def non_speech_trials(folder: Path) -> Iterator[Trial]:
+    """Held-out recordings below a folder in which nobody speaks, whose class is the name of the folder they lie in.
+
+    Sounds cut from one recording (`1-17367-A.wav`, `1-17367-B.wav`) are held out together.
+
+    Raises:
+        InputError: the folder is missing or holds no recording.
+    """
+    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in RECORDING_SUFFIXES)
+    if not paths:
+        raise InputError(f"gate.non_speech_dir: {folder} holds no recordings")
+    for path in paths:
+        source = re.sub(r"-[A-Z]$", "", path.stem)
+        if is_held_out(path.parent.name + source):
+            recording = read_recording(path)
+            labels = {"condition": "as_recorded", "class": path.parent.name}
+            yield Trial(samples=recording.mono(), rate_hz=recording.rate_hz, labels=labels)
+
+
+def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
+    """So many made sounds of each kind, loud and quiet."""
+    for kind in KINDS:
+        for variant in range(per_kind):
+            sound = make_sound(kind, variant=variant, seed=seed)
+            for level_dbfs in (LEVELS_DBFS[0], LEVELS_DBFS[-1]):
+                samples = to_16_bits(at_level(sound, level_dbfs))
+                labels = {"condition": f"level_{level_dbfs}_dbfs", "kind": kind}
+                yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
+
+
+def to_16_bits(samples: Floats) -> Floats:
+    """Round to what a 16-bit file would hold; what exceeds full scale is clipped."""
+    return (np.clip(np.round(samples * 32768), -32768, 32767) / 32768).astype(np.float32)

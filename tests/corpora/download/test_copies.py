@@ -1,0 +1,183 @@
+"""Corpora in a folder that people put together: official layouts, Kaggle's, archives, and what is not there."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import pytest
+import soundfile
+
+from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.download.copies import CopyNotFoundError, find_copy, known_names
+from deepemo.corpora.download.folders import Archive, ArchiveError
+from deepemo.corpora.download.packing import Contents, pack, take_stock
+from deepemo.corpora.registry import CORPORA
+
+
+def tiny_wav(number: int) -> bytes:
+    """A hundredth of a second that is like no other number's."""
+    stream = io.BytesIO()
+    soundfile.write(stream, [number / 1000] * 160, 16_000, format="WAV", subtype="PCM_16")
+    return stream.getvalue()
+
+
+def write_tree(root: Path, files: dict[str, int]) -> None:
+    """Write tiny recordings: what has one number has the same bytes."""
+    for name, number in files.items():
+        path = root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(tiny_wav(number))
+
+
+def stock(corpus: str, source_dir: Path) -> Contents:
+    return take_stock(CORPORA[corpus], find_copy(CORPORA[corpus], source_dir))
+
+
+def names(corpus: str, contents: Contents) -> list[str]:
+    """The canonical names of what would be packed."""
+    return sorted(CORPORA[corpus].parse(found.member).name for found in contents.recordings)
+
+
+TWO_RAVDESS = ["03-01-05-01-01-01-01", "03-01-06-01-02-01-12"]
+
+LAYOUTS = {
+    "ravdess, official": ("ravdess", ["ravdess/Actor_01/{0}.wav", "ravdess/Actor_12/{1}.wav"], TWO_RAVDESS),
+    "ravdess, by the name of its archive": (
+        "ravdess",
+        ["Audio_Speech_Actors_01-24/Actor_01/{0}.wav", "Audio_Speech_Actors_01-24/Actor_12/{1}.wav"],
+        TWO_RAVDESS,
+    ),
+    "ravdess, deep": ("ravdess", ["RAVDESS/a/b/c/Actor_01/{0}.wav", "RAVDESS/d/Actor_12/{1}.wav"], TWO_RAVDESS),
+    "crema_d, official": (
+        "crema_d",
+        ["CREMA-D/AudioWAV/{0}.wav", "CREMA-D/AudioWAV/{1}.wav"],
+        ["1001_IEO_ANG_HI", "1040_ITH_SAD_XX"],
+    ),
+    "crema_d, Kaggle": ("crema_d", ["cremad/{0}.wav", "cremad/{1}.wav"], ["1001_IEO_ANG_HI", "1040_ITH_SAD_XX"]),
+    "tess, official": ("tess", ["dataverse_files/{0}.wav", "dataverse_files/{1}.wav"], ["OAF_back_sad", "YAF_dog_ps"]),
+    "tess, by folders": ("tess", ["tess/OAF_Sad/{0}.wav", "tess/YAF_fear/{1}.WAV"], ["OAF_back_sad", "YAF_dog_ps"]),
+    "emodb, official": ("emodb", ["emodb/wav/{0}.wav", "emodb/wav/{1}.wav"], ["03a01Fa", "16b10Lb"]),
+}
+
+
+@pytest.mark.parametrize(("corpus", "layout", "expected"), LAYOUTS.values(), ids=LAYOUTS)
+def test_finds_every_layout(tmp_path: Path, corpus: str, layout: list[str], expected: list[str]) -> None:
+    write_tree(tmp_path, {path.format(*expected): number for number, path in enumerate(layout)})
+    contents = stock(corpus, tmp_path)
+    assert names(corpus, contents) == expected
+    assert contents.repeated == 0
+
+
+def test_savee_official_and_flat_hold_the_same(tmp_path: Path) -> None:
+    write_tree(tmp_path / "official", {"savee/AudioData/DC/a01.wav": 1, "savee/AudioData/KL/a01.wav": 2})
+    write_tree(tmp_path / "kaggle", {"savee/ALL/DC_a01.wav": 1, "savee/ALL/KL_a01.wav": 2})
+    official, kaggle = stock("savee", tmp_path / "official"), stock("savee", tmp_path / "kaggle")
+    assert names("savee", official) == names("savee", kaggle) == ["DC_a01", "KL_a01"]
+    assert [found.sha256 for found in official.recordings] == [found.sha256 for found in kaggle.recordings]
+
+
+def test_savee_in_both_layouts_at_once_is_packed_once(tmp_path: Path) -> None:
+    write_tree(tmp_path / "savee", {"AudioData/DC/a01.wav": 1, "ALL/DC_a01.wav": 1})
+    contents = stock("savee", tmp_path)
+    assert names("savee", contents) == ["DC_a01"]
+    assert contents.repeated == 1
+
+
+def test_nested_copy_of_tess_is_packed_once(tmp_path: Path) -> None:
+    outer = "TESS Toronto emotional speech set data"
+    files = {"OAF_angry/OAF_back_angry.wav": 1, "YAF_fear/YAF_back_fear.wav": 2}
+    write_tree(tmp_path / "tess" / outer, files)
+    write_tree(tmp_path / "tess" / outer / outer, files)
+    contents = stock("tess", tmp_path)
+    assert [found.member for found in contents.recordings] == [f"{outer}/{name}" for name in sorted(files)]
+    assert contents.repeated == 2
+
+
+def test_doubled_tree_of_ravdess_is_packed_once(tmp_path: Path) -> None:
+    files = {f"Actor_{name[-2:]}/{name}.wav": number for number, name in enumerate(TWO_RAVDESS)}
+    write_tree(tmp_path / "ravdess", files)
+    write_tree(tmp_path / "ravdess" / "audio_speech_actors_01-24", files)
+    contents = stock("ravdess", tmp_path)
+    assert [found.member for found in contents.recordings] == sorted(files)
+    assert contents.repeated == 2
+
+
+def test_one_name_with_two_contents_is_left_for_validation_to_judge(tmp_path: Path) -> None:
+    write_tree(tmp_path / "tess", {"OAF_back_sad.wav": 1, "more/OAF_back_sad.wav": 2})
+    contents = stock("tess", tmp_path)
+    assert [found.member for found in contents.recordings] == ["OAF_back_sad.wav", "more/OAF_back_sad.wav"]
+    assert contents.repeated == 0
+
+
+def test_same_sound_under_two_names_is_kept_twice(tmp_path: Path) -> None:
+    write_tree(tmp_path / "crema_d", {"1006_TIE_NEU_XX.wav": 1, "1006_TIE_HAP_XX.wav": 1})
+    assert names("crema_d", stock("crema_d", tmp_path)) == ["1006_TIE_HAP_XX", "1006_TIE_NEU_XX"]
+
+
+def test_official_archives_are_read_as_they_are(tmp_path: Path) -> None:
+    for number, name in enumerate(("Audio_Speech_Actors_01-24.zip", "ravdess/one.zip", "ravdess/two.zip")):
+        path = tmp_path / f"case{min(number, 1)}" / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(f"Actor_0{number + 1}/03-01-05-01-01-01-0{number + 1}.wav", tiny_wav(number))
+            archive.writestr("readme.txt", "no recording")
+    assert names("ravdess", stock("ravdess", tmp_path / "case0")) == ["03-01-05-01-01-01-01"]
+    assert names("ravdess", stock("ravdess", tmp_path / "case1")) == ["03-01-05-01-01-01-02", "03-01-05-01-01-01-03"]
+
+
+def test_unpacked_copy_goes_before_the_archive_beside_it(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"emodb/wav/03a01Fa.wav": 1})
+    (tmp_path / "emodb.zip").write_bytes(b"never opened")
+    (tmp_path / "emodb" / "download.zip").write_bytes(b"nor this")
+    assert names("emodb", stock("emodb", tmp_path)) == ["03a01Fa"]
+
+
+def test_empty_folder_does_not_hide_the_archive_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "emodb").mkdir()
+    with zipfile.ZipFile(tmp_path / "EmoDB.ZIP", "w") as archive:
+        archive.writestr("wav/03a01Fa.wav", tiny_wav(1))
+    assert isinstance(find_copy(CORPORA["emodb"], tmp_path)[0], Archive)
+
+
+def test_broken_archive_is_named(tmp_path: Path) -> None:
+    (tmp_path / "emodb.zip").write_bytes(b"half a download")
+    with pytest.raises(ArchiveError, match=r"emodb\.zip: expected a zip archive"):
+        find_copy(CORPORA["emodb"], tmp_path)
+
+
+@pytest.mark.parametrize("corpus", [name for name in CORPORA if name != "synthetic"])
+def test_missing_corpus_is_told_with_what_was_looked_for(tmp_path: Path, corpus: str) -> None:
+    write_tree(tmp_path, {"somewhere_else/a.wav": 1})
+    (tmp_path / corpus).mkdir()
+    with pytest.raises(CopyNotFoundError) as missing:
+        find_copy(CORPORA[corpus], tmp_path)
+    message = str(missing.value)
+    assert message.startswith(f"{tmp_path}: no {CORPORA[corpus].title} recordings (.wav) in it; looked for")
+    for name in known_names(CORPORA[corpus]):
+        assert f" {name}/" in message
+        assert f" {name}.zip" in message
+
+
+def test_names_of_a_corpus_start_with_its_own_and_hold_that_of_its_archive() -> None:
+    found = known_names(CORPORA["ravdess"])
+    assert found[0] == "ravdess"
+    assert found.count("Audio_Speech_Actors_01-24") == 1
+
+
+@pytest.mark.parametrize("make", [lambda path: None, lambda path: path.write_text("a file")])
+def test_source_dir_that_is_no_folder_is_told(tmp_path: Path, make: object) -> None:
+    source_dir = tmp_path / "nowhere"
+    assert callable(make)
+    make(source_dir)
+    with pytest.raises(CopyNotFoundError, match=r"download\.source_dir: .*nowhere: no such folder"):
+        find_copy(CORPORA["savee"], source_dir)
+
+
+def test_packing_a_copy_gives_the_same_bytes_always(tmp_path: Path) -> None:
+    write_tree(tmp_path / "savee", {"AudioData/DC/a01.wav": 1, "AudioData/KL/sa02.wav": 2, "AudioData/KL/note.txt": 3})
+    for target in ("one.zip", "two.zip"):
+        pack(stock("savee", tmp_path), tmp_path / target)
+    assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
+    packed = RawCorpus(tmp_path / "one.zip")
+    assert packed.members() == ["AudioData/DC/a01.wav", "AudioData/KL/sa02.wav"]
+    assert packed.read("AudioData/KL/sa02.wav") == tiny_wav(2)

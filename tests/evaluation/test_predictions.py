@@ -1,0 +1,71 @@
+"""The table of predictions: asked for in batches, written and read."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepemo.errors import InputError
+from deepemo.evaluation.predictions import Predictions, predict, read_predictions, softmax, write_predictions
+
+CLIPS = pd.DataFrame(
+    {
+        "clip": ["c/a", "c/b", "c/d"],
+        "corpus": "c",
+        "speaker": "c/1",
+        "gender": "female",
+        "emotion": ["angry", "sad", "fear"],
+        "role": "test_seen",
+    }
+)
+FEATURES = {clip: np.full((2, 3), number, dtype=np.float32) for number, clip in enumerate(CLIPS["clip"])}
+
+
+class Echo:
+    """Gives each clip's own number as the logit of the emotion of that number."""
+
+    def logits(self, features: np.ndarray) -> np.ndarray:
+        return 5.0 * np.eye(7, dtype=np.float32)[features[:, 0, 0].astype(int)]
+
+
+def _batches(*groups: list[str]) -> list[tuple[list[str], np.ndarray]]:
+    return [(names, np.stack([FEATURES[name] for name in names])) for names in groups]
+
+
+def test_answers_go_to_their_clips_whatever_the_order_of_the_batches() -> None:
+    found = predict({"echo": Echo()}, CLIPS, _batches(["c/d"], ["c/b", "c/a"]))
+    assert found.answers("echo").tolist() == [0, 1, 2]
+    assert found.probabilities["echo"].sum(axis=1) == pytest.approx([1, 1, 1])
+    assert found.labels.tolist() == [0, 5, 2]
+
+
+def test_a_clip_without_features_is_named() -> None:
+    with pytest.raises(InputError, match="none of 1 clips, among them c/b"):
+        predict({"echo": Echo()}, CLIPS, _batches(["c/a", "c/d"]))
+
+
+def test_an_unknown_emotion_is_named() -> None:
+    with pytest.raises(InputError, match="calm"):
+        predict({"echo": Echo()}, CLIPS.assign(emotion="calm"), [])
+
+
+def test_the_mean_of_two_predictors() -> None:
+    probabilities = {"a": np.full((3, 7), 1 / 7), "b": np.eye(7)[[0, 1, 2]]}
+    mean = Predictions(CLIPS, probabilities).with_mean()
+    assert mean.predictors == ("a", "b", "ensemble")
+    assert mean.probabilities["ensemble"][0, 0] == pytest.approx((1 / 7 + 1) / 2)
+
+
+def test_what_is_written_is_read(tmp_path: Path, made_predictions: Predictions) -> None:
+    write_predictions(tmp_path / "predictions.csv", made_predictions)
+    found = read_predictions(tmp_path / "predictions.csv")
+    pd.testing.assert_frame_equal(found.clips, made_predictions.clips)
+    assert found.predictors == made_predictions.predictors
+    for name, values in made_predictions.probabilities.items():
+        assert found.probabilities[name] == pytest.approx(values, rel=1e-5)
+        assert np.array_equal(found.answers(name), made_predictions.answers(name))
+
+
+def test_softmax_of_large_logits_stays_finite() -> None:
+    assert softmax(np.array([[1e4, 0.0]])).tolist() == [[1.0, 0.0]]

@@ -1,0 +1,170 @@
+"""The whole account, on made-up predictions whose figures scikit-learn can take too."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
+
+from deepemo.emotions import INDEX
+from deepemo.evaluation.confidence import write_confidences
+from deepemo.evaluation.files import details, headlines, write_json
+from deepemo.evaluation.predictions import Predictions
+from deepemo.evaluation.report import Evaluation
+
+Evaluated = Callable[[Predictions], Evaluation]
+
+
+@pytest.fixture(scope="module")
+def evaluation(made_evaluation: Evaluation) -> Evaluation:
+    return made_evaluation
+
+
+@pytest.mark.parametrize(("role", "name"), [("test_seen", "seen_speakers"), ("test_unseen", "unseen_speakers")])
+@pytest.mark.parametrize("predictor", ["shallow", "transfer", "ensemble"])
+def test_headlines_are_those_of_scikit_learn(
+    made_predictions: Predictions, evaluation: Evaluation, role: str, name: str, predictor: str
+) -> None:
+    chosen = made_predictions.where("role", role)
+    labels, answers = chosen.labels, chosen.answers(predictor)
+    expected = {
+        "accuracy": round((labels == answers).mean(), 4),
+        "uar": round(balanced_accuracy_score(labels, answers), 4),
+        "macro_f1": round(f1_score(labels, answers, labels=np.unique(labels), average="macro"), 4),
+        "clips": len(chosen),
+    }
+    assert headlines(evaluation)[predictor][name] == expected
+
+
+def test_a_corpus_without_an_emotion_is_scored_on_those_it_has(
+    made_predictions: Predictions, evaluation: Evaluation
+) -> None:
+    north = made_predictions.where("role", "test_unseen").where("corpus", "north")
+    report = evaluation.roles["unseen_speakers"].predictors["shallow"].corpora["north"]
+    assert "surprise" not in report.emotions
+    answers = north.answers("shallow")
+    assert (answers == INDEX["surprise"]).any()  # an answer that no clip of this corpus can make right
+    recalls = [(answers[north.labels == label] == label).mean() for label in range(6)]
+    assert report.uar.value == pytest.approx(np.mean(recalls))
+
+
+def test_every_figure_lies_in_its_interval(evaluation: Evaluation) -> None:
+    for role in evaluation.roles.values():
+        for report in role.predictors.values():
+            groups = [report.overall, *report.corpora.values(), *report.genders.values()]
+            for estimate in (getattr(group, figure) for group in groups for figure in ("accuracy", "uar", "macro_f1")):
+                if estimate.value < 1:
+                    assert estimate.low < estimate.high
+                    assert estimate.low <= estimate.value <= estimate.high
+                else:
+                    assert np.isnan(estimate.low)
+
+
+def test_precision_of_an_emotion(made_predictions: Predictions, evaluation: Evaluation) -> None:
+    chosen = made_predictions.where("role", "test_seen")
+    expected = precision_score(chosen.labels, chosen.answers("transfer"), labels=[INDEX["fear"]], average="macro")
+    found = evaluation.roles["seen_speakers"].predictors["transfer"].overall.emotions["fear"]
+    assert found.precision.value == pytest.approx(expected)
+    assert found.clips == (chosen.labels == INDEX["fear"]).sum()
+
+
+def test_unseen_speakers_are_drawn_as_speakers_and_one_alone_by_clip(evaluation: Evaluation) -> None:
+    unseen = evaluation.roles["unseen_speakers"].predictors["shallow"]
+    assert (unseen.overall.resampled_by, unseen.overall.units) == ("speaker", 4)
+    assert (unseen.corpora["south"].speakers, unseen.corpora["south"].resampled_by) == (1, "clip")
+    assert evaluation.roles["seen_speakers"].predictors["shallow"].overall.resampled_by == "clip"
+
+
+def test_the_gap_is_seen_minus_unseen(evaluation: Evaluation) -> None:
+    seen, unseen = (
+        evaluation.roles[role].predictors["shallow"].overall for role in ("seen_speakers", "unseen_speakers")
+    )
+    gap = evaluation.gaps["shallow"]["uar"]
+    assert gap.value == pytest.approx(seen.uar.value - unseen.uar.value)
+    assert gap.low < gap.value < gap.high
+    assert gap.high - gap.low > unseen.uar.high - unseen.uar.low  # the spread of both
+    assert set(evaluation.corpus_gaps["shallow"]) == {"north", "south"}
+
+
+def test_the_better_predictor_wins_the_comparison(evaluation: Evaluation) -> None:
+    pairs = {(found.first, found.second): found for found in evaluation.roles["seen_speakers"].comparisons}
+    assert set(pairs) == {("transfer", "shallow"), ("ensemble", "shallow"), ("ensemble", "transfer")}
+    lost = pairs["transfer", "shallow"]
+    assert lost.differences["uar"].high < 0
+    assert lost.mcnemar.p < 0.05
+
+
+def test_confused_and_speakers_come_worst_first(evaluation: Evaluation) -> None:
+    report = evaluation.roles["unseen_speakers"].predictors["transfer"]
+    shares = [mistake.share for mistake in report.confused]
+    assert shares == sorted(shares, reverse=True)
+    first = report.confused[0]
+    assert first.clips == report.overall.counts[INDEX[first.actual], INDEX[first.predicted]]
+    accuracies = [accuracy for _, accuracy in report.speakers.values()]
+    assert accuracies == sorted(accuracies)
+    assert sum(clips for clips, _ in report.speakers.values()) == report.overall.clips
+
+
+def test_the_majority_baseline_is_one_emotion_for_all(evaluation: Evaluation, made_predictions: Predictions) -> None:
+    chosen = made_predictions.where("role", "test_seen")
+    majority = evaluation.roles["seen_speakers"].majority
+    assert majority["accuracy"] == pytest.approx((chosen.labels == INDEX["angry"]).mean())
+    assert majority["uar"] == pytest.approx(1 / 7)
+
+
+def test_a_held_out_corpus_is_a_role_of_its_own(made_predictions: Predictions, evaluated: Evaluated) -> None:
+    clips = made_predictions.clips.copy()
+    clips.loc[clips["corpus"] == "south", "role"] = "test_corpus"
+    found = evaluated(Predictions(clips, made_predictions.probabilities))
+    assert set(found.roles) == {"seen_speakers", "unseen_speakers", "unseen_corpus"}
+    assert found.roles["unseen_corpus"].predictors["shallow"].overall.speakers == 2
+    assert headlines(found)["ensemble"]["unseen_corpus"]["clips"] == found.roles["unseen_corpus"].clips
+
+
+def test_the_same_seed_gives_the_same_bytes(
+    tmp_path: Path, made_predictions: Predictions, evaluated: Evaluated
+) -> None:
+    for name in ("first.json", "second.json"):
+        write_json(tmp_path / name, details(evaluated(made_predictions)))
+    assert (tmp_path / "first.json").read_bytes() == (tmp_path / "second.json").read_bytes()
+
+
+def test_files_hold_plain_json(tmp_path: Path, evaluation: Evaluation) -> None:
+    for name, content in (("headlines", headlines(evaluation)), ("details", details(evaluation))):
+        write_json(tmp_path / f"{name}.json", content)
+        assert json.loads((tmp_path / f"{name}.json").read_text()) == content
+    unseen = details(evaluation)["roles"]["unseen_speakers"]["predictors"]["shallow"]
+    low, high = unseen["uar_ci95"]
+    assert low <= unseen["uar"] <= high
+    assert '"uar_ci95": [0.' in (tmp_path / "details.json").read_text()
+
+
+def test_serving_finds_its_keys(tmp_path: Path, evaluation: Evaluation) -> None:
+    write_confidences(tmp_path / "serving" / "calibration.json", evaluation.confidences)
+    content = json.loads((tmp_path / "serving" / "calibration.json").read_text())
+    assert set(content) == {"shallow", "transfer", "ensemble"}
+    for kept in content.values():
+        assert kept["temperature"] > 0
+        assert 0 < kept["threshold"] <= 1
+        assert kept["wanted_accuracy"] == 0.8
+        assert kept["validation"]["accuracy"] >= 0.8
+
+
+def test_the_predictor_to_use_is_chosen_on_validation(made_predictions: Predictions, evaluation: Evaluation) -> None:
+    validation = made_predictions.where("role", "validation")
+    uars = {
+        name: balanced_accuracy_score(validation.labels, validation.answers(name)) for name in validation.predictors
+    }
+    assert evaluation.validation_uar == pytest.approx(uars)
+    assert evaluation.chosen == max(uars, key=uars.get)
+
+
+def test_without_never_heard_speakers_there_is_no_gap(made_predictions: Predictions, evaluated: Evaluated) -> None:
+    chosen = (made_predictions.clips["role"] != "test_unseen").to_numpy()
+    probabilities = {name: values[chosen] for name, values in made_predictions.probabilities.items()}
+    found = evaluated(Predictions(made_predictions.clips[chosen].reset_index(drop=True), probabilities))
+    assert set(found.roles) == {"seen_speakers"}
+    assert found.gaps == {}
+    assert "seen_minus_unseen" not in headlines(found)["shallow"]

@@ -1,0 +1,282 @@
+import re
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+
+from deepemo.http.problems import PROBLEMS
+
+RATE_HZ = 16_000
+
+
+def tone(seconds, amplitude=0.5):
+    return (amplitude * np.sin(np.arange(round(seconds * RATE_HZ)) / 9)).astype(np.float32)
+
+
+def send(client, content, name="voice.wav", **options):
+    return client.post("/v1/recognitions", files={"file": (name, content, "audio/wav")}, **options)
+
+
+def assert_problem(response, status, reason):
+    assert (response.status_code, response.headers["content-type"]) == (status, "application/problem+json")
+    problem = response.json()
+    assert problem["reason"] == reason
+    assert problem["status"] == status
+    assert problem["type"] == f"urn:deepemo:problem:{reason}"
+    return problem
+
+
+def test_a_recording_is_answered(client, wav):
+    response = send(client, wav(tone(2)))
+    assert response.status_code == 200
+    answer = response.json()
+    assert answer["answer"] == "angry"
+    assert answer["reason"] is None
+    assert answer["confidence"] == pytest.approx(0.88)
+    assert sum(answer["probabilities"].values()) == pytest.approx(1, abs=1e-5)
+    assert answer["recording"]["seconds"] == 2
+    assert answer["picture"] is None
+
+
+def test_a_long_recording_has_a_timeline_by_the_hop_asked_for(client, wav):
+    content = wav(np.concatenate([tone(5), tone(5, 0.1)]))
+    timeline = send(client, content, params={"hop_seconds": 0.5}).json()["timeline"]
+    assert timeline["hop_seconds"] == 0.5
+    assert [segment["answer"] for segment in timeline["segments"]][:: len(timeline["segments"]) - 1] == [
+        "angry",
+        "happy",
+    ]
+    assert send(client, content, params={"timeline": False}).json()["timeline"] is None
+
+
+def test_unknown_is_an_answer_with_a_reason_in_words(serve, recognizer, wav):
+    client = serve(recognizer)
+    for samples, reason in ((tone(0.1), "too_short"), (0 * tone(1), "silent"), (tone(2), "no_voice")):
+        response = send(client, wav(samples))
+        assert response.status_code == 200
+        assert (response.json()["answer"], response.json()["reason"]) == ("unknown", reason)
+        assert response.json()["explanation"]
+
+
+def test_the_least_confidence_can_be_asked_for(client, wav):
+    quiet = wav(tone(2, 0.02))
+    assert send(client, quiet).json()["reason"] == "unsure"
+    assert send(client, quiet, params={"min_confidence": 0}).json()["answer"] == "angry"
+
+
+def test_a_picture_is_drawn_on_request(client, wav):
+    picture = send(client, wav(tone(2)), params={"picture": True}).json()["picture"]
+    assert picture["columns"] == len(picture["low"]) == len(picture["high"])
+    assert max(picture["high"]) == pytest.approx(500, abs=2)
+
+
+@pytest.mark.parametrize("content", [b"", b"RIFF", b"not sound", bytes(1000)])
+def test_what_is_no_sound_file_is_a_problem(client, content):
+    assert_problem(send(client, content), 422, "undecodable")
+
+
+def test_impossible_parameters_are_problems(client, wav):
+    for params in ({"hop_seconds": 0}, {"hop_seconds": "x"}, {"min_confidence": 2}, {"timeline": "perhaps"}):
+        problem = assert_problem(send(client, wav(tone(1)), params=params), 422, "bad_parameter")
+        assert next(iter(params)) in problem["detail"]
+
+
+def test_requests_that_are_no_such_form_are_problems(client, wav):
+    post = client.post
+    assert_problem(post("/v1/recognitions", content=wav(tone(1))), 415, "not_a_form")
+    assert_problem(post("/v1/recognitions", json={}), 415, "not_a_form")
+    form = {"content-type": "multipart/form-data"}
+    assert_problem(post("/v1/recognitions", content=b"x", headers=form), 400, "bad_upload")
+    form = {"content-type": "multipart/form-data; boundary=b"}
+    for body in (b"", b"x", b"--b\r\n", b"--b\r\n\r\nx\r\n--b--\r\n", b"--c\r\n\r\n--c--"):
+        assert_problem(post("/v1/recognitions", content=body, headers=form), 400, "bad_upload")
+    other = post("/v1/recognitions", files={"sound": ("a.wav", wav(tone(1)))})
+    assert "'sound'" in assert_problem(other, 400, "bad_upload")["detail"]
+    two = post("/v1/recognitions", files=[("file", wav(tone(1))), ("file", wav(tone(1)))])
+    assert_problem(two, 400, "bad_upload")
+
+
+def test_other_paths_and_methods_are_problems_too(client):
+    assert_problem(client.get("/nowhere"), 404, "not_found")
+    response = client.get("/v1/recognitions")
+    assert_problem(response, 405, "method_not_allowed")
+    assert response.headers["allow"] == "POST"
+
+
+def test_a_failing_model_is_a_problem_and_the_server_goes_on(client, model, wav):
+    def fail():
+        raise RuntimeError("out of order")
+
+    model.interrupt = fail
+    problem = assert_problem(send(client, wav(tone(1))), 500, "internal")
+    assert "out of order" not in str(problem), "what went wrong inside is not the client's to know"
+    model.interrupt = lambda: None
+    assert send(client, wav(tone(1))).status_code == 200
+
+
+def test_limits_of_size_and_duration(serve, wav):
+    client = serve(max_upload_bytes=50_000, max_seconds=1)
+    assert_problem(send(client, wav(tone(10))), 413, "too_large")
+    assert_problem(send(client, wav(tone(1.5))), 413, "too_long")
+    assert send(client, wav(tone(1))).status_code == 200
+
+
+def test_the_limit_of_size_holds_to_the_byte(serve, wav):
+    content = wav(tone(1))
+    assert send(serve(max_upload_bytes=len(content)), content).status_code == 200
+    assert_problem(send(serve(max_upload_bytes=len(content) - 1), content), 413, "too_large")
+
+
+def test_what_lies_around_the_part_counts_too(serve):
+    """A form may begin and end with any bytes, which are no part's content."""
+    client = serve(max_upload_bytes=1000)
+    part = b'--b\r\ncontent-disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n'
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    response = client.post("/v1/recognitions", content=iter([part, bytes(40_000)]), headers=headers)
+    assert_problem(response, 413, "too_large")
+
+
+def test_an_upload_without_length_is_cut_off_while_it_arrives(serve):
+    client = serve(max_upload_bytes=50_000)
+    sent = 0
+
+    def endless():
+        nonlocal sent
+        yield b'--b\r\ncontent-disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
+        while sent < 10_000_000:
+            sent += 10_000
+            yield bytes(10_000)
+
+    headers = {"content-type": "multipart/form-data; boundary=b"}
+    assert_problem(client.post("/v1/recognitions", content=endless(), headers=headers), 413, "too_large")
+    # The test client hands over the whole body, the server must not have kept it.
+    assert "deepemo_held_bytes 0.0" in client.get("/metrics").text
+
+
+def test_the_key_is_asked_for_where_there_is_one(serve, wav):
+    client = serve(api_key="sésame")
+    for headers in ({}, {"authorization": "Bearer x"}, {"authorization": "Basic sésame".encode()}):
+        response = send(client, wav(tone(1)), headers=headers)
+        assert_problem(response, 401, "no_key")
+        assert response.headers["www-authenticate"].startswith("Bearer")
+    assert_problem(client.get("/v1/model"), 401, "no_key")
+    assert_problem(client.get("/metrics"), 401, "no_key")
+    for path in ("/healthz", "/readyz", "/", "/page/app.js"):
+        assert client.get(path).status_code == 200
+    key = {"authorization": b"Bearer s\xc3\xa9same"}
+    assert client.get("/v1/model", headers=key).status_code == 200
+
+
+def test_a_full_desk_turns_away_and_says_when_to_come_back(serve, wav):
+    client = serve(workers=1, waiting=1)
+    with client.app.state.desk.place(), client.app.state.desk.place():
+        response = send(client, wav(tone(1)))
+        assert_problem(response, 503, "busy")
+        assert int(response.headers["retry-after"]) >= 1
+        assert_problem(client.get("/readyz"), 503, "busy")
+        assert client.get("/healthz").status_code == 200
+    assert send(client, wav(tone(1))).status_code == 200
+
+
+def test_uploads_share_a_budget_of_memory(serve, wav):
+    client = serve(held_bytes=20_000)
+    assert_problem(send(client, wav(tone(1))), 503, "busy")
+    assert send(client, wav(tone(0.5))).status_code == 200
+    assert "deepemo_held_bytes 0.0" in client.get("/metrics").text
+
+
+def test_many_at_once_go_through_the_model_together(serve, model, wav):
+    client = serve(workers=8, waiting=32)
+    model.interrupt = lambda: time.sleep(0.05)
+    content = wav(tone(1))
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(lambda _: send(client, content).json()["answer"], range(32)))
+    assert answers == ["angry"] * 32
+    assert sum(model.batches) == 32
+    assert max(model.batches) > 1, "windows of several clients must share a batch"
+
+
+def test_other_requests_are_answered_while_the_model_works(client, model, wav):
+    release = threading.Event()
+    began = threading.Event()
+
+    def pause():
+        began.set()
+        release.wait(10)
+
+    model.interrupt = pause
+    with ThreadPoolExecutor(1) as pool:
+        waiting = pool.submit(send, client, wav(tone(1)))
+        assert began.wait(10)
+        assert client.get("/healthz").status_code == 200
+        assert not waiting.done()
+        release.set()
+        assert waiting.result().status_code == 200
+
+
+def test_the_model_says_where_it_comes_from(client, about):
+    described = client.get("/v1/model").json()
+    assert described["revision"] == about["revision"]
+    assert described["accepts"]["max_seconds"] == 300
+    assert described["has_card"] is True
+    card = client.get("/v1/model/card")
+    assert card.headers["content-type"].startswith("text/markdown")
+
+
+def test_a_model_without_a_card_says_so(serve):
+    client = serve(card=None)
+    assert client.get("/v1/model").json()["has_card"] is False
+    assert_problem(client.get("/v1/model/card"), 404, "no_card")
+
+
+def test_counters_for_prometheus(client, wav):
+    send(client, wav(tone(1)))
+    send(client, b"x")
+    client.get("/nowhere/at/all")
+    text = client.get("/metrics").text
+    assert 'deepemo_recognitions_total{answer="angry",reason=""} 1.0' in text
+    assert 'deepemo_recognitions_total{answer="unknown",reason="undecodable"} 1.0' in text
+    assert re.search(r'deepemo_requests_total\{method="POST",route="/v1/recognitions",status="200"\} 1.0', text)
+    assert 'route="none",status="404"' in text
+    assert "nowhere" not in text, "addresses that people make up must not become labels"
+    assert "deepemo_in_flight 0.0" in text
+
+
+def test_browsers_are_told_to_load_nothing_from_elsewhere(client):
+    for path in ("/", "/v1/model", "/nowhere", "/page/app.js"):
+        headers = client.get(path).headers
+        assert "default-src 'none'" in headers["content-security-policy"]
+        assert headers["x-content-type-options"] == "nosniff"
+        assert "access-control-allow-origin" not in headers
+
+
+def test_no_other_origin_may_read_answers(client, wav):
+    response = send(client, wav(tone(1)), headers={"origin": "https://elsewhere.example"})
+    assert "access-control-allow-origin" not in response.headers
+    preflight = client.options(
+        "/v1/recognitions", headers={"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
+    )
+    assert_problem(preflight, 405, "method_not_allowed")
+
+
+def test_a_name_that_others_point_here_is_refused(serve):
+    client = serve(hosts=("localhost", "[::1]"))
+    for host, status in (("localhost:8000", 200), ("LOCALHOST", 200), ("[::1]:8000", 200), ("evil.example", 421)):
+        assert client.get("/healthz", headers={"host": host}).status_code == status
+
+
+def test_after_shutdown_requests_are_refused(serve, wav):
+    client = serve()
+    client.__exit__(None, None, None)
+    assert_problem(send(client, wav(tone(1))), 503, "not_ready")
+    client.__enter__()
+
+
+def test_every_reason_that_can_be_answered_is_one_of_the_problems(client):
+    documented = client.get("/openapi.json").json()["paths"]["/v1/recognitions"]["post"]["responses"]
+    assert {int(status) for status in documented} >= {
+        int(PROBLEMS[reason][0])
+        for reason in ("undecodable", "too_long", "too_large", "too_slow", "bad_upload", "not_a_form", "busy", "no_key")
+    }

@@ -1,0 +1,205 @@
+"""The page in a real browser. Debian's chromium is enough: `apt-get install chromium`."""
+
+import re
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+from playwright.sync_api import Page, expect, sync_playwright
+
+from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.http.app import PAGE
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+RATE_HZ = 16_000
+ANSWER_MS = 30_000
+
+
+@pytest.fixture(scope="module")
+def microphone(tmp_path_factory, speech, wav) -> Path:
+    """What the browser takes for its microphone, over and over."""
+    path = tmp_path_factory.mktemp("microphone") / "voice.wav"
+    path.write_bytes(wav(np.tile(speech, 3)))
+    return path
+
+
+@pytest.fixture(scope="module")
+def browser(microphone):
+    if CHROMIUM is None:
+        pytest.skip("no chromium is installed; `apt-get install chromium` brings one")
+    arguments = [
+        "--no-sandbox",
+        "--use-fake-ui-for-media-stream",
+        "--use-fake-device-for-media-stream",
+        f"--use-file-for-fake-audio-capture={microphone}",
+    ]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def open_page(browser, live):
+    """Opens the page; at the end, nothing may have gone wrong in it or been asked of other hosts."""
+    pages, troubles, addresses = [], [], []
+
+    def start(**options) -> Page:
+        page = browser.new_page(**options)
+        page.on("pageerror", lambda error: troubles.append(str(error)))
+        page.on("request", lambda request: addresses.append(request.url))
+        page.goto(live)
+        pages.append(page)
+        return page
+
+    yield start
+    for page in pages:
+        page.close()
+    assert troubles == []
+    assert all(address.startswith((live, "blob:")) for address in addresses)
+
+
+def upload(page, path):
+    page.set_input_files("#file", path)
+    page.wait_for_selector("body.answered:not(.listening)", timeout=ANSWER_MS)
+
+
+def test_an_uploaded_recording_is_answered(open_page, speech, wav, tmp_path):
+    (tmp_path / "voice.wav").write_bytes(wav(speech))
+    page = open_page()
+    upload(page, tmp_path / "voice.wav")
+    expect(page.locator("#answer")).to_have_text("happy")
+    expect(page.locator("#sure")).to_have_text("88% sure")
+    expect(page.locator("#threshold")).to_contain_text("from 60% on")
+    assert page.locator("#bars .value").all_inner_texts() == ["2%", "2%", "2%", "88%", "2%", "2%", "2%"]
+    expect(page.locator("#status")).to_contain_text("happy, 88% sure")
+    expect(page.locator("#facts")).to_contain_text("16 kHz")
+    for canvas in ("#wave", "#spectrogram"):
+        shades = page.locator(canvas).evaluate(
+            "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
+        )
+        assert shades > 3, f"{canvas} is blank"
+    assert page.evaluate("document.activeElement.id") == "answer"
+
+
+@pytest.mark.corpora
+@pytest.mark.parametrize("corpus", ["ravdess", "crema_d", "tess", "savee"])
+def test_a_real_recording_is_heard_as_a_voice(open_page, corpora_dir, corpus):
+    page = open_page()
+    upload(page, sorted((corpora_dir / corpus).rglob("*.wav"))[0])
+    expect(page.locator("#bars")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("voice in")
+
+
+@pytest.mark.corpora
+def test_a_real_recording_of_rain_is_not(open_page, corpora_dir):
+    page = open_page()
+    upload(page, sorted((corpora_dir / "non_speech" / "rain").rglob("*.wav"))[0])
+    expect(page.locator("#explanation")).to_contain_text("No human voice is heard")
+
+
+def test_the_microphone_is_heard(open_page):
+    page = open_page()
+    page.click("#record")
+    expect(page.locator("#record-label")).to_have_text("Stop")
+    expect(page.locator("#clock")).to_have_text("0:03", timeout=15_000)
+    page.click("#record")
+    page.wait_for_selector("body.answered:not(.listening)", timeout=ANSWER_MS)
+    # Its level is the browser's affair; that a voice was heard in it is what counts here.
+    assert page.locator("#answer").inner_text().lower() in (*EMOTIONS, "unknown")
+    expect(page.locator("#bars")).to_be_visible()
+    expect(page.locator("#facts")).to_contain_text("48 kHz")
+    assert int(re.search(r"voice in (\d+)%", page.locator("#facts").inner_text())[1]) > 20
+
+
+def test_certainty_is_not_rounded_up_to(open_page, live):
+    shown = open_page().evaluate(
+        f"import('{live}/page/emotions.js').then(({{ percent }}) => [0.994, 0.996, 1].map(percent))"
+    )
+    assert shown == ["99%", ">99%", "100%"]
+
+
+def test_a_long_recording_has_a_timeline_to_choose_from(open_page, speech, wav, tmp_path):
+    pause = np.zeros(6 * RATE_HZ, np.float32)
+    (tmp_path / "long.wav").write_bytes(wav(np.concatenate([speech, pause, speech])))
+    page = open_page()
+    upload(page, tmp_path / "long.wav")
+    segments = page.locator(".segments button")
+    assert [text.lower() for text in segments.all_inner_texts()] == ["happy", "no voice", "happy"]
+    segments.nth(1).press("Enter")
+    expect(page.locator("#answer")).to_have_text("unknown")
+    expect(page.locator("#scope")).to_contain_text("to")
+    segments.nth(1).press("Enter")
+    expect(page.locator("#scope")).to_have_text("Whole recording")
+
+
+def test_unknown_is_explained_in_words(open_page, wav, tmp_path):
+    page = open_page()
+    (tmp_path / "tone.wav").write_bytes(wav((0.3 * np.sin(np.arange(3 * RATE_HZ) / 9)).astype(np.float32)))
+    upload(page, tmp_path / "tone.wav")
+    expect(page.locator("#answer")).to_have_text("unknown")
+    expect(page.locator("#explanation")).to_contain_text("No human voice is heard")
+    expect(page.locator("#bars")).to_be_hidden()
+    (tmp_path / "text.wav").write_text("not sound")
+    upload(page, tmp_path / "text.wav")
+    expect(page.locator("#explanation")).to_contain_text("not a sound file")
+
+
+def test_it_can_be_used_by_keyboard_alone(open_page):
+    page = open_page()
+    order = []
+    for _ in range(4):
+        page.keyboard.press("Tab")
+        order.append(page.evaluate("document.activeElement.id || document.activeElement.className"))
+    assert order == ["brand", "about-open", "record", "file"]
+    page.focus("#about-open")
+    page.keyboard.press("Enter")
+    expect(page.locator("#about")).to_be_visible()
+    expect(page.locator("#about")).to_contain_text("It knows nothing but loudness.")
+    expect(page.locator("#about table")).to_contain_text("50%")
+    page.keyboard.press("Escape")
+    expect(page.locator("#about")).to_be_hidden()
+    page.keyboard.press("r")
+    expect(page.locator("#record-label")).to_have_text("Stop")
+
+
+def test_it_fits_a_phone(open_page, speech, wav, tmp_path):
+    (tmp_path / "long.wav").write_bytes(wav(np.tile(speech, 3)))
+    page = open_page(viewport={"width": 320, "height": 640})
+    upload(page, tmp_path / "long.wav")
+    assert page.evaluate("document.documentElement.scrollWidth") == 320
+
+
+def test_who_wants_no_motion_gets_none(open_page):
+    page = open_page(reduced_motion="reduce")
+    assert page.evaluate("document.getAnimations().length") == 0
+
+
+def test_a_key_is_asked_for_and_used(browser, start_live, speech, wav, tmp_path):
+    (tmp_path / "voice.wav").write_bytes(wav(speech))
+    page = browser.new_page()
+    page.goto(start_live(api_key="open sesame"))
+    upload(page, tmp_path / "voice.wav")
+    expect(page.locator("#explanation")).to_contain_text("asks for a key")
+    page.fill("#key-field", "open sesame")
+    page.press("#key-field", "Enter")
+    expect(page.locator("#key")).to_be_hidden()
+    upload(page, tmp_path / "voice.wav")
+    expect(page.locator("#answer")).to_have_text("happy")
+    page.close()
+
+
+def test_the_page_names_and_paints_the_emotions_as_everything_else_does():
+    script = (PAGE / "emotions.js").read_text()
+    assert re.findall(r'"(\w+)"', re.search(r"EMOTIONS = \[(.*?)\]", script)[1]) == list(EMOTIONS)
+    style = (PAGE / "style.css").read_text()
+    light = style[: style.index("@media")]
+    for emotion, colour in COLOURS.items():
+        assert f"--{emotion}: {colour.lower()};" in light
+
+
+def test_the_page_loads_nothing_from_elsewhere():
+    for path in PAGE.iterdir():
+        addresses = set(re.findall(r"https?://[^\s\"')]+", path.read_text()))
+        assert addresses <= {"http://www.w3.org/2000/svg"}, path.name

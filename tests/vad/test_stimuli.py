@@ -1,0 +1,38 @@
+import numpy as np
+import pytest
+
+from deepemo.audio.levels import measure_levels
+from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS, coloured_noise, make_sound
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("variant", range(4))
+def test_every_sound_has_its_length_and_level(kind: str, variant: int) -> None:
+    sound = make_sound(kind, variant=variant, seed=3)
+    assert sound.shape == (round(RATE_HZ * SECONDS),)
+    assert sound.dtype == np.float32
+    assert np.isfinite(sound).all()
+    assert measure_levels(sound).rms_dbfs == pytest.approx(-20.0, abs=0.01)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_sound_is_the_same_for_the_same_arguments_and_another_for_others(kind: str) -> None:
+    sound = make_sound(kind, variant=1, seed=3)
+    np.testing.assert_array_equal(sound, make_sound(kind, variant=1, seed=3))
+    assert not np.array_equal(sound, make_sound(kind, variant=2, seed=3))
+    assert not np.array_equal(sound, make_sound(kind, variant=1, seed=4))
+
+
+@pytest.mark.parametrize("slope", [0, 1, 2])
+def test_the_power_of_noise_falls_by_its_slope(slope: int) -> None:
+    noise = coloured_noise(np.random.default_rng(0), 2**17, slope=slope)
+    power = np.abs(np.fft.rfft(noise)) ** 2
+    # An octave at 2**10 bins against one at 2**14: 16 times the frequency.
+    falls_db = 10 * np.log10(power[2**10 : 2**11].mean() / power[2**14 : 2**15].mean())
+    assert falls_db == pytest.approx(slope * 10 * np.log10(16), abs=0.5)
+
+
+def test_a_tone_has_one_line_in_its_spectrum() -> None:
+    power = np.abs(np.fft.rfft(make_sound("tone", variant=0, seed=0) * np.hanning(round(RATE_HZ * SECONDS)))) ** 2
+    peak = int(power.argmax())
+    assert power[peak - 3 : peak + 4].sum() / power.sum() > 0.999

@@ -1,0 +1,119 @@
+import io
+import zipfile
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from deepemo.audio.levels import measure_levels, rms
+from deepemo.corpora.archive import RawCorpus
+from deepemo.errors import InputError
+from deepemo.vad.stimuli import KINDS
+from deepemo.vad.trials import (
+    LEVELS_DBFS,
+    NOISE_SLOPES,
+    SNRS_DB,
+    Trial,
+    choose_clips,
+    is_held_out,
+    made_sound_trials,
+    non_speech_trials,
+    speech_trials,
+    to_16_bits,
+)
+
+RATE_HZ = 48_000
+
+
+def wav() -> bytes:
+    file = io.BytesIO()
+    tone = 0.2 * np.sin(2 * np.pi * 300 * np.arange(RATE_HZ) / RATE_HZ)
+    soundfile.write(file, np.stack([tone, tone], axis=1), RATE_HZ, format="WAV")
+    return file.getvalue()
+
+
+@pytest.fixture
+def trials(tmp_path: Path) -> dict[str, Trial]:
+    """The conditions of one clip, a tone of 300 Hz."""
+    with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
+        archive.writestr("a.wav", wav())
+    clips = pd.DataFrame({"corpus": ["toy"], "member": ["a.wav"], "emotion": ["sad"], "gender": ["male"]})
+    played = list(speech_trials(clips, {"toy": RawCorpus(tmp_path / "toy.zip")}, seed=1))
+    assert all({"corpus": "toy", "emotion": "sad", "gender": "male"}.items() <= dict(t.labels).items() for t in played)
+    return {trial.labels["condition"]: trial for trial in played}
+
+
+def test_a_clip_is_played_in_every_condition_once(trials: dict[str, Trial]) -> None:
+    assert len(trials) == 1 + len(LEVELS_DBFS) + len(NOISE_SLOPES) * len(SNRS_DB)
+    assert all(len(trial.samples) == 16_000 for trial in trials.values())
+
+
+@pytest.mark.parametrize("level_dbfs", LEVELS_DBFS)
+def test_levels_are_reached_and_rounded_to_16_bits(trials: dict[str, Trial], level_dbfs: int) -> None:
+    samples = trials[f"level_{level_dbfs}_dbfs"].samples
+    assert measure_levels(samples).rms_dbfs == pytest.approx(level_dbfs, abs=0.05)
+    np.testing.assert_array_equal(samples * 32768, np.round(samples * 32768))
+
+
+@pytest.mark.parametrize("colour", NOISE_SLOPES)
+@pytest.mark.parametrize("snr_db", SNRS_DB)
+def test_noise_is_as_loud_as_its_ratio_says(trials: dict[str, Trial], colour: str, snr_db: int) -> None:
+    voice = trials["as_recorded"].samples
+    mixed = trials[f"{colour}_noise_{snr_db}_db"].samples
+    # The part of the mix that is the voice, by projection; the rest is noise.
+    part = voice * (mixed @ voice / (voice @ voice))
+    assert 20 * np.log10(rms(part) / rms(mixed - part)) == pytest.approx(snr_db, abs=0.5)
+
+
+def test_16_bits_round_and_clip() -> None:
+    rounded = to_16_bits(np.array([0.6 / 32768, 1.5, -1.5, 0.25], dtype=np.float32))
+    np.testing.assert_array_equal(rounded * 32768, [1, 32767, -32768, 8192])
+
+
+def test_figures_are_taken_on_speakers_held_out() -> None:
+    speakers = [f"corpus/{number:03d}" for number in range(60)]
+    table = pd.DataFrame({"clip": [f"{name}/{n}" for name in speakers for n in range(5)]})
+    table["speaker"] = table["clip"].str.rsplit("/", n=1).str[0]
+    chosen = choose_clips(table, 50, seed=7)
+    assert len(chosen) == 50
+    assert chosen["speaker"].map(is_held_out).all()
+    assert chosen["clip"].is_monotonic_increasing
+    pd.testing.assert_frame_equal(chosen, choose_clips(table, 50, seed=7))
+    assert set(choose_clips(table, 50, seed=8)["clip"]) != set(chosen["clip"])
+    everyone = choose_clips(table, 10_000, seed=7)["speaker"].nunique()
+    assert 20 < everyone < 40  # about half of 60
+
+
+def test_where_no_speaker_is_held_out_all_are_heard() -> None:
+    speaker = next(name for name in map(str, range(99)) if not is_held_out(name))
+    table = pd.DataFrame({"clip": ["a", "b"], "speaker": [speaker, speaker]})
+    assert len(choose_clips(table, 10, seed=0)) == 2
+
+
+def test_sounds_cut_from_one_recording_are_held_out_together(tmp_path: Path) -> None:
+    for source in range(30):
+        for take in "ABC":
+            path = tmp_path / "rain" / f"1-{source}-{take}.wav"
+            path.parent.mkdir(exist_ok=True)
+            path.write_bytes(wav())
+    played = list(non_speech_trials(tmp_path))
+    assert {trial.labels["class"] for trial in played} == {"rain"}
+    assert len(played) % 3 == 0
+    assert 15 < len(played) < 75
+
+
+def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"gate\.non_speech_dir: .*nowhere holds no recordings"):
+        list(non_speech_trials(tmp_path / "nowhere"))
+
+
+def test_made_sounds_are_played_loud_and_quiet() -> None:
+    played = list(made_sound_trials(2, seed=3))
+    assert Counter(trial.labels["kind"] for trial in played) == dict.fromkeys(KINDS, 4)
+    assert Counter(trial.labels["condition"] for trial in played) == {
+        "level_-20_dbfs": 2 * len(KINDS),
+        "level_-40_dbfs": 2 * len(KINDS),
+    }
