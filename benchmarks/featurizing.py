@@ -23,7 +23,7 @@ from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.corpora.registry import CORPUS_NAMES
 from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
 from deepemo.dataset.shards import write_shards
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
 SEED = "first version: tensorflow-io, eager, one clip at a time"

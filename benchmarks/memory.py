@@ -16,7 +16,7 @@ import typer
 
 from benchmarks._measure import machine, times, write_section
 from deepemo.emotions import EMOTIONS
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
 STARTING, FEATURIZE, TRAIN_SHALLOW = "start", "featurize", "train_shallow"

@@ -24,7 +24,8 @@ from deepemo.dataset.shards import read_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.models.imagenet.train import train_transfer
 from deepemo.models.shallow.train import train_shallow
-from deepemo.params import Params, load_params
+from deepemo.params import Params
+from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import TrainingBatches
 from deepemo.training.fit import History

@@ -18,7 +18,7 @@ from deepemo.emotions import EMOTIONS
 from deepemo.models.imagenet.backbones.build import RANDOM, Backbone, build_backbone
 from deepemo.models.imagenet.embed import embed_features
 from deepemo.models.imagenet.network import as_picture, build_embedder, build_head, picture_bands
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays
 from deepemo.training.fit import fit

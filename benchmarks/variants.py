@@ -26,7 +26,8 @@ from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.predictions import softmax
 from deepemo.models.shallow.train import train_shallow
-from deepemo.params import Params, load_params
+from deepemo.params import Params
+from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays
 from deepemo.training.loop import seed_everything

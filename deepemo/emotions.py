@@ -1,16 +1,5 @@
-"""The seven emotions: their names, their order and their colours, used everywhere in this order."""
+"""The seven emotions: their names and their order, the same everywhere."""
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
 
 INDEX = {emotion: position for position, emotion in enumerate(EMOTIONS)}
-
-# Okabe and Ito's palette (2008), told apart by colour-blind readers and in grey print.
-COLOURS = {
-    "angry": "#D55E00",
-    "disgust": "#009E73",
-    "fear": "#CC79A7",
-    "happy": "#E69F00",
-    "neutral": "#7F7F7F",
-    "sad": "#0072B2",
-    "surprise": "#56B4E9",
-}

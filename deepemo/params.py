@@ -1,45 +1,65 @@
 """The schema of params.yaml: one frozen, strict section a stage, units in the names.
 
 It says which values are possible and nothing else: no section derives or defaults a value, so that what a stage does
-depends on the values DVC tracks and never on an edit of this file.
+depends on the values DVC tracks and never on an edit of this file. What only higher packages know, the names of the
+corpora and the sections of the model families, is given to `read_params`; `deepemo.pipeline` gives it all that is
+registered.
 """
 
+from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
 
-from deepemo.corpora.registry import CORPUS_NAMES
 from deepemo.errors import InputError
-from deepemo.models.imagenet.backbones import BACKBONE_NAMES
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
 Count = Annotated[int, Field(ge=1)]
 
 
-def _one_of(names: tuple[str, ...]) -> AfterValidator:
-    def check(name: str) -> str:
-        if name not in names:
-            raise ValueError(f"expected one of {list(names)}")
-        return name
-
-    return AfterValidator(check)
+def _known_corpus(name: str, info: ValidationInfo) -> str:
+    known: Collection[str] = (info.context or {}).get("corpora", ())
+    if name not in known:
+        raise ValueError(f"expected one of {sorted(known)}")
+    return name
 
 
-CorpusName = Annotated[str, _one_of(CORPUS_NAMES)]
-BackboneName = Annotated[str, _one_of(BACKBONE_NAMES)]
-
-
-class ParamsError(InputError):
-    """params.yaml does not hold what the schema expects."""
+CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 
 
 class Section(BaseModel):
     """A part of params.yaml: unknown keys, wrong types and later changes are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+SectionT = TypeVar("SectionT", bound=Section)
+
+
+class VoiceDecision(Section):
+    """When a recording counts as speech.
+
+    Attributes:
+        voice_threshold: probability from which a 32 ms frame counts as speech.
+        min_voice_share: share of the frames that must.
+        min_voice_seconds: longest run of such frames that must be reached.
+    """
+
+    voice_threshold: Share
+    min_voice_share: Share
+    min_voice_seconds: NotNegative
+
+
+class ViewStrength(Section):
+    """How strong the changes are that the exploration shows on one clip."""
+
+    snr_db: float
+    stretch: Annotated[float, Field(ge=0.5, le=2)]
+    pitch_semitones: Annotated[float, Field(ge=-12, le=12)]
 
 
 class Synthetic(Section):
@@ -59,37 +79,26 @@ class Download(Section):
     synthetic: Synthetic
 
     @model_validator(mode="after")
-    def _no_corpus_twice(self) -> "Download":
+    def _no_corpus_twice(self) -> Self:
         if len(set(self.corpora)) != len(self.corpora):
             raise ValueError(f"corpora names one twice: {self.corpora}")
         return self
 
 
-class Validate(Section):
+class Validate(VoiceDecision):
     """When a clip is quarantined."""
 
     min_seconds: Positive
     max_seconds: Positive
     silent_below_dbfs: Annotated[float, Field(le=0)]
     max_clipped_share: Share
-    voice_threshold: Share
-    min_voice_share: Share
-    min_voice_seconds: Annotated[float, Field(ge=0)]
     exclude_no_voice: bool
 
     @model_validator(mode="after")
-    def _lengths_in_order(self) -> "Validate":
+    def _lengths_in_order(self) -> Self:
         if self.min_seconds >= self.max_seconds:
             raise ValueError(f"min_seconds {self.min_seconds} must be below max_seconds {self.max_seconds}")
         return self
-
-
-class Views(Section):
-    """How strong the changes are that the exploration shows on one clip."""
-
-    snr_db: float
-    stretch: Annotated[float, Field(ge=0.5, le=2)]
-    pitch_semitones: Annotated[float, Field(ge=-12, le=12)]
 
 
 class Eda(Section):
@@ -99,7 +108,7 @@ class Eda(Section):
     measured_clips: Annotated[int, Field(ge=7)]
     silent_below_db: Positive
     resample_hz: Annotated[list[Annotated[int, Field(ge=4000, le=192000)]], Field(min_length=1, max_length=8)]
-    views: Views
+    views: ViewStrength
 
 
 class Split(Section):
@@ -113,8 +122,8 @@ class Split(Section):
     held_out_corpora: list[CorpusName]
 
 
-class Featurize(Section):
-    """From samples to a spectrogram."""
+class FeatureParams(Section):
+    """From samples to a spectrogram: all that a model's input depends on."""
 
     sample_rate_hz: Annotated[int, Field(ge=4000, le=192000)]
     kind: Literal["mel", "spectrogram"]
@@ -126,11 +135,9 @@ class Featurize(Section):
     min_hz: Annotated[float, Field(ge=0)]
     max_hz: Positive
     range_db: Positive
-    shards: Count
-    workers: Annotated[int, Field(ge=1, le=256)]
 
     @model_validator(mode="after")
-    def _possible(self) -> "Featurize":
+    def _possible(self) -> Self:
         if self.hop_seconds > self.window_seconds:
             raise ValueError(f"hop_seconds {self.hop_seconds} must be at most window_seconds {self.window_seconds}")
         if self.window_seconds > self.clip_seconds:
@@ -142,6 +149,13 @@ class Featurize(Section):
         if self.min_hz >= self.max_hz:
             raise ValueError(f"min_hz {self.min_hz} must be below max_hz {self.max_hz}")
         return self
+
+
+class Featurize(FeatureParams):
+    """The spectrograms, and how they are made and stored."""
+
+    shards: Count
+    workers: Annotated[int, Field(ge=1, le=256)]
 
 
 class Augment(Section):
@@ -160,59 +174,24 @@ class Augment(Section):
     mixup: Annotated[float, Field(ge=0)]
 
 
-class TrainShallow(Section):
-    """The shallow CNN and how it learns."""
+class Learning(Section):
+    """How a network learns.
 
-    channels: Annotated[list[Count], Field(min_length=1, max_length=6)]
-    band_pooling: Count
-    dropout: Annotated[float, Field(ge=0, lt=1)]
+    Attributes:
+        epochs: at most so many.
+        patience: epochs without a better validation before training stops.
+        batch_size: clips a step.
+        learning_rate: the peak of a one-cycle schedule.
+        weight_decay: of AdamW.
+        average_weights: decay of the running mean of weights that is validated and kept; 0 for the weights themselves.
+    """
+
     epochs: Count
     patience: Count
     batch_size: Count
     learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    weight_decay: NotNegative
     average_weights: Annotated[float, Field(ge=0, lt=1)]
-    augment: Augment
-
-
-class Embed(Section):
-    """The ImageNet backbone that looks at the spectrograms."""
-
-    backbone: BackboneName
-    weights: str
-    band_pooling: Count
-    depths: Annotated[list[Share], Field(min_length=1)]
-    batch_size: Count
-
-
-class FineTune(Section):
-    """The second phase of transfer: the backbone's last blocks learn too, from the head found on the embeddings."""
-
-    trainable_blocks: Annotated[int, Field(ge=0)]
-    epochs: Count
-    patience: Count
-    batch_size: Count
-    learning_rate: Positive
-    rate_decay_per_block: Annotated[float, Field(gt=0, le=1)]
-    weight_decay: Annotated[float, Field(ge=0)]
-    average_weights: Annotated[float, Field(ge=0, lt=1)]
-    augment: Augment
-
-
-class TrainTransfer(Section):
-    """The head on the backbone's embeddings, and the fine-tuning that may follow."""
-
-    hidden_units: Annotated[int, Field(ge=0)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
-    epochs: Count
-    patience: Count
-    batch_size: Count
-    learning_rate: Positive
-    weight_decay: Annotated[float, Field(ge=0)]
-    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
-    average_weights: Annotated[float, Field(ge=0, lt=1)]
-    finetune: FineTune
 
 
 class Evaluate(Section):
@@ -223,19 +202,16 @@ class Evaluate(Section):
     wanted_accuracy: Annotated[float, Field(gt=0, lt=1)]
 
 
-class Gate(Section):
+class Gate(VoiceDecision):
     """When somebody speaks in a recording, and on what that decision is measured."""
 
-    voice_threshold: Share
-    min_voice_share: Share
-    min_voice_seconds: Annotated[float, Field(ge=0)]
     clips: Count
     made_sounds: Count
     non_speech_dir: str | None
 
 
 class Params(Section):
-    """The whole of params.yaml."""
+    """The whole of params.yaml; `models` holds the sections of the model families by their names in the file."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     download: Download
@@ -243,34 +219,75 @@ class Params(Section):
     eda: Eda
     split: Split
     featurize: Featurize
-    train_shallow: TrainShallow
-    embed: Embed
-    train_transfer: TrainTransfer
+    models: dict[str, Any]
     evaluate: Evaluate
     gate: Gate
 
+    def section(self, name: str, kind: type[SectionT]) -> SectionT:
+        """A model family's section.
 
-def load_params(path: Path | str = "params.yaml") -> Params:
+        Args:
+            name: its key in params.yaml, such as `train_shallow`.
+            kind: its class.
+
+        Raises:
+            InputError: there is no section of that name and class.
+        """
+        found = self.models.get(name)
+        if not isinstance(found, kind):
+            raise InputError(f"params.yaml: {name}: found {type(found).__name__}, expected a section {kind.__name__}")
+        return found
+
+    def to_mapping(self) -> dict[str, Any]:
+        """The values as plain mappings and lists, by the names of params.yaml."""
+        values = self.model_dump(by_alias=True, exclude={"models"})
+        return values | {name: section.model_dump() for name, section in self.models.items()}
+
+
+def read_params(path: Path | str, *, corpora: Collection[str], model_sections: Mapping[str, type[Section]]) -> Params:
     """Read and check params.yaml.
 
+    Args:
+        path: of the file.
+        corpora: names of the known corpora.
+        model_sections: classes of the model families' sections, by their names in the file.
+
     Raises:
-        ParamsError: it is missing, is not YAML, or a key is unknown, missing, of the wrong type or impossible. The
+        InputError: it is missing, is not YAML, or a key is unknown, missing, of the wrong type or impossible. The
             message names each key, what was found and what was expected.
     """
     try:
         content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such file") from error
+        raise InputError(f"{path}: no such file") from error
     except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from error
+        raise InputError(f"{path}: not YAML: {error}") from error
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: found {type(content).__name__}, expected a mapping of sections")
+    problems: list[str] = []
+    models = {}
+    for name, kind in model_sections.items():
+        if name not in content:
+            problems.append(f"{path}: {name}: missing")
+            continue
+        try:
+            models[name] = kind.model_validate(content[name])
+        except ValidationError as error:
+            problems += [f"{path}: {_explain(problem, name)}" for problem in error.errors()]
+    others = {name: values for name, values in content.items() if name not in model_sections}
     try:
-        return Params.model_validate(content)
+        if "models" in others:
+            raise InputError(f"{path}: models: no such parameter")
+        params = Params.model_validate({**others, "models": models}, context={"corpora": corpora})
     except ValidationError as error:
-        raise ParamsError("\n".join(f"{path}: {_explain(problem)}" for problem in error.errors())) from error
+        problems += [f"{path}: {_explain(problem)}" for problem in error.errors()]
+    if problems:
+        raise InputError("\n".join(problems))
+    return params
 
 
-def _explain(problem: Any) -> str:
-    key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+def _explain(problem: Any, section: str = "") -> str:
+    key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "") or "the whole file"
     if problem["type"] == "extra_forbidden":
         return f"{key}: no such parameter"
     if problem["type"] == "missing":

@@ -4,7 +4,8 @@ import sys
 from collections.abc import Callable
 
 from deepemo.errors import InputError
-from deepemo.params import Params, load_params
+from deepemo.params import Params
+from deepemo.pipeline import load_params
 
 
 def stage_main(main: Callable[[Params], str]) -> None:

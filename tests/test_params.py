@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 import yaml
 
-from deepemo.params import ParamsError, load_params
+from deepemo.errors import InputError
+from deepemo.pipeline import load_params
 
 ROOT = Path(__file__).parents[1]
 
@@ -61,7 +62,7 @@ def test_the_record_of_the_real_corpora_is_repeated_by_its_params_over_ours() ->
     ],
 )
 def test_a_mistake_is_named_with_its_key(tmp_path: Path, key: str, value: Any, named: str) -> None:
-    with pytest.raises(ParamsError) as error:
+    with pytest.raises(InputError) as error:
         load_params(changed(tmp_path, key, value))
     assert named in str(error.value)
     assert len(str(error.value).splitlines()) == 1
@@ -72,7 +73,7 @@ def test_a_missing_key_is_named(tmp_path: Path) -> None:
     params = yaml.safe_load(path.read_text())
     del params["featurize"]["kind"]
     path.write_text(yaml.safe_dump(params))
-    with pytest.raises(ParamsError, match=r"featurize\.kind: missing"):
+    with pytest.raises(InputError, match=r"featurize\.kind: missing"):
         load_params(path)
 
 
@@ -81,7 +82,7 @@ def test_every_mistake_is_listed(tmp_path: Path) -> None:
     params = yaml.safe_load(path.read_text())
     params["split"]["test_share"] = 2.0
     path.write_text(yaml.safe_dump(params))
-    with pytest.raises(ParamsError) as error:
+    with pytest.raises(InputError) as error:
         load_params(path)
     assert len(str(error.value).splitlines()) == 2
 
@@ -90,12 +91,12 @@ def test_every_mistake_is_listed(tmp_path: Path) -> None:
 def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "params.yaml"
     path.write_text(content)
-    with pytest.raises(ParamsError, match=r"params\.yaml"):
+    with pytest.raises(InputError, match=r"params\.yaml"):
         load_params(path)
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ParamsError, match="no such file"):
+    with pytest.raises(InputError, match="no such file"):
         load_params(tmp_path / "absent.yaml")
 
 

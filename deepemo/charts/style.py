@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.typing import RcKeyType
 from PIL import Image
 
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.charts.colours import COLOURS
+from deepemo.emotions import EMOTIONS
 
 # Inches: the text width of a page, so that type keeps its size in points when a picture is printed on it.
 PAGE_WIDTH = 7.2

@@ -7,9 +7,10 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import page_figure, styled
 from deepemo.dataset.clips import GOOD
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.emotions import EMOTIONS
 
 _MOST_COLUMNS = 2
 _BAR_INCHES = 0.2

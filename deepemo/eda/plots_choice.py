@@ -8,9 +8,10 @@ from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import EMOTION_LINES, caption, page_figure, per_cent, styled
 from deepemo.eda.recommend import COVERAGES, FIRST_FRAMES, FIRST_RATE_HZ, Recommendation, holding
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.emotions import EMOTIONS
 
 LENGTH_BINS = 60
 

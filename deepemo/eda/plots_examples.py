@@ -11,8 +11,8 @@ from matplotlib.ticker import MaxNLocator
 
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
+from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import caption, grid_of, page_figure, styled
-from deepemo.emotions import COLOURS
 
 RANGE_DB = 80.0
 HOP_SECONDS = 0.01

@@ -9,7 +9,8 @@ from typing import Protocol
 
 import typer
 
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.charts.colours import COLOURS
+from deepemo.emotions import EMOTIONS
 from deepemo.serving.reasons import WORDS
 from deepemo.serving.results import Probabilities, Recognition, Span
 

@@ -7,8 +7,9 @@ import pytest
 from matplotlib.figure import Figure
 from PIL import Image
 
+from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import DPI, PAGE_WIDTH, STYLE, emotion_colours, line_styles, page_figure, save, styled
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.emotions import EMOTIONS
 
 
 @styled

@@ -20,7 +20,8 @@ from deepemo.corpora.definition import (
 )
 from deepemo.corpora.registry import CORPORA, CORPUS_NAMES
 from deepemo.emotions import EMOTIONS
-from deepemo.params import Download, load_params
+from deepemo.params import Download
+from deepemo.pipeline import load_params
 
 every_corpus = pytest.mark.parametrize("corpus", CORPORA.values(), ids=CORPUS_NAMES)
 

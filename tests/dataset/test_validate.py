@@ -19,7 +19,7 @@ from deepemo.dataset.validate import find_archives, validate_recordings
 from deepemo.dataset.validation_report import count_verdicts, write_quarantine
 from deepemo.dataset.verdicts import REASONS, Verdict
 from deepemo.errors import InputError
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 
 ROOT = Path(__file__).parents[2]
 LIMITS = load_params(ROOT / "params.yaml").validate_

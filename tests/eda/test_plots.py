@@ -12,6 +12,7 @@ from matplotlib.colors import to_rgba
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import save
 from deepemo.eda.explore import explore
 from deepemo.eda.gallery import Findings, Picture, Views, pictures
@@ -23,7 +24,7 @@ from deepemo.eda.plots_views import draw_views
 from deepemo.eda.plots_voice import draw_loudness, draw_pitch, draw_spectra
 from deepemo.eda.recommend import recommend
 from deepemo.eda.summary import summarise, tabulate
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.emotions import EMOTIONS
 
 Clip = tuple[np.ndarray, int]
 MIXES = [("only",), ("east", "west"), ("a", "b", "c")]

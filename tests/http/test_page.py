@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from playwright.sync_api import Page, expect, sync_playwright
 
-from deepemo.emotions import COLOURS, EMOTIONS
+from deepemo.charts.colours import COLOURS
+from deepemo.emotions import EMOTIONS
 from deepemo.http.app import PAGE
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")

@@ -11,7 +11,7 @@ import pandas as pd
 import pytest
 import yaml
 
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 
 ROOT = Path(__file__).parents[2]
 STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])

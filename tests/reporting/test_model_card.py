@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.reporting.card_data import repeated_sentences
 from deepemo.reporting.model_card import CardInputs, write_card
 from deepemo.vad.error_rates import Figures, summarize

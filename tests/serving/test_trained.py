@@ -22,7 +22,7 @@ from deepemo.evaluation.predictions import Predictions, predict
 from deepemo.models.classifier import Classifier
 from deepemo.models.shallow.network import build_shallow
 from deepemo.models.storage import save_classifier
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.serving.calibrated import DEFAULT_GATE, DEFAULT_LIMITS, ClipLimits
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.lineage import LIMITS, describe, model_card

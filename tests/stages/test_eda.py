@@ -14,7 +14,8 @@ from deepemo.corpora.archive import RawCorpusError
 from deepemo.dataset.clips import Clip, write_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.params import Params, load_params
+from deepemo.params import Params
+from deepemo.pipeline import load_params
 from stages.eda import main
 
 ROOT = Path(__file__).parents[2]

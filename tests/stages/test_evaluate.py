@@ -17,7 +17,8 @@ from deepemo.evaluation.predictions import read_predictions
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.shallow.network import build_shallow
 from deepemo.models.storage import save_classifier
-from deepemo.params import Params, load_params
+from deepemo.params import Params
+from deepemo.pipeline import load_params
 from deepemo.vad.error_rates import Figures, summarize
 from deepemo.vad.gate import VoiceGate
 from stages._run import stage_main

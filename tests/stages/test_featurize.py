@@ -10,7 +10,8 @@ import soundfile
 
 from deepemo.dataset.clips import Clip, write_clips
 from deepemo.emotions import EMOTIONS
-from deepemo.params import Params, load_params
+from deepemo.params import Params
+from deepemo.pipeline import load_params
 from stages.featurize import main
 
 ROOT = Path(__file__).parents[2]

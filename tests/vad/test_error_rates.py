@@ -14,7 +14,7 @@ import yaml
 from scipy.stats import binomtest
 
 from deepemo.dataset.clips import Clip, write_clips
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.vad.error_rates import MOST_OTHERS_ACCEPTED, Figures, measure, summarize, wilson_interval
 from deepemo.vad.gate import VoiceGate, VoiceReport
 from deepemo.vad.trials import Trial, non_speech_trials

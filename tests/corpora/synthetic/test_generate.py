@@ -22,7 +22,7 @@ from deepemo.corpora.synthetic.prosody import VOICES, cast
 from deepemo.dataset.validate import validate_recordings
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.params import load_params
+from deepemo.pipeline import load_params
 
 SIZE = {"speakers": 4, "sentences": 2, "takes": 1}
 SEED = 7

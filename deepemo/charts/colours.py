@@ -1,0 +1,12 @@
+"""The colour of each emotion, in every picture, in the terminal and on the page."""
+
+# Okabe and Ito's palette (2008), told apart by colour-blind readers and in grey print.
+COLOURS = {
+    "angry": "#D55E00",
+    "disgust": "#009E73",
+    "fear": "#CC79A7",
+    "happy": "#E69F00",
+    "neutral": "#7F7F7F",
+    "sad": "#0072B2",
+    "surprise": "#56B4E9",
+}

@@ -1,0 +1,97 @@
+"""The files of a run: where they lie, and the one way in which each kind is written.
+
+Paths are relative to the root of the pipeline, as in dvc.yaml. Whatever is written appears whole or not at all: it is
+written beside its place and then moved there.
+"""
+
+import json
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepemo.errors import InputError
+
+RAW = Path("data/raw")
+CLIPS = Path("data/clips.csv")
+SPLIT = Path("data/split.csv")
+FEATURES = Path("data/features")
+EMBEDDINGS = Path("data/embeddings")
+PREDICTIONS = Path("data/predictions.csv")
+MODELS = Path("models")
+METRICS = Path("metrics")
+PLOTS = Path("plots")
+REPORTS = Path("reports")
+RESUME = Path(".resume")
+
+
+@contextmanager
+def written_whole(path: Path) -> Iterator[Path]:
+    """Let a file be written beside its place, and move it there once it is complete.
+
+    Args:
+        path: where it shall lie; missing folders are made, and a file that lies there is replaced.
+
+    Yields:
+        The path to write to. If the block raises, nothing is left of it and `path` stays as it was.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    os.close(handle)
+    partial = Path(name)
+    try:
+        yield partial
+        # mkstemp keeps others out; a file of the run may be read by whoever may read the folder.
+        partial.chmod(0o666 & ~_umask())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file in UTF-8, line ends as they are."""
+    with written_whole(path) as partial:
+        partial.write_bytes(text.encode("utf-8"))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write JSON for people and programs: indented, in the order given.
+
+    Raises:
+        ValueError: a number is NaN or infinite, which JSON cannot hold.
+    """
+    write_text(path, json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+
+
+def read_json(path: Path, *, expected: str) -> Any:
+    """Read a JSON file.
+
+    Args:
+        path: of the file.
+        expected: what it should be, for the error, such as: a finished pipeline run.
+
+    Raises:
+        InputError: it is missing or not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file, expected {expected}") from error
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not JSON ({error}), expected {expected}") from error
+
+
+def write_csv(path: Path, table: pd.DataFrame, *, float_format: str = "%.6g") -> None:
+    """Write a table as CSV in UTF-8 without its index, lines ended by a line feed, the same bytes everywhere."""
+    with written_whole(path) as partial:
+        table.to_csv(partial, index=False, float_format=float_format, lineterminator="\n")
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

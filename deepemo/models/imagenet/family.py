@@ -1,0 +1,48 @@
+"""The family `transfer`: a network that learned from ImageNet looks at the spectrograms, and a head on what it sees."""
+
+from typing import Annotated
+
+from pydantic import AfterValidator, Field
+
+from deepemo.models.family import ModelFamily
+from deepemo.models.imagenet.backbones import BACKBONE_NAMES
+from deepemo.params import Augment, Count, Learning, Section, Share
+
+
+def _known_backbone(name: str) -> str:
+    if name not in BACKBONE_NAMES:
+        raise ValueError(f"expected one of {list(BACKBONE_NAMES)}")
+    return name
+
+
+BackboneName = Annotated[str, AfterValidator(_known_backbone)]
+
+
+class Embed(Section):
+    """The ImageNet backbone that looks at the spectrograms."""
+
+    backbone: BackboneName
+    weights: str
+    band_pooling: Count
+    depths: Annotated[list[Share], Field(min_length=1)]
+    batch_size: Count
+
+
+class FineTune(Learning):
+    """The second phase of transfer: the backbone's last blocks learn too, from the head found on the embeddings."""
+
+    trainable_blocks: Annotated[int, Field(ge=0)]
+    rate_decay_per_block: Annotated[float, Field(gt=0, le=1)]
+    augment: Augment
+
+
+class TrainTransfer(Learning):
+    """The head on the backbone's embeddings, and the fine-tuning that may follow."""
+
+    hidden_units: Annotated[int, Field(ge=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+    finetune: FineTune
+
+
+FAMILY = ModelFamily(name="transfer", sections={"embed": Embed, "train_transfer": TrainTransfer})

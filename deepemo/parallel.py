@@ -1,0 +1,80 @@
+"""One ordered map over many items, a bounded number of them in hand at a time."""
+
+import multiprocessing
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
+from contextlib import ExitStack
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+# Items under way at once, a worker: enough to keep it busy while the oldest result is used.
+AHEAD = 4
+
+
+def ordered_map(
+    work: Callable[[Item], Result], items: Iterable[Item], executor: Executor, *, in_hand: int
+) -> Iterator[Result]:
+    """Results in the order of the items, however many workers there are.
+
+    Items are taken from their iterable only as room becomes free, so that it may be endless or made on the way. When
+    the caller stops, or an item fails, those that are not yet begun are dropped.
+
+    Args:
+        work: called with each item, in the executor.
+        items: taken one by one, in the caller's thread.
+        executor: where the work is done; it is left open.
+        in_hand: most items that are under way or finished and not yet yielded.
+    """
+    pending: deque[Future[Result]] = deque()
+    try:
+        for item in items:
+            pending.append(executor.submit(work, item))
+            if len(pending) >= in_hand:
+                yield pending.popleft().result()
+        while pending:
+            yield pending.popleft().result()
+    finally:
+        for future in pending:
+            future.cancel()
+
+
+def map_in_threads(
+    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int = AHEAD
+) -> Iterator[Result]:
+    """`ordered_map` over threads of this process, for work that lets go of Python's lock."""
+    with ThreadPoolExecutor(workers) as threads:
+        yield from ordered_map(work, items, threads, in_hand=workers * ahead)
+
+
+def map_in_processes(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    start: Callable[..., None] | None = None,
+    start_with: tuple[Any, ...] = (),
+    ahead: int = AHEAD,
+) -> Iterator[Result]:
+    """`ordered_map` over fresh processes; with one worker, in this one.
+
+    Args:
+        work: a function of a module, which processes can import.
+        items: picklable.
+        workers: how many processes.
+        start: called once in each process, before its first item.
+        start_with: arguments of `start`.
+        ahead: items under way at once, a worker.
+    """
+    with ExitStack() as stack:
+        if workers == 1:
+            if start is not None:
+                start(*start_with)
+            yield from map(work, items)
+            return
+        # A fork of a process that runs TensorFlow or threads may hang: start fresh ones.
+        fresh = multiprocessing.get_context("spawn")
+        pool = stack.enter_context(ProcessPoolExecutor(workers, fresh, initializer=start, initargs=start_with))
+        yield from ordered_map(work, items, pool, in_hand=workers * ahead)
