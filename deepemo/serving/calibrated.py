@@ -8,14 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from deepemo.errors import InputError
+from deepemo.params import VoiceDecision
 from deepemo.serving.run_record import LOCK_FILE, ran_with
-from deepemo.vad.gate import VoiceGate
 
 CALIBRATION_FILE = Path("serving/calibration.json")
 # Beside the folder of models, in the pipeline's root.
 GATE_FILE = Path("metrics/gate.json")
 # As params.yaml has it by default; docs/voice-gate.md says what it rests on.
-DEFAULT_GATE = VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48)
+DEFAULT_GATE = VoiceDecision(voice_threshold=0.25, min_voice_share=0.02, min_voice_seconds=0.48)
 # By model, the networks whose mean it is.
 PARTS = {"shallow": ("shallow",), "transfer": ("transfer",), "ensemble": ("shallow", "transfer")}
 
@@ -67,7 +67,7 @@ def read_calibration(models: Path, name: str) -> Calibration:
         raise InputError(f"{path}: expected temperature and threshold of {name!r}") from error
 
 
-def read_gate(models: Path) -> VoiceGate:
+def read_gate(models: Path) -> VoiceDecision:
     """The voice gate that the pipeline measured; the default one where it measured none.
 
     Args:
@@ -81,7 +81,11 @@ def read_gate(models: Path) -> VoiceGate:
         return DEFAULT_GATE
     try:
         limits = json.loads(path.read_text(encoding="utf-8"))["decision"]
-        return VoiceGate(**{name: float(limits[name]) for name in ("threshold", "min_share", "min_seconds")})
+        return VoiceDecision(
+            voice_threshold=float(limits["threshold"]),
+            min_voice_share=float(limits["min_share"]),
+            min_voice_seconds=float(limits["min_seconds"]),
+        )
     except (KeyError, TypeError, ValueError) as error:
         raise InputError(f"{path}: expected decision: threshold, min_share, min_seconds") from error
 

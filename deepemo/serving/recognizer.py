@@ -15,6 +15,7 @@ from deepemo.audio.containers import Sound, TooLongError
 from deepemo.audio.decode import DecodeError
 from deepemo.audio.levels import measure_levels
 from deepemo.errors import InputError
+from deepemo.params import VoiceDecision
 from deepemo.serving.calibrated import (
     DEFAULT_GATE,
     DEFAULT_LIMITS,
@@ -28,7 +29,7 @@ from deepemo.serving.results import Heard, Recognition, Timeline, unknown
 from deepemo.serving.sources import Source, to_sound
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
 from deepemo.serving.windows import Piece, cut
-from deepemo.vad.gate import VoiceGate, speech_probabilities
+from deepemo.vad.gate import decide_voice, speech_probabilities
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class Recognizer:
         model: Model,
         featurize: Callable[[Floats, int], Floats],
         *,
-        gate: VoiceGate = DEFAULT_GATE,
+        gate: VoiceDecision = DEFAULT_GATE,
         limits: ClipLimits = DEFAULT_LIMITS,
         predict: Predict | None = None,
     ) -> None:
@@ -77,7 +78,7 @@ class Recognizer:
         Args:
             model: what answers.
             featurize: samples [n] and their rate to features [frames, bands]; `features.Featurizer` in training too.
-            gate: hears whether there is a voice.
+            gate: when a recording counts as speech.
             limits: of what is long and loud enough to be heard.
             predict: in place of `model.probabilities`, such as one that gathers windows of many callers.
         """
@@ -182,7 +183,7 @@ class Recognizer:
             return unknown(SILENT, model=name, heard=heard, detail=detail)
 
         speech = speech_probabilities(sound.samples, sound.rate_hz)  # one a frame of 32 ms
-        report = self.gate.judge(speech)
+        report = decide_voice(speech, self.gate)
         heard = replace(heard, voice_share=report.share, voice_seconds=report.longest_seconds)
         windows = self._windows(sound, speech, hop_seconds)
         told = [window.probabilities for window in windows if window.probabilities is not None]
@@ -218,7 +219,7 @@ class Recognizer:
         """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
         seconds = min(piece.seconds, self.model.spec.clip_seconds)
         starts = piece.start_seconds + np.arange(int(np.ceil(piece.seconds - seconds)) + 1)
-        return any(self.gate.judge(_frames(speech, start, start + seconds)).is_voice for start in starts)
+        return any(decide_voice(_frames(speech, start, start + seconds), self.gate).is_voice for start in starts)
 
     def _ask(self, pieces: list[Piece]) -> list[npt.NDArray[np.float64]]:
         """Probabilities [7] of each piece, the features of a few in memory at a time."""
@@ -233,7 +234,7 @@ class Recognizer:
     ) -> Timeline:
         steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
         spoken = [
-            float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.threshold))
+            float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.voice_threshold))
             >= SPOKEN_SHARE
             for step in range(steps)
         ]

@@ -9,17 +9,17 @@ import pandas as pd
 import pytest
 
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
+from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.reporting.card_data import repeated_sentences
 from deepemo.reporting.model_card import CardInputs, write_card
-from deepemo.vad.error_rates import Figures, summarize
-from deepemo.vad.gate import VoiceGate
+from deepemo.vad.error_rates import ErrorRates, summarize
 
 ROOT = Path(__file__).parents[2]
 
 
-def _figures(trials: list[tuple[bool, dict[str, str]]]) -> Figures:
-    figures = Figures()
+def _figures(trials: list[tuple[bool, dict[str, str]]]) -> ErrorRates:
+    figures = ErrorRates()
     for wrong, labels in trials:
         figures.total.add(wrong=wrong)
         for label, value in labels.items():
@@ -38,7 +38,7 @@ def _measured_gate(*, with_recordings: bool) -> dict[str, Any]:
     ]
     recordings = [(n == 0, {"class": "saw" if n < 5 else "rain", "condition": "as_recorded"}) for n in range(50)]
     made = [(n < 2, {"kind": "hum" if n < 200 else "white_noise", "condition": "level_-20_dbfs"}) for n in range(400)]
-    gate = VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48)
+    gate = VoiceDecision(voice_threshold=0.25, min_voice_share=0.02, min_voice_seconds=0.48)
     return summarize(gate, _figures(speech), _figures(recordings) if with_recordings else None, _figures(made))
 
 

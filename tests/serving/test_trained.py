@@ -22,12 +22,12 @@ from deepemo.evaluation.predictions import Predictions, predict
 from deepemo.models.classifier import Classifier
 from deepemo.models.shallow.network import build_shallow
 from deepemo.models.storage import save_classifier
+from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.serving.calibrated import DEFAULT_GATE, DEFAULT_LIMITS, ClipLimits
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.lineage import LIMITS, describe, model_card
 from deepemo.serving.predictor import Predictor
-from deepemo.vad.gate import VoiceGate
 
 RATE_HZ = 16_000
 SPEC = FeatureSpec(
@@ -208,7 +208,9 @@ def test_lineage_leads_back_to_data_figures_and_revision(models, monkeypatch):
     assert [corpus["name"] for corpus in about["corpora"]] == ["synthetic"]
     assert about["features"] == SPEC.to_dict()
     assert about["gate"] == gate
-    assert deepemo.Recognizer.load(models).gate == VoiceGate(threshold=0.3, min_share=0.1, min_seconds=0.4)
+    assert deepemo.Recognizer.load(models).gate == VoiceDecision(
+        voice_threshold=0.3, min_voice_share=0.1, min_voice_seconds=0.4
+    )
     assert deepemo.Recognizer.load(models).limits == ClipLimits(min_seconds=0.8, silent_below_dbfs=-60.0)
     assert about["limits"] == list(LIMITS)
     assert model_card(models) == "# Card\n"
@@ -246,7 +248,11 @@ def test_the_default_gate_and_limits_are_those_of_the_default_params():
     params = load_params(Path(__file__).parents[2] / "params.yaml")
     gate = params.gate
     assert (
-        VoiceGate(threshold=gate.voice_threshold, min_share=gate.min_voice_share, min_seconds=gate.min_voice_seconds)
+        VoiceDecision(
+            voice_threshold=gate.voice_threshold,
+            min_voice_share=gate.min_voice_share,
+            min_voice_seconds=gate.min_voice_seconds,
+        )
         == DEFAULT_GATE
     )
     validated = params.validate_

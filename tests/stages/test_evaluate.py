@@ -17,10 +17,9 @@ from deepemo.evaluation.predictions import read_predictions
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.shallow.network import build_shallow
 from deepemo.models.storage import save_classifier
-from deepemo.params import Params
+from deepemo.params import Params, VoiceDecision
 from deepemo.pipeline import load_params
-from deepemo.vad.error_rates import Figures, summarize
-from deepemo.vad.gate import VoiceGate
+from deepemo.vad.error_rates import ErrorRates, summarize
 from stages._run import stage_main
 from stages.evaluate import main
 
@@ -75,11 +74,13 @@ def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, p
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))
     tried = {"condition": "as_recorded", "emotion": "sad", "gender": "male", "corpus": "north", "kind": "hum"}
-    heard = Figures()
+    heard = ErrorRates()
     heard.total.add(wrong=False)
     for label, value in tried.items():
         heard.by_label[label][value].add(wrong=False)
-    gate = summarize(VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48), heard, None, heard)
+    gate = summarize(
+        VoiceDecision(voice_threshold=0.25, min_voice_share=0.02, min_voice_seconds=0.48), heard, None, heard
+    )
     (root / "metrics/gate.json").write_text(json.dumps(gate))
     return root
 
