@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepemo.charts.gallery import draw_gallery
+from deepemo.charts.evaluation import draw_all
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
@@ -59,7 +59,7 @@ def main(params: Params) -> str:
     write_json(Path("metrics/evaluate_details.json"), details(evaluation))
     write_plot_files(Path("plots"), evaluation, (SEEN, UNSEEN))
     histories = {name: pd.read_csv(f"plots/learning_curve_{name}.csv") for name in MODELS}
-    draw_gallery(Path("plots/evaluate"), evaluation, histories)
+    draw_all(Path("plots/evaluate"), evaluation, histories)
     card = CardInputs(
         evaluation=evaluation,
         split=split,

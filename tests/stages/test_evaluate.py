@@ -118,7 +118,7 @@ def test_writes_everything_and_the_same_again(
     assert set(predictions.clips["clip"]) == set(made_split.query("role != 'train'")["clip"])
     mean = (predictions.probabilities["shallow"] + predictions.probabilities["transfer"]) / 2
     assert predictions.probabilities["ensemble"] == pytest.approx(mean, rel=1e-4)
-    monkeypatch.setattr("stages.evaluate.draw_gallery", lambda *_: None)  # tests of charts see to its bytes
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)  # tests of charts see to its bytes
     main(params)
     assert _outputs(run) == first
 
