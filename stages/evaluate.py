@@ -18,8 +18,8 @@ from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
 from deepemo.models.classifier import Classifier
 from deepemo.models.storage import ABOUT_FILE
 from deepemo.params import Params
-from deepemo.reporting.lineage import git_revision, package_versions
 from deepemo.reporting.model_card import CardInputs, write_card
+from deepemo.reporting.revision import git_revision, package_versions
 from stages._run import stage_main
 
 MODELS = {"shallow": Path("models/shallow"), "transfer": Path("models/transfer")}
@@ -67,7 +67,7 @@ def main(params: Params) -> str:
         provenance=[json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path("data/raw").glob("*.json"))],
         models={name: model.about for name, model in models.items()},
         gate=json.loads(Path("metrics/gate.json").read_text(encoding="utf-8")),
-        params=params.model_dump(by_alias=True),
+        params=params,
         revision=git_revision(Path.cwd()),
         versions=package_versions(),
         pictures="../plots/evaluate",

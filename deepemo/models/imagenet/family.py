@@ -1,12 +1,13 @@
 """The family `transfer`: a network that learned from ImageNet looks at the spectrograms, and a head on what it sees."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field
 
 from deepemo.models.family import ModelFamily
 from deepemo.models.imagenet.backbones import BACKBONE_NAMES
-from deepemo.params import Augment, Count, Learning, Section, Share
+from deepemo.params import Augment, Count, Learning, Params, Section, Share
 
 
 def _known_backbone(name: str) -> str:
@@ -45,4 +46,18 @@ class TrainTransfer(Learning):
     finetune: FineTune
 
 
-FAMILY = ModelFamily(name="transfer", sections={"embed": Embed, "train_transfer": TrainTransfer})
+def describe(about: Mapping[str, Any], params: Params) -> str:
+    """The network's paragraph in the model card."""
+    settings = about["settings"]
+    blocks = params.section("train_transfer", TrainTransfer).finetune.trainable_blocks
+    depths = " and ".join(f"{depth:.0%}" for depth in settings["depths"])
+    tuned = (
+        f"then at most {blocks} blocks up to there further with it" if blocks else "the network itself left as it was"
+    )
+    return f"""\
+`{settings["backbone"]}` with `{params.section("embed", Embed).weights}` weights looks at the spectrogram as at a
+  picture; a head on its maps at {depths} of its depth was trained, {tuned};
+  {about["parameters"]:,} parameters in all."""
+
+
+FAMILY = ModelFamily(name="transfer", sections={"embed": Embed, "train_transfer": TrainTransfer}, describe=describe)

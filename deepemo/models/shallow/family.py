@@ -1,11 +1,12 @@
 """The family `shallow`: a CNN trained from scratch on the spectrograms."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
 from pydantic import Field
 
 from deepemo.models.family import ModelFamily
-from deepemo.params import Augment, Count, Learning
+from deepemo.params import Augment, Count, Learning, Params
 
 
 class TrainShallow(Learning):
@@ -18,4 +19,13 @@ class TrainShallow(Learning):
     augment: Augment
 
 
-FAMILY = ModelFamily(name="shallow", sections={"train_shallow": TrainShallow})
+def describe(about: Mapping[str, Any], params: Params) -> str:
+    """The network's paragraph in the model card."""
+    channels = "-".join(str(count) for count in about["settings"]["channels"])
+    return f"""\
+a convolutional network trained from scratch, pairs of convolutions with
+  {channels} channels and attention over time;
+  {about["parameters"]:,} parameters."""
+
+
+FAMILY = ModelFamily(name="shallow", sections={"train_shallow": TrainShallow}, describe=describe)
