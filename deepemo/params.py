@@ -241,10 +241,7 @@ class Params(Section):
     def to_mapping(self) -> dict[str, Any]:
         """The values as plain mappings and lists, by the names of params.yaml."""
         values = self.model_dump(by_alias=True, exclude={"models"})
-        models = {name: section.model_dump() for name, section in self.models.items()}
-        # In the order of params.yaml: what is trained stands before what is evaluated.
-        evaluated = {name: values.pop(name) for name in ("evaluate", "gate")}
-        return values | models | evaluated
+        return values | {name: section.model_dump() for name, section in self.models.items()}
 
 
 def read_params(path: Path | str, *, corpora: Collection[str], model_sections: Mapping[str, type[Section]]) -> Params:
