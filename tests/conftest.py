@@ -13,7 +13,12 @@ from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.predictions import Predictions, softmax
 from deepemo.evaluation.report import Evaluation, evaluate
 
-pytest_plugins = ["tests.fixtures.exploration", "tests.fixtures.serving", "tests.fixtures.training"]
+pytest_plugins = [
+    "tests.fixtures.exploration",
+    "tests.fixtures.models",
+    "tests.fixtures.serving",
+    "tests.fixtures.training",
+]
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,7 @@
 """Pictures of single recordings: a clip of each class, and one clip at several sample rates."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -9,8 +9,8 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from deepemo.audio.features import Featurizer
-from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
+from deepemo.audio.features import Featurizer, decibel_spectrogram
+from deepemo.audio.spec import FeatureSpec
 from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import caption, grid_of, page_figure, styled
 
@@ -25,7 +25,7 @@ MEL_MARKS_HZ = (250, 1000, 2000, 4000, 8000, 16000)
 Clip = tuple[np.ndarray, int]
 
 
-def explore_spec(kind: str, sample_rate_hz: int, clip_seconds: float) -> FeatureSpec:
+def explore_spec(kind: Literal["mel", "spectrogram"], sample_rate_hz: int, clip_seconds: float) -> FeatureSpec:
     """A finer spectrogram than models are fed, of everything that a rate can hold.
 
     Args:

@@ -4,22 +4,23 @@ import numpy as np
 import tensorflow as tf
 from matplotlib.figure import Figure
 
-from deepemo.audio.augment import Augmentation, augment, mask
-from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.augment import augment, mask
+from deepemo.audio.spec import FeatureSpec
 from deepemo.charts.style import caption, page_figure, styled
 from deepemo.eda.plots_examples import Clip, features_of, show_features
 from deepemo.eda.views import pitched, stretched, with_noise
+from deepemo.params import Augment
 
 # As strong as params.yaml has them at first; what a run uses is in its own section there.
-EXAMPLE = Augmentation(
+EXAMPLE = Augment(
     append_neutral=0.0,
     time_scale=0.13,
-    time_shift_frames=30.0,
+    time_shift_seconds=0.3,
     frequency_shift_bands=3.0,
-    gain=0.075,
+    gain_db=6.0,
     noise=0.03,
     time_masks=2,
-    time_mask_frames=30,
+    time_mask_seconds=0.3,
     frequency_masks=2,
     frequency_mask_bands=10,
     mixup=0.0,
@@ -27,9 +28,9 @@ EXAMPLE = Augmentation(
 DRAWS = 5
 
 
-def _masked(features: np.ndarray, seed: int) -> np.ndarray:
+def _masked(features: np.ndarray, seed: int, spec: FeatureSpec) -> np.ndarray:
     batch = tf.constant(features[np.newaxis])
-    masked: np.ndarray = mask(batch, tf.constant([seed, 0]), EXAMPLE)[0].numpy()
+    masked: np.ndarray = mask(batch, tf.constant([seed, 0]), EXAMPLE, spec)[0].numpy()
     return masked
 
 
@@ -66,7 +67,7 @@ def draw_views(
     }
     features = {name: features_of((view, rate_hz), spec) for name, view in shown.items()}
     recorded = features["as recorded"]
-    masked = _masked(recorded, seed)
+    masked = _masked(recorded, seed, spec)
     name = "masks in time and frequency"
     shown[name] = _muted(samples, rate_hz, recorded, masked, spec.hop_seconds)
     features[name] = masked
@@ -90,7 +91,7 @@ def draw_training_views(clip: Clip, spec: FeatureSpec, *, seed: int, note: str) 
     """One clip as training may see it: its features, and several draws of what `augment` makes of them."""
     features = features_of(clip, spec)
     batch = tf.constant(np.repeat(features[np.newaxis], DRAWS, axis=0))
-    views, _ = augment(batch, tf.ones([DRAWS, 1]), tf.constant([seed, 1]), EXAMPLE)
+    views, _ = augment(batch, tf.ones([DRAWS, 1]), tf.constant([seed, 1]), EXAMPLE, spec)
     figure = page_figure(5.6)
     panels = figure.subplots(3, 2, sharex=True, sharey=True).ravel()
     for number, (axes, view) in enumerate(zip(panels, [features, *views.numpy()], strict=True)):

@@ -1,4 +1,4 @@
-"""Confidence that means what it says: one temperature a predictor, and how far confidence and accuracy lie apart."""
+"""Calibration of probabilities by one temperature a predictor, and the distance of confidence from accuracy."""
 
 from dataclasses import dataclass
 
@@ -18,7 +18,10 @@ TINY = 1e-30
 def scale(probabilities: Floats, temperature: float) -> Floats:
     """Probabilities [n, 7] at another temperature: softmax(log(p) / temperature), as if logits were divided by it.
 
-    Above 1 they become less sure, below 1 surer; the likeliest emotion stays the same.
+    A temperature above 1 makes them more equal, one below 1 less equal; the likeliest emotion stays the same.
+
+    >>> scale(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
     """
     return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
 
@@ -39,7 +42,7 @@ def fit_temperature(probabilities: Floats, labels: Ints) -> float:
         InputError: there are no clips.
     """
     if len(labels) == 0:
-        raise InputError("calibration: no clip has the role validation in data/split.csv, expected some")
+        raise InputError("calibration: found no validation clips, expected some")
     found = minimize_scalar(
         lambda log_temperature: negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), labels),
         bounds=np.log(TEMPERATURES),

@@ -8,6 +8,8 @@ import pandas as pd
 from deepemo.dataset.clips import QUARANTINED
 from deepemo.dataset.split import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
+from deepemo.models.registry import load_family
+from deepemo.params import Params
 from deepemo.reporting.markdown import per_cent, table
 
 SYNTHETIC = "synthetic"
@@ -31,16 +33,13 @@ def banner(split: pd.DataFrame) -> str:
     )
 
 
-def models(abouts: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> str:
+def models(abouts: Mapping[str, Mapping[str, Any]], params: Params) -> str:
     """What the predictors are."""
     features = next(iter(abouts.values()))["features"]
     bands = f"{features['mel_bands']} mel bands" if features["kind"] == "mel" else "the bins of its Fourier transform"
     trimmed = "" if features["trim_below_db"] is None else "freed of quiet ends, "
-    shallow, transfer = abouts["shallow"]["settings"], abouts["transfer"]["settings"]
-    blocks = params["train_transfer"]["finetune"]["trainable_blocks"]
-    depths = " and ".join(f"{depth:.0%}" for depth in transfer["depths"])
-    tuned = (
-        f"then at most {blocks} blocks up to there further with it" if blocks else "the network itself left as it was"
+    networks = "\n".join(
+        f"- **{name}**: {load_family(about['kind']).describe(about, params)}" for name, about in abouts.items()
     )
     return f"""\
 A recording is mixed to mono, resampled to {features["sample_rate_hz"]} Hz, {trimmed}cut or padded to
@@ -48,12 +47,7 @@ A recording is mixed to mono, resampled to {features["sample_rate_hz"]} Hz, {tri
 {1000 * features["hop_seconds"]:g} ms, in decibels below its peak. Three predictors name one of {len(EMOTIONS)}
 emotions: {", ".join(EMOTIONS)}.
 
-- **shallow**: a convolutional network trained from scratch, pairs of convolutions with
-  {"-".join(str(count) for count in shallow["channels"])} channels and attention over time;
-  {abouts["shallow"]["parameters"]:,} parameters.
-- **transfer**: `{transfer["backbone"]}` with `{params["embed"]["weights"]}` weights looks at the spectrogram as at a
-  picture; a head on its maps at {depths} of its depth was trained, {tuned};
-  {abouts["transfer"]["parameters"]:,} parameters in all.
+{networks}
 - **ensemble**: the mean of both models' probabilities.
 """
 

@@ -8,12 +8,9 @@ import pandas as pd
 import yaml
 
 from deepemo.evaluation.report import UNSEEN, Evaluation
+from deepemo.params import Params
 from deepemo.reporting import card_data, card_figures, card_gate, card_words
 from deepemo.reporting.markdown import table
-
-# What changes no figure, and where the recordings lie on some machine.
-LEFT_OUT = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
-LEFT_OUT_SECTIONS = ("eda",)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,7 +24,7 @@ class CardInputs:
         provenance: content of each data/raw/<corpus>.json.
         models: content of each model's model.json, by its name.
         gate: content of metrics/gate.json.
-        params: content of params.yaml.
+        params: of the run.
         revision: of the code, see `lineage.git_revision`.
         versions: of packages, by name.
         pictures: folder of the pictures, relative to the card.
@@ -39,26 +36,20 @@ class CardInputs:
     provenance: Sequence[Mapping[str, Any]]
     models: Mapping[str, Mapping[str, Any]]
     gate: Mapping[str, Any]
-    params: Mapping[str, Any]
+    params: Params
     revision: str
     versions: Mapping[str, str]
     pictures: str
 
 
 def _reproduce(inputs: CardInputs) -> str:
-    params = {
-        section: {key: value for key, value in values.items() if key not in LEFT_OUT.get(section, ())}
-        if isinstance(values, Mapping)
-        else values
-        for section, values in inputs.params.items()
-        if section not in LEFT_OUT_SECTIONS
-    }
+    params = inputs.params.to_record()
     versions = table(("package", "version"), inputs.versions.items())
     folder = ", `gate.non_speech_dir` at recordings without speech" if inputs.gate["non_speech"] else ""
     return f"""\
 Code: the last commit that changed it is {inputs.revision}. Check it out, put these values into `params.yaml`, point
 `download.source_dir` at the corpora that cannot be fetched without registration{folder}, and run
-`make repro`. Every random draw comes from seed {inputs.params["seed"]}; the same recordings, packages, kind of
+`make repro`. Every random draw comes from seed {inputs.params.seed}; the same recordings, packages, kind of
 processor and number of its cores give the same bytes.
 
 {versions}

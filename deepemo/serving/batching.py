@@ -1,15 +1,16 @@
-"""One thread that runs the model for many: what has gathered while it was busy goes through together."""
+"""Batches across callers: one thread runs the model, on all inputs that arrived while it was busy."""
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
 import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-Floats = npt.NDArray[np.float32]
+# Arrays of clips, one for each distinct front end of a predictor: float32 [n, ...] each, or [...] for a single clip.
+Inputs = tuple[npt.NDArray[np.float32], ...]
 Answers = npt.NDArray[np.float64]
 
 
@@ -26,16 +27,30 @@ def one_thread_a_product() -> None:
     threadpool_limits(1, user_api="blas")
 
 
-class Batcher:
-    """Calls a function from features [n, ...] to answers [n, ...] for many threads, a batch at a time.
+def stack(clips: Sequence[Inputs]) -> Inputs:
+    """Inputs of single clips as those of a batch.
 
-    It never waits for a batch to fill: a lone caller is answered at once, and under load the batches grow by
-    themselves, because callers gather while the batch before theirs is run.
+    >>> batch = stack([(np.zeros(3, np.float32),), (np.ones(3, np.float32),)])
+    >>> [array.shape for array in batch]
+    [(2, 3)]
+    """
+    return tuple(np.stack(arrays) for arrays in zip(*clips, strict=True))
+
+
+def _join(batches: Sequence[Inputs]) -> Inputs:
+    return tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+
+
+class Batcher:
+    """Calls a function from inputs, arrays [n, ...], to answers [n, ...] for many threads, a batch at a time.
+
+    It never waits for a batch to fill: a single caller is answered at once, and under load the batches grow, because
+    callers queue up while the previous batch runs.
     """
 
     def __init__(
         self,
-        predict: Callable[[Floats], Answers],
+        predict: Callable[[Inputs], Answers],
         *,
         batch_windows: int,
         on_batch: Callable[[int], None] = lambda windows: None,
@@ -50,14 +65,14 @@ class Batcher:
         self._predict = predict
         self._batch_windows = batch_windows
         self._on_batch = on_batch
-        self._waiting: queue.SimpleQueue[tuple[Floats, Future[Answers]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Inputs, Future[Answers]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def __call__(self, features: Floats) -> Answers:
-        """Answers [n, ...] to features [n, ...]; blocks until they are there.
+    def __call__(self, inputs: Inputs) -> Answers:
+        """Answers [n, ...] to inputs [n, ...]; blocks until they are there.
 
         Raises:
             ClosedError: `close` was called before.
@@ -66,7 +81,7 @@ class Batcher:
         with self._lock:
             if not self._open:
                 raise ClosedError("the batcher is closed")
-            self._waiting.put((features, answer))
+            self._waiting.put((inputs, answer))
         return answer.result()
 
     def close(self) -> None:
@@ -81,7 +96,7 @@ class Batcher:
         while (first := self._waiting.get()) is not None:
             batch = [first]
             last = False
-            while sum(len(features) for features, _ in batch) < self._batch_windows:
+            while sum(len(inputs[0]) for inputs, _ in batch) < self._batch_windows:
                 try:
                     further = self._waiting.get_nowait()
                 except queue.Empty:
@@ -94,11 +109,11 @@ class Batcher:
             if last:
                 return
 
-    def _answer(self, batch: list[tuple[Floats, Future[Answers]]]) -> None:
-        rows = [len(features) for features, _ in batch]
+    def _answer(self, batch: list[tuple[Inputs, Future[Answers]]]) -> None:
+        rows = [len(inputs[0]) for inputs, _ in batch]
         self._on_batch(sum(rows))
         try:
-            answers = self._predict(np.concatenate([features for features, _ in batch]))
+            answers = self._predict(_join([inputs for inputs, _ in batch]))
         except Exception as error:  # whatever it is, it is the callers' to handle, and this thread must go on
             for _, answer in batch:
                 answer.set_exception(error)

@@ -16,10 +16,6 @@ _CONNECT_SECONDS = 10
 _SILENCE_SECONDS = 60
 
 
-class WeightsError(InputError):
-    """Weights that cannot be had, or that belong to another network."""
-
-
 @dataclass(frozen=True)
 class PublishedWeights:
     """A file of ImageNet weights without the classifier, as Keras publishes it.
@@ -43,7 +39,7 @@ def fetch_published(published: PublishedWeights, *, network_name: str) -> Path:
     """Path of the published weights, downloaded once and checked against their digest.
 
     Raises:
-        WeightsError: they are not there and cannot be downloaded, or what was downloaded has another digest.
+        InputError: they are not there and cannot be downloaded, or what was downloaded has another digest.
     """
     path = published.path
     try:
@@ -58,7 +54,7 @@ def fetch_published(published: PublishedWeights, *, network_name: str) -> Path:
         unreachable = isinstance(error, requests.ConnectionError)
         reason = f"{urlsplit(published.url).hostname} cannot be reached" if unreachable else error
         found = "the file there is not the published one" if path.exists() else "no such file"
-        raise WeightsError(
+        raise InputError(
             f"no ImageNet weights for {network_name}:\n"
             f"  looked for {path}: {found};\n"
             f"  tried {published.url}: {reason}.\n"
@@ -72,7 +68,7 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
     """Load a weights file of Keras: `.weights.h5`, or `.h5` in the older layout that keras.applications publishes.
 
     Raises:
-        WeightsError: the file cannot be read, is not a Keras weights file, or belongs to another network.
+        InputError: the file cannot be read, is not a Keras weights file, or belongs to another network.
     """
     try:
         with warnings.catch_warnings():
@@ -81,4 +77,4 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
             network.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[:3] if line)
-        raise WeightsError(f"{path}: not weights of {network.name} without its classifier: {reason}") from error
+        raise InputError(f"{path}: not weights of {network.name} without its classifier: {reason}") from error
