@@ -45,7 +45,7 @@ class RiskCoverage:
 
 
 def risk_coverage(probabilities: Floats, labels: Ints) -> RiskCoverage:
-    """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; clips of equal confidence are one step."""
+    """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; equal confidences are one step."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     order = np.argsort(-confidence, kind="stable")
