@@ -33,7 +33,7 @@ from deepemo.reporting.markdown import table
 from deepemo.training.batches import TrainingBatches
 from deepemo.training.fit import History
 from deepemo.training.seeding import seed_everything
-from deepemo.vad.gate import VoiceGate
+from deepemo.vad.gate import detect_voice
 
 DATA = Path("data")
 FEATURES = DATA / "features"
@@ -56,11 +56,6 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
     recordings = list(decoded())
     spec = FeatureSpec.from_params(params.featurize)
     featurizer = Featurizer(spec)
-    gate = VoiceGate(
-        threshold=params.validate_.voice_threshold,
-        min_share=params.validate_.min_voice_share,
-        min_seconds=params.validate_.min_voice_seconds,
-    )
     cut = [tf.constant(featurizer.clip(*recording)) for recording in recordings]
     stft = tf.function(
         lambda samples: tfio.audio.spectrogram(
@@ -78,7 +73,9 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
     return {
         "validate and featurize: unzip and decode": lambda: list(decoded()),
         "validate: level": lambda: [measure_levels(samples) for samples, _ in recordings],
-        "validate: voice gate": lambda: [gate(*recording) for recording in recordings],
+        "validate: voice gate": lambda: [
+            detect_voice(samples, rate_hz, params.validate_) for samples, rate_hz in recordings
+        ],
         "featurize: resample, trim, cut or pad": lambda: [featurizer.clip(*recording) for recording in recordings],
         "featurize: magnitude of the STFT": lambda: [stft(samples) for samples in cut],
         "featurize: the same, with mel and decibels": lambda: [whole(samples) for samples in cut],

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepemo.charts.gallery import draw_gallery
+from deepemo.charts.evaluation import draw_all
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
@@ -30,8 +30,8 @@ from deepemo.models.family import ABOUT_FILE
 from deepemo.models.registry import ENSEMBLE, family_names, load_family
 from deepemo.models.saved import load_model
 from deepemo.params import Params
-from deepemo.reporting.lineage import git_revision, package_versions
 from deepemo.reporting.model_card import CardInputs, write_card
+from deepemo.reporting.revision import git_revision, package_versions
 from deepemo.serving.bundle import write_bundle
 from deepemo.serving.record import record_run
 from stages._run import stage_main
@@ -77,7 +77,7 @@ def main(params: Params) -> str:
     write_details(METRICS / "evaluate_details.json", evaluation)
     write_plot_files(PLOTS, evaluation, (SEEN, UNSEEN))
     histories = {name: pd.read_csv(PLOTS / f"learning_curve_{name}.csv") for name in models}
-    draw_gallery(PLOTS / "evaluate", evaluation, histories)
+    draw_all(PLOTS / "evaluate", evaluation, histories)
 
     abouts = {name: model.about for name, model in models.items()}
     provenance = [read_json(path, expected="the provenance of a corpus") for path in sorted(RAW.glob("*.json"))]

@@ -24,7 +24,7 @@ from deepemo.serving.results import Heard, Recognition, Timeline, unknown
 from deepemo.serving.sources import Source, to_sound
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
 from deepemo.serving.windows import Piece, cut
-from deepemo.vad.gate import VoiceGate, VoiceReport, speech_probabilities
+from deepemo.vad.gate import decide_voice, speech_probabilities
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
 Floats = npt.NDArray[np.float32]
@@ -106,13 +106,6 @@ class Recognizer:
         speech_probabilities(samples, rate_hz)
         self._predict(stack([self.model.prepare(samples, rate_hz)]))
 
-    def _judge(self, speech: Floats) -> VoiceReport:
-        gate = self.gate
-        decision = VoiceGate(
-            threshold=gate.voice_threshold, min_share=gate.min_voice_share, min_seconds=gate.min_voice_seconds
-        )
-        return decision.judge(speech)
-
     def recognize(
         self,
         source: Source,
@@ -178,7 +171,7 @@ class Recognizer:
             return unknown(SILENT, model=name, heard=heard, detail=detail)
 
         speech = speech_probabilities(sound.samples, sound.rate_hz)  # one a frame of 32 ms
-        report = self._judge(speech)
+        report = decide_voice(speech, self.gate)
         heard = replace(heard, voice_share=report.share, voice_seconds=report.longest_seconds)
         windows = self._windows(sound, speech, hop_seconds)
         told = [window.probabilities for window in windows if window.probabilities is not None]
@@ -214,7 +207,7 @@ class Recognizer:
         """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
         seconds = min(piece.seconds, self.model.front_end.clip_seconds)
         starts = piece.start_seconds + np.arange(int(np.ceil(piece.seconds - seconds)) + 1)
-        return any(self._judge(_frames(speech, start, start + seconds)).is_voice for start in starts)
+        return any(decide_voice(_frames(speech, start, start + seconds), self.gate).is_voice for start in starts)
 
     def _ask(self, pieces: list[Piece]) -> list[npt.NDArray[np.float64]]:
         """Probabilities [7] of each piece, the inputs of a few in memory at a time."""

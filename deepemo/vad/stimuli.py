@@ -1,4 +1,4 @@
-"""Sounds that nobody speaks, made by arithmetic: what a voice gate must not take for a voice."""
+"""Computed sounds without speech, which the voice gate must reject."""
 
 from collections.abc import Callable
 
@@ -22,15 +22,19 @@ def make_sound(kind: str, *, variant: int, seed: int) -> npt.NDArray[np.float32]
 
     Args:
         kind: one of `KINDS`.
-        variant: which of many sounds of this kind; what may vary in it, such as pitch and tempo, is drawn anew.
+        variant: number of the sound among those of its kind, which differ in pitch, tempo and the like.
         seed: of the draws.
+
+    Example:
+        >>> make_sound("hum", variant=0, seed=1).shape
+        (64000,)
     """
     random = np.random.default_rng([seed, variant, KINDS.index(kind)])
     return at_level(_MAKERS[kind](random).astype(np.float32), LEVEL_DBFS)
 
 
 def coloured_noise(random: np.random.Generator, length: int, *, slope: float) -> Sound:
-    """Noise whose power falls with frequency to this power: 0 white, 1 pink, 2 brown. Float64 [length]."""
+    """Noise, float64 [length], whose power density falls with `frequency ** slope`: 0 white, 1 pink, 2 brown."""
     spectrum = np.fft.rfft(random.standard_normal(length))
     bins = np.maximum(np.arange(len(spectrum)), 1)
     return np.fft.irfft(spectrum * bins ** (-slope / 2), length)
@@ -60,7 +64,7 @@ def _square(random: np.random.Generator) -> Sound:
 
 
 def _chirp(random: np.random.Generator) -> Sound:
-    """A logarithmic sweep, up or down, over and over."""
+    """A logarithmic sweep, up or down, repeated."""
     start_hz, end_hz = _pitch(random, 80, 400), _pitch(random, 1500, 7000)
     if random.random() < 0.5:
         start_hz, end_hz = end_hz, start_hz
@@ -76,7 +80,7 @@ def _siren(random: np.random.Generator) -> Sound:
 
 
 def _notes(random: np.random.Generator, *, together: int) -> Sound:
-    """Plucked notes of a major scale with eight harmonics, so many at once."""
+    """Plucked notes of a major scale with eight harmonics, `together` of them at once."""
     scale = np.array([0, 2, 4, 5, 7, 9, 11, 12])
     root_hz = _pitch(random, 110, 440)
     beat = round(random.uniform(0.15, 0.6) * RATE_HZ)
@@ -97,7 +101,7 @@ def _melody(random: np.random.Generator) -> Sound:
 
 
 def _organ(random: np.random.Generator) -> Sound:
-    """A held chord with vibrato: the nearest to a sung vowel."""
+    """A held chord with vibrato, similar to a sung vowel."""
     root_hz = _pitch(random, 110, 330)
     wobbling = _TIME + 0.0005 * np.sin(2 * np.pi * random.uniform(4, 7) * _TIME)
     return np.sum([_harmonics(root_hz * ratio, wobbling) for ratio in (1.0, 1.25, 1.5)], axis=0)
@@ -111,14 +115,14 @@ def _clicks(random: np.random.Generator) -> Sound:
 
 
 def _crackle(random: np.random.Generator) -> Sound:
-    """Clicks at random times with random strengths, each ringing for some milliseconds."""
+    """Clicks at random times with random strengths, each with a decay of some milliseconds."""
     strikes = (random.random(len(_TIME)) < random.uniform(5, 100) / RATE_HZ) * random.exponential(size=len(_TIME))
     ringing = np.exp(-np.arange(80) / 15) * random.standard_normal(80)
     return np.convolve(strikes, ringing)[: len(_TIME)] + 1e-4 * random.standard_normal(len(_TIME))
 
 
 def _bursts(random: np.random.Generator) -> Sound:
-    """Pink noise that swells at the pace of syllables."""
+    """Pink noise that swells at the rate of syllables."""
     swell = np.maximum(0.0, np.sin(2 * np.pi * random.uniform(2, 6) * _TIME))
     return coloured_noise(random, len(_TIME), slope=1) * swell
 

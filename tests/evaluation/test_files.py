@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.charts.predictors import PREDICTOR_COLOURS
+from deepemo.charts.predictors import predictor_colours
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.files import confusion_table, write_plot_files
 from deepemo.evaluation.report import SEEN, UNSEEN, UNSEEN_CORPUS, Evaluation
 
+PREDICTORS = ("shallow", "transfer", "ensemble")
 TEMPLATES = sorted((Path(__file__).parents[2] / ".dvc" / "plots").glob("recall_*.json"))
 
 
@@ -58,9 +59,9 @@ def test_templates_keep_the_order_of_emotions_and_the_colours(path: Path) -> Non
     assert all(order == list(EMOTIONS) for order in orders)
     assert "<DVC_METRIC_DATA>" in content
     predictors = [text for text in content if isinstance(text, list) and "shallow" in text]
-    assert all(order == list(PREDICTOR_COLOURS) for order in predictors)
+    assert all(order == list(PREDICTORS) for order in predictors)
     colours = [text for text in content if isinstance(text, list) and str(text[:1]).startswith("['#")]
-    assert all(found == list(PREDICTOR_COLOURS.values()) for found in colours)
+    assert all(found == list(predictor_colours(PREDICTORS).values()) for found in colours)
 
 
 def test_there_are_templates() -> None:

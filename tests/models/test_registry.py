@@ -29,7 +29,14 @@ from stages import embed, evaluate, train
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
-PARAMS = {"epochs": 2, "patience": 2, "batch_size": 8, "learning_rate": 0.1, "weight_decay": 0.0, "average_weights": 0.0}
+PARAMS = {
+    "epochs": 2,
+    "patience": 2,
+    "batch_size": 8,
+    "learning_rate": 0.1,
+    "weight_decay": 0.0,
+    "average_weights": 0.0,
+}
 TOY = '''
 """The family `toy`: a layer on the levels of a clip's thirds."""
 
@@ -123,7 +130,8 @@ def load(folder):
 
 
 def describe(about, params):
-    return f"a toy of {about['parameters']} parameters, trained for {params.section('train_toy', TrainToy).epochs} epochs."
+    epochs = params.section("train_toy", TrainToy).epochs
+    return f"a toy of {about['parameters']} parameters, trained for {epochs} epochs."
 
 
 FAMILY = ModelFamily(

@@ -4,6 +4,7 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -21,8 +22,6 @@ from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving.bundle import check_parts, read_bundle, read_card
 from deepemo.training.fit import Trained
-from deepemo.vad.error_rates import Figures, summarize
-from deepemo.vad.gate import VoiceGate
 from stages._run import stage_main
 from stages.evaluate import main
 
@@ -37,7 +36,9 @@ def params() -> Params:
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, params: Params) -> Path:
+def before(
+    tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, params: Params, made_gate: dict[str, Any]
+) -> Path:
     """Everything the stages before leave, as in a real run but small and with untrained networks."""
     root = tmp_path_factory.mktemp("before")
     for folder in ("data/raw", "metrics", "plots", "reports", "models"):
@@ -74,13 +75,7 @@ def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, p
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))
-    tried = {"condition": "as_recorded", "emotion": "sad", "gender": "male", "corpus": "north", "kind": "hum"}
-    heard = Figures()
-    heard.total.add(wrong=False)
-    for label, value in tried.items():
-        heard.by_label[label][value].add(wrong=False)
-    gate = summarize(VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48), heard, None, heard)
-    (root / "metrics/gate.json").write_text(json.dumps(gate))
+    (root / "metrics/gate.json").write_text(json.dumps(made_gate))
     return root
 
 
@@ -118,13 +113,13 @@ def test_writes_everything_and_the_same_again(
     assert set(predictions.clips["clip"]) == set(made_split.query("role != 'train'")["clip"])
     mean = (predictions.probabilities["shallow"] + predictions.probabilities["transfer"]) / 2
     assert predictions.probabilities["ensemble"] == pytest.approx(mean, rel=1e-4)
-    monkeypatch.setattr("stages.evaluate.draw_gallery", lambda *_: None)  # tests of charts see to its bytes
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)  # tests of charts see to its bytes
     main(params)
     assert _outputs(run) == first
 
 
 def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.evaluate.draw_gallery", lambda *_: None)
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
     monkeypatch.setattr("stages.evaluate.git_revision", lambda _: "a" * 40)
     main(params)
     bundle = read_bundle(run / "models")
@@ -153,7 +148,7 @@ def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monk
 
 
 def test_other_contents_have_another_fingerprint(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("stages.evaluate.draw_gallery", lambda *_: None)
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
     main(params)
     before = read_bundle(run / "models").clips
     clips = read_clips(run / "data/clips.csv")
