@@ -3,15 +3,13 @@
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 import tensorflow_io as tfio
 
+from deepemo.arrays import Float32Array
 from deepemo.audio.decode import resample
 from deepemo.audio.spec import FeatureSpec, check_bands
 from deepemo.audio.trim import trim_silence
-
-Floats = npt.NDArray[np.float32]
 
 # Power below which tensorflow-io's dbscale puts its floor; a peak at that floor means that there is no sound at all.
 SILENT_DB = -100.0
@@ -47,7 +45,7 @@ def decibel_spectrogram(samples: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
     return tf.where(peak > SILENT_DB, tf.clip_by_value(scaled, 0.0, 1.0), tf.zeros_like(scaled))
 
 
-def fit_length(samples: Floats, length: int) -> Floats:
+def fit_length(samples: Float32Array, length: int) -> Float32Array:
     """Cut samples at the end, or pad them there with silence: float32 [n] to [length].
 
     >>> fit_length(np.float32([1, 2, 3]), 2).tolist(), fit_length(np.float32([1, 2]), 3).tolist()
@@ -83,19 +81,19 @@ class Featurizer:
     def __hash__(self) -> int:
         return hash(self.spec)
 
-    def trim(self, samples: Floats) -> Floats:
+    def trim(self, samples: Float32Array) -> Float32Array:
         """Cut off the quiet ends of float32 [n] at `sample_rate_hz`, if the spec says so."""
         spec = self.spec
         if spec.trim_below_db is None:
             return samples
         return trim_silence(samples, block_samples=spec.hop_samples, below_db=spec.trim_below_db)
 
-    def clip(self, samples: Floats, rate_hz: int) -> Floats:
+    def clip(self, samples: Float32Array, rate_hz: int) -> Float32Array:
         """Resample, trim, and cut or pad: float32 [n] at `rate_hz` to float32 [clip_samples] at the spec's rate."""
         resampled = resample(np.asarray(samples, dtype=np.float32), rate_hz, self.spec.sample_rate_hz)
         return fit_length(self.trim(resampled), self.spec.clip_samples)
 
-    def __call__(self, samples: Floats, rate_hz: int) -> Floats:
+    def __call__(self, samples: Float32Array, rate_hz: int) -> Float32Array:
         """Features of one recording.
 
         Args:
@@ -105,7 +103,7 @@ class Featurizer:
         Returns:
             float32 [frames, bands] in [0, 1].
         """
-        features: Floats = self._spectrogram(tf.constant(self.clip(samples, rate_hz))).numpy()
+        features: Float32Array = self._spectrogram(tf.constant(self.clip(samples, rate_hz))).numpy()
         return features
 
     def graph(self, samples: tf.Tensor) -> tf.Tensor:

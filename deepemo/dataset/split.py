@@ -1,8 +1,8 @@
-"""Give every good clip its role, once and for all models.
+"""The split: the role of every good clip, the same for all models.
 
-One split serves both questions: how good is a model on new clips of speakers it has heard (`test_seen`), and on
-speakers it never heard (`test_unseen`). Everything is drawn by stable hashes of ids and the seed, so that a clip keeps
-its role when others come or go.
+One split serves two tests: new clips of speakers that are in training (`test_seen`), and speakers that are not
+(`test_unseen`). All draws are stable hashes of ids and the seed, so that a clip keeps its role when other clips are
+added or removed.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ TEST_CORPUS = "test_corpus"
 ROLES = (TRAIN, VALIDATION, TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
 COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
 
-# A corpus with fewer speakers than this left for training gives clips, not speakers, to validation.
+# With fewer speakers than this left for training, validation takes clips of a corpus and not speakers.
 SPEAKERS_TO_SPARE = 6
 
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from deepemo.arrays import Float64Array, Int64Array
 from deepemo.errors import InputError
-from deepemo.evaluation.predictions import Floats, Ints, softmax
+from deepemo.evaluation.predictions import softmax
 
 BINS = 15
 # Wide enough for any sane network; a fit that ends at a bound is a sign of labels that do not belong to the clips.
@@ -15,7 +16,7 @@ TEMPERATURES = (0.05, 20.0)
 TINY = 1e-30
 
 
-def scale(probabilities: Floats, temperature: float) -> Floats:
+def scale(probabilities: Float64Array, temperature: float) -> Float64Array:
     """Probabilities [n, 7] at another temperature: softmax(log(p) / temperature), as if logits were divided by it.
 
     A temperature above 1 makes them more equal, one below 1 less equal; the likeliest emotion stays the same.
@@ -26,12 +27,12 @@ def scale(probabilities: Floats, temperature: float) -> Floats:
     return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
 
 
-def negative_log_likelihood(probabilities: Floats, labels: Ints) -> float:
+def negative_log_likelihood(probabilities: Float64Array, labels: Int64Array) -> float:
     """Mean of -log of the probability given to the truth, in nats."""
     return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], TINY)).mean())
 
 
-def fit_temperature(probabilities: Floats, labels: Ints) -> float:
+def fit_temperature(probabilities: Float64Array, labels: Int64Array) -> float:
     """Temperature at which the truth is likeliest (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
     Args:
@@ -62,9 +63,9 @@ class Reliability:
         accuracy: share of them named rightly, [bins].
     """
 
-    clips: Ints
-    confidence: Floats
-    accuracy: Floats
+    clips: Int64Array
+    confidence: Float64Array
+    accuracy: Float64Array
 
     @property
     def ece(self) -> float:
@@ -74,7 +75,7 @@ class Reliability:
         return float((self.clips[filled] * distances).sum() / self.clips.sum())
 
 
-def reliability(probabilities: Floats, labels: Ints, bins: int = BINS) -> Reliability:
+def reliability(probabilities: Float64Array, labels: Int64Array, bins: int = BINS) -> Reliability:
     """Sort clips into bins by the probability of their likeliest emotion.
 
     Args:
@@ -87,7 +88,7 @@ def reliability(probabilities: Floats, labels: Ints, bins: int = BINS) -> Reliab
     which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     clips = np.bincount(which, minlength=bins)
 
-    def mean(values: Floats) -> Floats:
+    def mean(values: Float64Array) -> Float64Array:
         sums = np.bincount(which, weights=values, minlength=bins)
         return np.divide(sums, clips, out=np.full(bins, np.nan), where=clips > 0)
 

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from deepemo.arrays import Float64Array, Int64Array
 from deepemo.dataset.split import Fingerprint, fingerprint_clips
 from deepemo.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, reliability, scale
-from deepemo.evaluation.predictions import Floats, Ints, Predictions
+from deepemo.evaluation.predictions import Predictions
 
 # The accuracy of fewer answers says little about the accuracy of later ones.
 FEWEST_ANSWERS = 20
@@ -28,9 +29,9 @@ class RiskCoverage:
         accuracy: share of the answers that are right, [steps].
     """
 
-    thresholds: Floats
-    coverage: Floats
-    accuracy: Floats
+    thresholds: Float64Array
+    coverage: Float64Array
+    accuracy: Float64Array
 
     @property
     def area(self) -> float:
@@ -44,7 +45,7 @@ class RiskCoverage:
         return float(self.accuracy[min(enough, len(self.coverage) - 1)])
 
 
-def risk_coverage(probabilities: Floats, labels: Ints) -> RiskCoverage:
+def risk_coverage(probabilities: Float64Array, labels: Int64Array) -> RiskCoverage:
     """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; equal confidences are one step."""
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
@@ -64,7 +65,7 @@ class Operating:
     accuracy: float | None
 
 
-def choose_threshold(probabilities: Floats, labels: Ints, wanted_accuracy: float) -> float:
+def choose_threshold(probabilities: Float64Array, labels: Int64Array, wanted_accuracy: float) -> float:
     """The lowest confidence whose answers reach the wanted accuracy.
 
     Args:
@@ -81,7 +82,7 @@ def choose_threshold(probabilities: Floats, labels: Ints, wanted_accuracy: float
     return float(curve.thresholds[good[-1]]) if len(good) else NEVER
 
 
-def operate(probabilities: Floats, labels: Ints, threshold: float) -> Operating:
+def operate(probabilities: Float64Array, labels: Int64Array, threshold: float) -> Operating:
     """Coverage and accuracy when only clips at or above the threshold are answered."""
     answered = probabilities.max(axis=1) >= threshold
     right = probabilities.argmax(axis=1) == labels

@@ -10,11 +10,11 @@ from typing import Any
 
 import pandas as pd
 
+from deepemo.arrays import Int64Array
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison
 from deepemo.evaluation.groups import EmotionScores, Estimate, GroupScores
-from deepemo.evaluation.predictions import Ints
 from deepemo.evaluation.report import CHANCE, Evaluation, PredictorReport
 from deepemo.files import write_csv, write_text
 
@@ -172,7 +172,7 @@ def write_details(path: Path, evaluation: Evaluation) -> None:
     write_text(path, text + "\n")
 
 
-def confusion_table(counts: Ints) -> pd.DataFrame:
+def confusion_table(counts: Int64Array) -> pd.DataFrame:
     """One row a pair of emotions, in their order: the clips, and their share of the actual emotion's clips.
 
     Args:

@@ -6,30 +6,26 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from deepemo.arrays import Float32Array, Float64Array, Int64Array
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.errors import InputError
 from deepemo.files import write_csv
 from deepemo.models.registry import ENSEMBLE
 
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Features = npt.NDArray[np.float32]
-
 CLIP_COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
-Batches = Iterable[tuple[list[str], Features]]
+Batches = Iterable[tuple[list[str], Float32Array]]
 
 
 class Model(Protocol):
     """The part of `deepemo.models.family.TrainedModel` that evaluation needs."""
 
-    def logits(self, inputs: Features) -> npt.NDArray[np.float32]:
+    def logits(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
 
 
-def softmax(logits: Floats) -> Floats:
+def softmax(logits: Float64Array) -> Float64Array:
     """Probabilities float64 [n, classes] of logits [n, classes].
 
     >>> softmax(np.log([[1.0, 3.0]])).round(2).tolist()
@@ -49,7 +45,7 @@ class Predictions:
     """
 
     clips: pd.DataFrame
-    probabilities: Mapping[str, Floats]
+    probabilities: Mapping[str, Float64Array]
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -60,11 +56,11 @@ class Predictions:
         return tuple(self.probabilities)
 
     @property
-    def labels(self) -> Ints:
+    def labels(self) -> Int64Array:
         """Index of the true emotion: [n]."""
         return np.array([INDEX[emotion] for emotion in self.clips["emotion"]], dtype=np.int64)
 
-    def answers(self, predictor: str) -> Ints:
+    def answers(self, predictor: str) -> Int64Array:
         """Index of the emotion the predictor holds likeliest: [n]."""
         return np.asarray(self.probabilities[predictor].argmax(axis=1), dtype=np.int64)
 
@@ -102,7 +98,7 @@ def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]]) ->
     )
 
 
-def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batches) -> Floats:
+def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batches) -> Float64Array:
     rows = {clip: row for row, clip in enumerate(clips["clip"])}
     probabilities = np.full((len(clips), len(EMOTIONS)), np.nan)
     for names, inputs in batches:

@@ -14,9 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from deepemo.arrays import Float32Array
 from deepemo.params import Params, Section
 
 if TYPE_CHECKING:
@@ -25,7 +23,6 @@ if TYPE_CHECKING:
 
     from deepemo.training.fit import Trained
 
-Floats = npt.NDArray[np.float32]
 
 # Of a trained network, in the folder that holds it.
 WEIGHTS_FILE = "model.weights.h5"
@@ -45,13 +42,13 @@ class FrontEnd(Protocol):
     sample_rate_hz: int
     clip_seconds: float
 
-    def trim(self, samples: Floats) -> Floats:
+    def trim(self, samples: Float32Array) -> Float32Array:
         """Cut off what does not count for the length of a clip: float32 [n] at `sample_rate_hz` to float32 [m]."""
 
-    def clip(self, samples: Floats, rate_hz: int) -> Floats:
+    def clip(self, samples: Float32Array, rate_hz: int) -> Float32Array:
         """Samples of one clip as an exported model takes them: float32 [n] at any rate to float32 [clip_samples]."""
 
-    def __call__(self, samples: Floats, rate_hz: int) -> Floats:
+    def __call__(self, samples: Float32Array, rate_hz: int) -> Float32Array:
         """The array of one clip, of a fixed shape: float32 [n] at any rate to float32 [...]."""
 
     def graph(self, samples: tf.Tensor) -> tf.Tensor:
@@ -77,10 +74,10 @@ class TrainedModel(Protocol):
     about: Mapping[str, Any]
     front_end: FrontEnd
 
-    def logits(self, inputs: Floats) -> Floats:
+    def logits(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
 
-    def logits_of_clips(self, inputs: Floats) -> Floats:
+    def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, 7] of arrays [n, ...] as the front end makes them."""
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -15,7 +15,7 @@ def register(name: str, module: str) -> None:
 
     Args:
         name: of the family.
-        module: its `FAMILY` is a `ModelFamily` of that name; it is imported when the family is first asked for.
+        module: its `FAMILY` is a `ModelFamily` of that name; it is imported when the family is first used.
 
     Raises:
         InputError: the name is taken.

@@ -7,10 +7,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import keras
-import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
+from deepemo.arrays import Float32Array
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spec import FeatureSpec
 from deepemo.emotions import EMOTIONS
@@ -22,7 +21,6 @@ from deepemo.models.registry import family_names, load_family
 if TYPE_CHECKING:
     from deepemo.training.fit import Trained
 
-Floats = npt.NDArray[np.float32]
 
 EXPECTED = "a trained model; `dvc repro` makes it"
 # Keys of model.json that loading needs.
@@ -131,12 +129,12 @@ class SpectrogramModel:
         load_weights(network, folder)
         return cls(network, about, spec)
 
-    def logits(self, inputs: Floats) -> Floats:
+    def logits(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, 7] of features float32 [n, frames, bands]."""
-        answer: Floats = self._logits(tf.constant(inputs, dtype=tf.float32)).numpy()
+        answer: Float32Array = self._logits(tf.constant(inputs, dtype=tf.float32)).numpy()
         return answer
 
-    def logits_of_clips(self, inputs: Floats) -> Floats:
+    def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
         """The same: the front end makes features too."""
         return self.logits(inputs)
 

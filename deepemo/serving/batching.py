@@ -6,12 +6,12 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from deepemo.arrays import Float32Array, Float64Array
+
 # Arrays of clips, one for each distinct front end of a predictor: float32 [n, ...] each, or [...] for a single clip.
-Inputs = tuple[npt.NDArray[np.float32], ...]
-Answers = npt.NDArray[np.float64]
+Inputs = tuple[Float32Array, ...]
 
 
 class ClosedError(RuntimeError):
@@ -19,10 +19,10 @@ class ClosedError(RuntimeError):
 
 
 def one_thread_a_product() -> None:
-    """Let numpy's matrix products run in the thread that asks, in the whole process from now on.
+    """Limit numpy's matrix products to one thread each, in the whole process from now on.
 
-    OpenBLAS spreads each over all cores, and does not mind that several threads ask at once: with eight of them on two
-    cores, the voice gate took 640 ms a recording instead of 14.
+    OpenBLAS spreads each product over all cores, even if several threads compute products at once: with eight threads
+    on two cores, the voice gate took 640 ms a recording instead of 14.
     """
     threadpool_limits(1, user_api="blas")
 
@@ -50,7 +50,7 @@ class Batcher:
 
     def __init__(
         self,
-        predict: Callable[[Inputs], Answers],
+        predict: Callable[[Inputs], Float64Array],
         *,
         batch_windows: int,
         on_batch: Callable[[int], None] = lambda windows: None,
@@ -60,24 +60,24 @@ class Batcher:
         Args:
             predict: called from that thread alone.
             batch_windows: rows after which a batch takes no further caller's.
-            on_batch: told the rows of each batch.
+            on_batch: called with the number of rows of each batch.
         """
         self._predict = predict
         self._batch_windows = batch_windows
         self._on_batch = on_batch
-        self._waiting: queue.SimpleQueue[tuple[Inputs, Future[Answers]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Inputs, Future[Float64Array]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def __call__(self, inputs: Inputs) -> Answers:
+    def __call__(self, inputs: Inputs) -> Float64Array:
         """Answers [n, ...] to inputs [n, ...]; blocks until they are there.
 
         Raises:
             ClosedError: `close` was called before.
         """
-        answer: Future[Answers] = Future()
+        answer: Future[Float64Array] = Future()
         with self._lock:
             if not self._open:
                 raise ClosedError("the batcher is closed")
@@ -109,7 +109,7 @@ class Batcher:
             if last:
                 return
 
-    def _answer(self, batch: list[tuple[Inputs, Future[Answers]]]) -> None:
+    def _answer(self, batch: list[tuple[Inputs, Future[Float64Array]]]) -> None:
         rows = [len(inputs[0]) for inputs, _ in batch]
         self._on_batch(sum(rows))
         try:

@@ -12,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from deepemo.arrays import Float32Array
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import TINY
 from deepemo.files import write_json
 from deepemo.serving.predictor import Predictor
 
-Floats = npt.NDArray[np.float32]
-Run = Callable[[Floats], Floats]
+Run = Callable[[Float32Array], Float32Array]
 
 TFLITE = "tflite"
 ONNX = "onnx"
@@ -71,7 +70,7 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
     content = to_tflite(original) if kind == TFLITE else to_onnx(original)
     exported = load_tflite(content) if kind == TFLITE else load_onnx(content)
 
-    def by_tensorflow(samples: Floats) -> Floats:
+    def by_tensorflow(samples: Float32Array) -> Float32Array:
         return original(tf.constant(samples)).numpy()
 
     clips = _clips(_clip_samples(predictor))
@@ -153,7 +152,7 @@ def load_tflite(content: bytes) -> Run:
     source = interpreter.get_input_details()[0]["index"]
     result = interpreter.get_output_details()[0]["index"]
 
-    def run(samples: Floats) -> Floats:
+    def run(samples: Float32Array) -> Float32Array:
         interpreter.set_tensor(source, samples)
         interpreter.invoke()
         return interpreter.get_tensor(result)
@@ -192,7 +191,7 @@ def _about(predictor: Predictor) -> dict[str, object]:
     }
 
 
-def _clips(length: int) -> list[Floats]:
+def _clips(length: int) -> list[Float32Array]:
     """Made-up clips: noise bursts, a chirp, and silence."""
     draw = np.random.default_rng(0)
     moments = np.arange(length) / length
@@ -201,7 +200,7 @@ def _clips(length: int) -> list[Floats]:
     return [clip.astype(np.float32) for clip in (*bursts, chirp, np.zeros(length))]
 
 
-def _milliseconds(run: Run, clip: Floats) -> float:
+def _milliseconds(run: Run, clip: Float32Array) -> float:
     took = []
     for _ in range(TIMED_RUNS):
         began = time.perf_counter()

@@ -5,16 +5,14 @@ from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
+from deepemo.arrays import Float32Array, Float64Array
 from deepemo.evaluation.calibration import scale
 from deepemo.evaluation.predictions import softmax
 from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
 from deepemo.serving.bundle import Bundle, check_parts, read_bundle
-
-Floats = npt.NDArray[np.float32]
 
 
 class Predictor:
@@ -64,11 +62,11 @@ class Predictor:
         parts = [load_model(models / part) for part in record.parts]
         return cls(parts, name=name, temperature=fitted.temperature, threshold=fitted.threshold)
 
-    def prepare(self, samples: Floats, rate_hz: int) -> Inputs:
+    def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
         """The inputs of one clip: float32 [n] mono at any rate to an array of each distinct front end."""
         return tuple(front_end(samples, rate_hz) for front_end in self.front_ends)
 
-    def probabilities(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+    def probabilities(self, inputs: Inputs) -> Float64Array:
         """Calibrated probabilities float64 [n, 7] of the inputs of n clips, see `batching.stack`."""
         each = [
             softmax(model.logits_of_clips(inputs[position]).astype(np.float64))

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.containers import Sound, TooLongError
 from deepemo.audio.decode import DecodeError
 from deepemo.audio.levels import measure_levels
@@ -27,8 +27,7 @@ from deepemo.serving.windows import Piece, cut
 from deepemo.vad.gate import decide_voice, speech_probabilities
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
-Floats = npt.NDArray[np.float32]
-Predict = Callable[[Inputs], npt.NDArray[np.float64]]
+Predict = Callable[[Inputs], Float64Array]
 
 FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
 HOP_SECONDS = 1.0
@@ -49,10 +48,10 @@ class Model(Protocol):
     front_end: FrontEnd
     threshold: float
 
-    def prepare(self, samples: Floats, rate_hz: int) -> Inputs:
+    def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
         """The inputs of one clip: samples [n] and their rate to one array for each front end."""
 
-    def probabilities(self, inputs: Inputs) -> npt.NDArray[np.float64]:
+    def probabilities(self, inputs: Inputs) -> Float64Array:
         """Calibrated probabilities [n, 7] of the inputs of n clips."""
 
 
@@ -193,7 +192,7 @@ class Recognizer:
             model=name,
         )
 
-    def _windows(self, sound: Sound, speech: Floats, hop_seconds: float) -> list[Window]:
+    def _windows(self, sound: Sound, speech: Float32Array, hop_seconds: float) -> list[Window]:
         """Windows over a recording, with the model's answer to those in which somebody speaks."""
         pieces = cut(sound, self.model.front_end, hop_seconds)
         spoken = [self._is_spoken(speech, piece) for piece in pieces]
@@ -203,22 +202,22 @@ class Recognizer:
             for piece, speaks in zip(pieces, spoken, strict=True)
         ]
 
-    def _is_spoken(self, speech: Floats, piece: Piece) -> bool:
+    def _is_spoken(self, speech: Float32Array, piece: Piece) -> bool:
         """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
         seconds = min(piece.seconds, self.model.front_end.clip_seconds)
         starts = piece.start_seconds + np.arange(int(np.ceil(piece.seconds - seconds)) + 1)
         return any(decide_voice(_frames(speech, start, start + seconds), self.gate).is_voice for start in starts)
 
-    def _ask(self, pieces: list[Piece]) -> list[npt.NDArray[np.float64]]:
+    def _ask(self, pieces: list[Piece]) -> list[Float64Array]:
         """Probabilities [7] of each piece, the inputs of a few in memory at a time."""
-        answers: list[npt.NDArray[np.float64]] = []
+        answers: list[Float64Array] = []
         for first in range(0, len(pieces), WINDOWS_AT_ONCE):
             batch = pieces[first : first + WINDOWS_AT_ONCE]
             answers.extend(self._predict(stack([self.model.prepare(piece.samples, piece.rate_hz) for piece in batch])))
         return answers
 
     def _timeline(
-        self, windows: list[Window], speech: Floats, seconds: float, hop_seconds: float, min_confidence: float
+        self, windows: list[Window], speech: Float32Array, seconds: float, hop_seconds: float, min_confidence: float
     ) -> Timeline:
         steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
         spoken = [
@@ -241,7 +240,7 @@ class Recognizer:
         )
 
 
-def _frames(speech: Floats, start_seconds: float, end_seconds: float) -> Floats:
+def _frames(speech: Float32Array, start_seconds: float, end_seconds: float) -> Float32Array:
     """Frames of a stretch, at least one."""
     first = min(int(start_seconds * FRAMES_A_SECOND), len(speech) - 1)
     return speech[first : max(first + 1, int(np.ceil(end_seconds * FRAMES_A_SECOND)))]

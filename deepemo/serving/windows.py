@@ -2,15 +2,11 @@
 
 from typing import NamedTuple
 
-import numpy as np
-import numpy.typing as npt
-
+from deepemo.arrays import Float32Array
 from deepemo.audio.containers import Sound
 from deepemo.audio.decode import resample
 from deepemo.models.family import FrontEnd
 from deepemo.serving.timeline import window_starts
-
-Floats = npt.NDArray[np.float32]
 
 # About what one acted sentence takes, silence padding the rest of the clip as it did in training. Of the seconds of
 # joined clips, windows of this length named 62.0 % rightly and windows of 3.5 s, a clip's, 55.6 % (511 seconds; the
@@ -25,7 +21,7 @@ class Piece(NamedTuple):
     """Samples float32 [n] that the model hears as one clip, and where they start in the recording."""
 
     start_seconds: float
-    samples: Floats
+    samples: Float32Array
     rate_hz: int
 
     @property

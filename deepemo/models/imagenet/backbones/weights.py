@@ -7,8 +7,6 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import keras
-import pooch
-import requests
 
 from deepemo.errors import InputError
 
@@ -41,6 +39,10 @@ def fetch_published(published: PublishedWeights, *, network_name: str) -> Path:
     Raises:
         InputError: they are not there and cannot be downloaded, or what was downloaded has another digest.
     """
+    # Only here: a trained network is loaded without them.
+    import pooch
+    import requests
+
     path = published.path
     try:
         pooch.retrieve(
