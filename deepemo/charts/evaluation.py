@@ -9,12 +9,12 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from deepemo.arrays import Int64Array
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
 from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, predictor_colours
 from deepemo.charts.style import name_emotions, per_cent, save, styled
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.groups import GroupScores
-from deepemo.evaluation.predictions import Ints
 from deepemo.evaluation.report import CHANCE, SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
 
 # Share from which a cell of a confusion matrix is so dark that its text must be white.
@@ -42,7 +42,7 @@ def draw_all(folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.Da
         save(draw_gap(evaluation), folder / "gap.png")
 
 
-def _draw_confusion_matrix(axes: Axes, counts: Ints) -> None:
+def _draw_confusion_matrix(axes: Axes, counts: Int64Array) -> None:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)

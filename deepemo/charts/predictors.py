@@ -7,9 +7,8 @@ from typing import Any
 from matplotlib.axes import Axes
 
 from deepemo.evaluation.groups import Estimate
-from deepemo.evaluation.predictions import ENSEMBLE
 from deepemo.evaluation.report import SEEN, UNSEEN, UNSEEN_CORPUS
-from deepemo.models.registry import family_names
+from deepemo.models.registry import ENSEMBLE, family_names
 
 # Okabe and Ito's palette (2008): for the model families in the order of the registry, and for their ensemble.
 FAMILY_COLOURS = ("#E69F00", "#0072B2", "#CC79A7", "#D55E00", "#56B4E9", "#000000", "#F0E442")

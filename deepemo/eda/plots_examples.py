@@ -1,7 +1,7 @@
 """Charts of single recordings: a clip of each class, one clip at several sample rates, and augmented views of it."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import tensorflow as tf
@@ -9,14 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from deepemo.audio.augment import Augmentation, augment, mask
-from deepemo.audio.features import Featurizer
-from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
+from deepemo.audio.augment import augment, mask
+from deepemo.audio.features import Featurizer, decibel_spectrogram
+from deepemo.audio.spec import FeatureSpec
 from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import caption, grid_of, page_figure, styled
 from deepemo.eda.measure import MonoClip
 from deepemo.eda.views import pitched, stretched, with_noise
-from deepemo.params import ViewStrength
+from deepemo.params import Augment, ViewStrength
 
 RANGE_DB = 80.0
 HOP_SECONDS = 0.01
@@ -27,15 +27,15 @@ LOWEST_MEL_HZ = 50.0
 MEL_MARKS_HZ = (250, 1000, 2000, 4000, 8000, 16000)
 
 # Of the view "training": as strong as the augmentation in params.yaml was at first.
-AUGMENTATION = Augmentation(
+AUGMENTATION = Augment(
     append_neutral=0.0,
     time_scale=0.13,
-    time_shift_frames=30.0,
+    time_shift_seconds=0.3,
     frequency_shift_bands=3.0,
-    gain=0.075,
+    gain_db=6.0,
     noise=0.03,
     time_masks=2,
-    time_mask_frames=30,
+    time_mask_seconds=0.3,
     frequency_masks=2,
     frequency_mask_bands=10,
     mixup=0.0,
@@ -43,7 +43,7 @@ AUGMENTATION = Augmentation(
 DRAWS = 5
 
 
-def explore_spec(kind: str, sample_rate_hz: int, clip_seconds: float) -> FeatureSpec:
+def explore_spec(kind: Literal["mel", "spectrogram"], sample_rate_hz: int, clip_seconds: float) -> FeatureSpec:
     """Settings of a spectrogram up to half the sample rate, with a finer resolution than models use.
 
     Args:
@@ -168,9 +168,9 @@ def draw_resampled(clip: MonoClip, rates_hz: Sequence[int], note: str) -> Figure
     return figure
 
 
-def _masked(features: np.ndarray, seed: int) -> np.ndarray:
+def _masked(features: np.ndarray, seed: int, spec: FeatureSpec) -> np.ndarray:
     batch = tf.constant(features[np.newaxis])
-    masked: np.ndarray = mask(batch, tf.constant([seed, 0]), AUGMENTATION)[0].numpy()
+    masked: np.ndarray = mask(batch, tf.constant([seed, 0]), AUGMENTATION, spec)[0].numpy()
     return masked
 
 
@@ -201,7 +201,7 @@ def draw_views(clip: MonoClip, spec: FeatureSpec, strength: ViewStrength, *, see
     }
     features = {name: features_of(MonoClip(view, rate_hz), spec) for name, view in shown.items()}
     recorded = features["as recorded"]
-    masked = _masked(recorded, seed)
+    masked = _masked(recorded, seed, spec)
     name = "masks in time and frequency"
     shown[name] = _muted(clip, recorded, masked, spec.hop_seconds)
     features[name] = masked
@@ -225,7 +225,7 @@ def draw_training_views(clip: MonoClip, spec: FeatureSpec, *, seed: int, note: s
     """Features of one clip, and several draws of training's augmentation of them."""
     features = features_of(clip, spec)
     batch = tf.constant(np.repeat(features[np.newaxis], DRAWS, axis=0))
-    views, _ = augment(batch, tf.ones([DRAWS, 1]), tf.constant([seed, 1]), AUGMENTATION)
+    views, _ = augment(batch, tf.ones([DRAWS, 1]), tf.constant([seed, 1]), AUGMENTATION, spec)
     figure = page_figure(5.6)
     panels = figure.subplots(3, 2, sharex=True, sharey=True).ravel()
     for number, (axes, view) in enumerate(zip(panels, [features, *views.numpy()], strict=True)):

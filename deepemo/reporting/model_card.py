@@ -9,16 +9,12 @@ import yaml
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
-from deepemo.evaluation.predictions import ENSEMBLE
 from deepemo.evaluation.report import UNSEEN, Evaluation
-from deepemo.models.registry import load_family
+from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.reporting import card_data, card_figures
 from deepemo.reporting.markdown import table
 
-# Params that change no result, or that describe a machine.
-LEFT_OUT = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
-LEFT_OUT_SECTIONS = ("eda",)
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
 USE = """\
@@ -168,13 +164,7 @@ def _limits(corpora: Set[str]) -> str:
 
 
 def _reproduce(inputs: CardInputs) -> str:
-    params = {
-        section: {key: value for key, value in values.items() if key not in LEFT_OUT.get(section, ())}
-        if isinstance(values, Mapping)
-        else values
-        for section, values in inputs.params.to_mapping().items()
-        if section not in LEFT_OUT_SECTIONS
-    }
+    params = inputs.params.to_record()
     versions = table(("package", "version"), inputs.versions.items())
     folder = ", `gate.non_speech_dir` at recordings without speech" if inputs.gate["non_speech"] else ""
     return f"""\

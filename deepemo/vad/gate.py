@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from deepemo.arrays import Float32Array
 from deepemo.audio.decode import resample
 from deepemo.audio.levels import at_level
 from deepemo.params import VoiceDecision
@@ -36,7 +37,7 @@ class VoiceReport:
     is_voice: bool
 
 
-def detect_voice(samples: npt.NDArray[np.float32], rate_hz: int, decision: VoiceDecision) -> VoiceReport:
+def detect_voice(samples: Float32Array, rate_hz: int, decision: VoiceDecision) -> VoiceReport:
     """Decide whether somebody speaks in a recording.
 
     Args:
@@ -52,7 +53,7 @@ def detect_voice(samples: npt.NDArray[np.float32], rate_hz: int, decision: Voice
     return decide_voice(speech_probabilities(samples, rate_hz), decision)
 
 
-def decide_voice(probabilities: npt.NDArray[np.float32], decision: VoiceDecision) -> VoiceReport:
+def decide_voice(probabilities: Float32Array, decision: VoiceDecision) -> VoiceReport:
     """Apply the limits to the probabilities of speech of all frames.
 
     Args:
@@ -74,7 +75,7 @@ def decide_voice(probabilities: npt.NDArray[np.float32], decision: VoiceDecision
     )
 
 
-def speech_probabilities(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.NDArray[np.float32]:
+def speech_probabilities(samples: Float32Array, rate_hz: int) -> Float32Array:
     """Probability of speech in each 32 ms frame: the higher one of the recording and of its slowed copy.
 
     Args:
@@ -93,7 +94,7 @@ def speech_probabilities(samples: npt.NDArray[np.float32], rate_hz: int) -> npt.
     return np.maximum(as_recorded, np.float32(SLOWED_WEIGHT) * aligned)
 
 
-def _frame_probabilities(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def _frame_probabilities(samples: Float32Array) -> Float32Array:
     frames = max(1, -(-len(samples) // FRAME_SAMPLES))
     padded = np.zeros(frames * FRAME_SAMPLES, dtype=np.float32)
     padded[: len(samples)] = samples

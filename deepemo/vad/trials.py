@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from deepemo.arrays import Float32Array
 from deepemo.audio.decode import read_recording, resample
 from deepemo.audio.levels import at_level
 from deepemo.corpora.archive import RECORDING_SUFFIXES, RawCorpus
@@ -36,7 +36,7 @@ class Trial:
         labels: what error rates are broken down by, such as `{"corpus": "tess", "emotion": "sad"}`.
     """
 
-    samples: npt.NDArray[np.float32]
+    samples: Float32Array
     rate_hz: int
     labels: Mapping[str, str]
 
@@ -80,9 +80,7 @@ def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, see
             yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
-def _conditions(
-    voice: npt.NDArray[np.float32], random: np.random.Generator
-) -> Iterator[tuple[str, npt.NDArray[np.float32]]]:
+def _conditions(voice: Float32Array, random: np.random.Generator) -> Iterator[tuple[str, Float32Array]]:
     yield "as_recorded", voice
     for level_dbfs in LEVELS_DBFS:
         yield f"level_{level_dbfs}_dbfs", to_16_bits(at_level(voice, level_dbfs))
@@ -135,6 +133,6 @@ def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
                 yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
-def to_16_bits(samples: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+def to_16_bits(samples: Float32Array) -> Float32Array:
     """Round to the values of a 16-bit file, float32 [n]; samples beyond full scale are clipped."""
     return (np.clip(np.round(samples * 32768), -32768, 32767) / 32768).astype(np.float32)

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 
 from deepemo.dataset.clips import Clip, write_clips
+from deepemo.dataset.shards import read_batches, read_feature_spec
 from deepemo.emotions import EMOTIONS
 from deepemo.params import Params
 from deepemo.pipeline import load_params
@@ -52,3 +53,9 @@ def test_writes_features_of_every_good_clip(params: Params, capsys: pytest.Captu
     assert main(params) == "featurize: 7 clips of 25 frames x 16 bands in 1 shards"
     assert capsys.readouterr().out == ""
     assert sorted(path.name for path in Path("data/features").iterdir()) == ["0000.tfrecord", "spec.json"]
+    spec = read_feature_spec(Path("data/features"))
+    assert (spec.mel_bands, spec.clip_seconds) == (16, SECONDS)
+    ((names, values),) = read_batches(Path("data/features"), batch_size=7)
+    assert sorted(names) == sorted(f"tones/{emotion}" for emotion in EMOTIONS)
+    assert values.shape == (7, 25, 16)
+    assert values.max(axis=(1, 2)).tolist() == [1.0] * 7

@@ -1,13 +1,28 @@
-"""The family `transfer`: a network that learned from ImageNet looks at the spectrograms, and a head on what it sees."""
+"""The family `transfer`: an ImageNet backbone that is fed spectrograms as pictures, with a head on its maps."""
+
+from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from deepemo.files import EMBEDDINGS, FEATURES
 from deepemo.models.family import ModelFamily
 from deepemo.models.imagenet.backbones import BACKBONE_NAMES
 from deepemo.params import Augment, Count, Learning, Params, Section, Share
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from deepemo.audio.spec import FeatureSpec
+    from deepemo.models.saved import SpectrogramModel
+    from deepemo.training.fit import Trained
+
+NAME = "transfer"
+IMAGENET_EMBEDDINGS = EMBEDDINGS / "imagenet"
 
 
 def _known_backbone(name: str) -> str:
@@ -20,7 +35,7 @@ BackboneName = Annotated[str, AfterValidator(_known_backbone)]
 
 
 class Embed(Section):
-    """The ImageNet backbone that looks at the spectrograms."""
+    """The ImageNet backbone that embeds the spectrograms."""
 
     backbone: BackboneName
     weights: str
@@ -30,7 +45,7 @@ class Embed(Section):
 
 
 class FineTune(Learning):
-    """The second phase of transfer: the backbone's last blocks learn too, from the head found on the embeddings."""
+    """The second phase of transfer: the backbone's last blocks learn too, starting from the head of the first."""
 
     trainable_blocks: Annotated[int, Field(ge=0)]
     rate_decay_per_block: Annotated[float, Field(gt=0, le=1)]
@@ -44,6 +59,40 @@ class TrainTransfer(Learning):
     dropout: Annotated[float, Field(ge=0, lt=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
     finetune: FineTune
+
+
+def embed(params: Params) -> str:
+    """Write the embeddings of all clips; see `ModelFamily`."""
+    from deepemo.models.imagenet.embed import write_embeddings
+
+    section = params.section("embed", Embed)
+    count, width = write_embeddings(section, features=FEATURES, embeddings=IMAGENET_EMBEDDINGS, seed=params.seed)
+    return f"{count} clips, {width} values each by {section.backbone}"
+
+
+def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
+    """Train on the embeddings of the run, and fine-tune on its features; see `ModelFamily`."""
+    from deepemo.models.imagenet.train import train_transfer
+
+    return train_transfer(
+        params.section("train_transfer", TrainTransfer),
+        features=FEATURES,
+        embeddings=IMAGENET_EMBEDDINGS,
+        split=split,
+        seed=params.seed,
+        resume=resume,
+    )
+
+
+def load(folder: Path) -> SpectrogramModel:
+    """Load a trained network; see `ModelFamily`."""
+    from deepemo.models.imagenet.network import build_transfer
+    from deepemo.models.saved import SpectrogramModel
+
+    def build(settings: Mapping[str, Any], spec: FeatureSpec) -> keras.Model:
+        return build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **settings)[0]
+
+    return SpectrogramModel.load(folder, build)
 
 
 def describe(about: Mapping[str, Any], params: Params) -> str:
@@ -60,4 +109,12 @@ def describe(about: Mapping[str, Any], params: Params) -> str:
   {about["parameters"]:,} parameters in all."""
 
 
-FAMILY = ModelFamily(name="transfer", sections={"embed": Embed, "train_transfer": TrainTransfer}, describe=describe)
+FAMILY = ModelFamily(
+    name=NAME,
+    sections={"embed": Embed, "train_transfer": TrainTransfer},
+    shards=FEATURES,
+    train=train,
+    load=load,
+    describe=describe,
+    embed=embed,
+)

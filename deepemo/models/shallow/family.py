@@ -1,12 +1,24 @@
 """The family `shallow`: a CNN trained from scratch on the spectrograms."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
-from typing import Annotated, Any
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from deepemo.files import FEATURES
 from deepemo.models.family import ModelFamily
 from deepemo.params import Augment, Count, Learning, Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepemo.models.saved import SpectrogramModel
+    from deepemo.training.fit import Trained
+
+NAME = "shallow"
 
 
 class TrainShallow(Learning):
@@ -19,6 +31,24 @@ class TrainShallow(Learning):
     augment: Augment
 
 
+def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
+    """Train on the features of the run; see `ModelFamily`."""
+    from deepemo.models.shallow.train import train_shallow
+
+    section = params.section("train_shallow", TrainShallow)
+    return train_shallow(section, features=FEATURES, split=split, seed=params.seed, resume=resume)
+
+
+def load(folder: Path) -> SpectrogramModel:
+    """Load a trained network; see `ModelFamily`."""
+    from deepemo.models.saved import SpectrogramModel
+    from deepemo.models.shallow.network import build_shallow
+
+    return SpectrogramModel.load(
+        folder, lambda settings, spec: build_shallow(frames=spec.frames, bands=spec.bands, **settings)
+    )
+
+
 def describe(about: Mapping[str, Any], params: Params) -> str:
     """The network's paragraph in the model card."""
     channels = "-".join(str(count) for count in about["settings"]["channels"])
@@ -28,4 +58,11 @@ a convolutional network trained from scratch, pairs of convolutions with
   {about["parameters"]:,} parameters."""
 
 
-FAMILY = ModelFamily(name="shallow", sections={"train_shallow": TrainShallow}, describe=describe)
+FAMILY = ModelFamily(
+    name=NAME,
+    sections={"train_shallow": TrainShallow},
+    shards=FEATURES,
+    train=train,
+    load=load,
+    describe=describe,
+)
