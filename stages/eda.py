@@ -4,7 +4,7 @@ from deepemo.audio.decode import Recording, read_recording
 from deepemo.corpora.archive import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore
-from deepemo.eda.measure import draw_clips, measure_clips, pick_examples, read_examples
+from deepemo.eda.measure import measure_clips, pick_examples, read_examples, sample_clips
 from deepemo.eda.page import summarize, tabulate, write_report
 from deepemo.eda.plots import Findings, draw_all
 from deepemo.eda.recommend import recommend, warn_if_far
@@ -25,7 +25,7 @@ def main(params: Params) -> str:
     def read(corpus: str, member: str) -> Recording:
         return read_recording(archives[corpus].read(member), name=f"{archives[corpus].path}: {member}")
 
-    drawn = draw_clips(clips, params.eda.measured_clips, params.seed)
+    drawn = sample_clips(clips, params.eda.measured_clips, params.seed)
     measurements = measure_clips(drawn, read, silent_below_db=params.eda.silent_below_db)
     examples = pick_examples(clips, params.seed)
     findings = Findings(

@@ -1,4 +1,4 @@
-"""Stage `validate`: what every recording is, and whether it may be used."""
+"""Stage `validate`: the properties of every recording, and whether it is good or quarantined."""
 
 from deepemo.charts.style import save
 from deepemo.charts.validation import draw_clips

@@ -45,7 +45,7 @@ class Measurements:
     spectra: np.ndarray
 
 
-def draw_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+def sample_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
     """Draw clips as evenly as possible over the pairs of corpus and emotion.
 
     Args:

@@ -45,7 +45,7 @@ def draw_rates(clips: pd.DataFrame, by: str) -> Figure:
     """Stacked bars of native sample rates: the share of the clips of each class or corpus.
 
     Args:
-        clips: rows of the clip table that may be used.
+        clips: good rows of the clip table.
         by: `emotion` or `corpus`.
     """
     names = list(EMOTIONS) if by == "emotion" else sorted(clips["corpus"].unique())

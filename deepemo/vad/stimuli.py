@@ -53,7 +53,7 @@ def _tone(random: np.random.Generator) -> Float64Array:
 
 
 def _hum(random: np.random.Generator) -> Float64Array:
-    """Mains hum, whose odd harmonics are the stronger."""
+    """Mains hum with 20 harmonics and a little noise."""
     mains_hz = random.choice([50.0, 60.0])
     return _harmonics(mains_hz, _TIME, count=20) + 0.05 * random.standard_normal(len(_TIME))
 

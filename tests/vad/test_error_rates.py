@@ -1,19 +1,11 @@
-import io
 import json
-import os
-import subprocess
-import sys
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
-import soundfile
-import yaml
 from scipy.stats import binomtest
 
-from deepemo.dataset.clips import Clip, write_clips
 from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.vad.error_rates import (
@@ -122,34 +114,6 @@ def test_the_summary_is_json_with_the_decision_in_it() -> None:
     content = json.loads(json.dumps(summarize(DECISION, speech(1), sounds(1), sounds(2))))
     assert content["decision"] == {"threshold": 0.5, "min_share": 0.1, "min_seconds": 0.2}
     assert content["made_sounds"]["accepted"] == 0.02
-
-
-def test_the_stage_writes_the_same_figures_again(tmp_path: Path) -> None:
-    (tmp_path / "data" / "raw").mkdir(parents=True)
-    noise = io.BytesIO()
-    soundfile.write(noise, np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000, format="WAV")
-    with zipfile.ZipFile(tmp_path / "data" / "raw" / "tess.zip", "w") as archive:
-        archive.writestr("OAF_back_sad.wav", noise.getvalue())
-    clip = Clip(clip="tess/OAF_back_sad", corpus="tess", member="OAF_back_sad.wav", speaker="tess/OAF", emotion="sad")
-    write_clips(tmp_path / "data" / "clips.csv", [clip])
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
-    params["gate"]["made_sounds"] = 1
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
-    contents = []
-    for _ in range(2):
-        done = subprocess.run(
-            [sys.executable, "-m", "stages.gate"],
-            cwd=tmp_path,
-            env=os.environ | {"PYTHONPATH": str(ROOT)},
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        # The one clip is noise, and noise is no voice.
-        assert done.stdout.startswith("gate: 100.0% of speech rejected, ")
-        contents.append((tmp_path / "metrics" / "gate.json").read_bytes())
-    assert contents[0] == contents[1]
-    assert json.loads(contents[0])["non_speech"] is None
 
 
 @pytest.mark.corpora
