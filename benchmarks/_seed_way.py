@@ -6,7 +6,8 @@ from pathlib import Path
 import tensorflow as tf
 import tensorflow_io as tfio
 
-from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
+from deepemo.audio.features import decibel_spectrogram
+from deepemo.audio.spec import FeatureSpec
 
 
 def seed_features(path: Path, spec: FeatureSpec) -> tf.Tensor:

@@ -23,8 +23,7 @@ from benchmarks._experiments import (
 )
 from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from deepemo.errors import InputError
-from deepemo.evaluation.predictions import ENSEMBLE
-from deepemo.models.storage import SHALLOW, TRANSFER
+from deepemo.models.registry import predictor_names
 from deepemo.reporting.markdown import table
 
 LIST = Path("docs/ablations.yaml")
@@ -44,7 +43,7 @@ training, or lose; and with some 700 clips to validate on, two points are no mor
 _ABOUT_HELD_OUT = """A corpus that no training heard, recorded elsewhere by other people: a test that chose nothing.
 These trainings are short too, and the backbone stays frozen.
 """
-PREDICTORS = (SHALLOW, TRANSFER, ENSEMBLE)
+PREDICTORS = predictor_names()
 
 
 def command(experiment: Experiment, base: Mapping[str, Any], seed: int | None) -> list[str]:

@@ -19,7 +19,7 @@ import typer
 from benchmarks._measure import Cost, in_turns, machine, times, write_section
 from benchmarks._seed_way import readable, seed_features
 from deepemo.audio.features import Featurizer, fit_length
-from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.spec import FeatureSpec
 from deepemo.corpora.registry import CORPUS_NAMES
 from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
 from deepemo.dataset.shards import write_shards
@@ -113,7 +113,7 @@ def main(
     about = machine()
     give_cores_to_clips()
     params = load_params().featurize
-    spec = FeatureSpec.from_dict(params.model_dump())
+    spec = FeatureSpec.from_params(params)
     drawn = draw_recordings(corpora, clips)
     paths = readable(drawn, spec)
     featurizer = Featurizer(spec)

@@ -50,14 +50,15 @@ def make_corpus(folder: Path, clips: int) -> None:
 def work(name: str, folder: Path) -> float:
     """Do what a stage does, in this process; its peak of memory in MB."""
     from deepemo.audio.features import Featurizer
-    from deepemo.audio.spectrogram import FeatureSpec
+    from deepemo.audio.spec import FeatureSpec
     from deepemo.dataset.featurize import featurize_clips
     from deepemo.dataset.shards import write_shards
+    from deepemo.models.shallow.family import TrainShallow
     from deepemo.models.shallow.train import train_shallow
-    from deepemo.training.loop import seed_everything
+    from deepemo.training.seeding import seed_everything
 
     params = load_params()
-    spec = FeatureSpec.from_dict(params.featurize.model_dump())
+    spec = FeatureSpec.from_params(params.featurize)
     clips = pd.read_csv(folder / "clips.csv", dtype=str)
     if name == FEATURIZE:
         arrays = featurize_clips(clips, folder / "raw", Featurizer(spec), workers=params.featurize.workers)
@@ -66,9 +67,9 @@ def work(name: str, folder: Path) -> float:
         write_shards(folder / "features", arrays, shards=params.featurize.shards, shape=shape, about=about)
     elif name == TRAIN_SHALLOW:
         seed_everything(params.seed)
-        values = params.train_shallow.model_dump() | {"epochs": 1, "patience": 1}
+        section = params.section("train_shallow", TrainShallow).model_copy(update={"epochs": 1, "patience": 1})
         resume = folder / "resume"
-        train_shallow(values, features=folder / "features", split=clips, seed=params.seed, resume=resume)
+        train_shallow(section, features=folder / "features", split=clips, seed=params.seed, resume=resume)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from statistics import median
@@ -13,24 +14,26 @@ import tensorflow_io as tfio
 import typer
 
 from benchmarks._measure import in_turns, machine, write_section
-from deepemo.audio.augment import Augmentation
+from deepemo.audio.augment import augment
 from deepemo.audio.decode import read_recording
-from deepemo.audio.features import Featurizer
+from deepemo.audio.features import Featurizer, decibel_spectrogram
 from deepemo.audio.levels import measure_levels
-from deepemo.audio.spectrogram import FeatureSpec, decibel_spectrogram
+from deepemo.audio.spec import FeatureSpec
 from deepemo.corpora.archive import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.shards import read_spec, write_shards
+from deepemo.dataset.shards import read_feature_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
+from deepemo.models.imagenet.family import IMAGENET_EMBEDDINGS, FineTune, TrainTransfer
 from deepemo.models.imagenet.train import train_transfer
+from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import TrainingBatches
 from deepemo.training.fit import History
-from deepemo.training.loop import seed_everything
-from deepemo.vad.gate import VoiceGate
+from deepemo.training.seeding import seed_everything
+from deepemo.vad.gate import detect_voice
 
 DATA = Path("data")
 FEATURES = DATA / "features"
@@ -51,13 +54,8 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
             yield recording.mono(), recording.rate_hz
 
     recordings = list(decoded())
-    spec = FeatureSpec.from_dict(params.featurize.model_dump())
+    spec = FeatureSpec.from_params(params.featurize)
     featurizer = Featurizer(spec)
-    gate = VoiceGate(
-        threshold=params.validate_.voice_threshold,
-        min_share=params.validate_.min_voice_share,
-        min_seconds=params.validate_.min_voice_seconds,
-    )
     cut = [tf.constant(featurizer.clip(*recording)) for recording in recordings]
     stft = tf.function(
         lambda samples: tfio.audio.spectrogram(
@@ -75,7 +73,9 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
     return {
         "validate and featurize: unzip and decode": lambda: list(decoded()),
         "validate: level": lambda: [measure_levels(samples) for samples, _ in recordings],
-        "validate: voice gate": lambda: [gate(*recording) for recording in recordings],
+        "validate: voice gate": lambda: [
+            detect_voice(samples, rate_hz, params.validate_) for samples, rate_hz in recordings
+        ],
         "featurize: resample, trim, cut or pad": lambda: [featurizer.clip(*recording) for recording in recordings],
         "featurize: magnitude of the STFT": lambda: [stft(samples) for samples in cut],
         "featurize: the same, with mel and decibels": lambda: [whole(samples) for samples in cut],
@@ -83,12 +83,11 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
     }
 
 
-def views(split: pd.DataFrame, values: dict[str, Any], seed: int) -> Callable[[], object]:
+def views(split: pd.DataFrame, section: TrainShallow | FineTune, seed: int) -> Callable[[], object]:
     """What makes augmented batches that nobody trains on."""
-    spec = FeatureSpec.from_dict(read_spec(FEATURES)["features"])
-    how = Augmentation.from_params(values["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db)
+    view = partial(augment, section=section.augment, spec=read_feature_spec(FEATURES))
     training = split[split["role"] == TRAIN]
-    batches = TrainingBatches(FEATURES, training, batch_size=values["batch_size"], seed=seed, augmentation=how)
+    batches = TrainingBatches(FEATURES, training, batch_size=section.batch_size, seed=seed, view=view)
     endless = batches.from_epoch(0, 10**6)
     return lambda: list(islice(endless, BATCHES))
 
@@ -114,27 +113,30 @@ def training_rows(params: Params, scratch: Path) -> list[Row]:
     seed = params.seed
     seed_everything(seed)
     split = read_split(DATA / "split.csv")
-    shallow = params.train_shallow.model_dump() | {"epochs": EPOCHS, "patience": EPOCHS}
-    transfer = params.train_transfer.model_dump() | {"epochs": 1, "patience": 1}
-    transfer["finetune"] |= {"epochs": EPOCHS, "patience": EPOCHS}
+    few, one = ({"epochs": epochs, "patience": epochs} for epochs in (EPOCHS, 1))
+    shallow = params.section("train_shallow", TrainShallow).model_copy(update=few)
+    transfer = params.section("train_transfer", TrainTransfer)
+    finetune = transfer.finetune.model_copy(update=few)
+    transfer = transfer.model_copy(update={**one, "finetune": finetune})
 
     def of_shallow(some: pd.DataFrame) -> History:
         return train_shallow(shallow, features=FEATURES, split=some, seed=seed, resume=scratch / "shallow").history
 
     def of_transfer(some: pd.DataFrame) -> History:
         trained = train_transfer(
-            transfer, features=FEATURES, embeddings=DATA / "embeddings", split=some, seed=seed, resume=scratch / "t"
+            transfer, features=FEATURES, embeddings=IMAGENET_EMBEDDINGS, split=some, seed=seed, resume=scratch / "t"
         )
         return [row for row in trained.history if row["phase"] == "finetune"]
 
     rows: list[Row] = []
-    for stage, values, train in (
+    trainings: list[tuple[str, TrainShallow | FineTune, Callable[[pd.DataFrame], History]]] = [
         ("train_shallow", shallow, of_shallow),
-        ("train_transfer, fine-tuning", transfer["finetune"], of_transfer),
-    ):
-        size = values["batch_size"]
+        ("train_transfer, fine-tuning", finetune, of_transfer),
+    ]
+    for stage, section, train in trainings:
+        size = section.batch_size
         some = some_of(split, size, seed)
-        cost = in_turns({"views": views(some, values, seed)}, 3)["views"]
+        cost = in_turns({"views": views(some, section, seed)}, 3)["views"]
         wall, cpu = (1000 * seconds / BATCHES for seconds in (cost.wall_seconds, cost.cpu_seconds))
         rows.append((f"{stage}: augmented views alone, a batch of {size}", f"{wall:.0f}", f"{cpu:.0f}"))
         rows.append((f"{stage}: views, step and validation, a batch", f"{_a_batch(train(some), some, size):.0f}", "-"))

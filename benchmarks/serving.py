@@ -32,9 +32,10 @@ from benchmarks._measure import machine, write_section
 from deepemo.reporting.markdown import table
 
 if TYPE_CHECKING:
+    from deepemo.models.family import TrainedModel
+    from deepemo.serving.batching import Inputs
     from deepemo.serving.predictor import Predictor
 
-Floats = npt.NDArray[np.float32]
 PREDICT = "Keras's `predict` for each request"
 OURS = "ours, batched"
 LEFT = ("deepemo_in_flight", "deepemo_held_bytes")
@@ -82,32 +83,45 @@ class OneByOne:
     """A model that runs Keras's `predict` for every window, as a service is often written at first."""
 
     def __init__(self, predictor: "Predictor") -> None:
-        self.name, self.spec, self.threshold = predictor.name, predictor.spec, predictor.threshold
-        self._networks = [classifier.network for classifier in predictor.classifiers]
+        self.name, self.front_end, self.threshold = predictor.name, predictor.front_end, predictor.threshold
+        self.prepare = predictor.prepare
+        self._networks = [_network(model) for model in predictor.models]
+        self._input_of = predictor.input_of
 
-    def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
+    def probabilities(self, inputs: "Inputs") -> npt.NDArray[np.float64]:
         """Uncalibrated probabilities [n, 7]: what is timed is the way, not the answer."""
         from deepemo.evaluation.predictions import softmax
 
+        networks = list(zip(self._networks, self._input_of, strict=True))
         return np.concatenate(
             [
-                np.mean([softmax(net.predict(row[None], verbose=0)) for net in self._networks], axis=0)
-                for row in features
+                np.mean([softmax(net.predict(inputs[of][row : row + 1], verbose=0)) for net, of in networks], axis=0)
+                for row in range(len(inputs[0]))
             ]
         )
+
+
+def _network(model: "TrainedModel") -> Any:
+    """The Keras network of a model that is fed spectrograms."""
+    from deepemo.models.saved import SpectrogramModel
+
+    if not isinstance(model, SpectrogramModel):
+        raise typer.BadParameter(f"{model.name}: expected a model that is fed spectrograms")
+    return model.network
 
 
 async def serve(models: Path, one_by_one: bool) -> None:
     """What runs in the server's process."""
     import uvicorn
 
-    from deepemo.audio.features import Featurizer
     from deepemo.http.app import create_app
     from deepemo.serving.predictor import Predictor
     from deepemo.serving.recognizer import Recognizer
 
-    predictor = Predictor.load(models, "ensemble")
-    recognizer = Recognizer(OneByOne(predictor) if one_by_one else predictor, Featurizer(predictor.spec))
+    recognizer = Recognizer.load(models, "ensemble")
+    if one_by_one:
+        predictor = OneByOne(Predictor.load(models, "ensemble"))
+        recognizer = Recognizer(predictor, gate=recognizer.gate, limits=recognizer.limits)
     recognizer.warm_up()
     server = uvicorn.Server(uvicorn.Config(create_app(recognizer, {}), port=0, log_level="error"))
     task = asyncio.create_task(server.serve())

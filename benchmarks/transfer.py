@@ -11,12 +11,13 @@ import pandas as pd
 import typer
 
 from benchmarks._measure import Cost, in_turns, machine, times, write_section
-from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.shards import write_shards
 from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
 from deepemo.models.imagenet.backbones.build import RANDOM, Backbone, build_backbone
 from deepemo.models.imagenet.embed import embed_features
+from deepemo.models.imagenet.family import Embed, TrainTransfer
 from deepemo.models.imagenet.network import as_picture, build_embedder, build_head, picture_bands
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
@@ -95,12 +96,13 @@ def main(
     """Time both ways on the same clips and write the section `Transfer` of docs/benchmarks.md."""
     about = machine()
     params = load_params()
-    values = params.train_transfer.model_dump() | {"epochs": epochs, "patience": epochs}
-    spec = FeatureSpec.from_dict(params.featurize.model_dump())
+    section = params.section("train_transfer", TrainTransfer).model_copy(update={"epochs": epochs, "patience": epochs})
+    embedding = params.section("embed", Embed)
+    spec = FeatureSpec.from_params(params.featurize)
     split = made_split(clips)
-    pooling, depths = params.embed.band_pooling, params.embed.depths
+    pooling, depths = embedding.band_pooling, embedding.depths
     bands = picture_bands(spec.bands, pooling)
-    backbone = build_backbone(params.embed.backbone, weights=RANDOM, height=spec.frames, width=bands)
+    backbone = build_backbone(embedding.backbone, weights=RANDOM, height=spec.frames, width=bands)
     embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, band_pooling=pooling, depths=depths)
     width = embedder.output_shape[-1]
     random = np.random.default_rng(params.seed)
@@ -111,19 +113,19 @@ def main(
         write_shards(features, arrays, shards=params.featurize.shards, shape=shape, about={})
 
         def embed() -> int:
-            made = embed_features(features, embedder, batch_size=params.embed.batch_size)
+            made = embed_features(features, embedder, batch_size=embedding.batch_size)
             return write_shards(embeddings, made, shards=params.featurize.shards, shape=(width,), about={})
 
         def train_head() -> object:
-            head = build_head(width=width, hidden_units=values["hidden_units"], dropout=values["dropout"])
+            head = build_head(width=width, hidden_units=section.hidden_units, dropout=section.dropout)
             return fit(
                 head,
-                values,
+                section,
+                label_smoothing=section.label_smoothing,
                 folder=embeddings,
                 split=split,
                 seed=params.seed,
                 resume=Path(scratch, "resume"),
-                augmentation=None,
             )
 
         embed()
@@ -134,7 +136,7 @@ def main(
     counts = split["role"].value_counts()
     text = (
         f"`python -m benchmarks.transfer --clips {clips} --epochs {epochs} --rounds {rounds}` on {about}.\n\n"
-        f"{clips} made-up clips of {spec.frames} frames x {spec.bands} bands through {params.embed.backbone}, "
+        f"{clips} made-up clips of {spec.frames} frames x {spec.bands} bands through {embedding.backbone}, "
         f"embedded as {width} values each: {counts[TRAIN]} to learn from, {counts[VALIDATION]} to validate on after "
         "every epoch, the others embedded and passed over. The head's time holds all that "
         "the stage does from shards to weights.\n\n"

@@ -6,7 +6,6 @@ Figures are of validation, on what a finished run left here.
 
 import tempfile
 from collections.abc import Iterator
-from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -19,18 +18,19 @@ from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
 from benchmarks._measure import machine, write_section
-from deepemo.audio.augment import Augmentation, augment
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.shards import read_features, read_spec, write_shards
+from deepemo.audio.augment import augment
+from deepemo.audio.spec import FeatureSpec
+from deepemo.dataset.shards import read_feature_spec, read_features, read_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.predictions import softmax
+from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
-from deepemo.params import Params
+from deepemo.params import Augment, Params
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays
-from deepemo.training.loop import seed_everything
+from deepemo.training.seeding import seed_everything
 
 DATA = Path("data")
 FEATURES = DATA / "features"
@@ -78,7 +78,14 @@ def normalised_shards(folder: Path, written: Path, groups: pd.Series) -> None:
 
 
 def validation_uars(
-    network: keras.Model, folder: Path, clips: pd.DataFrame, how: Augmentation, *, views: int, seed: int
+    network: keras.Model,
+    folder: Path,
+    clips: pd.DataFrame,
+    section: Augment,
+    spec: FeatureSpec,
+    *,
+    views: int,
+    seed: int,
 ) -> tuple[float, float]:
     """UAR of the clips as they are, and of the mean of their probabilities and those of so many warped views."""
     truth, plain, mean = [], [], []
@@ -87,7 +94,7 @@ def validation_uars(
         seen = [first]
         targets = tf.one_hot(labels, len(EMOTIONS))
         for view in range(views):
-            warped, _ = augment(tf.constant(values), targets, tf.constant([seed + view, batch]), how)
+            warped, _ = augment(tf.constant(values), targets, tf.constant([seed + view, batch]), section, spec)
             seen.append(softmax(network(warped, training=False).numpy()))
         truth.append(labels)
         plain.append(first.argmax(axis=1))
@@ -108,13 +115,14 @@ def train_variant(
     if grouping is not None:
         folder = scratch / grouping
         normalised_shards(FEATURES, folder, split.set_index("clip")[grouping])
-    values = params.train_shallow.model_dump() | {"epochs": epochs, "patience": epochs}
-    trained = train_shallow(values, features=folder, split=split, seed=params.seed, resume=scratch / "resume")
-    spec = FeatureSpec.from_dict(read_spec(folder)["features"])
-    how = Augmentation.from_params(values["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db)
-    warped = replace(how, append_neutral=0.0, noise=0.0, time_masks=0, frequency_masks=0, mixup=0.0)
+    section = params.section("train_shallow", TrainShallow).model_copy(update={"epochs": epochs, "patience": epochs})
+    trained = train_shallow(section, features=folder, split=split, seed=params.seed, resume=scratch / "resume")
+    off = {"append_neutral": 0.0, "noise": 0.0, "time_masks": 0, "frequency_masks": 0, "mixup": 0.0}
+    warped = section.augment.model_copy(update=off)
     validation = split[split["role"] == VALIDATION]
-    return validation_uars(trained.network, folder, validation, warped, views=views, seed=params.seed)
+    return validation_uars(
+        trained.network, folder, validation, warped, read_feature_spec(folder), views=views, seed=params.seed
+    )
 
 
 def main(

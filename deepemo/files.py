@@ -4,17 +4,20 @@ Paths are relative to the root of the pipeline, as in dvc.yaml. Whatever is writ
 written beside its place and then moved there.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from deepemo.errors import InputError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 RAW = Path("data/raw")
 CLIPS = Path("data/clips.csv")

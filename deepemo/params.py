@@ -11,7 +11,16 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 import yaml
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, ValidationInfo, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    ValidationError,
+    ValidationInfo,
+    model_validator,
+)
 
 from deepemo.errors import InputError
 
@@ -27,6 +36,10 @@ def _known_corpus(name: str, info: ValidationInfo) -> str:
         raise ValueError(f"expected one of {sorted(known)}")
     return name
 
+
+# What changes no figure of a run, and where recordings lie on some machine.
+UNRECORDED = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
+UNRECORDED_SECTIONS = ("eda",)
 
 CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 
@@ -222,6 +235,8 @@ class Params(Section):
     models: dict[str, Any]
     evaluate: Evaluate
     gate: Gate
+    # As the file has it, for the order of its keys.
+    _content: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     def section(self, name: str, kind: type[SectionT]) -> SectionT:
         """A model family's section.
@@ -239,9 +254,20 @@ class Params(Section):
         return found
 
     def to_mapping(self) -> dict[str, Any]:
-        """The values as plain mappings and lists, by the names of params.yaml."""
+        """The values as plain mappings and lists, by the names and in the order of params.yaml."""
         values = self.model_dump(by_alias=True, exclude={"models"})
-        return values | {name: section.model_dump() for name, section in self.models.items()}
+        values |= {name: section.model_dump() for name, section in self.models.items()}
+        return _in_order(values, self._content)
+
+    def to_record(self) -> dict[str, Any]:
+        """`to_mapping` without what changes no figure of a run, and without folders of the machine it ran on."""
+        return {
+            section: {key: value for key, value in values.items() if key not in UNRECORDED.get(section, ())}
+            if isinstance(values, dict)
+            else values
+            for section, values in self.to_mapping().items()
+            if section not in UNRECORDED_SECTIONS
+        }
 
 
 def read_params(path: Path | str, *, corpora: Collection[str], model_sections: Mapping[str, type[Section]]) -> Params:
@@ -279,11 +305,22 @@ def read_params(path: Path | str, *, corpora: Collection[str], model_sections: M
         if "models" in others:
             raise InputError(f"{path}: models: no such parameter")
         params = Params.model_validate({**others, "models": models}, context={"corpora": corpora})
+        params._content = content
     except ValidationError as error:
         problems += [f"{path}: {_explain(problem)}" for problem in error.errors()]
     if problems:
         raise InputError("\n".join(problems))
     return params
+
+
+def _in_order(values: dict[str, Any], like: Any) -> dict[str, Any]:
+    """Values with their keys in the order of another mapping, at every level; keys that it lacks come last."""
+    order = like if isinstance(like, dict) else {}
+    names = [*(name for name in order if name in values), *(name for name in values if name not in order)]
+    return {
+        name: _in_order(values[name], order.get(name)) if isinstance(values[name], dict) else values[name]
+        for name in names
+    }
 
 
 def _explain(problem: Any, section: str = "") -> str:

@@ -1,20 +1,39 @@
 """How every stage starts, and how it ends when its input is bad."""
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 from deepemo.errors import InputError
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 
 
-def stage_main(main: Callable[[Params], str]) -> None:
+def stage_main(main: Callable[..., str], *arguments: str) -> None:
     """Run a stage with checked params and print its one line of result.
 
     A bad value in params.yaml or a bad file ends in one message on stderr and exit status 1, without a traceback.
+
+    Args:
+        main: the stage: params and perhaps further arguments to the line.
+        arguments: these further arguments.
     """
     try:
-        print(main(load_params()))
+        params: Params = load_params()
+        print(main(params, *arguments))
     except (InputError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+
+
+def family_argument(stage: str, names: Iterable[str]) -> str:
+    """The model family that the command line names; anything else ends in a message and exit status 2.
+
+    Args:
+        stage: name of the stage, for the message.
+        names: of the families that have this stage.
+    """
+    parser = argparse.ArgumentParser(prog=f"python -m stages.{stage}")
+    parser.add_argument("family", choices=list(names), help="the model family")
+    family: str = parser.parse_args().family
+    return family

@@ -1,44 +1,24 @@
-"""Stage `embed`: one pass of the frozen ImageNet backbone over every clip."""
+"""Stages `embed`, run as `python -m stages.embed <family>`: one pass of a family's frozen network over every clip."""
 
-from pathlib import Path
-
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.shards import read_spec, write_shards
-from deepemo.models.imagenet.backbones.build import build_backbone
-from deepemo.models.imagenet.embed import embed_features
-from deepemo.models.imagenet.network import build_embedder, picture_bands
+from deepemo.errors import InputError
+from deepemo.models.registry import family_names, load_family
 from deepemo.params import Params
-from deepemo.training.loop import seed_everything
-from stages._run import stage_main
+from deepemo.training.seeding import seed_everything
+from stages._run import family_argument, stage_main
 
 
-def main(params: Params) -> str:
-    """Write data/embeddings."""
+def main(params: Params, family: str) -> str:
+    """Write the family's embeddings below data/embeddings.
+
+    Raises:
+        InputError: the family has no frozen network.
+    """
+    embed = load_family(family).embed
+    if embed is None:
+        raise InputError(f"Bad model {family!r}, expected one with a frozen network")
     seed_everything(params.seed)
-    embed = params.embed
-    about = read_spec(Path("data/features"))
-    spec = FeatureSpec.from_dict(about["features"])
-    bands = picture_bands(spec.bands, embed.band_pooling)
-    backbone = build_backbone(embed.backbone, weights=embed.weights, height=spec.frames, width=bands, seed=params.seed)
-    embedder = build_embedder(
-        backbone, frames=spec.frames, bands=spec.bands, band_pooling=embed.band_pooling, depths=embed.depths
-    )
-    width = embedder.output_shape[-1]
-    count = write_shards(
-        Path("data/embeddings"),
-        embed_features(Path("data/features"), embedder, batch_size=embed.batch_size),
-        shards=about["shards"],
-        shape=(width,),
-        about={
-            "features": spec.to_dict(),
-            "backbone": embed.backbone,
-            "weights": embed.weights,
-            "band_pooling": embed.band_pooling,
-            "depths": embed.depths,
-        },
-    )
-    return f"embed: {count} clips, {width} values each by {embed.backbone}"
+    return f"embed {family}: {embed(params)}"
 
 
 if __name__ == "__main__":
-    stage_main(main)
+    stage_main(main, family_argument("embed", (name for name in family_names() if load_family(name).embed)))

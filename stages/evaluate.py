@@ -1,53 +1,71 @@
-"""Stage `evaluate`: how good both models and their mean are on clips and speakers they never learned from."""
+"""Stage `evaluate`: how good the models and their mean are on clips and speakers they never learned from."""
 
-import json
 from pathlib import Path
 
 import pandas as pd
 
-from deepemo.charts.gallery import draw_gallery
+from deepemo.charts.evaluation import draw_all
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
-from deepemo.evaluation import leakage as leaks
-from deepemo.evaluation.confidence import fit_confidence, write_confidences
-from deepemo.evaluation.files import details, headlines, write_json
-from deepemo.evaluation.plot_files import write_plot_files
+from deepemo.evaluation import leakage
+from deepemo.evaluation.confidence import fit_confidence
+from deepemo.evaluation.files import headlines, write_details, write_plot_files
 from deepemo.evaluation.predictions import predict, write_predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
-from deepemo.models.classifier import Classifier
-from deepemo.models.storage import ABOUT_FILE
+from deepemo.files import (
+    CLIPS,
+    METRICS,
+    MODELS,
+    PLOTS,
+    PREDICTIONS,
+    RAW,
+    REPORTS,
+    SPLIT,
+    read_json,
+    write_json,
+    write_text,
+)
+from deepemo.models.family import ABOUT_FILE
+from deepemo.models.registry import ENSEMBLE, family_names, load_family
+from deepemo.models.saved import load_model
 from deepemo.params import Params
-from deepemo.reporting.lineage import git_revision, package_versions
 from deepemo.reporting.model_card import CardInputs, write_card
+from deepemo.reporting.revision import git_revision, package_versions
+from deepemo.serving.bundle import write_bundle
+from deepemo.serving.record import record_run
 from stages._run import stage_main
-
-MODELS = {"shallow": Path("models/shallow"), "transfer": Path("models/transfer")}
 
 
 def main(params: Params) -> str:
-    """Write metrics, plots, the model card, the predictions, and what serving needs to know of confidence."""
-    split = read_split(Path("data/split.csv"))
-    clips = read_clips(Path("data/clips.csv"))
-    leaks.check_roles(split)
-    leaks.check_content(split, good_clips(clips))
-    models = {name: Classifier.load(folder) for name, folder in MODELS.items()}
+    """Write metrics, plots, the model card, the predictions, and the bundle that serving reads."""
+    split, clips = read_split(SPLIT), read_clips(CLIPS)
+    leakage.check_roles(split, source=str(SPLIT))
+    leakage.check_content(split, good_clips(clips), source=str(CLIPS))
+    models = {name: load_model(MODELS / name) for name in family_names()}
     for name, model in models.items():
-        leaks.check_fitted_on(model.about.get("trained_on"), split, TRAIN, str(MODELS[name] / ABOUT_FILE))
+        source = str(MODELS / name / ABOUT_FILE)
+        leakage.check_fitted_on(model.about.get("trained_on"), split, TRAIN, source=source)
 
     judged = split[split["role"] != TRAIN]
-    batches = read_features(Path("data/features"), judged["clip"], batch_size=params.evaluate.batch_size)
-    predictions = predict(models, judged, batches).with_mean()
-    write_predictions(Path("data/predictions.csv"), predictions)
+    predictions = predict(
+        judged,
+        {
+            name: (
+                model,
+                read_features(load_family(name).shards, judged["clip"], batch_size=params.evaluate.batch_size),
+            )
+            for name, model in models.items()
+        },
+    ).with_mean(ENSEMBLE)
+    write_predictions(PREDICTIONS, predictions)
 
     validation = predictions.where("role", VALIDATION)
     confidences = {
         name: fit_confidence(validation, name, params.evaluate.wanted_accuracy) for name in predictions.predictors
     }
     for name, confidence in confidences.items():
-        leaks.check_fitted_on(confidence.fitted_on, split, VALIDATION, f"calibration of {name}")
-    write_confidences(Path("models/serving/calibration.json"), confidences)
-
+        leakage.check_fitted_on(confidence.fitted_on, split, VALIDATION, source=f"calibration of {name}")
     evaluation = evaluate(
         predictions,
         confidences,
@@ -55,25 +73,44 @@ def main(params: Params) -> str:
         samples=params.evaluate.bootstrap_samples,
         seed=params.seed,
     )
-    write_json(Path("metrics/evaluate.json"), headlines(evaluation))
-    write_json(Path("metrics/evaluate_details.json"), details(evaluation))
-    write_plot_files(Path("plots"), evaluation, (SEEN, UNSEEN))
-    histories = {name: pd.read_csv(f"plots/learning_curve_{name}.csv") for name in MODELS}
-    draw_gallery(Path("plots/evaluate"), evaluation, histories)
-    card = CardInputs(
-        evaluation=evaluation,
-        split=split,
-        clips=clips,
-        provenance=[json.loads(path.read_text(encoding="utf-8")) for path in sorted(Path("data/raw").glob("*.json"))],
-        models={name: model.about for name, model in models.items()},
-        gate=json.loads(Path("metrics/gate.json").read_text(encoding="utf-8")),
-        params=params.model_dump(by_alias=True),
-        revision=git_revision(Path.cwd()),
-        versions=package_versions(),
-        pictures="../plots/evaluate",
+    write_json(METRICS / "evaluate.json", headlines(evaluation))
+    write_details(METRICS / "evaluate_details.json", evaluation)
+    write_plot_files(PLOTS, evaluation, (SEEN, UNSEEN))
+    histories = {name: pd.read_csv(PLOTS / f"learning_curve_{name}.csv") for name in models}
+    draw_all(PLOTS / "evaluate", evaluation, histories)
+
+    abouts = {name: model.about for name, model in models.items()}
+    provenance = [read_json(path, expected="the provenance of a corpus") for path in sorted(RAW.glob("*.json"))]
+    gate = read_json(METRICS / "gate.json", expected="the error rates of the voice gate")
+    revision, versions = git_revision(Path.cwd()), package_versions()
+    card = write_card(
+        CardInputs(
+            evaluation=evaluation,
+            split=split,
+            clips=clips,
+            provenance=provenance,
+            models=abouts,
+            gate=gate,
+            params=params,
+            revision=revision,
+            versions=versions,
+            pictures="../plots/evaluate",
+        )
     )
-    Path("reports").mkdir(exist_ok=True)
-    Path("reports/model_card.md").write_text(write_card(card), encoding="utf-8")
+    write_text(REPORTS / "model_card.md", card)
+    bundle = record_run(
+        MODELS,
+        abouts,
+        evaluation,
+        split=split,
+        clips=good_clips(clips),
+        provenance=provenance,
+        gate=gate,
+        params=params,
+        revision=revision,
+        versions=versions,
+    )
+    write_bundle(MODELS, bundle, card)
     uars = ", ".join(
         f"{role} {report.predictors[evaluation.chosen].overall.uar.value:.1%}"
         for role, report in evaluation.roles.items()

@@ -1,36 +1,24 @@
 """Stage `featurize`: every good clip's spectrogram."""
 
-from pathlib import Path
-
 from deepemo.audio.features import Featurizer
-from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
 from deepemo.dataset.shards import write_shards
-from deepemo.eda.recommend import recommend, warn_if_far
+from deepemo.files import CLIPS, FEATURES, RAW
 from deepemo.params import Params
 from stages._run import stage_main
 
 
 def main(params: Params) -> str:
-    """Write data/features.
-
-    `eda.coverage` is read for a warning on the terminal alone, and is not tracked: it changes no feature.
-    """
-    spec = FeatureSpec.from_dict(params.featurize.model_dump())
-    clips = good_clips(read_clips(Path("data/clips.csv")))
-    recommended = recommend(clips, params.eda.coverage)
-    for warning in warn_if_far(clips, recommended, sample_rate_hz=spec.sample_rate_hz, clip_seconds=spec.clip_seconds):
-        print(f"warning: {warning}")
-    arrays = featurize_clips(clips, Path("data/raw"), Featurizer(spec), workers=params.featurize.workers)
-    count = write_shards(
-        Path("data/features"),
-        arrays,
-        shards=params.featurize.shards,
-        shape=(spec.frames, spec.bands),
-        about={"features": spec.to_dict()},
-    )
-    return f"featurize: {count} clips of {spec.frames} frames x {spec.bands} bands in {params.featurize.shards} shards"
+    """Write data/features."""
+    section = params.featurize
+    spec = FeatureSpec.from_params(section)
+    clips = good_clips(read_clips(CLIPS))
+    arrays = featurize_clips(clips, RAW, Featurizer(spec), workers=section.workers)
+    shape = (spec.frames, spec.bands)
+    count = write_shards(FEATURES, arrays, shards=section.shards, shape=shape, about={"features": spec.to_dict()})
+    return f"featurize: {count} clips of {spec.frames} frames x {spec.bands} bands in {section.shards} shards"
 
 
 if __name__ == "__main__":

@@ -1,27 +1,16 @@
 """Stage `split`: every good clip's role."""
 
-from pathlib import Path
-
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.split import ROLES, split_clips
+from deepemo.files import CLIPS, SPLIT, write_csv
 from deepemo.params import Params
 from stages._run import stage_main
 
 
 def main(params: Params) -> str:
     """Write data/split.csv."""
-    split = params.split
-    table = split_clips(
-        good_clips(read_clips(Path("data/clips.csv"))),
-        unseen_speakers=split.unseen_speakers,
-        validation_speakers=split.validation_speakers,
-        held_out_corpora=split.held_out_corpora,
-        unseen_share=split.unseen_share,
-        validation_share=split.validation_share,
-        test_share=split.test_share,
-        seed=params.seed,
-    )
-    table.to_csv("data/split.csv", index=False, lineterminator="\n")
+    table = split_clips(good_clips(read_clips(CLIPS)), params.split, seed=params.seed)
+    write_csv(SPLIT, table)
     counts = table["role"].value_counts()
     return "split: " + ", ".join(f"{counts[role]} {role}" for role in ROLES if role in counts)
 

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,8 +13,15 @@ from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.predictions import Predictions, softmax
 from deepemo.evaluation.report import Evaluation, evaluate
+from deepemo.params import VoiceDecision
+from deepemo.vad.error_rates import ErrorRates, summarize
 
-pytest_plugins = ["tests.fixtures.exploration", "tests.fixtures.serving", "tests.fixtures.training"]
+pytest_plugins = [
+    "tests.fixtures.exploration",
+    "tests.fixtures.models",
+    "tests.fixtures.serving",
+    "tests.fixtures.training",
+]
 
 
 @pytest.fixture(scope="session")
@@ -78,3 +86,15 @@ def evaluated() -> Callable[[Predictions], Evaluation]:
 def made_evaluation(made_predictions: Predictions) -> Evaluation:
     """Every figure of `made_predictions`."""
     return _evaluated(made_predictions)
+
+
+@pytest.fixture(scope="session")
+def made_gate() -> dict[str, Any]:
+    """Metrics of a voice gate that was tried once with each kind of sound and was right."""
+    labels = {"condition": "as_recorded", "emotion": "sad", "gender": "male", "corpus": "north", "kind": "hum"}
+    rates = ErrorRates()
+    rates.total.add(wrong=False)
+    for label, value in labels.items():
+        rates.by_label[label][value].add(wrong=False)
+    decision = VoiceDecision(voice_threshold=0.25, min_voice_share=0.02, min_voice_seconds=0.48)
+    return summarize(decision, rates, None, rates)

@@ -104,3 +104,21 @@ def test_values_cannot_be_changed_after_loading() -> None:
     params = load_params(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         params.seed = 3  # type: ignore[misc]
+
+
+def test_the_mapping_is_what_the_file_holds_in_its_order() -> None:
+    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    mapping = load_params(ROOT / "params.yaml").to_mapping()
+    assert yaml.safe_dump(mapping, sort_keys=False) == yaml.safe_dump(content, sort_keys=False)
+
+
+def test_the_record_names_no_folder_of_the_machine_and_nothing_that_changes_no_figure(tmp_path: Path) -> None:
+    path = changed(tmp_path, "download.source_dir", "/somewhere/on/a/disk")
+    content = yaml.safe_load(path.read_text())
+    content["gate"]["non_speech_dir"] = "/somewhere/without/speech"
+    path.write_text(yaml.safe_dump(content))
+    record = load_params(path).to_record()
+    assert "/somewhere" not in yaml.safe_dump(record)
+    assert set(content) - set(record) == {"eda"}
+    assert set(content["featurize"]) - set(record["featurize"]) == {"workers"}
+    assert record["train_transfer"] == content["train_transfer"]

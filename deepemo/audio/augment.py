@@ -1,70 +1,32 @@
-"""Views of features for training: followed by a neutral clip, warped, louder or noisier, masked, mixed.
+"""Augmentation: changed views of the features of training clips.
 
-Everything is drawn by stateless TensorFlow ops from the seed it is given, whatever thread runs it.
-tensorflow-io's own masks draw unseeded numbers, which is why they are not used.
+A view may be followed by a neutral clip (CopyPaste, Pappagari et al. 2021), stretched and shifted, louder or softer,
+noisier, masked (SpecAugment, Park et al. 2019), and mixed with another clip (mixup, Zhang et al. 2018). All draws are
+stateless TensorFlow operations on a given seed, so that threads do not change them. tensorflow-io's own masks are not
+used, because their draws cannot be seeded.
 """
-
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Self
 
 import tensorflow as tf
 
+from deepemo.audio.spec import FeatureSpec
 from deepemo.emotions import INDEX
-
-
-@dataclass(frozen=True, kw_only=True)
-class Augmentation:
-    """How far views of a clip may go from it, in units of the features; 0 switches a kind off.
-
-    Attributes:
-        append_neutral: share of clips that a neutral one follows (CopyPaste, Pappagari et al. 2021).
-        time_scale: longer or shorter by up to this share.
-        time_shift_frames: earlier or later by up to this.
-        frequency_shift_bands: up or down by up to this; on mel bands much like another pitch and vocal tract.
-        gain: lighter or darker by up to this, where there is sound.
-        noise: deviation of added noise.
-        time_masks: how many stretches of time are silenced (SpecAugment, Park et al. 2019).
-        time_mask_frames: longest such stretch.
-        frequency_masks: how many stretches of bands are silenced.
-        frequency_mask_bands: widest such stretch.
-        mixup: alpha of the beta distribution that pairs of clips are mixed by (Zhang et al. 2018).
-    """
-
-    append_neutral: float
-    time_scale: float
-    time_shift_frames: float
-    frequency_shift_bands: float
-    gain: float
-    noise: float
-    time_masks: int
-    time_mask_frames: int
-    frequency_masks: int
-    frequency_mask_bands: int
-    mixup: float
-
-    @classmethod
-    def from_params(cls, values: Mapping[str, Any], *, hop_seconds: float, range_db: float) -> Self:
-        """Build from an `augment` section of params.yaml, which is in seconds and decibels."""
-        return cls(
-            append_neutral=values["append_neutral"],
-            time_scale=values["time_scale"],
-            time_shift_frames=values["time_shift_seconds"] / hop_seconds,
-            frequency_shift_bands=values["frequency_shift_bands"],
-            gain=values["gain_db"] / range_db,
-            noise=values["noise"],
-            time_masks=values["time_masks"],
-            time_mask_frames=round(values["time_mask_seconds"] / hop_seconds),
-            frequency_masks=values["frequency_masks"],
-            frequency_mask_bands=values["frequency_mask_bands"],
-            mixup=values["mixup"],
-        )
+from deepemo.params import Augment
 
 
 def append_neutral(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
-    """Let a neutral clip of the batch follow a share of its clips, where they end; the emotion stays the first one's.
+    """Append a neutral clip of the batch to a share of its clips; the emotion stays that of the first one.
 
-    What does not fit is cut off, and a batch without a neutral clip stays as it is: [n, frames, bands] to the same.
+    The appended clip starts where the sound of the first one ends and is cut at the last frame. A batch without a
+    neutral clip stays as it is.
+
+    Args:
+        features: float32 [n, frames, bands].
+        targets: float32 [n, classes].
+        seed: int32 [2].
+        share: of the clips, in [0, 1].
+
+    Returns:
+        float32 [n, frames, bands].
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     count, frames = tf.shape(features)[0], features.shape[1]
@@ -81,14 +43,24 @@ def append_neutral(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, sha
     return tf.where(appended[..., tf.newaxis], following, features)
 
 
-def warp(features: tf.Tensor, seed: tf.Tensor, how: Augmentation) -> tf.Tensor:
-    """Stretch, shift in time and shift in frequency, in one bilinear step: [n, frames, bands] to the same."""
+def warp(
+    features: tf.Tensor, seed: tf.Tensor, *, time_scale: float, shift_frames: float, shift_bands: float
+) -> tf.Tensor:
+    """Stretch, shift in time and shift in frequency, in one bilinear step: [n, frames, bands] to the same.
+
+    Args:
+        features: float32 [n, frames, bands].
+        seed: int32 [2].
+        time_scale: longest stretch, as a share of the clip.
+        shift_frames: largest shift in time, either way.
+        shift_bands: largest shift in frequency, either way; on mel bands much like another pitch and vocal tract.
+    """
     count = tf.shape(features)[0]
     frames, bands = features.shape[1], features.shape[2]
     drawn = tf.random.stateless_uniform([3, count], seed, -1.0, 1.0)
-    scale = 1.0 / (1.0 + how.time_scale * drawn[0])
-    shift = how.time_shift_frames * drawn[1]
-    lift = how.frequency_shift_bands * drawn[2]
+    scale = 1.0 / (1.0 + time_scale * drawn[0])
+    shift = shift_frames * drawn[1]
+    lift = shift_bands * drawn[2]
     zero, one = tf.zeros_like(scale), tf.ones_like(scale)
     # Row by row: source band = band - lift, source frame = scale * (frame - shift).
     transforms = tf.stack([one, zero, -lift, zero, scale, -scale * shift, zero, zero], axis=1)
@@ -125,23 +97,32 @@ def _kept(count: tf.Tensor, length: int, seed: tf.Tensor, masks: int, longest: i
     return tf.cast(~tf.reduce_any(masked, axis=1), tf.float32)
 
 
-def mask(features: tf.Tensor, seed: tf.Tensor, how: Augmentation) -> tf.Tensor:
-    """Silence stretches of time and of frequency (SpecAugment): [n, frames, bands] to the same."""
+def mask(features: tf.Tensor, seed: tf.Tensor, section: Augment, spec: FeatureSpec) -> tf.Tensor:
+    """Silence stretches of time and ranges of frequency (SpecAugment); arguments as for `augment`.
+
+    Returns:
+        float32 [n, frames, bands].
+    """
     count = tf.shape(features)[0]
     seeds = tf.random.experimental.stateless_split(seed, 2)
-    if how.time_masks and how.time_mask_frames:
-        kept = _kept(count, features.shape[1], seeds[0], how.time_masks, how.time_mask_frames)
+    longest_frames = round(section.time_mask_seconds / spec.hop_seconds)
+    if section.time_masks and longest_frames:
+        kept = _kept(count, features.shape[1], seeds[0], section.time_masks, longest_frames)
         features = features * kept[:, :, tf.newaxis]
-    if how.frequency_masks and how.frequency_mask_bands:
-        kept = _kept(count, features.shape[2], seeds[1], how.frequency_masks, how.frequency_mask_bands)
+    if section.frequency_masks and section.frequency_mask_bands:
+        kept = _kept(count, features.shape[2], seeds[1], section.frequency_masks, section.frequency_mask_bands)
         features = features * kept[:, tf.newaxis, :]
     return features
 
 
 def mix(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mix each clip with the next one of the batch, and their targets likewise: one share a clip.
+    """Mix each clip with the next one of the batch, and their targets by the same share.
 
-    The share comes from a beta distribution, as the ratio of two gamma draws.
+    Args:
+        features: float32 [n, frames, bands].
+        targets: float32 [n, classes].
+        seed: int32 [2].
+        alpha: of the beta distribution of the shares, drawn as a ratio of two gamma draws.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     count = tf.shape(features)[0]
@@ -155,28 +136,39 @@ def mix(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float) 
     return features, targets
 
 
-def augment(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, how: Augmentation) -> tuple[tf.Tensor, tf.Tensor]:
+def augment(
+    features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, section: Augment, spec: FeatureSpec
+) -> tuple[tf.Tensor, tf.Tensor]:
     """A new view of a batch.
 
     Args:
         features: float32 [n, frames, bands] in [0, 1].
         targets: float32 [n, classes], shares that sum to 1.
         seed: int32 [2]; the same seed gives the same view.
-        how: how far it may go.
+        section: how far views may go; 0 switches a kind off.
+        spec: of the features, to turn seconds into frames and decibels into shares of the range.
 
     Returns:
         Features and targets of the same shapes.
     """
+    shift_frames = section.time_shift_seconds / spec.hop_seconds
+    gain = section.gain_db / spec.range_db
     seeds = tf.random.experimental.stateless_split(seed, 6)
-    if how.append_neutral:
-        features = append_neutral(features, targets, seeds[5], how.append_neutral)
-    if how.time_scale or how.time_shift_frames or how.frequency_shift_bands:
-        features = warp(features, seeds[0], how)
-    if how.gain:
-        features = brighten(features, seeds[1], how.gain)
-    if how.noise:
-        features = add_noise(features, seeds[2], how.noise)
-    features = mask(features, seeds[3], how)
-    if how.mixup:
-        features, targets = mix(features, targets, seeds[4], how.mixup)
+    if section.append_neutral:
+        features = append_neutral(features, targets, seeds[5], section.append_neutral)
+    if section.time_scale or shift_frames or section.frequency_shift_bands:
+        features = warp(
+            features,
+            seeds[0],
+            time_scale=section.time_scale,
+            shift_frames=shift_frames,
+            shift_bands=section.frequency_shift_bands,
+        )
+    if gain:
+        features = brighten(features, seeds[1], gain)
+    if section.noise:
+        features = add_noise(features, seeds[2], section.noise)
+    features = mask(features, seeds[3], section, spec)
+    if section.mixup:
+        features, targets = mix(features, targets, seeds[4], section.mixup)
     return features, targets

@@ -1,1 +1,1 @@
-"""Figures drawn with matplotlib, one style for all."""
+"""Charts of validation and evaluation, drawn with matplotlib in one style."""

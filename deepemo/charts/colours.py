@@ -1,6 +1,6 @@
-"""The colour of each emotion, in every picture, in the terminal and on the page."""
+"""The colour of each emotion in charts, in the terminal and on the page of the server."""
 
-# Okabe and Ito's palette (2008), told apart by colour-blind readers and in grey print.
+# Okabe and Ito's palette (2008), which colour-blind readers can distinguish.
 COLOURS = {
     "angry": "#D55E00",
     "disgust": "#009E73",

@@ -1,4 +1,4 @@
-"""How every picture looks: type sizes, widths, colours, and how it is written to a file."""
+"""The common style of all charts: type sizes, widths, colours, and how a chart is written to a file."""
 
 import textwrap
 from collections.abc import Iterable
@@ -16,12 +16,13 @@ from PIL import Image
 
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
+from deepemo.files import written_whole
 
-# Inches: the text width of a page, so that type keeps its size in points when a picture is printed on it.
+# Inches: the text width of a page, so that type keeps its size in points in print.
 PAGE_WIDTH = 7.2
 DPI = 140
 PALETTE = 256
-# So many letters of a note fit on a line of a page.
+# Characters of a note on one line of a page.
 NOTE_LETTERS = 110
 
 STYLE: dict[RcKeyType, Any] = {
@@ -45,10 +46,10 @@ STYLE: dict[RcKeyType, Any] = {
     "figure.constrained_layout.use": True,
 }
 
-# A decorator for functions that draw: matplotlib reads its settings when an artist is made.
+# Decorator of all functions that draw: matplotlib reads its settings when it creates an artist.
 styled = mpl.rc_context(STYLE)
 
-# Tol's vibrant colours (2021), for what is no emotion; the dashes tell lines apart in grey print.
+# Tol's vibrant colours (2021), for everything but emotions; the dashes distinguish the lines in grey print.
 OTHER_COLOURS = ("#0077BB", "#CC3311", "#009988", "#EE7733", "#33BBEE", "#EE3377", "#777777")
 DASHES: tuple[Any, ...] = ("-", "--", "-.", (0, (1, 1)), (0, (5, 1, 1, 1, 1, 1)), (0, (8, 2)), (0, (3, 3)))
 EMOTION_LINES: dict[str, dict[str, Any]] = {
@@ -58,36 +59,36 @@ GENDER_COLOURS = {"female": "#AA4499", "male": "#44AA99"}
 
 
 def page_figure(height: float) -> Figure:
-    """Make an empty figure as wide as a page, `height` inches high."""
+    """Create an empty figure of the width of a page, `height` inches high."""
     return Figure(figsize=(PAGE_WIDTH, height))
 
 
 def caption(figure: Figure, title: str, note: str = "") -> None:
-    """Write a figure's title above it, and under it in small type how to read it."""
+    """Write a title above a figure, and a note in small type below it."""
     figure.suptitle(title)
     if note:
         figure.supxlabel(textwrap.fill(note, NOTE_LETTERS), fontsize=8.0, color="#444444")
 
 
 def grid_of(panels: int, *, columns: int) -> tuple[int, int]:
-    """Rows and columns that hold so many panels, at most `columns` beside each other."""
+    """Rows and columns of a grid for some panels, with at most `columns` columns."""
     columns = min(columns, panels)
     return -(-panels // columns), columns
 
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
-    """Colour and dash of each name, by alphabet, so that equal sets of names look alike in every picture."""
+    """Colour and dash of each name, in alphabetical order: the same names look the same in every chart."""
     styles = zip(sorted(names), cycle(OTHER_COLOURS), cycle(DASHES), strict=False)
     return {name: {"color": colour, "linestyle": dash} for name, colour, dash in styles}
 
 
 def per_cent(axis: Axis) -> None:
-    """Label an axis of shares in per cent."""
+    """Label an axis of shares from 0 to 1 in per cent."""
     axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
 
 
 def name_emotions(axes: Axes, *, rotation: float = 30.0) -> None:
-    """Write the seven emotions along the x axis, in their order, at 0 to 6."""
+    """Label the positions 0 to 6 of the x axis with the seven emotions, in their order."""
     axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=rotation, ha="right" if rotation else "center")
 
 
@@ -97,13 +98,15 @@ def emotion_colours() -> list[str]:
 
 
 def save(figure: Figure, path: Path) -> None:
-    """Write a PNG, the same bytes for the same picture: without dates or the name of the software.
+    """Write a PNG file with the same bytes for the same figure: without a date or the name of the software.
 
-    A palette of 256 colours leaves a third of the bytes to keep in git. It is drawn to cover all colours, not the most
-    frequent ones, so that none moves by more than a few steps of 255.
+    A palette of 256 colours makes the file a third as large. The palette covers all colours evenly, so that none
+    changes by more than a few steps of 255.
     """
-    drawn = BytesIO()
-    figure.savefig(drawn, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})
-    path.parent.mkdir(parents=True, exist_ok=True)
-    picture = Image.open(drawn).convert("RGB")
-    picture.quantize(PALETTE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(path, optimize=True)
+    content = BytesIO()
+    figure.savefig(content, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})
+    image = Image.open(content).convert("RGB")
+    with written_whole(path) as partial:
+        image.quantize(PALETTE, method=Image.Quantize.MAXCOVERAGE, dither=Image.Dither.NONE).save(
+            partial, format="PNG", optimize=True
+        )

@@ -13,7 +13,8 @@ from deepemo.audio.levels import measure_levels
 from deepemo.corpora.archive import RawCorpus, RawCorpusError
 from deepemo.corpora.definition import Corpus, UnknownNameError
 from deepemo.dataset.clips import Clip
-from deepemo.vad.gate import VoiceGate
+from deepemo.params import VoiceDecision
+from deepemo.vad.gate import detect_voice
 
 # What is larger is no clip, and decoding it would take the memory of many.
 MOST_BYTES = 256 * 2**20
@@ -38,14 +39,14 @@ class Inspection:
     faults: dict[str, str]
 
 
-def inspect_recording(corpus: Corpus, member: str, archive: RawCorpus, gate: VoiceGate) -> Inspection:
+def inspect_recording(corpus: Corpus, member: str, archive: RawCorpus, gate: VoiceDecision) -> Inspection:
     """Read the name of a recording, decode it and measure it.
 
     Args:
         corpus: the corpus that it is of.
         member: its path inside the archive.
         archive: where to read its bytes.
-        gate: hears whether there is a voice.
+        gate: when a recording counts as speech.
     """
     named = inspect_name(corpus, member)
     try:
@@ -93,7 +94,7 @@ def _with_fault(inspection: Inspection, reason: str, detail: str) -> Inspection:
 
 
 def _inspect_samples(
-    named: Inspection, corpus: Corpus, recording: Recording, payload: bytes, gate: VoiceGate
+    named: Inspection, corpus: Corpus, recording: Recording, payload: bytes, gate: VoiceDecision
 ) -> Inspection:
     repairs = (*_repairs(corpus, named.clip.member, recording), *filter(None, named.clip.repairs.split(";")))
     inspection = replace(
@@ -128,10 +129,10 @@ def _repairs(corpus: Corpus, member: str, recording: Recording) -> Iterator[str]
         yield "odd_sample_rate"
 
 
-def _measured(clip: Clip, recording: Recording, gate: VoiceGate) -> Clip:
+def _measured(clip: Clip, recording: Recording, gate: VoiceDecision) -> Clip:
     mono = recording.mono()
     levels = measure_levels(mono)
-    voice = gate(mono, recording.rate_hz)
+    voice = detect_voice(mono, recording.rate_hz, gate)
     # Rounded far above the last bits of a float, which differ from one processor to the next.
     return replace(
         clip,

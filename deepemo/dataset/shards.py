@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from deepemo.audio.spec import FeatureSpec
 from deepemo.errors import InputError
 
 SPEC_FILE = "spec.json"
@@ -78,6 +79,18 @@ def read_spec(folder: Path) -> dict[str, Any]:
     except FileNotFoundError as error:
         raise InputError(f"{folder / SPEC_FILE}: no such file, expected a folder of shards") from error
     return content
+
+
+def read_feature_spec(folder: Path) -> FeatureSpec:
+    """The spec of the features in a folder of shards, or of those that its embeddings were made from.
+
+    Raises:
+        InputError: the folder holds no shards, or does not say which features they are.
+    """
+    about = read_spec(folder)
+    if "features" not in about:
+        raise InputError(f"{folder / SPEC_FILE}: found {sorted(about)}, expected the parameters of the features")
+    return FeatureSpec.from_dict(about["features"], source=str(folder / SPEC_FILE))
 
 
 def shard_files(folder: Path) -> list[str]:

@@ -1,18 +1,20 @@
-"""Give every good clip its role, once and for all models.
+"""The split: the role of every good clip, the same for all models.
 
-One split serves both questions: how good is a model on new clips of speakers it has heard (`test_seen`), and on
-speakers it never heard (`test_unseen`). Everything is drawn by stable hashes of ids and the seed, so that a clip keeps
-its role when others come or go.
+One split serves two tests: new clips of speakers that are in training (`test_seen`), and speakers that are not
+(`test_unseen`). All draws are stable hashes of ids and the seed, so that a clip keeps its role when other clips are
+added or removed.
 """
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from pathlib import Path
+from typing import TypedDict
 
 import pandas as pd
 
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+from deepemo.params import Split
 
 TRAIN = "train"
 VALIDATION = "validation"
@@ -22,7 +24,7 @@ TEST_CORPUS = "test_corpus"
 ROLES = (TRAIN, VALIDATION, TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
 COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
 
-# A corpus with fewer speakers than this left for training gives clips, not speakers, to validation.
+# With fewer speakers than this left for training, validation takes clips of a corpus and not speakers.
 SPEAKERS_TO_SPARE = 6
 
 
@@ -50,26 +52,17 @@ def _named_speakers(corpus: str, named: Iterable[str], present: set[str], what: 
     return found
 
 
-def split_corpus(
-    clips: pd.DataFrame,
-    *,
-    unseen: Sequence[str] | None,
-    validation: Sequence[str] | None,
-    unseen_share: float,
-    validation_share: float,
-    test_share: float,
-    seed: int,
-) -> pd.Series:
+def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series:
     """Roles of the clips of one corpus.
+
+    The speakers that the section names for a role are taken; where it names none for the corpus, they are drawn: a
+    share of the speakers of each gender for the unseen test, and a share of the others for validation, or of their
+    clips where too few speakers are left. Of the training speakers' clips of each emotion, `test_share` go to the seen
+    test.
 
     Args:
         clips: rows of the clip table, all of one corpus.
-        unseen: speaker codes for the unseen test; None draws a share of the speakers of each gender.
-        validation: speaker codes for validation; None draws a share of the speakers left, or of their clips where the
-            corpus has too few.
-        unseen_share: share of speakers drawn for the unseen test.
-        validation_share: share drawn for validation.
-        test_share: share of the training speakers' clips of each emotion that go to the seen test.
+        section: named speakers and shares.
         seed: of every draw.
 
     Returns:
@@ -81,15 +74,16 @@ def split_corpus(
     corpus = clips["corpus"].iloc[0]
     speakers = clips[["speaker", "gender"]].drop_duplicates()
     present = set(speakers["speaker"])
+    unseen, validation = section.unseen_speakers.get(corpus), section.validation_speakers.get(corpus)
     if unseen is None:
-        unseen_speakers = _draw_speakers(speakers, unseen_share, seed)
+        unseen_speakers = _draw_speakers(speakers, section.unseen_share, seed)
     else:
         unseen_speakers = _named_speakers(corpus, unseen, present, "unseen_speakers")
     left = speakers[~speakers["speaker"].isin(unseen_speakers)]
     if validation is not None:
         validation_speakers = _named_speakers(corpus, validation, set(left["speaker"]), "validation_speakers")
     elif len(left) >= SPEAKERS_TO_SPARE:
-        validation_speakers = _draw_speakers(left, validation_share, seed + 1)
+        validation_speakers = _draw_speakers(left, section.validation_share, seed + 1)
     else:
         validation_speakers = set()
     roles = pd.Series(TRAIN, index=clips.index)
@@ -98,56 +92,33 @@ def split_corpus(
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
         order = sorted(group.index, key=lambda row: _draw(str(clips.at[row, "clip"]), seed))
-        tested = round(test_share * len(order))
+        tested = round(section.test_share * len(order))
         roles[order[:tested]] = TEST_SEEN
         if not validation_speakers:
-            roles[order[tested : tested + round(validation_share * len(order))]] = VALIDATION
+            roles[order[tested : tested + round(section.validation_share * len(order))]] = VALIDATION
     return roles
 
 
-def split_clips(
-    clips: pd.DataFrame,
-    *,
-    unseen_speakers: Mapping[str, Sequence[str]],
-    validation_speakers: Mapping[str, Sequence[str]],
-    held_out_corpora: Sequence[str],
-    unseen_share: float,
-    validation_share: float,
-    test_share: float,
-    seed: int,
-) -> pd.DataFrame:
+def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFrame:
     """The split table, in the order of the clips.
 
     Args:
         clips: the good rows of the clip table.
-        unseen_speakers: by corpus, who is kept for the unseen test.
-        validation_speakers: by corpus, who is kept for validation.
-        held_out_corpora: corpora whose clips all go to `test_corpus`.
-        unseen_share: see `split_corpus`.
-        validation_share: see `split_corpus`.
-        test_share: see `split_corpus`.
+        section: see `split_corpus`; the clips of its held-out corpora all go to `test_corpus`.
         seed: of every draw.
 
     Raises:
         InputError: nothing is left for training, a held-out corpus is not there, or an emotion has no training clip.
     """
     present = sorted(clips["corpus"].unique())
-    absent = sorted(set(held_out_corpora) - set(present))
+    absent = sorted(set(section.held_out_corpora) - set(present))
     if absent:
         raise InputError(f"split.held_out_corpora: no clips of {absent}, expected some of {present}")
     roles = pd.Series(TEST_CORPUS, index=clips.index)
     for corpus in present:
-        if corpus not in held_out_corpora:
+        if corpus not in section.held_out_corpora:
             rows = clips[clips["corpus"] == corpus]
-            roles[rows.index] = split_corpus(
-                rows,
-                unseen=unseen_speakers.get(corpus),
-                validation=validation_speakers.get(corpus),
-                unseen_share=unseen_share,
-                validation_share=validation_share,
-                test_share=test_share,
-                seed=seed,
-            )
+            roles[rows.index] = split_corpus(rows, section, seed=seed)
     table = clips.assign(role=roles)[list(COLUMNS)]
     learned = set(table.loc[table["role"] == TRAIN, "emotion"])
     unlearned = [emotion for emotion in EMOTIONS if emotion not in learned]
@@ -159,3 +130,20 @@ def split_clips(
 def read_split(path: Path) -> pd.DataFrame:
     """Read the split table; every column is text."""
     return pd.read_csv(path, dtype=str, keep_default_na=False)
+
+
+class Fingerprint(TypedDict):
+    """Number of clips, and the sha256 of their sorted ids, one a line."""
+
+    clips: int
+    sha256: str
+
+
+def fingerprint_clips(clips: Iterable[str]) -> Fingerprint:
+    """Fingerprint of a set of clip ids, whatever their order; it is kept beside what was fitted on these clips.
+
+    >>> fingerprint_clips(["b", "a"]) == fingerprint_clips(["a", "b"])
+    True
+    """
+    ids = sorted(clips)
+    return {"clips": len(ids), "sha256": hashlib.sha256("".join(f"{clip}\n" for clip in ids).encode()).hexdigest()}

@@ -15,8 +15,7 @@ from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspect import Inspection, inspect_recording
 from deepemo.dataset.verdicts import Verdict, pass_verdicts
 from deepemo.errors import InputError
-from deepemo.params import Validate
-from deepemo.vad.gate import VoiceGate
+from deepemo.params import Validate, VoiceDecision
 
 _BATCH = 32
 _BATCHES_AHEAD = 4
@@ -67,19 +66,13 @@ def validate_recordings(
     processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1
     inspections = []
     with tqdm(total=recordings, desc="validate", unit="clip", disable=None) as progress:
-        for inspected in _inspect_batches(batches, _gate(limits), processes):
+        for inspected in _inspect_batches(batches, limits, processes):
             inspections += inspected
             progress.update(len(inspected))
     return pass_verdicts(inspections, limits)
 
 
-def _gate(limits: Validate) -> VoiceGate:
-    return VoiceGate(
-        threshold=limits.voice_threshold, min_share=limits.min_voice_share, min_seconds=limits.min_voice_seconds
-    )
-
-
-def _inspect_batches(batches: Sequence[Batch], gate: VoiceGate, workers: int) -> Iterator[list[Inspection]]:
+def _inspect_batches(batches: Sequence[Batch], gate: VoiceDecision, workers: int) -> Iterator[list[Inspection]]:
     if workers == 1:
         for batch in batches:
             yield _inspect_batch(batch, gate)
@@ -99,11 +92,11 @@ def _inspect_batches(batches: Sequence[Batch], gate: VoiceGate, workers: int) ->
 class _Worker:
     """What a process keeps between batches: the voice gate and the open archives."""
 
-    gate: VoiceGate
+    gate: VoiceDecision
     archives: dict[Path, RawCorpus]
 
     @classmethod
-    def start(cls, gate: VoiceGate) -> None:
+    def start(cls, gate: VoiceDecision) -> None:
         # One process a core: more threads than that would only wait for each other.
         threadpool_limits(1, user_api="blas")
         cls.gate = gate
@@ -115,7 +108,7 @@ class _Worker:
         return _inspect_batch((cls.archives.setdefault(archive.path, archive), members), cls.gate)
 
 
-def _inspect_batch(batch: Batch, gate: VoiceGate) -> list[Inspection]:
+def _inspect_batch(batch: Batch, gate: VoiceDecision) -> list[Inspection]:
     archive, members = batch
     corpus = CORPORA[archive.name]
     return [inspect_recording(corpus, member, archive, gate) for member in members]

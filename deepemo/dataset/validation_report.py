@@ -10,6 +10,7 @@ import pandas as pd
 from deepemo.dataset.clips import GOOD, QUARANTINED
 from deepemo.dataset.inspect import REPAIRS
 from deepemo.dataset.verdicts import REASONS, Verdict
+from deepemo.files import write_csv
 
 _DESCRIBING = ("clip", "corpus", "member", "reason")
 _MEASURED = ("emotion", "speaker", "rate_hz", "channels", "seconds", "rms_dbfs", "clipped_share", "voice_share")
@@ -36,7 +37,7 @@ def write_quarantine(path: Path, verdicts: Sequence[Verdict]) -> None:
         if verdict.clip.verdict == QUARANTINED
     ]
     table = pd.DataFrame(rows, columns=[*_DESCRIBING, "detail", "also", *_MEASURED])
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_csv(path, table)
 
 
 def _counts(verdicts: Sequence[Verdict]) -> dict[str, Any]:

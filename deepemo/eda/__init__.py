@@ -1,1 +1,1 @@
-"""Exploration of the recordings: measurements, pictures and the page."""
+"""Exploratory data analysis of the recordings: measurements, a recommendation, plots and a page."""

@@ -1,4 +1,4 @@
-"""The numbers of the exploration, for `metrics/eda.json`."""
+"""All figures of the exploration."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from deepemo.eda.recommend import (
     FIRST_FRAMES,
     FIRST_RATE_HZ,
     Recommendation,
+    measure_coverage,
     quantiles,
-    reach,
     round_up,
 )
 from deepemo.emotions import EMOTIONS
@@ -24,8 +24,8 @@ def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Rec
     """Every figure of the exploration.
 
     Args:
-        clips: rows of the clip table that may be used.
-        measurements: of those drawn.
+        clips: good rows of the clip table.
+        measurements: of a sample of them.
         recommendation: for the wanted coverage.
 
     Returns:
@@ -48,54 +48,62 @@ def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Rec
         },
         "clip_seconds_without_silent_ends": trimmed_seconds(clips, measurements, recommendation.coverage),
     }
-    told = tell_corpora(measurements)
-    if told is not None:
-        figures["corpus_told_by_spectrum"] = {"accuracy": told, "chance": 1 / table["corpus"].nunique()}
+    accuracy = classify_corpora(measurements)
+    if accuracy is not None:
+        figures["corpus_told_by_spectrum"] = {"accuracy": accuracy, "chance": 1 / table["corpus"].nunique()}
     rounded: dict[str, Any] = _rounded(figures)
     return rounded
 
 
 def trimmed_seconds(clips: pd.DataFrame, measurements: Measurements, coverage: float) -> float:
-    """The length that holds this share of every class's clips once their silent ends are cut off.
+    """The length that holds a share of every class's clips whole after their silent ends are cut off.
 
-    The measured clips are drawn evenly over corpora, so each stands for as many as its corpus and class have.
+    The measured clips are drawn evenly over corpora; each is weighted by the number of clips of its corpus and class.
+
+    Args:
+        clips: good rows of the clip table.
+        measurements: of a sample of them.
+        coverage: the share.
+
+    Returns:
+        Seconds, rounded up to a tenth.
     """
     table = measurements.table
     sounding = table["seconds"] - table["lead_seconds"] - table["tail_seconds"]
     pairs = ["corpus", "emotion"]
-    each = clips.groupby(pairs).size() / table.groupby(pairs).size()
-    stands_for = pd.Series(each.reindex(pd.MultiIndex.from_frame(table[pairs])).to_numpy(), index=table.index)
+    weights = clips.groupby(pairs).size() / table.groupby(pairs).size()
+    weight = pd.Series(weights.reindex(pd.MultiIndex.from_frame(table[pairs])).to_numpy(), index=table.index)
     longest = 0.0
     for _, seconds in sounding.groupby(table["emotion"]):
         ordered = seconds.sort_values()
-        held = stands_for[ordered.index].cumsum() / stands_for[ordered.index].sum()
+        held = weight[ordered.index].cumsum() / weight[ordered.index].sum()
         longest = max(longest, float(ordered[held >= coverage - 1e-9].iloc[0]))
     return round_up(longest)
 
 
-def tell_corpora(measurements: Measurements) -> float | None:
-    """How well a linear classifier tells the corpora by their long-term spectra, on speakers that it never saw.
+def classify_corpora(measurements: Measurements) -> float | None:
+    """How well a linear classifier recognizes the corpus from the long-term spectrum, on unseen speakers.
 
-    A model could do the same, and name the emotion by what is frequent in the corpus instead of by the voice.
+    A high value is a warning: a model of emotions could recognize the corpus, too, and name the emotion that is most
+    frequent in it.
 
     Returns:
-        Mean over the corpora of the share of their clips that are told; None of one corpus, or where some corpus has
-        but one speaker.
+        Mean recall over the corpora; None if there is only one corpus, or if a corpus has only one speaker.
     """
     table = measurements.table
     speakers = table.groupby("corpus")["speaker"].nunique()
     if len(speakers) < 2 or speakers.min() < 2:
         return None
-    # Bands that all native rates hold: the others would tell the rate.
+    # Only bands below half of every native rate: the others would reveal the rate.
     known = np.isfinite(measurements.spectra).all(axis=0)
-    told = cross_val_predict(
+    predicted = cross_val_predict(
         LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(len(speakers), 1 / len(speakers))),
         measurements.spectra[:, known],
         table["corpus"],
         groups=table["speaker"],
         cv=LeaveOneGroupOut(),
     )
-    return float(balanced_accuracy_score(table["corpus"], told))
+    return float(balanced_accuracy_score(table["corpus"], predicted))
 
 
 def _choice_figures(clips: pd.DataFrame, sample_rate_hz: int, clip_seconds: float) -> dict[str, Any]:
@@ -103,12 +111,12 @@ def _choice_figures(clips: pd.DataFrame, sample_rate_hz: int, clip_seconds: floa
         "sample_rate_hz": sample_rate_hz,
         "clip_seconds": clip_seconds,
         "frames": round(sample_rate_hz * clip_seconds),
-        **vars(reach(clips, sample_rate_hz=sample_rate_hz, clip_seconds=clip_seconds)),
+        **vars(measure_coverage(clips, sample_rate_hz=sample_rate_hz, clip_seconds=clip_seconds)),
     }
 
 
 def _quantile_figures(clips: pd.DataFrame) -> dict[str, Any]:
-    """The rate and length that hold each share: of all clips together, and of the clips of every class."""
+    """The rate and length that cover each share of all clips together, and of the clips of every class."""
     worst = quantiles(clips).groupby("coverage").agg({"sample_rate_hz": "min", "clip_seconds": "max"})
     together = quantiles(clips.assign(emotion=EMOTIONS[0])).set_index("coverage")
     figures: dict[str, Any] = {}

@@ -1,4 +1,4 @@
-"""What of a recording betrays where it was made: its long-term spectrum and the silence at its ends."""
+"""The long-term spectrum of a recording and the silence at its ends, which depend on where it was recorded."""
 
 import numpy as np
 from scipy.signal import welch
@@ -14,17 +14,17 @@ BLOCK_SECONDS = 0.01
 
 
 def band_spectrum(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """Mean power density in third-octave bands, relative to that of white noise as loud as the recording.
+    """Mean power density in third-octave bands, relative to white noise of the same power as the recording.
 
-    By Welch's method at the recording's own rate, so that nothing is filtered that was not filtered before.
+    By Welch's method at the native rate, without resampling.
 
     Args:
         samples: float32 [n], mono.
         rate_hz: their sample rate.
 
     Returns:
-        float64 [BANDS] in dB, not below `FLOOR_DB`; NaN for bands that reach above half of `rate_hz`, and everywhere
-        in a silent recording.
+        float64 [BANDS] in dB, at least `FLOOR_DB`; NaN for bands that extend above half of `rate_hz`, and for all
+        bands of a silent recording.
     """
     points = min(len(samples), round(SEGMENT_SECONDS * rate_hz))
     spectrum = np.full(BANDS, np.nan)
@@ -38,14 +38,14 @@ def band_spectrum(samples: np.ndarray, rate_hz: int) -> np.ndarray:
         if high > rate_hz / 2:
             break
         inside = (hertz >= low) & (hertz < high)
-        # Low bands are narrower than the distance of the bins.
+        # Low bands are narrower than the spacing of the bins.
         power = density[inside].mean() if inside.any() else np.interp(centre, hertz, density)
         spectrum[band] = max(FLOOR_DB, 10 * np.log10(max(power / even, 1e-30)))
     return spectrum
 
 
 def silent_ends(samples: np.ndarray, rate_hz: int, below_db: float) -> tuple[float, float]:
-    """Seconds before and after the sound: blocks of 10 ms that lie more than `below_db` below the loudest.
+    """Seconds of silence before and after the sound: blocks of 10 ms more than `below_db` below the loudest block.
 
     Args:
         samples: float32 [n], mono.
@@ -53,7 +53,12 @@ def silent_ends(samples: np.ndarray, rate_hz: int, below_db: float) -> tuple[flo
         below_db: distance from the loudest block.
 
     Returns:
-        Leading and trailing silence; a recording that is silent throughout is all lead.
+        Leading and trailing silence in seconds; all of a silent recording is leading silence.
+
+    Example:
+        >>> sound = np.concatenate([np.zeros(800), np.ones(1600), np.zeros(400)]).astype(np.float32)
+        >>> silent_ends(sound, 8000, 40.0)
+        (0.1, 0.05)
     """
     block = max(1, round(BLOCK_SECONDS * rate_hz))
     blocks = len(samples) // block

@@ -1,9 +1,9 @@
-"""Measure what must be decoded to be known, on a drawn part of the clips: pitch, long-term spectrum, silent ends."""
+"""Measurements on a sample of the clips that need decoding: pitch, long-term spectrum, silent ends."""
 
 import os
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -12,32 +12,46 @@ from deepemo.audio.decode import Recording
 from deepemo.eda.longterm import band_spectrum, silent_ends
 from deepemo.eda.pitch import pitch_track
 from deepemo.emotions import EMOTIONS
+from deepemo.parallel import map_in_threads
 
+# From a corpus and a member of its archive to the recording.
 Reader = Callable[[str, str], Recording]
+
+
+class MonoClip(NamedTuple):
+    """Samples float32 [n] of one clip, mono, and their sample rate."""
+
+    samples: np.ndarray
+    rate_hz: int
+
+    @property
+    def seconds(self) -> float:
+        """Duration."""
+        return len(self.samples) / self.rate_hz
 
 
 @dataclass(frozen=True)
 class Measurements:
-    """What was measured on the drawn clips.
+    """Measurements of some clips.
 
     Attributes:
-        table: their rows of the clip table, and beside them `pitch_hz` (median F0) and `pitch_semitones` (from the
-            10th to the 90th percentile of F0), both NaN where no voice was found, `voiced_share` (of 10 ms frames),
-            `lead_seconds` and `tail_seconds`.
-        spectra: float64 [clips, bands] in dB, as `longterm.band_spectrum` gives them.
+        table: their rows of the clip table with the further columns `pitch_hz` (median F0) and `pitch_semitones` (10th
+            to 90th percentile of F0), both NaN without a voice, `voiced_share` (of 10 ms frames), `lead_seconds` and
+            `tail_seconds` (silence before and after the sound).
+        spectra: float64 [clips, bands] in dB, see `longterm.band_spectrum`.
     """
 
     table: pd.DataFrame
     spectra: np.ndarray
 
 
-def draw_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
-    """Draw at most so many clips, as evenly as can be over the pairs of corpus and emotion.
+def sample_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
+    """Draw clips as evenly as possible over the pairs of corpus and emotion.
 
     Args:
-        clips: rows of the clip table that may be used.
-        most: how many.
-        seed: of the draw; the same seed draws the same clips.
+        clips: good rows of the clip table.
+        most: how many; all clips if there are fewer.
+        seed: of the draw.
 
     Returns:
         The rows drawn, in the order of the table.
@@ -48,10 +62,14 @@ def draw_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 
 
 def pick_examples(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
-    """One clip of each class, of the same speaker saying the same sentence where there are such.
+    """One clip of each class, if possible of one speaker and one sentence.
 
-    Of all speakers and sentences those with the most classes are taken, of these the ones with the highest native
-    rate, of these some by the seed. A class that they lack comes from anyone.
+    Chosen is the pair of speaker and sentence with the most classes; among several, the one with the highest native
+    rate; among several, one by the seed. Classes that it lacks are taken from other speakers.
+
+    Args:
+        clips: good rows of the clip table.
+        seed: of the draw.
 
     Returns:
         A row for each class that has a clip, in the order of the emotions.
@@ -66,24 +84,39 @@ def pick_examples(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
     return examples.reindex([name for name in EMOTIONS if name in examples.index]).reset_index()
 
 
+def read_examples(examples: pd.DataFrame, read: Reader) -> dict[str, MonoClip]:
+    """Decode clips of different emotions.
+
+    Args:
+        examples: rows of the clip table, see `pick_examples`.
+        read: gives the recordings.
+
+    Returns:
+        The clips by emotion, in the order of the rows.
+    """
+    recordings = [read(corpus, member) for corpus, member in zip(examples["corpus"], examples["member"], strict=True)]
+    clips = [MonoClip(recording.mono(), recording.rate_hz) for recording in recordings]
+    return dict(zip(examples["emotion"], clips, strict=True))
+
+
 def measure_clips(clips: pd.DataFrame, read: Reader, *, silent_below_db: float) -> Measurements:
-    """Decode and measure clips, several at once.
+    """Decode and measure clips in several threads.
 
     Args:
         clips: rows of the clip table.
-        read: gives the recording of a corpus's member; called from several threads.
-        silent_below_db: how far below the loudest block an end counts as silent.
+        read: gives the recordings; it is called from several threads.
+        silent_below_db: ends that are quieter than the loudest 10 ms block by more than this count as silent.
     """
 
-    def measure(corpus: str, member: str) -> tuple[dict[str, float], np.ndarray]:
-        recording = read(corpus, member)
+    def measure(place: tuple[str, str]) -> tuple[dict[str, float], np.ndarray]:
+        recording = read(*place)
         samples = recording.mono()
         lead, tail = silent_ends(samples, recording.rate_hz, silent_below_db)
         figures = {**_pitch_figures(samples, recording.rate_hz), "lead_seconds": lead, "tail_seconds": tail}
         return figures, band_spectrum(samples, recording.rate_hz)
 
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        figures, spectra = zip(*pool.map(measure, clips["corpus"], clips["member"]), strict=True)
+    places = zip(clips["corpus"], clips["member"], strict=True)
+    figures, spectra = zip(*map_in_threads(measure, places, workers=os.cpu_count() or 1), strict=True)
     measured = pd.DataFrame(list(figures), index=clips.index)
     return Measurements(table=pd.concat([clips, measured], axis=1), spectra=np.stack(spectra))
 

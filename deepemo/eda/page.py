@@ -1,4 +1,4 @@
-"""The exploration as one page: a single HTML file with its pictures inside, which opens without internet."""
+"""The page of the exploration: one HTML file that contains its plots and needs no internet."""
 
 import base64
 from collections.abc import Sequence
@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from html import escape
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+
+from deepemo.eda.plots import CHOICE, SOUND, PlotFile
+from deepemo.eda.recommend import quantiles
+from deepemo.emotions import EMOTIONS
+from deepemo.files import write_text
+
+TABLE_COVERAGES = (0.5, 0.8, 0.9, 0.95, 1.0)
 
 STYLE = """
 :root { color-scheme: light dark; --paper: light-dark(#ffffff, #16181d); --ink: light-dark(#1d1f24, #e4e5e9);
@@ -44,55 +52,100 @@ caption { text-align: left; color: var(--soft); padding-bottom: 0.4rem; }
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """A picture on disk, in which section it stands, and what it tells."""
-
-    path: Path
-    section: str
-    tells: str
-
-    @property
-    def title(self) -> str:
-        """Its file name as words, without the number."""
-        return self.path.stem.partition("_")[2].replace("_", " ").capitalize()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table with its caption, in the section that it opens."""
+    """A table with its caption, at the head of a section."""
 
     section: str
     caption: str
     content: pd.DataFrame
 
 
+def summarize(clips: pd.DataFrame, figures: dict[str, Any], coverage: float) -> list[str]:
+    """The main results in a few sentences.
+
+    Args:
+        clips: good rows of the clip table.
+        figures: see `deepemo.eda.explore.explore`.
+        coverage: the wanted share.
+    """
+    corpora = ", ".join(sorted(clips["corpus"].unique()))
+    hours = clips["seconds"].sum() / 3600
+    counts = clips["emotion"].value_counts()
+    best, first = figures["recommended"], figures["first_deepemo"]
+    sentences = [
+        f"{len(clips):,} clips of {figures['speakers']} speakers, {hours:.1f} hours, from: {corpora}. The rarest "
+        f"class, {counts.index[-1]}, has {counts.iloc[-1]:,} clips, the most frequent one, {counts.index[0]}, "
+        f"{counts.iloc[0]:,}.",
+        f"To hold {coverage:.0%} of every class: {best['sample_rate_hz']:,} Hz and {best['clip_seconds']:g} s, which "
+        f"are {best['frames']:,} samples. Of all clips, {best['native_share']:.0%} reach this rate natively and "
+        f"{best['held_share']:.0%} are no longer. With silent ends cut off, "
+        f"{figures['clip_seconds_without_silent_ends']:g} s hold {coverage:.0%} of every class.",
+        f"The first DeepEmo's {first['frames']:,} samples at {first['sample_rate_hz']:,} Hz are "
+        f"{first['clip_seconds']:.2f} s: here {first['held_share']:.0%} of the clips are no longer, and "
+        f"{first['native_share']:.0%} reach this rate natively.",
+    ]
+    by_spectrum = figures.get("corpus_told_by_spectrum")
+    if by_spectrum:
+        sentences.append(
+            "By the long-term spectrum alone, a linear classifier tells the corpus of "
+            f"{by_spectrum['accuracy']:.0%} of the clips of speakers that it never heard (mean over corpora; by chance "
+            f"{by_spectrum['chance']:.0%}). Scores within each corpus are therefore worth more than scores over all of "
+            "them."
+        )
+    return sentences
+
+
+def tabulate(clips: pd.DataFrame, figures: dict[str, Any]) -> list[Table]:
+    """The tables of the page: rates and lengths by coverage, level and pitch by class.
+
+    Args:
+        clips: good rows of the clip table.
+        figures: see `deepemo.eda.explore.explore`.
+    """
+    rows = quantiles(clips, TABLE_COVERAGES).itertuples()
+    covering = {(row.emotion, row.coverage): f"{row.sample_rate_hz:,} Hz, {row.clip_seconds:.2f} s" for row in rows}
+    present = [emotion for emotion in EMOTIONS if (clips["emotion"] == emotion).any()]
+    rates = {f"{coverage:.0%}": [covering[name, coverage] for name in present] for coverage in TABLE_COVERAGES}
+    voices = {"median level (dBFS)": [f"{figures['loudness_dbfs'][emotion]:.1f}" for emotion in present]}
+    for gender, pitches in figures["pitch_hz"].items():
+        voices[f"median pitch, {gender} (Hz)"] = _cells(pitches, present)
+    return [
+        Table(
+            section=CHOICE,
+            caption="The rate that this share of a class's clips reach natively, and the length that holds it",
+            content=pd.DataFrame(rates, index=present),
+        ),
+        Table(section=SOUND, caption="Loudness and pitch of each class", content=pd.DataFrame(voices, index=present)),
+    ]
+
+
 def write_report(
-    path: Path, *, title: str, summary: Sequence[str], pictures: Sequence[Shown], tables: Sequence[Table]
+    path: Path, *, title: str, summary: Sequence[str], plots: Sequence[PlotFile], tables: Sequence[Table]
 ) -> None:
     """Write the page.
 
     Args:
         path: of the HTML file.
         title: of the page.
-        summary: paragraphs above all pictures.
-        pictures: in their order; neighbours of one section stand together.
-        tables: shown at the head of their sections; the index is the first column.
+        summary: paragraphs above all plots.
+        plots: in the order of their sections.
+        tables: for the heads of their sections; the index is the first column.
     """
-    sections = [(name, list(group)) for name, group in groupby(pictures, lambda picture: picture.section)]
+    sections = [(name, list(group)) for name, group in groupby(plots, lambda plot: plot.section)]
     paragraphs = "\n".join(f"<p>{escape(paragraph)}</p>" for paragraph in summary)
     links, bodies = [], []
-    for name, shown in sections:
+    for name, files in sections:
         links.append(f'<a href="#{_anchor(name)}"><strong>{escape(name)}</strong></a>')
         links.append(
             "<ul>"
-            + "".join(f'<li><a href="#{_anchor(one.title)}">{escape(one.title)}</a></li>' for one in shown)
+            + "".join(f'<li><a href="#{_anchor(file.title)}">{escape(file.title)}</a></li>' for file in files)
             + "</ul>"
         )
         own = "\n".join(_table(table) for table in tables if table.section == name)
-        figures = "\n".join(_figure(one) for one in shown)
+        figures = "\n".join(_figure(file) for file in files)
         bodies.append(f'<section id="{_anchor(name)}">\n<h2>{escape(name)}</h2>\n{own}\n{figures}\n</section>')
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(
+    write_text(
+        path,
         f"""<!DOCTYPE html>
 <html lang="en">
 <head>
@@ -115,7 +168,6 @@ def write_report(
 </body>
 </html>
 """,
-        encoding="utf-8",
     )
 
 
@@ -123,11 +175,11 @@ def _anchor(words: str) -> str:
     return words.lower().replace(" ", "-")
 
 
-def _figure(shown: Shown) -> str:
-    content = base64.b64encode(shown.path.read_bytes()).decode("ascii")
+def _figure(file: PlotFile) -> str:
+    content = base64.b64encode(file.path.read_bytes()).decode("ascii")
     return (
-        f'<figure id="{_anchor(shown.title)}">\n<figcaption>{escape(shown.tells)}</figcaption>\n'
-        f'<img alt="{escape(shown.title)}" src="data:image/png;base64,{content}">\n</figure>'
+        f'<figure id="{_anchor(file.title)}">\n<figcaption>{escape(file.text)}</figcaption>\n'
+        f'<img alt="{escape(file.title)}" src="data:image/png;base64,{content}">\n</figure>'
     )
 
 
@@ -143,3 +195,7 @@ def _table(table: Table) -> str:
         f'<div class="table"><table><caption>{escape(table.caption)}</caption>\n'
         f"<thead><tr>{head}</tr></thead>\n<tbody>\n{rows}\n</tbody></table></div>"
     )
+
+
+def _cells(values: dict[str, float], emotions: Sequence[str]) -> list[str]:
+    return [f"{values[emotion]:.0f}" if emotion in values else "" for emotion in emotions]

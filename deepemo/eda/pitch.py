@@ -6,18 +6,18 @@ from scipy.ndimage import binary_opening, median_filter
 
 from deepemo.audio.decode import resample
 
-# Holds the harmonics by which a period is told, at half the work of 16 kHz.
+# Enough for the harmonics that determine the period, at half the cost of 16 kHz.
 ANALYSIS_HZ = 8000
 MIN_HZ = 60.0
 MAX_HZ = 600.0
 HOP_SECONDS = 0.01
-# Three periods of the lowest voice under a Hann window.
+# Three periods of the lowest pitch.
 WINDOW_SECONDS = 3 / MIN_HZ
-# Lags are told apart finer than samples, so that the short period of a high voice is not missed between two of them.
+# Lags are interpolated to this many per sample, for the short periods of high voices.
 FINER = 2
 LAG_HZ = FINER * ANALYSIS_HZ
-# Boersma's values of how loud a frame must be and how much an octave higher is preferred. A frame must be more
-# periodic than his 0.45: without his search for a path, more noise would pass for voice.
+# Boersma's values of the lowest peak and of the preference for a higher octave. His voicing threshold is 0.45; without
+# his search for a path, a higher one is needed to reject noise.
 LEAST_STRENGTH = 0.55
 LEAST_PEAK = 0.03
 OCTAVE_COST = 0.01
@@ -26,7 +26,7 @@ MEDIAN_FRAMES = 5
 
 
 def pitch_track(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """F0 every `HOP_SECONDS`, from the autocorrelation of windowed frames over that of the window.
+    """F0 every `HOP_SECONDS`, from the autocorrelation of windowed frames divided by that of the window.
 
     After Boersma (1993), "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio
     of a sampled sound", with a running median instead of the search for the cheapest path through the candidates.
@@ -36,8 +36,14 @@ def pitch_track(samples: np.ndarray, rate_hz: int) -> np.ndarray:
         rate_hz: their sample rate.
 
     Returns:
-        float64 [frames] in Hz from `MIN_HZ` to `MAX_HZ`, NaN where there is no voice; empty if the recording is
+        float64 [frames] in Hz from `MIN_HZ` to `MAX_HZ`, NaN in frames without a voice; empty if the recording is
         shorter than one window.
+
+    Example:
+        >>> seconds = np.arange(16_000) / 16_000
+        >>> tone = sum(np.sin(2 * np.pi * 200 * order * seconds) / order for order in range(1, 6))
+        >>> round(float(np.nanmedian(pitch_track(tone, 16_000))))
+        200
     """
     sound = resample(np.asarray(samples, dtype=np.float32), rate_hz, ANALYSIS_HZ).astype(np.float64)
     window, hop = round(WINDOW_SECONDS * ANALYSIS_HZ), round(HOP_SECONDS * ANALYSIS_HZ)
@@ -52,14 +58,14 @@ def pitch_track(samples: np.ndarray, rate_hz: int) -> np.ndarray:
     if not voiced.any():
         return np.full(len(frames), np.nan)
     hertz = np.clip(LAG_HZ / lags, MIN_HZ, MAX_HZ)
-    # Frames without a voice lend the filter the value of the nearest one with it.
-    places = np.flatnonzero(voiced)
-    nearest = places[np.abs(np.arange(len(frames))[:, np.newaxis] - places).argmin(axis=1)]
+    # Before the median, each frame without a voice takes the value of the nearest voiced frame.
+    voiced_frames = np.flatnonzero(voiced)
+    nearest = voiced_frames[np.abs(np.arange(len(frames))[:, np.newaxis] - voiced_frames).argmin(axis=1)]
     return np.where(voiced, median_filter(hertz[nearest], MEDIAN_FRAMES, mode="nearest"), np.nan)
 
 
 def _normalised_autocorrelation(frames: np.ndarray) -> np.ndarray:
-    """Autocorrelation as if no window had been laid over the frames, 1 at lag 0: [frames, lags of 1 / LAG_HZ]."""
+    """Autocorrelation of [frames, window], corrected for the window, 1 at lag 0: [frames, lags of 1 / LAG_HZ]."""
     length = frames.shape[1]
     points = next_fast_len(length + int(ANALYSIS_HZ / MIN_HZ) + 2, real=True)
     lags = int(LAG_HZ / MIN_HZ) + 2
@@ -71,12 +77,12 @@ def _normalised_autocorrelation(frames: np.ndarray) -> np.ndarray:
 
 
 def _strongest_periods(correlation: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Lag of each frame's best peak, interpolated by a parabola, and the correlation there, 0 where there is none."""
+    """Lag of each frame's best peak, interpolated by a parabola, and the correlation there; 0 without a peak."""
     before, here, after = correlation[:, :-2], correlation[:, 1:-1], correlation[:, 2:]
     lags = np.arange(1, correlation.shape[1] - 1)
     is_peak = (here > before) & (here >= after) & (lags >= int(LAG_HZ / MAX_HZ))
-    bend = before - 2 * here + after
-    offset = np.divide(0.5 * (before - after), bend, out=np.zeros_like(bend), where=is_peak & (bend < 0))
+    curvature = before - 2 * here + after
+    offset = np.divide(0.5 * (before - after), curvature, out=np.zeros_like(curvature), where=is_peak & (curvature < 0))
     height = here - 0.25 * (before - after) * offset
     score = np.where(is_peak, height - OCTAVE_COST * np.log2(MIN_HZ * lags / LAG_HZ), -np.inf)
     best = score.argmax(axis=1)

@@ -1,8 +1,8 @@
-"""Which sample rate and clip length hold a wanted share of the recordings, and whether the chosen ones do.
+"""The sample rate and clip length that cover a wanted share of the recordings, and warnings about other choices.
 
-The rate is the highest that this share of the clips reach natively, in the class where that is lowest: above it, too
-many clips would have empty bands, below it sound would be thrown away. The length is the shortest that holds this
-share of the clips whole, in the class where that is longest.
+The recommended rate is the highest one that this share of the clips reach natively, in the class where it is lowest:
+a higher rate leaves empty bands in too many clips, a lower one discards sound. The recommended length is the shortest
+one that holds this share of the clips whole, in the class where it is longest.
 """
 
 import math
@@ -14,16 +14,17 @@ import pandas as pd
 
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+from deepemo.params import FeatureParams
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-# Lengths are rounded up to this, so that every clip counted as held is.
+# Lengths are rounded up to a multiple of this, so that a clip counted as held whole is.
 SECONDS_STEP = 0.1
 
 # What the first DeepEmo chose for four fifths of the clips: 58,837 samples at 24,414 Hz.
 FIRST_RATE_HZ = 24414
 FIRST_FRAMES = 58837
 
-# How far a choice may be from the recommendation before it is worth a warning.
+# How far a choice may be from the recommendation without a warning.
 COVERAGE_SLACK = 0.1
 HIGHEST_RATE_RATIO = 1.25
 LOWEST_RATE_RATIO = 0.5
@@ -32,12 +33,12 @@ HIGHEST_SECONDS_RATIO = 1.6
 
 @dataclass(frozen=True, kw_only=True)
 class Recommendation:
-    """What holds at least `coverage` of the clips of every class.
+    """A sample rate and a clip length that cover a share of the clips of every class.
 
     Attributes:
-        coverage: the wanted share.
-        sample_rate_hz: that many reach it natively.
-        clip_seconds: that many are no longer.
+        coverage: the share, in (0, 1).
+        sample_rate_hz: this share of every class reaches it natively.
+        clip_seconds: this share of every class is no longer.
     """
 
     coverage: float
@@ -46,17 +47,17 @@ class Recommendation:
 
     @property
     def frames(self) -> int:
-        """Samples of a clip of this length at this rate, which the first DeepEmo called frames."""
+        """Samples of a clip of this length at this rate; the first DeepEmo called them frames."""
         return round(self.clip_seconds * self.sample_rate_hz)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Reach:
-    """What a sample rate and a clip length do to the recordings.
+class Coverage:
+    """The share of the recordings that a sample rate and a clip length cover.
 
     Attributes:
-        native_share: share of clips that reach the rate natively.
-        held_share: share of clips that the length holds whole.
+        native_share: share of the clips that reach the rate natively.
+        held_share: share of the clips that the length holds whole.
         least_native_share: `native_share` of the class where it is lowest.
         least_held_share: `held_share` of the class where it is lowest.
     """
@@ -68,32 +69,42 @@ class Reach:
 
 
 def reached_by(values: Sequence[float] | np.ndarray, share: float) -> float:
-    """Highest value that at least this share of the values reach or exceed."""
+    """The highest value that at least this share of the values reach or exceed.
+
+    Example:
+        >>> reached_by([8000, 16000, 16000, 48000], 0.75)
+        16000.0
+    """
     ordered = np.sort(np.asarray(values))[::-1]
     return float(ordered[_rank(share, len(ordered))])
 
 
 def holding(values: Sequence[float] | np.ndarray, share: float) -> float:
-    """Lowest value that at least this share of the values do not exceed."""
+    """The lowest value that at least this share of the values do not exceed.
+
+    Example:
+        >>> holding([1.0, 2.0, 3.0, 9.0], 0.75)
+        3.0
+    """
     ordered = np.sort(np.asarray(values))
     return float(ordered[_rank(share, len(ordered))])
 
 
 def _rank(share: float, count: int) -> int:
-    # 0.7 * 10 is 7.000000000000001: without the margin an eighth value would be asked for.
+    # 0.7 * 10 is 7.000000000000001: the margin keeps that from counting as 8 values.
     return max(1, math.ceil(share * count - 1e-9)) - 1
 
 
 def quantiles(clips: pd.DataFrame, coverages: Sequence[float] = COVERAGES) -> pd.DataFrame:
-    """The rate that each share of a class's clips reach natively, and the length that holds that share of them.
+    """The rate that a share of a class's clips reach natively, and the length that holds this share of them whole.
 
     Args:
-        clips: rows of the clip table that may be used.
+        clips: good rows of the clip table.
         coverages: the shares.
 
     Returns:
-        One row a class and coverage, in the order of the emotions: `emotion`, `coverage`, `clips`, `sample_rate_hz`,
-        `clip_seconds` (as it is, not rounded) and `frames` (at that rate).
+        One row for each class and share, in the order of the emotions: `emotion`, `coverage`, `clips`,
+        `sample_rate_hz`, `clip_seconds` (not rounded) and `frames` (samples of that length at that rate).
 
     Raises:
         InputError: no clip has one of the seven emotions.
@@ -111,7 +122,11 @@ def quantiles(clips: pd.DataFrame, coverages: Sequence[float] = COVERAGES) -> pd
 
 
 def recommend(clips: pd.DataFrame, coverage: float) -> Recommendation:
-    """What holds at least this share of the good clips of every class.
+    """The rate and length that cover at least this share of the clips of every class.
+
+    Args:
+        clips: good rows of the clip table.
+        coverage: the share, in (0, 1).
 
     Raises:
         InputError: no clip has one of the seven emotions.
@@ -125,15 +140,26 @@ def recommend(clips: pd.DataFrame, coverage: float) -> Recommendation:
 
 
 def round_up(seconds: float) -> float:
-    """Round a length up to the next tenth of a second."""
+    """Round a length up to the next tenth of a second.
+
+    Example:
+        >>> round_up(2.41)
+        2.5
+    """
     return round(math.ceil(seconds / SECONDS_STEP - 1e-9) * SECONDS_STEP, 6)
 
 
-def reach(clips: pd.DataFrame, *, sample_rate_hz: float, clip_seconds: float) -> Reach:
-    """How many of the good clips reach a rate natively and how many a length holds whole."""
+def measure_coverage(clips: pd.DataFrame, *, sample_rate_hz: float, clip_seconds: float) -> Coverage:
+    """The share of the clips that reach a rate natively, and the share that a length holds whole.
+
+    Args:
+        clips: good rows of the clip table.
+        sample_rate_hz: the rate.
+        clip_seconds: the length.
+    """
     native = clips["rate_hz"] >= sample_rate_hz
     held = clips["seconds"] <= clip_seconds
-    return Reach(
+    return Coverage(
         native_share=float(native.mean()),
         held_share=float(held.mean()),
         least_native_share=float(native.groupby(clips["emotion"]).mean().min()),
@@ -141,22 +167,17 @@ def reach(clips: pd.DataFrame, *, sample_rate_hz: float, clip_seconds: float) ->
     )
 
 
-def warn_if_far(
-    clips: pd.DataFrame, recommendation: Recommendation, *, sample_rate_hz: int, clip_seconds: float
-) -> list[str]:
-    """One sentence for each chosen value that lies far from the recommended one.
-
-    It needs the clip table and nothing of the stage `eda`, so that any stage that reads that table may ask: `eda`
-    itself must not track `featurize`, because a changed sample rate would then draw every picture again.
+def warn_if_far(clips: pd.DataFrame, recommendation: Recommendation, chosen: FeatureParams) -> list[str]:
+    """One sentence for each chosen value that is far from the recommended one.
 
     Args:
-        clips: rows of the clip table that may be used.
-        recommendation: what would hold the wanted share.
-        sample_rate_hz: `featurize.sample_rate_hz`.
-        clip_seconds: `featurize.clip_seconds`.
+        clips: good rows of the clip table.
+        recommendation: for the wanted share.
+        chosen: the section `featurize` of params.yaml.
     """
     warnings = []
-    found = reach(clips, sample_rate_hz=sample_rate_hz, clip_seconds=clip_seconds)
+    sample_rate_hz, clip_seconds = chosen.sample_rate_hz, chosen.clip_seconds
+    found = measure_coverage(clips, sample_rate_hz=sample_rate_hz, clip_seconds=clip_seconds)
     wanted, rate_ratio = recommendation.coverage, sample_rate_hz / recommendation.sample_rate_hz
     rate_advice = f"{recommendation.sample_rate_hz} Hz is recommended for {wanted:.0%} of every class"
     if rate_ratio > HIGHEST_RATE_RATIO:

@@ -1,8 +1,7 @@
-"""Intervals by the bootstrap (Efron 1979): how far a figure could lie if other clips or speakers had been drawn.
+"""Intervals by the bootstrap (Efron 1979): how much a figure varies with the clips or speakers that were drawn.
 
-Clips of one speaker resemble one another, so the figures for unseen speakers are resampled by speaker. A figure is
-computed from counts, and counts of a resample are sums over its units: with the counts of every unit in one matrix,
-all resamples are one matrix product.
+Clips of one speaker resemble one another, so figures for unseen speakers are resampled by speaker. Figures are computed
+from counts, and the counts of a resample are sums over its units. All resamples are therefore one matrix product.
 """
 
 import warnings
@@ -13,15 +12,15 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm, t
 
-from deepemo.evaluation.predictions import Floats, Ints
+from deepemo.arrays import Float64Array, Int64Array
 
 LEVEL = 0.95
 
 # Of counts [samples, cells], a value [samples, ...].
-Figure = Callable[[Ints], Floats]
+Figure = Callable[[Int64Array], Float64Array]
 
 
-def unit_counts(cells: Ints, units: npt.ArrayLike, n_cells: int) -> Ints:
+def unit_counts(cells: Int64Array, units: npt.ArrayLike, n_cells: int) -> Int64Array:
     """How often each unit falls into each cell.
 
     Args:
@@ -37,10 +36,10 @@ def unit_counts(cells: Ints, units: npt.ArrayLike, n_cells: int) -> Ints:
     return counts.reshape(-1, n_cells).astype(np.int64)
 
 
-def resample(counts: Ints, *, samples: int, seed: int) -> Ints:
+def resample(counts: Int64Array, *, samples: int, seed: int) -> Int64Array:
     """Counts of resamples: as many units as there are, drawn with replacement.
 
-    Units with the same counts are drawn as one kind, so that memory depends on the kinds and not on the units.
+    Units with equal counts are drawn as one kind, so that memory depends on the number of kinds.
 
     Args:
         counts: [units, cells].
@@ -55,18 +54,18 @@ def resample(counts: Ints, *, samples: int, seed: int) -> Ints:
     return draws @ kinds
 
 
-def interval(values: Floats, units: int) -> Floats:
-    """Expanded percentile interval of a figure over its resamples, those without a value left out.
+def interval(values: Float64Array, units: int) -> Float64Array:
+    """Expanded percentile interval of a figure over its resamples; resamples without a value are left out.
 
-    The plain percentile interval is too narrow for few units, as a normal interval is that takes no account of
-    Student's t; wider percentiles mend it (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, 3.2).
+    For few units the plain percentile interval is too narrow, like a normal interval without Student's t. Wider
+    percentiles correct this (Hesterberg, "What Teachers Should Know About the Bootstrap", 2015, section 3.2).
 
     Args:
         values: the figure [samples, ...].
         units: how many units were drawn.
 
     Returns:
-        Lower and upper end, [2, ...]; NaN where the bootstrap has nothing to say: of fewer than two units, and of a
+        Lower and upper end, [2, ...]; NaN where the bootstrap gives no interval: for fewer than two units, and for a
         figure that no resample changes, such as a recall of 1.
     """
     if units < 2:
@@ -90,18 +89,18 @@ class Drawn:
 
     unit: str
     units: int
-    counts: Ints
+    counts: Int64Array
 
-    def interval(self, figure: Figure) -> Floats:
+    def interval(self, figure: Figure) -> Float64Array:
         """Interval [2, ...] of a figure of counts."""
         return interval(figure(self.counts), self.units)
 
 
-def draw_widest(counts: Mapping[str, Ints], judge: Figure, *, samples: int, seed: int) -> Drawn:
-    """Resample by each of several units, and keep the draws that say least.
+def draw_widest(counts: Mapping[str, Int64Array], judge: Figure, *, samples: int, seed: int) -> Drawn:
+    """Resample by each of several units, and keep the draws with the widest interval.
 
-    Two or three speakers may fare alike by luck, and resampling them would promise that all others do; then the clips'
-    own chance is the wider, and the better, account.
+    Two or three speakers may have similar figures by chance, so that resampling them gives too narrow an interval; the
+    interval by clip is then the wider and the better one.
 
     Args:
         counts: by name of the unit, counts [units, cells] of the same clips.

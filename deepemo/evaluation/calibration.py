@@ -1,12 +1,13 @@
-"""Confidence that means what it says: one temperature a predictor, and how far confidence and accuracy lie apart."""
+"""Calibration of probabilities by one temperature a predictor, and the distance of confidence from accuracy."""
 
 from dataclasses import dataclass
 
 import numpy as np
 from scipy.optimize import minimize_scalar
 
+from deepemo.arrays import Float64Array, Int64Array
 from deepemo.errors import InputError
-from deepemo.evaluation.predictions import Floats, Ints, softmax
+from deepemo.evaluation.predictions import softmax
 
 BINS = 15
 # Wide enough for any sane network; a fit that ends at a bound is a sign of labels that do not belong to the clips.
@@ -15,20 +16,23 @@ TEMPERATURES = (0.05, 20.0)
 TINY = 1e-30
 
 
-def scale(probabilities: Floats, temperature: float) -> Floats:
+def scale(probabilities: Float64Array, temperature: float) -> Float64Array:
     """Probabilities [n, 7] at another temperature: softmax(log(p) / temperature), as if logits were divided by it.
 
-    Above 1 they become less sure, below 1 surer; the likeliest emotion stays the same.
+    A temperature above 1 makes them more equal, one below 1 less equal; the likeliest emotion stays the same.
+
+    >>> scale(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
+    [[0.667, 0.333]]
     """
     return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
 
 
-def negative_log_likelihood(probabilities: Floats, labels: Ints) -> float:
+def negative_log_likelihood(probabilities: Float64Array, labels: Int64Array) -> float:
     """Mean of -log of the probability given to the truth, in nats."""
     return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], TINY)).mean())
 
 
-def fit_temperature(probabilities: Floats, labels: Ints) -> float:
+def fit_temperature(probabilities: Float64Array, labels: Int64Array) -> float:
     """Temperature at which the truth is likeliest (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
     Args:
@@ -39,7 +43,7 @@ def fit_temperature(probabilities: Floats, labels: Ints) -> float:
         InputError: there are no clips.
     """
     if len(labels) == 0:
-        raise InputError("calibration: no clip has the role validation in data/split.csv, expected some")
+        raise InputError("calibration: found no validation clips, expected some")
     found = minimize_scalar(
         lambda log_temperature: negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), labels),
         bounds=np.log(TEMPERATURES),
@@ -59,9 +63,9 @@ class Reliability:
         accuracy: share of them named rightly, [bins].
     """
 
-    clips: Ints
-    confidence: Floats
-    accuracy: Floats
+    clips: Int64Array
+    confidence: Float64Array
+    accuracy: Float64Array
 
     @property
     def ece(self) -> float:
@@ -71,7 +75,7 @@ class Reliability:
         return float((self.clips[filled] * distances).sum() / self.clips.sum())
 
 
-def reliability(probabilities: Floats, labels: Ints, bins: int = BINS) -> Reliability:
+def reliability(probabilities: Float64Array, labels: Int64Array, bins: int = BINS) -> Reliability:
     """Sort clips into bins by the probability of their likeliest emotion.
 
     Args:
@@ -84,7 +88,7 @@ def reliability(probabilities: Floats, labels: Ints, bins: int = BINS) -> Reliab
     which = np.clip(np.ceil(confidence * bins).astype(np.int64) - 1, 0, bins - 1)
     clips = np.bincount(which, minlength=bins)
 
-    def mean(values: Floats) -> Floats:
+    def mean(values: Float64Array) -> Float64Array:
         sums = np.bincount(which, weights=values, minlength=bins)
         return np.divide(sums, clips, out=np.full(bins, np.nan), where=clips > 0)
 

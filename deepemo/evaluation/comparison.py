@@ -1,4 +1,4 @@
-"""Is one predictor better than another on the same clips, or only luckier?"""
+"""Paired comparison of two predictors on the same clips: differences with intervals, and significance tests."""
 
 from dataclasses import dataclass
 from functools import partial
@@ -6,10 +6,11 @@ from functools import partial
 import numpy as np
 from scipy.stats import binomtest
 
+from deepemo.arrays import Float64Array, Int64Array
 from deepemo.evaluation import bootstrap
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.groups import Resampling, counts_by_unit
-from deepemo.evaluation.predictions import Floats, Ints, Predictions
+from deepemo.evaluation.predictions import Predictions
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Difference:
 
 @dataclass(frozen=True)
 class McNemar:
-    """Clips that one predictor names rightly and the other wrongly, and how likely so uneven a count is by chance.
+    """Clips that only one of two predictors gets right, and the significance of the difference of the two counts.
 
-    The exact test (McNemar 1947, with the binomial distribution) takes clips as independent; clips of one speaker are
-    not, so for unseen speakers the permutation by speaker is the stricter judge.
+    The exact test (McNemar 1947, with the binomial distribution) assumes independent clips. Clips of one speaker are
+    not independent, so for unseen speakers the permutation by speaker is the stricter test.
     """
 
     first_only: int
@@ -61,11 +62,11 @@ class Comparison:
     mcnemar: McNemar
 
 
-def swap(ours: Ints, theirs: Ints, *, samples: int, seed: int) -> Ints:
-    """Counts after swapping two predictors' answers in half of the units, drawn anew each time.
+def swap(ours: Int64Array, theirs: Int64Array, *, samples: int, seed: int) -> Int64Array:
+    """Counts after swapping two predictors' answers in a random half of the units, drawn anew each time.
 
-    Were both equally good, no swap would matter: the differences after swaps are those that luck alone makes. Few
-    units can be swapped in few ways, so that two speakers never prove anything.
+    If both were equally good, no swap would matter, so the differences after swaps are those by chance. Few units can
+    be swapped in few ways only, so two speakers cannot give a significant difference.
 
     Args:
         ours: counts of one predictor [units, cells].
@@ -84,14 +85,14 @@ def swap(ours: Ints, theirs: Ints, *, samples: int, seed: int) -> Ints:
     return np.stack([ours.sum(axis=0) + moved, theirs.sum(axis=0) - moved], axis=1)
 
 
-def _difference(figure: str, counts: Ints) -> Floats:
+def _difference(figure: str, counts: Int64Array) -> Float64Array:
     """The first's figure minus the second's, of counts [..., 2 * cells]."""
     both = counts.reshape(*counts.shape[:-1], 2, scores.CLASSES, scores.CLASSES)
     values = scores.HEADLINES[figure](both)
     return np.asarray(values[..., 0] - values[..., 1])
 
 
-def mcnemar(labels: Ints, first: Ints, second: Ints) -> McNemar:
+def mcnemar(labels: Int64Array, first: Int64Array, second: Int64Array) -> McNemar:
     """The exact test on true classes [n] and two predictors' answers [n]."""
     first_right, second_right = first == labels, second == labels
     first_only = int((first_right & ~second_right).sum())
@@ -113,7 +114,7 @@ def compare(predictions: Predictions, first: str, second: str, resampling: Resam
         samples=resampling.samples,
         seed=resampling.seed,
     )
-    # The unit asked for, whichever interval was the wider: the last of those that can be drawn.
+    # The wanted unit, whichever interval was the wider one: the last of those that can be drawn.
     unit = list(ours)[-1]
     swapped = swap(ours[unit], theirs[unit], samples=resampling.samples, seed=resampling.seed)
     whole = np.concatenate([ours[unit].sum(axis=0), theirs[unit].sum(axis=0)])

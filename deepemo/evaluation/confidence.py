@@ -1,25 +1,103 @@
-"""A predictor's confidence: fitted on validation, kept for serving, judged on the tests."""
+"""A predictor's confidence: fitted on validation, judged on the tests, and when it is too low for an answer.
 
-import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from pathlib import Path
+Selective prediction: answering only the clips with a high confidence trades coverage, the share of clips answered, for
+accuracy of the answers.
+"""
 
-from deepemo.dataset.fingerprint import Fingerprint, fingerprint_clips
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepemo.arrays import Float64Array, Int64Array
+from deepemo.dataset.split import Fingerprint, fingerprint_clips
 from deepemo.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, reliability, scale
 from deepemo.evaluation.predictions import Predictions
-from deepemo.evaluation.selective import Operating, RiskCoverage, choose_threshold, operate, risk_coverage
+
+# The accuracy of fewer answers says little about the accuracy of later ones.
+FEWEST_ANSWERS = 20
+# A threshold that only certainty reaches.
+NEVER = 1.0
+
+
+@dataclass(frozen=True)
+class RiskCoverage:
+    """Accuracy of the most confident clips, for every number of them.
+
+    Attributes:
+        thresholds: lowest confidence of the clips answered, falling, [steps].
+        coverage: share of clips answered, [steps].
+        accuracy: share of the answers that are right, [steps].
+    """
+
+    thresholds: Float64Array
+    coverage: Float64Array
+    accuracy: Float64Array
+
+    @property
+    def area(self) -> float:
+        """Area under risk (1 - accuracy) over coverage, lower is better (Geifman and El-Yaniv 2017)."""
+        widths = np.diff(self.coverage, prepend=0.0)
+        return float(((1.0 - self.accuracy) * widths).sum())
+
+    def accuracy_at(self, coverage: float) -> float:
+        """Accuracy when this share is answered, or the smallest larger one that ties allow."""
+        enough = int(np.searchsorted(self.coverage, coverage - 1e-9))
+        return float(self.accuracy[min(enough, len(self.coverage) - 1)])
+
+
+def risk_coverage(probabilities: Float64Array, labels: Int64Array) -> RiskCoverage:
+    """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; equal confidences are one step."""
+    confidence = probabilities.max(axis=1)
+    right = probabilities.argmax(axis=1) == labels
+    order = np.argsort(-confidence, kind="stable")
+    confidence = confidence[order]
+    last_of_ties = np.append(confidence[1:] < confidence[:-1], True)
+    answered = np.arange(1, len(labels) + 1)
+    accuracy = np.cumsum(right[order]) / answered
+    return RiskCoverage(confidence[last_of_ties], (answered / len(labels))[last_of_ties], accuracy[last_of_ties])
+
+
+@dataclass(frozen=True)
+class Operating:
+    """Result of a threshold on some clips: the share answered, and the accuracy of answers (None without answers)."""
+
+    coverage: float
+    accuracy: float | None
+
+
+def choose_threshold(probabilities: Float64Array, labels: Int64Array, wanted_accuracy: float) -> float:
+    """The lowest confidence whose answers reach the wanted accuracy.
+
+    Args:
+        probabilities: calibrated, float64 [n, 7], of validation clips.
+        labels: class indices [n].
+        wanted_accuracy: of the answers given, those at or above the threshold.
+
+    Returns:
+        The threshold; `NEVER` if no set of at least `FEWEST_ANSWERS` answers is that good.
+    """
+    curve = risk_coverage(probabilities, labels)
+    enough = curve.coverage * len(labels) >= FEWEST_ANSWERS - 0.5
+    good = np.flatnonzero(enough & (curve.accuracy >= wanted_accuracy))
+    return float(curve.thresholds[good[-1]]) if len(good) else NEVER
+
+
+def operate(probabilities: Float64Array, labels: Int64Array, threshold: float) -> Operating:
+    """Coverage and accuracy when only clips at or above the threshold are answered."""
+    answered = probabilities.max(axis=1) >= threshold
+    right = probabilities.argmax(axis=1) == labels
+    return Operating(float(answered.mean()), float(right[answered].mean()) if answered.any() else None)
 
 
 @dataclass(frozen=True)
 class Confidence:
-    """How a predictor's probabilities become a confidence, and when it is too low for an answer.
+    """How a predictor's probabilities become a confidence, and from which confidence on it answers.
 
     Attributes:
         temperature: for `calibration.scale`.
-        threshold: calibrated confidence from which on an answer is given.
+        threshold: calibrated confidence from which an answer is given.
         wanted_accuracy: of the answers given, for which the threshold was chosen.
-        validation: what the threshold gives on the clips it was chosen on.
+        validation: result of the threshold on the clips it was chosen on.
         fitted_on: those clips.
     """
 
@@ -51,7 +129,7 @@ def fit_confidence(validation: Predictions, predictor: str, wanted_accuracy: flo
 
 @dataclass(frozen=True)
 class ConfidenceReport:
-    """How well confidence fares on some clips.
+    """Quality of the confidence on some clips.
 
     Attributes:
         before: reliability of the probabilities as the model gave them.
@@ -59,7 +137,7 @@ class ConfidenceReport:
         nll_before: negative log likelihood before, in nats.
         nll_after: and after.
         curve: accuracy over coverage by calibrated confidence.
-        operating: what the threshold from validation gives here.
+        operating: result of the threshold that was chosen on validation.
     """
 
     before: Reliability
@@ -82,10 +160,3 @@ def judge_confidence(predictions: Predictions, predictor: str, confidence: Confi
         curve=risk_coverage(calibrated, labels),
         operating=operate(calibrated, labels, confidence.threshold),
     )
-
-
-def write_confidences(path: Path, confidences: Mapping[str, Confidence]) -> None:
-    """Write what serving needs: by predictor, temperature, threshold and wanted accuracy, and where they come from."""
-    content = {predictor: asdict(confidence) for predictor, confidence in confidences.items()}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")

@@ -1,4 +1,4 @@
-"""The evaluation as files: the few figures that `dvc metrics diff` compares, and all the others beside them."""
+"""The evaluation as files: the few figures of `dvc metrics diff`, all figures with intervals, and tables for plots."""
 
 import json
 import math
@@ -8,13 +8,20 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
+from deepemo.arrays import Int64Array
+from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison
 from deepemo.evaluation.groups import EmotionScores, Estimate, GroupScores
 from deepemo.evaluation.report import CHANCE, Evaluation, PredictorReport
+from deepemo.files import write_csv, write_text
 
 DIGITS = 4
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.25)
+CONFUSION_COLUMNS = ("actual", "predicted", "clips", "recall")
+RECALL_COLUMNS = ("role", "predictor", "emotion", "recall", "low", "high")
 
 
 def _number(value: float | None) -> float | None:
@@ -158,9 +165,51 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write JSON for people and for diffs: indented, a list of plain values on one line."""
-    text = json.dumps(content, indent=2, allow_nan=False)
+def write_details(path: Path, evaluation: Evaluation) -> None:
+    """Write `details` as JSON for people and for diffs: indented, a list of plain values on one line."""
+    text = json.dumps(details(evaluation), indent=2, allow_nan=False)
     text = re.sub(r"\[\s+([^\[\]{}]+?)\s+\]", lambda plain: "[" + " ".join(plain.group(1).split()) + "]", text)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text + "\n", encoding="utf-8")
+    write_text(path, text + "\n")
+
+
+def confusion_table(counts: Int64Array) -> pd.DataFrame:
+    """One row a pair of emotions, in their order: the clips, and their share of the actual emotion's clips.
+
+    Args:
+        counts: [7, 7], actual by predicted.
+    """
+    shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
+    rows = [
+        (actual, predicted, counts[row, column], shares[row, column])
+        for row, actual in enumerate(EMOTIONS)
+        for column, predicted in enumerate(EMOTIONS)
+    ]
+    return pd.DataFrame(rows, columns=list(CONFUSION_COLUMNS))
+
+
+def recall_table(evaluation: Evaluation) -> pd.DataFrame:
+    """Recall of each emotion by each predictor on each test role, with its interval."""
+    rows = [
+        (role, predictor, emotion, found.recall.value, found.recall.low, found.recall.high)
+        for role, report in evaluation.roles.items()
+        for predictor, predicted in report.predictors.items()
+        for emotion, found in predicted.overall.emotions.items()
+    ]
+    return pd.DataFrame(rows, columns=list(RECALL_COLUMNS))
+
+
+def write_plot_files(folder: Path, evaluation: Evaluation, roles: tuple[str, ...]) -> None:
+    """Write `confusion/<predictor>_<role>.csv` for each predictor and role, and `class_recall.csv`.
+
+    Args:
+        folder: where to.
+        evaluation: what to draw.
+        roles: test roles that have a table each; the table of a role without clips holds counts of 0.
+    """
+    empty = scores.confusion(*(pd.Series(dtype="int64").to_numpy(),) * 2)
+    for predictor in evaluation.confidences:
+        for role in roles:
+            report = evaluation.roles.get(role)
+            counts = report.predictors[predictor].overall.counts if report else empty
+            write_csv(folder / "confusion" / f"{predictor}_{role}.csv", confusion_table(counts), float_format="%.4f")
+    write_csv(folder / "class_recall.csv", recall_table(evaluation), float_format="%.4f")

@@ -7,10 +7,11 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from deepemo.arrays import Float64Array, Int64Array
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import bootstrap
 from deepemo.evaluation import metrics as scores
-from deepemo.evaluation.predictions import Floats, Ints, Predictions
+from deepemo.evaluation.predictions import Predictions
 
 BY_CLIP = "clip"
 BY_SPEAKER = "speaker"
@@ -42,7 +43,7 @@ class Estimate:
 
 @dataclass(frozen=True)
 class EmotionScores:
-    """How one emotion fares."""
+    """Scores of one emotion."""
 
     clips: int
     recall: Estimate
@@ -52,15 +53,15 @@ class EmotionScores:
 
 @dataclass(frozen=True)
 class GroupScores:
-    """How a group of clips fares.
+    """Scores of a group of clips.
 
     Attributes:
         clips: how many.
         speakers: how many speak in them.
         resampled_by: `clip` or `speaker`; a group of one speaker can only be resampled by clip, and its interval then
-            says nothing of other speakers.
+            does not cover other speakers.
         units: how many clips or speakers a resample has.
-        accuracy: share named rightly.
+        accuracy: share of correct predictions.
         uar: mean recall over the emotions present.
         macro_f1: mean F1 over the emotions present.
         emotions: each present emotion's scores.
@@ -76,12 +77,12 @@ class GroupScores:
     uar: Estimate
     macro_f1: Estimate
     emotions: dict[str, EmotionScores]
-    counts: Ints
-    draws: dict[str, Floats]
+    counts: Int64Array
+    draws: dict[str, Float64Array]
 
 
-def counts_by_unit(clips: pd.DataFrame, cells: Ints, n_cells: int, unit: str) -> dict[str, Ints]:
-    """What may be resampled: the clips, and where that is asked for and there are two or more, their speakers.
+def counts_by_unit(clips: pd.DataFrame, cells: Int64Array, n_cells: int, unit: str) -> dict[str, Int64Array]:
+    """Counts by each unit that can be resampled: the clips, and if wanted their speakers, where there are several.
 
     Args:
         clips: rows with the speaker of each clip, n of them.
@@ -113,7 +114,7 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
     resampled = drawn.counts.reshape(-1, *shape)
     draws = {name: figure(resampled) for name, figure in scores.HEADLINES.items()}
 
-    def estimate(value: Floats, values: Floats) -> Estimate:
+    def estimate(value: Float64Array, values: Float64Array) -> Estimate:
         low, high = bootstrap.interval(values, drawn.units)
         return Estimate(float(value), float(low), float(high))
 
@@ -142,7 +143,7 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
 
 
 def difference(first: GroupScores, second: GroupScores, figure: str) -> Estimate:
-    """A headline figure of one group minus that of another group of other clips, drawn apart."""
+    """A headline figure of one group minus that of a group of other clips, with independent draws."""
     # Both were drawn from the same seed; one in reverse order makes the pairs independent.
     values = first.draws[figure] - second.draws[figure][::-1]
     low, high = bootstrap.interval(values, min(first.units, second.units))

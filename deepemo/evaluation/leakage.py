@@ -1,12 +1,11 @@
-"""What would make a figure a lie: the same voice, clip or content where it must not be, or a fit on test clips."""
+"""Leak checks: the same voice, clip or content in training and in a test, or a fit on test clips."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from deepemo.dataset.fingerprint import fingerprint_clips
-from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, fingerprint_clips
 from deepemo.errors import InputError
 
 TEST_ROLES = (TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
@@ -14,59 +13,53 @@ LEARNED_FROM = (TRAIN, VALIDATION)
 SHOWN = 3
 
 
-class LeakError(InputError):
-    """Test clips share something with what the models learned from."""
-
-
 def _some(values: list[str]) -> str:
     shown = ", ".join(values[:SHOWN])
     return shown if len(values) <= SHOWN else f"{shown} and {len(values) - SHOWN} more"
 
 
-def check_roles(split: pd.DataFrame) -> None:
-    """See that every clip has one role, and that no voice to be unseen is heard in training or validation.
+def check_roles(split: pd.DataFrame, *, source: str) -> None:
+    """Check that every clip has one role, and that no unseen speaker or corpus is in training or validation.
 
     Args:
         split: the split table.
+        source: the file it was read from, for the error.
 
     Raises:
-        LeakError: a clip has two rows, or a speaker of the unseen test, or a speaker or corpus of the test of an
-            unseen corpus, is heard in training or validation.
+        InputError: a clip has two rows; or a speaker of the unseen test, or a speaker or corpus of the test of an
+            unseen corpus, is in training or validation.
     """
     twice = sorted(split.loc[split["clip"].duplicated(), "clip"].unique())
     if twice:
         first = split.loc[split["clip"] == twice[0], "role"].tolist()
-        raise LeakError(
-            f"data/split.csv: {_some(twice)} listed more than once (roles {first}), expected one role a clip"
-        )
+        raise InputError(f"{source}: {_some(twice)} listed more than once (roles {first}), expected one role a clip")
     learned = split[split["role"].isin(LEARNED_FROM)]
     for role, columns in ((TEST_UNSEEN, ("speaker",)), (TEST_CORPUS, ("speaker", "corpus"))):
         for column in columns:
             shared = sorted(set(split.loc[split["role"] == role, column]) & set(learned[column]))
             if shared:
                 roles = sorted(set(learned.loc[learned[column].isin(shared), "role"]))
-                raise LeakError(
-                    f"data/split.csv: {column} {_some(shared)} in {role} and in {' and '.join(roles)}, "
+                raise InputError(
+                    f"{source}: {column} {_some(shared)} in {role} and in {' and '.join(roles)}, "
                     f"expected a {column} of {role} nowhere else"
                 )
 
 
-def check_content(split: pd.DataFrame, clips: pd.DataFrame) -> None:
-    """See that no recording's content has two roles under two names.
+def check_content(split: pd.DataFrame, clips: pd.DataFrame, *, source: str) -> None:
+    """Check that the same content does not have two roles under two names.
 
     Args:
         split: the split table.
         clips: the good rows of the clip table.
+        source: the file that the clip table was read from, for the error.
 
     Raises:
-        LeakError: two clips of different roles hold the same samples.
-        InputError: a clip of the split is not among the good clips, so that its content is unknown.
+        InputError: two clips of different roles hold the same samples, or a clip of the split is not among the good
+            clips, so that its content is unknown.
     """
     unknown = sorted(set(split["clip"]) - set(clips["clip"]))
     if unknown:
-        raise InputError(
-            f"data/split.csv: {_some(unknown)} not among the good clips of data/clips.csv, run split again"
-        )
+        raise InputError(f"{source}: {_some(unknown)} of the split not among its good clips, run split again")
     content = split.merge(clips[["clip", "sha256"]], on="clip", validate="one_to_one")
     roles = content.groupby("sha256")["role"].nunique()
     shared = content[content["sha256"].isin(roles[roles > 1].index)].sort_values(["sha256", "clip"])
@@ -75,28 +68,27 @@ def check_content(split: pd.DataFrame, clips: pd.DataFrame) -> None:
             " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))
             for _, group in shared.groupby("sha256")
         ]
-        raise LeakError(f"data/clips.csv: the same content in two roles: {_some(pairs)}; quarantine one of each")
+        raise InputError(f"{source}: the same content in two roles: {_some(pairs)}; quarantine one of each")
 
 
-def check_fitted_on(fitted_on: Mapping[str, Any] | None, split: pd.DataFrame, role: str, where: str) -> None:
-    """See that something was fitted on exactly the clips of one role.
+def check_fitted_on(fitted_on: Mapping[str, Any] | None, split: pd.DataFrame, role: str, *, source: str) -> None:
+    """Check that something was fitted on exactly the clips of one role.
 
     Args:
         fitted_on: the fingerprint recorded with it.
         split: the split table.
         role: the role it must have been fitted on.
-        where: the file that records it, for the message.
+        source: the file that records it, for the error.
 
     Raises:
-        InputError: nothing is recorded.
-        LeakError: it was fitted on other clips.
+        InputError: nothing is recorded, or it was fitted on other clips.
     """
     if not isinstance(fitted_on, Mapping) or not {"clips", "sha256"} <= set(fitted_on):
-        raise InputError(f"{where}: does not say which clips it was fitted on (clips, sha256), found {fitted_on!r}")
+        raise InputError(f"{source}: does not say which clips it was fitted on (clips, sha256), found {fitted_on!r}")
     expected = fingerprint_clips(split.loc[split["role"] == role, "clip"])
     if (fitted_on["clips"], fitted_on["sha256"]) != (expected["clips"], expected["sha256"]):
-        raise LeakError(
-            f"{where}: fitted on {fitted_on['clips']} clips with fingerprint {str(fitted_on['sha256'])[:12]}, "
-            f"expected the {expected['clips']} clips of role {role} in data/split.csv ({expected['sha256'][:12]}); "
-            "figures of a model that may have learned from test clips are worth nothing: train it on this split"
+        raise InputError(
+            f"{source}: fitted on {fitted_on['clips']} clips with fingerprint {str(fitted_on['sha256'])[:12]}, "
+            f"expected the {expected['clips']} clips of role {role} in the split ({expected['sha256'][:12]}); "
+            "a model that may have learned from test clips cannot be evaluated: train it on this split"
         )

@@ -7,60 +7,60 @@ recall: it is NaN there and is left out of the means.
 import numpy as np
 import numpy.typing as npt
 
+from deepemo.arrays import Float64Array, Int64Array
 from deepemo.emotions import EMOTIONS
-from deepemo.evaluation.predictions import Floats, Ints
 
 CLASSES = len(EMOTIONS)
 
 
-def confusion(labels: Ints, answers: Ints, classes: int = CLASSES) -> Ints:
+def confusion(labels: Int64Array, answers: Int64Array, classes: int = CLASSES) -> Int64Array:
     """Counts [actual, predicted] of class indices [n] and [n]."""
     cells = np.bincount(labels * classes + answers, minlength=classes * classes)
     return cells.reshape(classes, classes).astype(np.int64)
 
 
-def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Floats:
+def _ratio(part: npt.ArrayLike, whole: npt.ArrayLike) -> Float64Array:
     part, whole = np.asarray(part, dtype=np.float64), np.asarray(whole, dtype=np.float64)
     return np.divide(part, whole, out=np.full(np.broadcast(part, whole).shape, np.nan), where=whole > 0)
 
 
-def _hits(counts: Ints) -> Ints:
+def _hits(counts: Int64Array) -> Int64Array:
     return np.diagonal(counts, axis1=-2, axis2=-1)
 
 
-def _mean_of_present(values: Floats) -> Floats:
+def _mean_of_present(values: Float64Array) -> Float64Array:
     present = ~np.isnan(values)
     return _ratio(np.where(present, values, 0.0).sum(axis=-1), present.sum(axis=-1))
 
 
-def accuracy(counts: Ints) -> Floats:
+def accuracy(counts: Int64Array) -> Float64Array:
     """Share of clips named rightly; NaN without clips."""
     return _ratio(_hits(counts).sum(axis=-1), counts.sum(axis=(-2, -1)))
 
 
-def recalls(counts: Ints) -> Floats:
+def recalls(counts: Int64Array) -> Float64Array:
     """Share of each class's clips named rightly [..., classes]; NaN for a class without clips."""
     return _ratio(_hits(counts), counts.sum(axis=-1))
 
 
-def precisions(counts: Ints) -> Floats:
+def precisions(counts: Int64Array) -> Float64Array:
     """Share of each class's answers that are right [..., classes]; NaN for a class never answered."""
     return _ratio(_hits(counts), counts.sum(axis=-2))
 
 
-def f1_scores(counts: Ints) -> Floats:
+def f1_scores(counts: Int64Array) -> Float64Array:
     """Harmonic mean of precision and recall [..., classes]; 0 if never right, NaN for a class without clips."""
     actual = counts.sum(axis=-1)
     scores = _ratio(2 * _hits(counts), actual + counts.sum(axis=-2))
     return np.where(actual > 0, scores, np.nan)
 
 
-def uar(counts: Ints) -> Floats:
+def uar(counts: Int64Array) -> Float64Array:
     """Unweighted average recall: mean recall over the classes that have clips."""
     return _mean_of_present(recalls(counts))
 
 
-def macro_f1(counts: Ints) -> Floats:
+def macro_f1(counts: Int64Array) -> Float64Array:
     """Mean F1 over the classes that have clips."""
     return _mean_of_present(f1_scores(counts))
 

@@ -1,4 +1,4 @@
-"""What the models said of each clip: everything that evaluation rests on, as one table anyone can recompute from."""
+"""Predictions of the models for each clip: all figures of the evaluation can be computed from this one table."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -6,36 +6,38 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from deepemo.arrays import Float32Array, Float64Array, Int64Array
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.errors import InputError
-
-Floats = npt.NDArray[np.float64]
-Ints = npt.NDArray[np.int64]
-Features = npt.NDArray[np.float32]
+from deepemo.files import write_csv
+from deepemo.models.registry import ENSEMBLE
 
 CLIP_COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
-ENSEMBLE = "ensemble"
+Batches = Iterable[tuple[list[str], Float32Array]]
 
 
 class Model(Protocol):
-    """What evaluation needs of a trained model."""
+    """The part of `deepemo.models.family.TrainedModel` that evaluation needs."""
 
-    def logits(self, features: Features) -> npt.NDArray[np.float32]:
-        """Features float32 [n, frames, bands] to logits [n, 7]."""
+    def logits(self, inputs: Float32Array) -> Float32Array:
+        """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
 
 
-def softmax(logits: Floats) -> Floats:
-    """Probabilities float64 [n, classes] of logits [n, classes]."""
+def softmax(logits: Float64Array) -> Float64Array:
+    """Probabilities float64 [n, classes] of logits [n, classes].
+
+    >>> softmax(np.log([[1.0, 3.0]])).round(2).tolist()
+    [[0.25, 0.75]]
+    """
     shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
     return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Clips and what each predictor says of them.
+    """Clips and the probabilities that each predictor gives them.
 
     Attributes:
         clips: n rows with the columns `CLIP_COLUMNS`.
@@ -43,7 +45,7 @@ class Predictions:
     """
 
     clips: pd.DataFrame
-    probabilities: Mapping[str, Floats]
+    probabilities: Mapping[str, Float64Array]
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -54,11 +56,11 @@ class Predictions:
         return tuple(self.probabilities)
 
     @property
-    def labels(self) -> Ints:
+    def labels(self) -> Int64Array:
         """Index of the true emotion: [n]."""
         return np.array([INDEX[emotion] for emotion in self.clips["emotion"]], dtype=np.int64)
 
-    def answers(self, predictor: str) -> Ints:
+    def answers(self, predictor: str) -> Int64Array:
         """Index of the emotion the predictor holds likeliest: [n]."""
         return np.asarray(self.probabilities[predictor].argmax(axis=1), dtype=np.int64)
 
@@ -76,31 +78,35 @@ class Predictions:
         return Predictions(self.clips, {**self.probabilities, name: mean})
 
 
-def predict(
-    models: Mapping[str, Model], clips: pd.DataFrame, batches: Iterable[tuple[list[str], Features]]
-) -> Predictions:
-    """Ask each model about each clip, a batch of features in hand at a time.
+def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]]) -> Predictions:
+    """Predict clips by models, a batch of inputs in memory at a time.
 
     Args:
-        models: by the name of the predictor.
         clips: rows of the split table; their order is kept.
-        batches: ids and features [n, frames, bands] of these clips, in any order.
+        models: by the name of the predictor, a model and its inputs of the clips: batches of ids and arrays [n, ...],
+            in any order.
 
     Raises:
-        InputError: a clip's emotion is not one of the seven, or a clip has no features.
+        InputError: a clip's emotion is not one of the seven, or a clip has no inputs.
     """
     strangers = sorted(set(clips["emotion"]) - set(EMOTIONS))
     if strangers:
         raise InputError(f"split: unknown emotions {strangers}, expected some of {list(EMOTIONS)}")
+    return Predictions(
+        clips[list(CLIP_COLUMNS)].reset_index(drop=True),
+        {name: _probabilities(clips, name, model, batches) for name, (model, batches) in models.items()},
+    )
+
+
+def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batches) -> Float64Array:
     rows = {clip: row for row, clip in enumerate(clips["clip"])}
-    probabilities = {name: np.full((len(clips), len(EMOTIONS)), np.nan) for name in models}
-    for names, features in batches:
-        where = [rows.pop(name) for name in names]
-        for predictor, model in models.items():
-            probabilities[predictor][where] = softmax(np.asarray(model.logits(features), dtype=np.float64))
+    probabilities = np.full((len(clips), len(EMOTIONS)), np.nan)
+    for names, inputs in batches:
+        where = [rows.pop(clip) for clip in names]
+        probabilities[where] = softmax(np.asarray(model.logits(inputs), dtype=np.float64))
     if rows:
-        raise InputError(f"features: none of {len(rows)} clips, among them {min(rows)}")
-    return Predictions(clips[list(CLIP_COLUMNS)].reset_index(drop=True), probabilities)
+        raise InputError(f"{name}: no inputs of {len(rows)} clips, among them {min(rows)}")
+    return probabilities
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
@@ -109,7 +115,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         predictions.clips.assign(predictor=name, **dict(zip(EMOTIONS, values.T, strict=True)))
         for name, values in predictions.probabilities.items()
     ]
-    pd.concat(parts).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_csv(path, pd.concat(parts))
 
 
 def read_predictions(path: Path) -> Predictions:

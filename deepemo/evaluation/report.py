@@ -1,4 +1,4 @@
-"""The whole account of the predictors on the test roles: figures, intervals, comparisons, confidence, baselines."""
+"""The evaluation of all predictors on all test roles: figures, intervals, comparisons, confidence, baselines."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -7,19 +7,20 @@ from itertools import combinations
 import numpy as np
 import pandas as pd
 
+from deepemo.arrays import Int64Array
 from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, VALIDATION
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison, compare
 from deepemo.evaluation.confidence import Confidence, ConfidenceReport, judge_confidence
 from deepemo.evaluation.groups import BY_CLIP, BY_SPEAKER, Estimate, GroupScores, Resampling, difference, score
-from deepemo.evaluation.predictions import Ints, Predictions
+from deepemo.evaluation.predictions import Predictions
 
 SEEN = "seen_speakers"
 UNSEEN = "unseen_speakers"
 UNSEEN_CORPUS = "unseen_corpus"
 ROLE_NAMES = {TEST_SEEN: SEEN, TEST_UNSEEN: UNSEEN, TEST_CORPUS: UNSEEN_CORPUS}
-# Voices never heard are drawn as speakers: their clips are not independent. Heard ones are part of what was learned.
+# Unseen speakers are a sample of all speakers, and their clips are not independent. Seen speakers are no sample.
 RESAMPLED_BY = {SEEN: BY_CLIP, UNSEEN: BY_SPEAKER, UNSEEN_CORPUS: BY_SPEAKER}
 
 CHANCE = 1.0 / len(EMOTIONS)
@@ -27,7 +28,7 @@ CHANCE = 1.0 / len(EMOTIONS)
 
 @dataclass(frozen=True)
 class Confused:
-    """Clips of one emotion that were named another, and their share of that emotion's clips."""
+    """Clips of one emotion that were predicted as another, and their share of that emotion's clips."""
 
     actual: str
     predicted: str
@@ -44,7 +45,7 @@ class PredictorReport:
         corpora: on the clips of each corpus.
         genders: of each gender.
         corpora_genders: of each gender in each corpus.
-        gender_gap: female minus male, of each headline figure; empty unless both are heard.
+        gender_gap: female minus male, of each headline figure; empty unless both occur.
         speakers: clips and accuracy of each speaker, the worst first.
         confused: every mistake there is, the largest share first.
         confidence: calibration and answering only when sure.
@@ -80,8 +81,8 @@ class Evaluation:
         gaps: by predictor and headline figure, seen minus unseen speakers.
         corpus_gaps: the same within each corpus that is in both tests: by predictor, corpus and figure.
         confidences: what was fitted on validation.
-        validation_uar: by predictor; the best one there is the one to use.
-        majority_emotion: the most frequent in training, which the baseline always answers.
+        validation_uar: by predictor; the best one is chosen.
+        majority_emotion: the most frequent in training, which the baseline always predicts.
         resamples: number of bootstrap samples.
     """
 
@@ -95,11 +96,11 @@ class Evaluation:
 
     @property
     def chosen(self) -> str:
-        """The predictor with the highest UAR on validation: chosen without a look at the tests."""
+        """The predictor with the highest UAR on validation; the tests play no part in the choice."""
         return max(self.validation_uar, key=lambda predictor: self.validation_uar[predictor])
 
 
-def most_confused(counts: Ints) -> list[Confused]:
+def most_confused(counts: Int64Array) -> list[Confused]:
     """Mistakes in confusion counts [7, 7], by share of the true emotion's clips, the largest first."""
     totals = counts.sum(axis=1)
     found = [
@@ -161,7 +162,7 @@ def evaluate(
     samples: int,
     seed: int,
 ) -> Evaluation:
-    """Take every figure.
+    """Compute every figure.
 
     Args:
         predictions: of clips of all roles but training.
@@ -184,7 +185,7 @@ def evaluate(
                 predictor: report_predictor(chosen, predictor, confidences[predictor], resampling)
                 for predictor in chosen.predictors
             },
-            # The later predictor is the one that has to show its worth.
+            # The later predictor is compared with the earlier one, as the more complex of the two.
             comparisons=[
                 compare(chosen, later, earlier, resampling) for earlier, later in combinations(chosen.predictors, 2)
             ],

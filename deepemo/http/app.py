@@ -18,7 +18,7 @@ from deepemo.http.problems import MEDIA_TYPE, ProblemError, install_handlers
 from deepemo.http.schemas import Health, ModelSchema, ProblemSchema, RecognitionSchema
 from deepemo.http.settings import Settings
 from deepemo.http.uploads import FIELD, check_announced, receive
-from deepemo.serving.calibrated import ClipLimits
+from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.recognizer import HOP_SECONDS, Recognizer
 
 PAGE = Path(__file__).with_name("page")
@@ -72,7 +72,7 @@ def create_app(
 
     Args:
         recognizer: what answers.
-        about: what it is, see `lineage.describe`.
+        about: what it is, see `Bundle.describe`.
         card: its model card in Markdown, if there is one.
         settings: limits and key; by default those of `Settings`.
     """

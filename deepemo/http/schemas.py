@@ -156,7 +156,7 @@ class ModelSchema(BaseModel):
 
     model: str
     version: str | None
-    revision: str | None = Field(description="Git revision of the pipeline run; `-dirty` if files differed from it")
+    revision: str | None = Field(description="Revision of the code of the pipeline run, as in the model card")
     emotions: list[str]
     parts: list[dict[str, Any]] = Field(description="The networks: settings, weights' sha256, clips learned from")
     features: dict[str, Any] = Field(description="From samples to the model's input")
@@ -165,6 +165,9 @@ class ModelSchema(BaseModel):
         description="The second model, which hears whether somebody speaks, and how often it errs"
     )
     corpora: list[CorpusSchema]
+    clips: dict[str, Any] = Field(description="Fingerprints of the run's clips: of all contents, and by role")
+    params: dict[str, Any] = Field(description="Of the pipeline run")
+    versions: dict[str, str] = Field(description="Of the packages of the pipeline run")
     figures: dict[str, Any] = Field(description="By test role, beside those of chance and of the most frequent emotion")
     limits: list[str] = Field(description="What it cannot do and must not be used for")
     accepts: ServerLimits

@@ -1,9 +1,87 @@
-"""What a model family is: the one thing that the pipeline, the card, the command line and the server ask for names."""
+"""What a model family is: the contract between a kind of network and all that trains, evaluates and serves networks.
 
-from collections.abc import Mapping
+A family is one folder of this package and one entry of `deepemo.models.registry`. Stages, evaluation, the model card,
+the command line and the server take the names of the models from the registry and know nothing else of a family.
+
+This module imports no TensorFlow, so that names and sections are known without it; a family's functions import what
+they need when they are called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
 
-from deepemo.params import Section
+from deepemo.arrays import Float32Array
+from deepemo.params import Params, Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+    import tensorflow as tf
+
+    from deepemo.training.fit import Trained
+
+
+# Of a trained network, in the folder that holds it.
+WEIGHTS_FILE = "model.weights.h5"
+ABOUT_FILE = "model.json"
+
+
+class FrontEnd(Protocol):
+    """From the samples of one clip to the array that a network is fed in serving.
+
+    Front ends that make the same array are equal (`==`), so that it is made once for several networks.
+
+    Attributes:
+        sample_rate_hz: of the clips it makes.
+        clip_seconds: longest recording that is one clip; a longer one is answered window by window.
+    """
+
+    sample_rate_hz: int
+    clip_seconds: float
+
+    def trim(self, samples: Float32Array) -> Float32Array:
+        """Cut off what does not count for the length of a clip: float32 [n] at `sample_rate_hz` to float32 [m]."""
+
+    def clip(self, samples: Float32Array, rate_hz: int) -> Float32Array:
+        """Samples of one clip as an exported model takes them: float32 [n] at any rate to float32 [clip_samples]."""
+
+    def __call__(self, samples: Float32Array, rate_hz: int) -> Float32Array:
+        """The array of one clip, of a fixed shape: float32 [n] at any rate to float32 [...]."""
+
+    def graph(self, samples: tf.Tensor) -> tf.Tensor:
+        """The same in TensorFlow operations, for export: float32 [clip_samples] to the array."""
+
+    def steps(self) -> list[str]:
+        """What `clip` does, in words, for programs that run an exported model."""
+
+    def describe(self) -> dict[str, Any]:
+        """All that it depends on, for JSON."""
+
+
+class TrainedModel(Protocol):
+    """A trained network, loaded.
+
+    Attributes:
+        name: of its family.
+        about: content of its `model.json`.
+        front_end: what makes its input in serving.
+    """
+
+    name: str
+    about: Mapping[str, Any]
+    front_end: FrontEnd
+
+    def logits(self, inputs: Float32Array) -> Float32Array:
+        """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
+
+    def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
+        """Logits float32 [n, 7] of arrays [n, ...] as the front end makes them."""
+
+    def graph(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The same in TensorFlow operations, for export: [n, ...] as the front end makes them to [n, 7]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -11,9 +89,21 @@ class ModelFamily:
     """A model family.
 
     Attributes:
-        name: of its folder under `models/` and of its predictor.
+        name: of its folder under `models/`, of its predictor and of its training stage, `train_<name>`.
         sections: classes of its sections of params.yaml, by their names there.
+        shards: folder of the arrays that its networks are fed in evaluation.
+        train: params, split table and folder for checkpoints to a trained network.
+        load: folder of a trained network to the network.
+        describe: content of a network's `model.json` and the run's params to the network's paragraph in the model
+            card.
+        embed: writes `shards` from what earlier stages made, and returns what was written in words; None if the
+            family reads shards of another stage.
     """
 
     name: str
     sections: Mapping[str, type[Section]]
+    shards: Path
+    train: Callable[[Params, pd.DataFrame, Path], Trained]
+    load: Callable[[Path], TrainedModel]
+    describe: Callable[[Mapping[str, Any], Params], str]
+    embed: Callable[[Params], str] | None = None

@@ -1,4 +1,4 @@
-"""The model families this package knows, each by its name and the module that describes it."""
+"""The model families, each by its name and the module that describes it."""
 
 import importlib
 
@@ -6,21 +6,46 @@ from deepemo.errors import InputError
 from deepemo.models.family import ModelFamily
 
 _MODULES = {"shallow": "deepemo.models.shallow.family", "transfer": "deepemo.models.imagenet.family"}
+# The predictor that joins all families is called this; no family may be.
+ENSEMBLE = "ensemble"
 
 
 def register(name: str, module: str) -> None:
-    """Make a family known.
+    """Add a family.
 
     Args:
         name: of the family.
-        module: whose `FAMILY` describes it; imported when the family is first asked for.
+        module: its `FAMILY` is a `ModelFamily` of that name; it is imported when the family is first used.
+
+    Raises:
+        InputError: the name is taken.
     """
+    if name in _MODULES or name == ENSEMBLE:
+        raise InputError(f"Bad model family {name!r}, expected a name that is not one of {[*_MODULES, ENSEMBLE]}")
     _MODULES[name] = module
 
 
+def unregister(name: str) -> None:
+    """Remove a family that was added."""
+    del _MODULES[name]
+
+
 def family_names() -> tuple[str, ...]:
-    """Names of the families, in the order in which they are always shown."""
+    """Names of the families, in the order in which they are always shown.
+
+    >>> family_names()
+    ('shallow', 'transfer')
+    """
     return tuple(_MODULES)
+
+
+def predictor_names() -> tuple[str, ...]:
+    """Names of all predictors: one for each family, and the ensemble of them.
+
+    >>> predictor_names()
+    ('shallow', 'transfer', 'ensemble')
+    """
+    return (*_MODULES, ENSEMBLE)
 
 
 def load_family(name: str) -> ModelFamily:

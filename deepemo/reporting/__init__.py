@@ -1,1 +1,1 @@
-"""Documents that are made from results: the model card."""
+"""Reports on a run: the model card."""

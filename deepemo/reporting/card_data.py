@@ -1,4 +1,4 @@
-"""The model card's account of models and data."""
+"""Sections of the model card on the data: corpora, licences, quarantined clips, and the split."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,7 +21,11 @@ ROLE_MEANINGS = {
 
 
 def banner(split: pd.DataFrame) -> str:
-    """A warning where any of the speech is made by a program."""
+    """A warning if any of the speech is synthetic; empty otherwise.
+
+    Args:
+        split: the split table.
+    """
     if SYNTHETIC not in set(split["corpus"]):
         return ""
     only = set(split["corpus"]) == {SYNTHETIC}
@@ -31,35 +35,8 @@ def banner(split: pd.DataFrame) -> str:
     )
 
 
-def models(abouts: Mapping[str, Mapping[str, Any]], params: Mapping[str, Any]) -> str:
-    """What the predictors are."""
-    features = next(iter(abouts.values()))["features"]
-    bands = f"{features['mel_bands']} mel bands" if features["kind"] == "mel" else "the bins of its Fourier transform"
-    trimmed = "" if features["trim_below_db"] is None else "freed of quiet ends, "
-    shallow, transfer = abouts["shallow"]["settings"], abouts["transfer"]["settings"]
-    blocks = params["train_transfer"]["finetune"]["trainable_blocks"]
-    depths = " and ".join(f"{depth:.0%}" for depth in transfer["depths"])
-    tuned = (
-        f"then at most {blocks} blocks up to there further with it" if blocks else "the network itself left as it was"
-    )
-    return f"""\
-A recording is mixed to mono, resampled to {features["sample_rate_hz"]} Hz, {trimmed}cut or padded to
-{features["clip_seconds"]:g} s and turned into a spectrogram of {bands}, one every
-{1000 * features["hop_seconds"]:g} ms, in decibels below its peak. Three predictors name one of {len(EMOTIONS)}
-emotions: {", ".join(EMOTIONS)}.
-
-- **shallow**: a convolutional network trained from scratch, pairs of convolutions with
-  {"-".join(str(count) for count in shallow["channels"])} channels and attention over time;
-  {abouts["shallow"]["parameters"]:,} parameters.
-- **transfer**: `{transfer["backbone"]}` with `{params["embed"]["weights"]}` weights looks at the spectrogram as at a
-  picture; a head on its maps at {depths} of its depth was trained, {tuned};
-  {abouts["transfer"]["parameters"]:,} parameters in all.
-- **ensemble**: the mean of both models' probabilities.
-"""
-
-
 def _origin(source: str) -> str:
-    """Where recordings came from; a folder is called one, because its path tells of a machine and not of the data."""
+    """Where recordings came from; the path of a local folder is left out, since it describes a machine."""
     if "://" in source:
         return source
     return "a local folder" if "/" in source or "\\" in source else source or "not recorded"
@@ -80,7 +57,7 @@ def _corpus_row(name: str, record: Mapping[str, Any], clips: pd.DataFrame) -> tu
 
 
 def data(provenance: Sequence[Mapping[str, Any]], clips: pd.DataFrame) -> str:
-    """Which corpora, on what terms, what was left out, and whom to cite.
+    """Corpora with their licences, quarantined clips and citations.
 
     Args:
         provenance: content of each data/raw/<corpus>.json; a corpus without one is listed with nothing recorded.
@@ -99,7 +76,7 @@ def data(provenance: Sequence[Mapping[str, Any]], clips: pd.DataFrame) -> str:
 
 
 def repeated_sentences(split: pd.DataFrame, clips: pd.DataFrame, role: str) -> float:
-    """Share of a role's clips whose sentence is also said in training clips of the same corpus; NaN without clips."""
+    """Share of a role's clips whose sentence also occurs in training clips of the same corpus; NaN without clips."""
     said = split.merge(clips[["clip", "sentence"]], on="clip")
     said["key"] = said["corpus"] + "/" + said["sentence"]
     known = set(said.loc[said["role"] == TRAIN, "key"])
@@ -107,7 +84,12 @@ def repeated_sentences(split: pd.DataFrame, clips: pd.DataFrame, role: str) -> f
 
 
 def roles(split: pd.DataFrame, clips: pd.DataFrame) -> str:
-    """How many clips and speakers have which role, and how much of what is said is shared."""
+    """Numbers of clips and speakers of each role, and how many sentences roles have in common.
+
+    Args:
+        split: the split table.
+        clips: the clip table.
+    """
     corpora = sorted(split["corpus"].unique())
     present = [role for role in ROLES if (split["role"] == role).any()]
     rows = []

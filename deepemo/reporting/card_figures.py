@@ -1,22 +1,38 @@
-"""The model card's figures: how good, for whom, where not, and how sure."""
+"""Sections of the model card on measured figures: scores, groups, errors, confidence and the voice gate."""
 
+from collections.abc import Mapping
+from typing import Any
+
+from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.groups import GroupScores
 from deepemo.evaluation.report import CHANCE, SEEN, Evaluation, PredictorReport
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
-ROLE_TITLES = {
-    "seen_speakers": "Speakers heard in training",
-    "unseen_speakers": "Speakers never heard",
-    "unseen_corpus": "A corpus never heard",
-}
 FEW_SPEAKERS = 10
 WORST = 5
 
+GATE_DECISION = """\
+Before a model is asked about a recording of somebody's own, a second one, Silero VAD, decides whether anybody speaks in
+it: {min_share:.0%} of the 32 ms frames, and one unbroken run of {min_seconds:g} s, must reach a probability of
+{threshold:g}.
+"""
+GATE_TRIALS = """\
+Speech is clips of this run: as recorded, at three levels down to -40 dBFS, and under white and pink noise up to as loud
+as the voice. Made sounds are noises, tones, chirps, clicks and chords at two levels. In brackets: 95 % intervals.\
+"""
+NO_RECORDINGS = """ Real recordings without speech are missing here, because
+`gate.non_speech_dir` names no folder of them."""
+SPEECH_LABELS = ("by_emotion", "by_gender", "by_corpus")
+
+
+def _heading(role: str) -> str:
+    return ROLE_TITLES[role].capitalize()
+
 
 def headlines(evaluation: Evaluation) -> str:
-    """Every predictor on every role with intervals, chance and majority beside them, and the gap."""
+    """Scores of every predictor on every test role, of chance and of the majority class, and the gap between roles."""
     parts = []
     for name, role in evaluation.roles.items():
         rows = [
@@ -28,7 +44,7 @@ def headlines(evaluation: Evaluation) -> str:
         )
         rows.append(("chance", per_cent(CHANCE), per_cent(CHANCE), "-"))
         parts.append(
-            f"**{ROLE_TITLES[name]}**, {role.clips} clips of {role.speakers} speakers\n\n"
+            f"**{_heading(name)}**, {role.clips} clips of {role.speakers} speakers\n\n"
             + table(("predictor", "accuracy", "UAR", "macro F1"), rows)
         )
     if evaluation.gaps:
@@ -44,11 +60,9 @@ def headlines(evaluation: Evaluation) -> str:
 
 
 def intervals(evaluation: Evaluation) -> str:
-    """How the intervals are meant."""
+    """How the intervals were computed."""
     few = [
-        ROLE_TITLES[name].lower()
-        for name, role in evaluation.roles.items()
-        if name != SEEN and role.speakers < FEW_SPEAKERS
+        ROLE_TITLES[name] for name, role in evaluation.roles.items() if name != SEEN and role.speakers < FEW_SPEAKERS
     ]
     warning = f" With so few speakers ({' and '.join(few)}) an interval can say little about others." if few else ""
     return (
@@ -59,10 +73,10 @@ def intervals(evaluation: Evaluation) -> str:
 
 
 def comparisons(evaluation: Evaluation) -> str:
-    """Each pair of predictors on the same clips."""
+    """Comparisons of each pair of predictors on the same clips."""
     rows = [
         (
-            ROLE_TITLES[name].lower(),
+            ROLE_TITLES[name],
             f"{found.first} minus {found.second}",
             points(found.differences["uar"]),
             f"{found.differences['uar'].p:.3g}",
@@ -84,11 +98,11 @@ def comparisons(evaluation: Evaluation) -> str:
 
 
 def emotions(evaluation: Evaluation, predictor: str) -> str:
-    """Precision and recall of each emotion, a column a role."""
+    """Precision and recall of each emotion on each test role."""
     header, columns = ["emotion"], []
     for name, role in evaluation.roles.items():
         found = role.predictors[predictor].overall.emotions
-        header += [f"recall, {ROLE_TITLES[name].lower()}", "precision"]
+        header += [f"recall, {ROLE_TITLES[name]}", "precision"]
         columns.append(found)
     rows = [
         (
@@ -109,12 +123,12 @@ def _group_row(name: str, group: GroupScores) -> tuple[object, ...]:
 
 
 def corpora(evaluation: Evaluation, predictor: str) -> str:
-    """Scores by corpus, and the gap within each corpus that has both heard and never heard speakers."""
+    """Scores by corpus, and the gap within each corpus that has seen and unseen speakers."""
     parts = []
     for name, role in evaluation.roles.items():
         rows = [_group_row(corpus, group) for corpus, group in role.predictors[predictor].corpora.items()]
         listed = table(("corpus", "clips", "speakers", "accuracy", "UAR"), rows)
-        parts.append(f"**{ROLE_TITLES[name]}**\n\n{listed}")
+        parts.append(f"**{_heading(name)}**\n\n{listed}")
     gaps = evaluation.corpus_gaps.get(predictor)
     if gaps:
         rows = [(corpus, points(found["accuracy"]), points(found["uar"])) for corpus, found in gaps.items()]
@@ -123,7 +137,7 @@ def corpora(evaluation: Evaluation, predictor: str) -> str:
 
 
 def fairness(evaluation: Evaluation, predictor: str) -> str:
-    """Scores by gender, in all and within each corpus, and their difference."""
+    """Scores by gender, overall and within each corpus, and their difference."""
     parts = []
     for name, role in evaluation.roles.items():
         report = role.predictors[predictor]
@@ -135,13 +149,13 @@ def fairness(evaluation: Evaluation, predictor: str) -> str:
             else "One gender alone is heard here."
         )
         parts.append(
-            f"**{ROLE_TITLES[name]}**\n\n{table(('clips of', 'clips', 'speakers', 'accuracy', 'UAR'), rows)}\n\n{gap}"
+            f"**{_heading(name)}**\n\n{table(('clips of', 'clips', 'speakers', 'accuracy', 'UAR'), rows)}\n\n{gap}"
         )
     return "\n\n".join(parts) + "\n"
 
 
 def failures(report: PredictorReport) -> str:
-    """The most confused pairs, the worst corpora and the worst speakers."""
+    """The most confused pairs of emotions, the worst corpora and the worst speakers."""
     confused = table(
         ("meant", "named", "clips", "share of the emotion's clips"),
         [(found.actual, found.predicted, found.clips, per_cent(found.share)) for found in report.confused[:WORST]],
@@ -161,10 +175,10 @@ def failures(report: PredictorReport) -> str:
 
 
 def confidence(evaluation: Evaluation) -> str:
-    """Calibration, and what answering only when sure gives."""
+    """Calibration, and accuracy when only confident answers are given."""
     rows = [
         (
-            f"{predictor}, {ROLE_TITLES[name].lower()}",
+            f"{predictor}, {ROLE_TITLES[name]}",
             f"{evaluation.confidences[predictor].temperature:.2f}",
             per_cent(report.confidence.before.ece),
             per_cent(report.confidence.after.ece),
@@ -182,3 +196,49 @@ def confidence(evaluation: Evaluation) -> str:
         f"{per_cent(wanted)} accuracy of the answers given (1.00 where validation shows none that reaches it). The "
         "last two columns say how far that promise holds on the tests.\n"
     )
+
+
+def voice_gate(measured: Mapping[str, Any]) -> str:
+    """Limits of the voice gate, its error rates beside the goals, and where the errors are.
+
+    Args:
+        measured: content of metrics/gate.json, see `deepemo.vad.error_rates.summarize`.
+    """
+    speech, non_speech, made = measured["speech"], measured["non_speech"], measured["made_sounds"]
+    rejected_goal = f"at most {per_cent(measured['goals']['speech_rejected'])}"
+    accepted_goal = f"at most {per_cent(measured['goals']['others_accepted'])}"
+    rows = [
+        ("speech rejected", speech["trials"], per_cent(speech["rejected"]), rejected_goal),
+        (f"... in its worst condition{_worst_condition(speech)}", "", _worst_rate(speech, "rejected"), rejected_goal),
+    ]
+    if non_speech:
+        rate = _worst_rate(non_speech, "accepted")  # there is only one condition
+        rows.append(("recordings without speech accepted", non_speech["trials"], rate, accepted_goal))
+    rows.append(("made sounds accepted", made["trials"], per_cent(made["accepted"]), accepted_goal))
+    rates = table(("", "trials", "wrong", "goal"), rows)
+    accepted = {**(non_speech or {}).get("by_class", {}), **made["by_kind"]}
+    rejected = {name: rate for label in SPEECH_LABELS for name, rate in speech[label].items()}
+    trials = GATE_TRIALS if non_speech else GATE_TRIALS + NO_RECORDINGS
+    return (
+        f"{GATE_DECISION.format(**measured['decision'])}\n{rates}\n\n{trials}\n\n"
+        f"Speech rejected, by emotion, gender and corpus: {_nonzero(rejected)}.\n\n"
+        f"Taken for a voice, of the recordings and sounds of a kind: {_nonzero(accepted)}.\n"
+    )
+
+
+def _worst_condition(measured: Mapping[str, Any]) -> str:
+    """Name of the worst condition; empty if no condition has errors."""
+    rates = measured["by_condition"]
+    worst = max(rates, key=rates.get).replace("_dbfs", " dBFS").replace("_db", " dB").replace("_", " ")
+    return f", {worst}" if any(rates.values()) else ""
+
+
+def _worst_rate(measured: Mapping[str, Any], kind: str) -> str:
+    low, high = measured[f"{kind}_in_worst_condition_ci95"]
+    return f"{per_cent(measured[f'{kind}_in_worst_condition'])} ({100 * low:.1f} to {100 * high:.1f})"
+
+
+def _nonzero(rates: Mapping[str, float]) -> str:
+    """Rates above zero with their names, the highest first."""
+    worst_first = sorted(((rate, name) for name, rate in rates.items() if rate > 0), key=lambda pair: -pair[0])
+    return ", ".join(f"{name.replace('_', ' ')} {per_cent(rate)}" for rate, name in worst_first) or "none"

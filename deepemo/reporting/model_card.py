@@ -1,36 +1,69 @@
-"""The model card `reports/model_card.md`, made anew at every evaluation (Mitchell et al., "Model Cards", 2019)."""
+"""The model card `reports/model_card.md`, written anew by every evaluation (Mitchell et al., "Model Cards", 2019)."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 import yaml
 
+from deepemo.charts.predictors import ROLE_TITLES
+from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.report import UNSEEN, Evaluation
-from deepemo.reporting import card_data, card_figures, card_gate, card_words
+from deepemo.models.registry import ENSEMBLE, load_family
+from deepemo.params import FeatureParams, Params
+from deepemo.reporting import card_data, card_figures
 from deepemo.reporting.markdown import table
 
-# What changes no figure, and where the recordings lie on some machine.
-LEFT_OUT = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
-LEFT_OUT_SECTIONS = ("eda",)
+NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
+
+USE = """\
+Meant for: comparing models and features on these corpora, teaching, and as a first guess at how a short clip of acted
+speech sounds, by people who see the confidence and the figures below.
+
+Not meant for, and not to be used for: any decision about a person, such as hiring, schooling, policing, insurance,
+health or access; watching employees, pupils, customers or crowds; finding out what a person feels, thinks or means, or
+whether they lie. **An emotion named here is a guess about how a voice sounds, not what a person feels**: people often
+feel what they do not show and show what they do not feel, and cultures, languages, ages and illnesses differ in how.
+"""
+
+LABELS = "- The labels are what was to be played, not what anybody felt"
+
+# Cao et al., "CREMA-D: Crowd-Sourced Emotional Multimodal Actors Dataset", 2014.
+CREMA_D_LISTENERS = """\
+. People who listened to CREMA-D's audio alone named the intended
+  emotion 40.9 % of the time (Cao et al. 2014): many of its labels are not what listeners hear. A model that scores
+  higher has learned how these actors act, not how to read people."""
+
+LIMITS = """\
+- The emotions are acted, one a clip, in short sentences read in quiet rooms. Spontaneous speech, noise, telephones,
+  several speakers, languages other than the corpora's and mixed feelings were never heard in training or tested.
+- The same few sentences are said in training and in tests (the share is under Split): nothing here shows how well
+  unheard wording fares.
+- Speakers are few and not a sample of any population; gender is what each corpus records, in two values; age, accent
+  and health are not looked at.
+- The clips of a test role mix corpora of very different difficulty, and no two roles mix them alike: compare roles
+  within a corpus before comparing totals.
+- One of the seven emotions is always the likeliest, whatever is heard; silence, noise and music need the voice gate,
+  and unsure answers the threshold.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class CardInputs:
-    """Everything the card tells of.
+    """Everything that the card reports on.
 
     Attributes:
-        evaluation: the figures.
+        evaluation: results of the evaluation.
         split: the split table.
         clips: the clip table, quarantined clips included.
         provenance: content of each data/raw/<corpus>.json.
-        models: content of each model's model.json, by its name.
+        models: content of each model's model.json, by the name of its family.
         gate: content of metrics/gate.json.
-        params: content of params.yaml.
-        revision: of the code, see `lineage.git_revision`.
+        params: of the run.
+        revision: of the code, see `deepemo.reporting.revision.git_revision`.
         versions: of packages, by name.
-        pictures: folder of the pictures, relative to the card.
+        pictures: folder of the charts, relative to the card.
     """
 
     evaluation: Evaluation
@@ -39,50 +72,22 @@ class CardInputs:
     provenance: Sequence[Mapping[str, Any]]
     models: Mapping[str, Mapping[str, Any]]
     gate: Mapping[str, Any]
-    params: Mapping[str, Any]
+    params: Params
     revision: str
     versions: Mapping[str, str]
     pictures: str
 
 
-def _reproduce(inputs: CardInputs) -> str:
-    params = {
-        section: {key: value for key, value in values.items() if key not in LEFT_OUT.get(section, ())}
-        if isinstance(values, Mapping)
-        else values
-        for section, values in inputs.params.items()
-        if section not in LEFT_OUT_SECTIONS
-    }
-    versions = table(("package", "version"), inputs.versions.items())
-    folder = ", `gate.non_speech_dir` at recordings without speech" if inputs.gate["non_speech"] else ""
-    return f"""\
-Code: the last commit that changed it is {inputs.revision}. Check it out, put these values into `params.yaml`, point
-`download.source_dir` at the corpora that cannot be fetched without registration{folder}, and run
-`make repro`. Every random draw comes from seed {inputs.params["seed"]}; the same recordings, packages, kind of
-processor and number of its cores give the same bytes.
-
-{versions}
-
-```yaml
-{yaml.safe_dump(params, sort_keys=False, default_flow_style=None, width=110).strip()}
-```
-"""
-
-
-def _picture(inputs: CardInputs, name: str, says: str) -> str:
-    return f"![{says}]({inputs.pictures}/{name}.png)\n"
-
-
 def write_card(inputs: CardInputs) -> str:
-    """The card, as Markdown."""
+    """The card as Markdown."""
     evaluation = inputs.evaluation
     chosen = evaluation.chosen
     hardest = UNSEEN if UNSEEN in evaluation.roles else next(iter(evaluation.roles))
     report = evaluation.roles[hardest].predictors[chosen]
-    curves = _picture(inputs, "learning_curves", "Loss and scores of both models over their epochs")
+    curves = _picture(inputs, "learning_curves", f"Loss and scores of {_all_models(inputs)} over their epochs")
     sections = {
-        "What the models are": card_data.models(inputs.models, inputs.params) + "\n" + curves,
-        "Use": card_words.USE,
+        "What the models are": _models(inputs) + "\n" + curves,
+        "Use": USE,
         "How good they are": card_figures.headlines(evaluation)
         + "\n"
         + card_figures.intervals(evaluation)
@@ -94,7 +99,7 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, f"confusion_{chosen}", f"Confusion matrices of {chosen}")
         + "\n"
         + _picture(inputs, "class_recall", "Recall of each emotion by each predictor"),
-        "Where it fails": f"On {card_figures.ROLE_TITLES[hardest].lower()}.\n\n" + card_figures.failures(report),
+        "Where it fails": f"On {ROLE_TITLES[hardest]}.\n\n" + card_figures.failures(report),
         "Corpus by corpus": card_figures.corpora(evaluation, chosen),
         "Fairness by gender": card_figures.fairness(evaluation, chosen)
         + "\n"
@@ -104,12 +109,73 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "reliability", "Accuracy against confidence")
         + "\n"
         + _picture(inputs, "risk_coverage", "Accuracy when the least sure clips go unanswered"),
-        "Voice gate": card_gate.gate(inputs.gate),
+        "Voice gate": card_figures.voice_gate(inputs.gate),
         "Data": card_data.data(inputs.provenance, inputs.clips),
         "Split": card_data.roles(inputs.split, inputs.clips),
-        "Limits": card_words.limits(set(inputs.split["corpus"])),
+        "Limits": _limits(set(inputs.split["corpus"])),
         "How to make it again": _reproduce(inputs),
     }
     head = "# DeepEmo: model card\n\nMade by `python -m stages.evaluate`: no figure of the models is typed by hand.\n\n"
     body = "\n".join(f"## {title}\n\n{text}" for title, text in sections.items())
     return head + card_data.banner(inputs.split) + "\n" + body
+
+
+def _picture(inputs: CardInputs, name: str, alt_text: str) -> str:
+    return f"![{alt_text}]({inputs.pictures}/{name}.png)\n"
+
+
+def _all_models(inputs: CardInputs) -> str:
+    return "both models" if len(inputs.models) == 2 else "all models"
+
+
+def _models(inputs: CardInputs) -> str:
+    """The features, and a bullet in the words of its family for each predictor."""
+    predictors = list(inputs.evaluation.confidences)
+    count = NUMBERS[len(predictors)] if len(predictors) < len(NUMBERS) else str(len(predictors))
+    named = "predictor names" if len(predictors) == 1 else "predictors name"
+    words = {name: load_family(name).describe(about, inputs.params) for name, about in inputs.models.items()}
+    if ENSEMBLE in predictors:
+        words[ENSEMBLE] = f"the mean of {_all_models(inputs)}' probabilities."
+    bullets = "\n".join(f"- **{name}**: {text}" for name, text in words.items())
+    return f"""\
+{_features(inputs.params.featurize)} {count} {named} one of {len(EMOTIONS)}
+emotions: {", ".join(EMOTIONS)}.
+
+{bullets}
+"""
+
+
+def _features(features: FeatureParams) -> str:
+    bands = f"{features.mel_bands} mel bands" if features.kind == "mel" else "the bins of its Fourier transform"
+    trimmed = "" if features.trim_below_db is None else "freed of quiet ends, "
+    return f"""\
+A recording is mixed to mono, resampled to {features.sample_rate_hz} Hz, {trimmed}cut or padded to
+{features.clip_seconds:g} s and turned into a spectrogram of {bands}, one every
+{1000 * features.hop_seconds:g} ms, in decibels below its peak."""
+
+
+def _limits(corpora: Set[str]) -> str:
+    """What the results do not show.
+
+    Args:
+        corpora: names of the corpora of the run.
+    """
+    return f"{LABELS}{CREMA_D_LISTENERS if 'crema_d' in corpora else '.'}\n{LIMITS}"
+
+
+def _reproduce(inputs: CardInputs) -> str:
+    params = inputs.params.to_record()
+    versions = table(("package", "version"), inputs.versions.items())
+    folder = ", `gate.non_speech_dir` at recordings without speech" if inputs.gate["non_speech"] else ""
+    return f"""\
+Code: the last commit that changed it is {inputs.revision}. Check it out, put these values into `params.yaml`, point
+`download.source_dir` at the corpora that cannot be fetched without registration{folder}, and run
+`make repro`. Every random draw comes from seed {inputs.params.seed}; the same recordings, packages, kind of
+processor and number of its cores give the same bytes.
+
+{versions}
+
+```yaml
+{yaml.safe_dump(params, sort_keys=False, default_flow_style=None, width=110).strip()}
+```
+"""

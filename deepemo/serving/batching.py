@@ -1,16 +1,17 @@
-"""One thread that runs the model for many: what has gathered while it was busy goes through together."""
+"""Batches across callers: one thread runs the model, on all inputs that arrived while it was busy."""
 
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 
 import numpy as np
-import numpy.typing as npt
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-Floats = npt.NDArray[np.float32]
-Answers = npt.NDArray[np.float64]
+from deepemo.arrays import Float32Array, Float64Array
+
+# Arrays of clips, one for each distinct front end of a predictor: float32 [n, ...] each, or [...] for a single clip.
+Inputs = tuple[Float32Array, ...]
 
 
 class ClosedError(RuntimeError):
@@ -18,24 +19,38 @@ class ClosedError(RuntimeError):
 
 
 def one_thread_a_product() -> None:
-    """Let numpy's matrix products run in the thread that asks, in the whole process from now on.
+    """Limit numpy's matrix products to one thread each, in the whole process from now on.
 
-    OpenBLAS spreads each over all cores, and does not mind that several threads ask at once: with eight of them on two
-    cores, the voice gate took 640 ms a recording instead of 14.
+    OpenBLAS spreads each product over all cores, even if several threads compute products at once: with eight threads
+    on two cores, the voice gate took 640 ms a recording instead of 14.
     """
     threadpool_limits(1, user_api="blas")
 
 
-class Batcher:
-    """Calls a function from features [n, ...] to answers [n, ...] for many threads, a batch at a time.
+def stack(clips: Sequence[Inputs]) -> Inputs:
+    """Inputs of single clips as those of a batch.
 
-    It never waits for a batch to fill: a lone caller is answered at once, and under load the batches grow by
-    themselves, because callers gather while the batch before theirs is run.
+    >>> batch = stack([(np.zeros(3, np.float32),), (np.ones(3, np.float32),)])
+    >>> [array.shape for array in batch]
+    [(2, 3)]
+    """
+    return tuple(np.stack(arrays) for arrays in zip(*clips, strict=True))
+
+
+def _join(batches: Sequence[Inputs]) -> Inputs:
+    return tuple(np.concatenate(arrays) for arrays in zip(*batches, strict=True))
+
+
+class Batcher:
+    """Calls a function from inputs, arrays [n, ...], to answers [n, ...] for many threads, a batch at a time.
+
+    It never waits for a batch to fill: a single caller is answered at once, and under load the batches grow, because
+    callers queue up while the previous batch runs.
     """
 
     def __init__(
         self,
-        predict: Callable[[Floats], Answers],
+        predict: Callable[[Inputs], Float64Array],
         *,
         batch_windows: int,
         on_batch: Callable[[int], None] = lambda windows: None,
@@ -45,28 +60,28 @@ class Batcher:
         Args:
             predict: called from that thread alone.
             batch_windows: rows after which a batch takes no further caller's.
-            on_batch: told the rows of each batch.
+            on_batch: called with the number of rows of each batch.
         """
         self._predict = predict
         self._batch_windows = batch_windows
         self._on_batch = on_batch
-        self._waiting: queue.SimpleQueue[tuple[Floats, Future[Answers]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[tuple[Inputs, Future[Float64Array]] | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
         self._thread.start()
 
-    def __call__(self, features: Floats) -> Answers:
-        """Answers [n, ...] to features [n, ...]; blocks until they are there.
+    def __call__(self, inputs: Inputs) -> Float64Array:
+        """Answers [n, ...] to inputs [n, ...]; blocks until they are there.
 
         Raises:
             ClosedError: `close` was called before.
         """
-        answer: Future[Answers] = Future()
+        answer: Future[Float64Array] = Future()
         with self._lock:
             if not self._open:
                 raise ClosedError("the batcher is closed")
-            self._waiting.put((features, answer))
+            self._waiting.put((inputs, answer))
         return answer.result()
 
     def close(self) -> None:
@@ -81,7 +96,7 @@ class Batcher:
         while (first := self._waiting.get()) is not None:
             batch = [first]
             last = False
-            while sum(len(features) for features, _ in batch) < self._batch_windows:
+            while sum(len(inputs[0]) for inputs, _ in batch) < self._batch_windows:
                 try:
                     further = self._waiting.get_nowait()
                 except queue.Empty:
@@ -94,11 +109,11 @@ class Batcher:
             if last:
                 return
 
-    def _answer(self, batch: list[tuple[Floats, Future[Answers]]]) -> None:
-        rows = [len(features) for features, _ in batch]
+    def _answer(self, batch: list[tuple[Inputs, Future[Float64Array]]]) -> None:
+        rows = [len(inputs[0]) for inputs, _ in batch]
         self._on_batch(sum(rows))
         try:
-            answers = self._predict(np.concatenate([features for features, _ in batch]))
+            answers = self._predict(_join([inputs for inputs, _ in batch]))
         except Exception as error:  # whatever it is, it is the callers' to handle, and this thread must go on
             for _, answer in batch:
                 answer.set_exception(error)

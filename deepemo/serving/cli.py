@@ -23,7 +23,8 @@ from tqdm import tqdm
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
 from deepemo.errors import InputError
 from deepemo.http.settings import MIB, Settings
-from deepemo.serving.calibrated import read_calibration
+from deepemo.models.registry import predictor_names
+from deepemo.serving.bundle import read_bundle, read_card
 from deepemo.serving.folders import find_recordings, recognize_all
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.reasons import UNREADABLE
@@ -45,16 +46,22 @@ app = typer.Typer(
 )
 
 
-class ModelName(StrEnum):
-    """Which model answers: one network, or the mean of both."""
-
-    ENSEMBLE = "ensemble"
-    SHALLOW = "shallow"
-    TRANSFER = "transfer"
+def _known_model(name: str | None) -> str | None:
+    if name is not None and name not in predictor_names():
+        raise typer.BadParameter(f"{name!r} is not one of {', '.join(predictor_names())}.")
+    return name
 
 
 Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
-Which = Annotated[ModelName, typer.Option("--model", help="Which of its models answers.")]
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        callback=_known_model,
+        help=f"Which of its models answers: {', '.join(predictor_names())}.",
+        show_default="the best on validation",
+    ),
+]
 
 
 def _finite(value: float | None) -> float | None:
@@ -82,9 +89,9 @@ def _quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _load(models: Path, model: ModelName) -> Recognizer:
+def _load(models: Path, model: str | None) -> Recognizer:
     _quiet_tensorflow()
-    return Recognizer.load(models, model.value)
+    return Recognizer.load(models, model)
 
 
 @app.command()
@@ -112,7 +119,7 @@ def predict(
     max_seconds: Annotated[
         float, typer.Option(min=1, callback=_finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
-    model: Which = ModelName.ENSEMBLE,
+    model: Which = None,
     models: Models = Path("models"),
 ) -> None:
     """Say which emotion is heard in recordings.
@@ -169,17 +176,18 @@ class Format(StrEnum):
 def export_model(
     kind: Annotated[Format, typer.Option("--format", help="onnx needs the extra deepemo[onnx].")],
     folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("exports"),
-    model: Which = ModelName.ENSEMBLE,
+    model: Which = None,
     models: Models = Path("models"),
 ) -> None:
     """Write a model as one file that runs without TensorFlow, and check that it answers alike."""
     with _clear_errors():
-        read_calibration(models, model.value)
+        bundle = read_bundle(models)
+        bundle.predictor(model)
         _quiet_tensorflow()
         from deepemo.serving.export import export
         from deepemo.serving.predictor import Predictor
 
-        made = export(Predictor.load(models, model.value), folder, kind.value)
+        made = export(Predictor.load(models, model, bundle), folder, kind.value)
     typer.echo(
         f"{made.path}: {made.bytes / MIB:.1f} MiB, {made.milliseconds:.1f} ms a clip (TensorFlow "
         f"{made.original_milliseconds:.1f} ms), probabilities within {made.difference:.1g}"
@@ -200,7 +208,7 @@ def serve(
     ] = Settings.max_seconds,
     workers: Annotated[int, typer.Option(min=1, help="Recordings worked on at once.")] = Settings.workers,
     waiting: Annotated[int, typer.Option(min=0, help="Further ones that wait; more get 503.")] = Settings.waiting,
-    model: Which = ModelName.ENSEMBLE,
+    model: Which = None,
     models: Models = Path("models"),
 ) -> None:
     """Serve the HTTP API and the page.
@@ -211,7 +219,6 @@ def serve(
     import uvicorn
 
     from deepemo.http.app import create_app
-    from deepemo.serving.lineage import describe, model_card
 
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
@@ -226,8 +233,8 @@ def serve(
     with _clear_errors():
         bound = _bind(host, port)  # first of all: whether the port is free shows at once
         recognizer = _load(models, model)
-        about = describe(models, model.value)
-        card = model_card(models)
+        about = read_bundle(models).describe(model)
+        card = read_card(models)
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
     recognizer.warm_up()

@@ -1,11 +1,10 @@
 """A trained model as one file that runs without TensorFlow: from the samples of a clip to its seven probabilities.
 
-The file holds the whole way of `evaluate`: spectrogram, network or networks, their mean, and the temperature. What
-comes before it is plain (resample, cut silent ends, cut or pad) and is written down beside it, in JSON.
+The file holds the front end, the network or networks, their mean, and the temperature. The steps before it (resample,
+trim, cut or pad) are simple and are described beside it, in JSON.
 """
 
 import importlib
-import json
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -13,18 +12,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
-from deepemo.audio.spectrogram import decibel_spectrogram
+from deepemo.arrays import Float32Array
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import TINY
+from deepemo.files import write_json
 from deepemo.serving.predictor import Predictor
 
-Floats = npt.NDArray[np.float32]
-Run = Callable[[Floats], Floats]
+Run = Callable[[Float32Array], Float32Array]
 
 TFLITE = "tflite"
 ONNX = "onnx"
@@ -34,10 +32,6 @@ ONNX_OPSET = 17
 LARGEST_DIFFERENCE = 1e-4
 CHECKED_CLIPS = 8
 TIMED_RUNS = 20
-
-
-class ExportError(InputError):
-    """A model that cannot be exported, or whose export answers differently."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,26 +62,26 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
         kind: `tflite` or `onnx`; the latter needs the packages of the extra `onnx`.
 
     Raises:
-        ExportError: a package is missing, or the exported model gives other probabilities.
+        InputError: a package is missing, or the exported model gives other probabilities.
     """
     if kind not in FORMATS:
-        raise ExportError(f"Bad format {kind!r}, expected one of {list(FORMATS)}")
-    original = whole_way(predictor)
+        raise InputError(f"Bad format {kind!r}, expected one of {list(FORMATS)}")
+    original = from_samples(predictor)
     content = to_tflite(original) if kind == TFLITE else to_onnx(original)
     exported = load_tflite(content) if kind == TFLITE else load_onnx(content)
 
-    def by_tensorflow(samples: Floats) -> Floats:
+    def by_tensorflow(samples: Float32Array) -> Float32Array:
         return original(tf.constant(samples)).numpy()
 
-    clips = _clips(predictor.spec.clip_samples)
+    clips = _clips(_clip_samples(predictor))
     difference = max(float(np.abs(exported(clip) - by_tensorflow(clip)).max()) for clip in clips)
     if not difference <= LARGEST_DIFFERENCE:
         expected = f"expected at most {LARGEST_DIFFERENCE:g}"
-        raise ExportError(f"{predictor.name}: as {kind}, probabilities differ by {difference:.2g}, {expected}")
+        raise InputError(f"{predictor.name}: as {kind}, probabilities differ by {difference:.2g}, {expected}")
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{predictor.name}.{kind}"
     path.write_bytes(content)
-    (folder / f"{predictor.name}.json").write_text(json.dumps(_about(predictor), indent=2) + "\n", encoding="utf-8")
+    write_json(folder / f"{predictor.name}.json", _about(predictor))
     return Export(
         path=path,
         bytes=len(content),
@@ -97,20 +91,37 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
     )
 
 
-def whole_way(predictor: Predictor) -> tf.types.experimental.GenericFunction:
-    """The function float32 [clip_samples] to float32 [7] that is exported."""
-    spec = predictor.spec
-    networks = [classifier.network for classifier in predictor.classifiers]
+def _clip_samples(predictor: Predictor) -> int:
+    """Samples of the clips that an exported model takes.
+
+    Raises:
+        InputError: its networks take different clips.
+    """
+    clips = {
+        (front_end.sample_rate_hz, front_end.clip_seconds, *front_end.steps()) for front_end in predictor.front_ends
+    }
+    if len(clips) > 1:
+        raise InputError(f"{predictor.name}: its networks are fed different clips, export each of them alone")
+    return round(predictor.front_end.clip_seconds * predictor.front_end.sample_rate_hz)
+
+
+def from_samples(predictor: Predictor) -> tf.types.experimental.GenericFunction:
+    """The function that is exported: float32 [clip_samples] to probabilities float32 [7].
+
+    Raises:
+        InputError: the predictor's networks take different clips.
+    """
 
     def probabilities(samples: tf.Tensor) -> tf.Tensor:
-        # Digital silence lies exactly on the spectrogram's floor, where another order of sums puts it to either side.
-        heard = tf.cast(tf.reduce_max(tf.abs(samples)) > 0.0, tf.float32)
-        features = heard * decibel_spectrogram(samples, spec)[tf.newaxis]  # [1, frames, bands]
-        each = [tf.nn.softmax(network(features, training=False)) for network in networks]
+        inputs = [front_end.graph(samples)[tf.newaxis] for front_end in predictor.front_ends]
+        each = [
+            tf.nn.softmax(model.graph(inputs[position]))
+            for model, position in zip(predictor.models, predictor.input_of, strict=True)
+        ]
         mean = tf.add_n(each) / len(each)
         return tf.nn.softmax(tf.math.log(tf.maximum(mean, TINY)) / predictor.temperature)[0]
 
-    signature = [tf.TensorSpec([spec.clip_samples], tf.float32, name="samples")]
+    signature = [tf.TensorSpec([_clip_samples(predictor)], tf.float32, name="samples")]
     return tf.function(probabilities, input_signature=signature)
 
 
@@ -126,7 +137,7 @@ def to_onnx(function: tf.types.experimental.GenericFunction) -> bytes:
     """Convert by tf2onnx.
 
     Raises:
-        ExportError: it is not installed.
+        InputError: it is not installed.
     """
     tf2onnx = _optional("tf2onnx")
     model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=ONNX_OPSET)
@@ -141,7 +152,7 @@ def load_tflite(content: bytes) -> Run:
     source = interpreter.get_input_details()[0]["index"]
     result = interpreter.get_output_details()[0]["index"]
 
-    def run(samples: Floats) -> Floats:
+    def run(samples: Float32Array) -> Float32Array:
         interpreter.set_tensor(source, samples)
         interpreter.invoke()
         return interpreter.get_tensor(result)
@@ -153,7 +164,7 @@ def load_onnx(content: bytes) -> Run:
     """A function that runs an exported model.
 
     Raises:
-        ExportError: onnxruntime is not installed.
+        InputError: onnxruntime is not installed.
     """
     onnxruntime = _optional("onnxruntime")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
@@ -164,35 +175,23 @@ def _optional(package: str) -> Any:
     try:
         return importlib.import_module(package)
     except ImportError as error:
-        raise ExportError(f"onnx: {package} cannot be imported ({error}); the extra deepemo[onnx] brings it") from error
+        raise InputError(f"onnx: {package} cannot be imported ({error}); the extra deepemo[onnx] brings it") from error
 
 
 def _about(predictor: Predictor) -> dict[str, object]:
-    spec = predictor.spec
-    trim = spec.trim_below_db
+    front_end = predictor.front_end
     return {
-        "input": f"float32 [{spec.clip_samples}]: mono, {spec.sample_rate_hz} Hz, full scale at 1",
-        "before": [
-            "mix the channels down to their mean and resample",
-            *(
-                []
-                if trim is None
-                else [
-                    f"cut off the ends whose {spec.hop_samples}-sample blocks all lie more than "
-                    f"{trim:g} dB in RMS below the loudest block"
-                ]
-            ),
-            "cut what is too long at its end, or pad what is too short there with zeros",
-        ],
+        "input": f"float32 [{_clip_samples(predictor)}]: mono, {front_end.sample_rate_hz} Hz, full scale at 1",
+        "before": front_end.steps(),
         "output": "float32 [7]: calibrated probabilities",
         "emotions": list(EMOTIONS),
         "threshold": predictor.threshold,
-        "features": spec.to_dict(),
+        "features": front_end.describe(),
         "model": predictor.name,
     }
 
 
-def _clips(length: int) -> list[Floats]:
+def _clips(length: int) -> list[Float32Array]:
     """Made-up clips: noise bursts, a chirp, and silence."""
     draw = np.random.default_rng(0)
     moments = np.arange(length) / length
@@ -201,7 +200,7 @@ def _clips(length: int) -> list[Floats]:
     return [clip.astype(np.float32) for clip in (*bursts, chirp, np.zeros(length))]
 
 
-def _milliseconds(run: Run, clip: Floats) -> float:
+def _milliseconds(run: Run, clip: Float32Array) -> float:
     took = []
     for _ in range(TIMED_RUNS):
         began = time.perf_counter()

@@ -1,56 +1,75 @@
-"""The trained networks as one function from features to calibrated probabilities."""
+"""A predictor: trained networks as one function from the samples of a clip to calibrated probabilities."""
 
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Self
 
 import numpy as np
-import numpy.typing as npt
 
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.errors import InputError
+from deepemo.arrays import Float32Array, Float64Array
 from deepemo.evaluation.calibration import scale
 from deepemo.evaluation.predictions import softmax
-from deepemo.models.classifier import Classifier
-from deepemo.serving.calibrated import PARTS, read_calibration
+from deepemo.models.family import FrontEnd, TrainedModel
+from deepemo.models.saved import load_model
+from deepemo.serving.batching import Inputs
+from deepemo.serving.bundle import Bundle, check_parts, read_bundle
 
 
 class Predictor:
-    """One network, or the mean of several, with the temperature and threshold that `evaluate` fitted."""
+    """One network, or the mean of several, with a temperature and a threshold.
+
+    Attributes:
+        name: of the predictor.
+        models: its networks.
+        front_ends: their distinct front ends.
+        front_end: the one with the shortest clips; it decides how a recording is cut into windows.
+        temperature: for `deepemo.evaluation.calibration.scale`.
+        threshold: calibrated confidence from which an answer is given.
+    """
 
     def __init__(
-        self, classifiers: Sequence[Classifier], *, name: str, temperature: float = 1.0, threshold: float = 0.0
+        self, models: Sequence[TrainedModel], *, name: str, temperature: float = 1.0, threshold: float = 0.0
     ) -> None:
-        """Join networks that are fed alike.
-
-        Raises:
-            InputError: they expect different features.
-        """
-        specs = {classifier.spec for classifier in classifiers}
-        if len(specs) > 1:
-            raise InputError(f"{name}: its networks expect different features; `dvc repro` trains them on the same")
+        """Join networks, at least one."""
         self.name = name
-        self.classifiers = tuple(classifiers)
-        self.spec: FeatureSpec = specs.pop()
+        self.models = tuple(models)
         self.temperature = temperature
         self.threshold = threshold
+        self.front_ends: tuple[FrontEnd, ...] = ()
+        self.input_of: tuple[int, ...] = ()  # for each network, the position of its front end
+        for model in models:
+            if model.front_end not in self.front_ends:
+                self.front_ends += (model.front_end,)
+            self.input_of += (self.front_ends.index(model.front_end),)
+        self.front_end = min(self.front_ends, key=lambda front_end: front_end.clip_seconds)
 
     @classmethod
-    def load(cls, models: Path, name: str) -> Self:
-        """Load from the folder of a finished pipeline run.
+    def load(cls, models: Path, name: str | None = None, bundle: Bundle | None = None) -> Self:
+        """Load from the folder of models of a finished pipeline run.
 
         Args:
-            models: holds a folder for each network, and `serving/calibration.json`.
-            name: `shallow`, `transfer`, or `ensemble` for the mean of both.
+            models: holds a folder for each network, and the bundle.
+            name: of the predictor; by default the one that validation chose.
+            bundle: of that folder, if it has been read before.
 
         Raises:
-            InputError: a file is missing, or does not hold what it should.
+            InputError: a file is missing, or is not the one that was evaluated.
         """
-        fitted = read_calibration(models, name)
-        classifiers = [Classifier.load(models / part) for part in PARTS[name]]
-        return cls(classifiers, name=name, temperature=fitted.temperature, threshold=fitted.threshold)
+        bundle = bundle or read_bundle(models)
+        name, record = bundle.predictor(name)
+        check_parts(models, bundle, record.parts)
+        fitted = record.calibration
+        parts = [load_model(models / part) for part in record.parts]
+        return cls(parts, name=name, temperature=fitted.temperature, threshold=fitted.threshold)
 
-    def probabilities(self, features: npt.NDArray[np.float32]) -> npt.NDArray[np.float64]:
-        """Calibrated probabilities float64 [n, 7] of features float32 [n, frames, bands]."""
-        each = [softmax(classifier.logits(features).astype(np.float64)) for classifier in self.classifiers]
+    def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
+        """The inputs of one clip: float32 [n] mono at any rate to an array of each distinct front end."""
+        return tuple(front_end(samples, rate_hz) for front_end in self.front_ends)
+
+    def probabilities(self, inputs: Inputs) -> Float64Array:
+        """Calibrated probabilities float64 [n, 7] of the inputs of n clips, see `batching.stack`."""
+        each = [
+            softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
+            for model, position in zip(self.models, self.input_of, strict=True)
+        ]
         return scale(np.mean(each, axis=0), self.temperature)

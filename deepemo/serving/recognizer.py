@@ -6,36 +6,28 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
+from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.containers import Sound, TooLongError
 from deepemo.audio.decode import DecodeError
 from deepemo.audio.levels import measure_levels
 from deepemo.errors import InputError
-from deepemo.serving.calibrated import (
-    DEFAULT_GATE,
-    DEFAULT_LIMITS,
-    ClipLimits,
-    read_calibration,
-    read_gate,
-    read_limits,
-)
+from deepemo.models.family import FrontEnd
+from deepemo.params import VoiceDecision
+from deepemo.serving.batching import Inputs, stack
+from deepemo.serving.bundle import ClipLimits, read_bundle
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
 from deepemo.serving.results import Heard, Recognition, Timeline, unknown
 from deepemo.serving.sources import Source, to_sound
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
 from deepemo.serving.windows import Piece, cut
-from deepemo.vad.gate import VoiceGate, speech_probabilities
+from deepemo.vad.gate import decide_voice, speech_probabilities
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
-if TYPE_CHECKING:
-    from deepemo.audio.spectrogram import FeatureSpec
-
-Floats = npt.NDArray[np.float32]
-Predict = Callable[[Floats], npt.NDArray[np.float64]]
+Predict = Callable[[Inputs], Float64Array]
 
 FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
 HOP_SECONDS = 1.0
@@ -43,7 +35,7 @@ SHORTEST_HOP_SECONDS = 0.1
 MAX_SECONDS = 3600.0
 # Somebody who pauses less between two words has not stopped speaking.
 LONGEST_BREATH_SECONDS = 2.0
-# Windows whose features are in memory at once.
+# Windows whose inputs are in memory at once.
 WINDOWS_AT_ONCE = 32
 # Of a step of the timeline, for somebody to speak in it: the gate's own limits are for whole clips.
 SPOKEN_SHARE = 0.2
@@ -53,69 +45,65 @@ class Model(Protocol):
     """What a recognizer needs of a model: `predictor.Predictor` is one."""
 
     name: str
-    spec: FeatureSpec
+    front_end: FrontEnd
     threshold: float
 
-    def probabilities(self, features: Floats) -> npt.NDArray[np.float64]:
-        """Calibrated probabilities [n, 7] of features [n, frames, bands]."""
+    def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
+        """The inputs of one clip: samples [n] and their rate to one array for each front end."""
+
+    def probabilities(self, inputs: Inputs) -> Float64Array:
+        """Calibrated probabilities [n, 7] of the inputs of n clips."""
 
 
 class Recognizer:
     """Recognizes emotions in recordings; one instance serves many threads."""
 
     def __init__(
-        self,
-        model: Model,
-        featurize: Callable[[Floats, int], Floats],
-        *,
-        gate: VoiceGate = DEFAULT_GATE,
-        limits: ClipLimits = DEFAULT_LIMITS,
-        predict: Predict | None = None,
+        self, model: Model, *, gate: VoiceDecision, limits: ClipLimits, predict: Predict | None = None
     ) -> None:
         """Join the parts.
 
         Args:
             model: what answers.
-            featurize: samples [n] and their rate to features [frames, bands]; `features.Featurizer` in training too.
-            gate: hears whether there is a voice.
-            limits: of what is long and loud enough to be heard.
-            predict: in place of `model.probabilities`, such as one that gathers windows of many callers.
+            gate: when a recording counts as speech.
+            limits: of the length and level of recordings.
+            predict: in place of `model.probabilities`, such as one that batches the windows of many callers.
         """
         self.model = model
         self.gate = gate
         self.limits = limits
-        self._featurize = featurize
         self._predict = predict or model.probabilities
 
     @classmethod
-    def load(cls, models: Path | str = Path("models"), model: str = "ensemble") -> Self:
-        """Load from a finished pipeline run.
+    def load(cls, models: Path | str = Path("models"), model: str | None = None) -> Self:
+        """Load from the folder of models of a finished pipeline run.
 
         Args:
-            models: its folder of models.
-            model: `shallow`, `transfer`, or `ensemble` for the mean of both.
+            models: the folder.
+            model: name of a predictor; by default the one that validation chose.
 
         Raises:
-            InputError: a file is missing, or does not hold what it should.
+            InputError: a file is missing, does not hold what it should, or is not the one that was evaluated.
         """
-        # Before TensorFlow is: what is missing is then said at once.
-        read_calibration(Path(models), model)
-        gate, limits = read_gate(Path(models)), read_limits(Path(models))
-        from deepemo.audio.features import Featurizer
+        bundle = read_bundle(Path(models))
+        # Before TensorFlow is imported, so that an unknown name is reported at once.
+        bundle.predictor(model)
         from deepemo.serving.predictor import Predictor
 
-        predictor = Predictor.load(Path(models), model)
-        return cls(predictor, Featurizer(predictor.spec), gate=gate, limits=limits)
+        predictor = Predictor.load(Path(models), model, bundle)
+        return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits)
 
     def with_predict(self, predict: Predict) -> Recognizer:
-        """The same recognizer, asking this function in place of the model."""
-        return Recognizer(self.model, self._featurize, gate=self.gate, limits=self.limits, predict=predict)
+        """The same recognizer with this function in place of the model."""
+        return Recognizer(self.model, gate=self.gate, limits=self.limits, predict=predict)
 
     def warm_up(self) -> None:
-        """Run everything once, so that the first to ask does not wait for what is made on first use."""
-        samples = np.zeros(self.model.spec.clip_samples, dtype=np.float32)
-        speech_probabilities(samples, self.model.spec.sample_rate_hz)
-        self._predict(self._featurize(samples, self.model.spec.sample_rate_hz)[None])
+        """Run everything once, so that the first caller does not wait for what is built on first use."""
+        front_end = self.model.front_end
+        rate_hz = front_end.sample_rate_hz
+        samples = np.zeros(round(front_end.clip_seconds * rate_hz), dtype=np.float32)
+        speech_probabilities(samples, rate_hz)
+        self._predict(stack([self.model.prepare(samples, rate_hz)]))
 
     def recognize(
         self,
@@ -182,7 +170,7 @@ class Recognizer:
             return unknown(SILENT, model=name, heard=heard, detail=detail)
 
         speech = speech_probabilities(sound.samples, sound.rate_hz)  # one a frame of 32 ms
-        report = self.gate.judge(speech)
+        report = decide_voice(speech, self.gate)
         heard = replace(heard, voice_share=report.share, voice_seconds=report.longest_seconds)
         windows = self._windows(sound, speech, hop_seconds)
         told = [window.probabilities for window in windows if window.probabilities is not None]
@@ -204,9 +192,9 @@ class Recognizer:
             model=name,
         )
 
-    def _windows(self, sound: Sound, speech: Floats, hop_seconds: float) -> list[Window]:
+    def _windows(self, sound: Sound, speech: Float32Array, hop_seconds: float) -> list[Window]:
         """Windows over a recording, with the model's answer to those in which somebody speaks."""
-        pieces = cut(sound, self.model.spec, hop_seconds)
+        pieces = cut(sound, self.model.front_end, hop_seconds)
         spoken = [self._is_spoken(speech, piece) for piece in pieces]
         answers = iter(self._ask([piece for piece, speaks in zip(pieces, spoken, strict=True) if speaks]))
         return [
@@ -214,26 +202,26 @@ class Recognizer:
             for piece, speaks in zip(pieces, spoken, strict=True)
         ]
 
-    def _is_spoken(self, speech: Floats, piece: Piece) -> bool:
+    def _is_spoken(self, speech: Float32Array, piece: Piece) -> bool:
         """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
-        seconds = min(piece.seconds, self.model.spec.clip_seconds)
+        seconds = min(piece.seconds, self.model.front_end.clip_seconds)
         starts = piece.start_seconds + np.arange(int(np.ceil(piece.seconds - seconds)) + 1)
-        return any(self.gate.judge(_frames(speech, start, start + seconds)).is_voice for start in starts)
+        return any(decide_voice(_frames(speech, start, start + seconds), self.gate).is_voice for start in starts)
 
-    def _ask(self, pieces: list[Piece]) -> list[npt.NDArray[np.float64]]:
-        """Probabilities [7] of each piece, the features of a few in memory at a time."""
-        answers: list[npt.NDArray[np.float64]] = []
+    def _ask(self, pieces: list[Piece]) -> list[Float64Array]:
+        """Probabilities [7] of each piece, the inputs of a few in memory at a time."""
+        answers: list[Float64Array] = []
         for first in range(0, len(pieces), WINDOWS_AT_ONCE):
             batch = pieces[first : first + WINDOWS_AT_ONCE]
-            answers.extend(self._predict(np.stack([self._featurize(piece.samples, piece.rate_hz) for piece in batch])))
+            answers.extend(self._predict(stack([self.model.prepare(piece.samples, piece.rate_hz) for piece in batch])))
         return answers
 
     def _timeline(
-        self, windows: list[Window], speech: Floats, seconds: float, hop_seconds: float, min_confidence: float
+        self, windows: list[Window], speech: Float32Array, seconds: float, hop_seconds: float, min_confidence: float
     ) -> Timeline:
         steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
         spoken = [
-            float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.threshold))
+            float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.voice_threshold))
             >= SPOKEN_SHARE
             for step in range(steps)
         ]
@@ -252,7 +240,7 @@ class Recognizer:
         )
 
 
-def _frames(speech: Floats, start_seconds: float, end_seconds: float) -> Floats:
+def _frames(speech: Float32Array, start_seconds: float, end_seconds: float) -> Float32Array:
     """Frames of a stretch, at least one."""
     first = min(int(start_seconds * FRAMES_A_SECOND), len(speech) - 1)
     return speech[first : max(first + 1, int(np.ceil(end_seconds * FRAMES_A_SECOND)))]

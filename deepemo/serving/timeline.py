@@ -6,15 +6,13 @@ from dataclasses import dataclass
 from itertools import groupby, pairwise
 
 import numpy as np
-import numpy.typing as npt
 
+from deepemo.arrays import Float64Array
 from deepemo.emotions import EMOTIONS
 from deepemo.serving.reasons import NO_VOICE, UNKNOWN, UNSURE
 from deepemo.serving.results import Probabilities, Span
 
 SMALLEST_WEIGHT = 1e-3
-
-Floats = npt.NDArray[np.float64]
 
 
 @dataclass(frozen=True)
@@ -23,7 +21,7 @@ class Window:
 
     start_seconds: float
     end_seconds: float
-    probabilities: Floats | None
+    probabilities: Float64Array | None
 
 
 def window_starts(length: int, *, window: int, hop: int) -> list[int]:
@@ -34,13 +32,13 @@ def window_starts(length: int, *, window: int, hop: int) -> list[int]:
     return [*range(0, last, hop), last]
 
 
-def decide(probabilities: Floats, min_confidence: float) -> tuple[str, str | None]:
+def decide(probabilities: Float64Array, min_confidence: float) -> tuple[str, str | None]:
     """Answer and reason for probabilities [7]: the likeliest emotion, or unknown if it is too unlikely."""
     likeliest = int(probabilities.argmax())
     return (EMOTIONS[likeliest], None) if probabilities[likeliest] >= min_confidence else (UNKNOWN, UNSURE)
 
 
-def named(probabilities: Floats) -> Probabilities:
+def named(probabilities: Float64Array) -> Probabilities:
     """Probabilities [7] by emotion."""
     return {emotion: float(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
 
@@ -102,7 +100,7 @@ def fill_pauses(spoken: Sequence[bool], longest: int) -> list[bool]:
     return filled
 
 
-def _over(moment: float, windows: Sequence[Window]) -> Floats | None:
+def _over(moment: float, windows: Sequence[Window]) -> Float64Array | None:
     """Mean probabilities of the windows over a moment; None if nobody speaks in any of them.
 
     A window counts the more the nearer its middle is: the seconds of joined clips were named more often rightly so than

@@ -1,21 +1,12 @@
 """Cut a recording into what the model hears as one clip each: all of it, or windows over it."""
 
-from __future__ import annotations
+from typing import NamedTuple
 
-from typing import TYPE_CHECKING, NamedTuple
-
-import numpy as np
-import numpy.typing as npt
-
+from deepemo.arrays import Float32Array
 from deepemo.audio.containers import Sound
 from deepemo.audio.decode import resample
-from deepemo.audio.trim import trim_silence
+from deepemo.models.family import FrontEnd
 from deepemo.serving.timeline import window_starts
-
-if TYPE_CHECKING:
-    from deepemo.audio.spectrogram import FeatureSpec
-
-Floats = npt.NDArray[np.float32]
 
 # About what one acted sentence takes, silence padding the rest of the clip as it did in training. Of the seconds of
 # joined clips, windows of this length named 62.0 % rightly and windows of 3.5 s, a clip's, 55.6 % (511 seconds; the
@@ -30,7 +21,7 @@ class Piece(NamedTuple):
     """Samples float32 [n] that the model hears as one clip, and where they start in the recording."""
 
     start_seconds: float
-    samples: Floats
+    samples: Float32Array
     rate_hz: int
 
     @property
@@ -44,26 +35,25 @@ class Piece(NamedTuple):
         return self.start_seconds + self.seconds
 
 
-def cut(sound: Sound, spec: FeatureSpec, hop_seconds: float) -> list[Piece]:
+def cut(sound: Sound, front_end: FrontEnd, hop_seconds: float) -> list[Piece]:
     """Cut a recording.
 
     Args:
         sound: the recording.
-        spec: what the model's clips are like.
+        front_end: the model's, which says how long a clip is and what does not count for its length.
         hop_seconds: from the start of one window to the next.
 
     Returns:
         One piece, as it came, if the recording fits into a clip once the silence at its ends is cut; else windows of
         equal length, in order, that cover it.
     """
-    rate_hz = spec.sample_rate_hz
+    rate_hz = front_end.sample_rate_hz
+    clip_samples = round(front_end.clip_seconds * rate_hz)
     samples = resample(sound.samples, sound.rate_hz, rate_hz)
-    trimmed = samples
-    if spec.trim_below_db is not None:
-        trimmed = trim_silence(samples, block_samples=spec.hop_samples, below_db=spec.trim_below_db)
-    if len(trimmed) <= spec.clip_samples:
+    trimmed = front_end.trim(samples)
+    if len(trimmed) <= clip_samples:
         return [Piece(0.0, sound.samples, sound.rate_hz)]
-    window = spec.clip_samples
+    window = clip_samples
     if len(trimmed) > LONGEST_SENTENCE_SECONDS * rate_hz:
         window = min(window, round(SENTENCE_SECONDS * rate_hz))
     starts = window_starts(len(samples), window=window, hop=round(hop_seconds * rate_hz))

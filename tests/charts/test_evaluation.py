@@ -9,9 +9,14 @@ import pytest
 from matplotlib.figure import Figure
 
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
-from deepemo.charts.evaluation import draw_class_recall, draw_confusion, draw_gap, draw_groups
-from deepemo.charts.gallery import draw_gallery
-from deepemo.charts.learning import draw_learning_curves
+from deepemo.charts.evaluation import (
+    draw_all,
+    draw_class_recall,
+    draw_confusion,
+    draw_gap,
+    draw_groups,
+    draw_learning_curves,
+)
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
@@ -103,9 +108,9 @@ def test_after_fine_tuning_the_kept_epoch_is_of_its_phase() -> None:
     assert any("finetune starts" in str(line.get_label()) for line in axes.lines)
 
 
-def test_the_gallery_is_the_same_bytes_every_time(tmp_path: Path, made_evaluation: Evaluation) -> None:
+def test_all_charts_are_the_same_bytes_every_time(tmp_path: Path, made_evaluation: Evaluation) -> None:
     for folder in ("first", "second"):
-        draw_gallery(tmp_path / folder, made_evaluation, HISTORIES)
+        draw_all(tmp_path / folder, made_evaluation, HISTORIES)
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
     assert len(names) == 3 + 6
     for name in names:

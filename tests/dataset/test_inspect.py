@@ -13,7 +13,7 @@ from deepemo.corpora.archive import RawCorpus
 from deepemo.corpora.definition import Corpus, Generated
 from deepemo.dataset import inspect as inspection
 from deepemo.dataset.inspect import Inspection, inspect_recording
-from deepemo.vad.gate import VoiceGate
+from deepemo.params import VoiceDecision
 
 CORPUS = Corpus(
     name="toy",
@@ -36,7 +36,7 @@ CORPUS = Corpus(
 )
 Inspect = Callable[..., Inspection]
 
-GATE = VoiceGate(threshold=0.5, min_share=0.1, min_seconds=0.2)
+GATE = VoiceDecision(voice_threshold=0.5, min_voice_share=0.1, min_voice_seconds=0.2)
 NOISE = np.random.default_rng(0).uniform(-0.5, 0.5, 16_000)
 
 

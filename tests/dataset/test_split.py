@@ -4,12 +4,25 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.dataset.split import ROLES, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, split_clips
+from deepemo.dataset.split import ROLES, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, fingerprint_clips, split_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+from deepemo.params import Split
 
-SHARES = {"unseen_share": 0.2, "validation_share": 0.1, "test_share": 0.15, "seed": 5}
-NONE_NAMED = {"unseen_speakers": {}, "validation_speakers": {}, "held_out_corpora": []}
+SECTION = Split.model_construct(
+    unseen_share=0.2,
+    validation_share=0.1,
+    test_share=0.15,
+    unseen_speakers={},
+    validation_speakers={},
+    held_out_corpora=[],
+)
+SEED = 5
+
+
+def changed(**values: object) -> Split:
+    """The section with other values; corpora may have any name."""
+    return SECTION.model_copy(update=values)
 
 
 def clips(corpus: str, speakers: int, each: int = 6) -> pd.DataFrame:
@@ -34,14 +47,14 @@ def table() -> pd.DataFrame:
 
 
 def test_every_clip_has_one_role(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED)
     assert split["clip"].tolist() == table["clip"].tolist()
     assert split["clip"].is_unique
     assert set(split["role"]) == {TRAIN, VALIDATION, TEST_SEEN, TEST_UNSEEN}
 
 
 def test_no_speaker_of_the_unseen_test_is_heard_before(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED)
     unseen = set(split.loc[split["role"] == TEST_UNSEEN, "speaker"])
     heard = set(split.loc[split["role"] != TEST_UNSEEN, "speaker"])
     assert unseen
@@ -49,19 +62,19 @@ def test_no_speaker_of_the_unseen_test_is_heard_before(table: pd.DataFrame) -> N
 
 
 def test_seen_test_has_no_speaker_that_training_lacks(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED)
     seen, train = (set(split.loc[split["role"] == role, "speaker"]) for role in (TEST_SEEN, TRAIN))
     assert seen <= train
 
 
 def test_both_genders_are_unseen_in_a_corpus_that_has_enough(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED)
     unseen = split[(split["role"] == TEST_UNSEEN) & (split["corpus"] == "many")]
     assert unseen.groupby("gender")["speaker"].nunique().to_dict() == {"female": 2, "male": 2}
 
 
 def test_a_corpus_of_few_speakers_gives_clips_to_validation(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED)
     few = split[(split["role"] == VALIDATION) & (split["corpus"] == "few")]
     many = split[(split["role"] == VALIDATION) & (split["corpus"] == "many")]
     train = set(split.loc[split["role"] == TRAIN, "speaker"])
@@ -70,15 +83,15 @@ def test_a_corpus_of_few_speakers_gives_clips_to_validation(table: pd.DataFrame)
 
 
 def test_shares_are_kept_within_each_emotion(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED)
     heard = split[split["role"].isin([TRAIN, TEST_SEEN]) & (split["corpus"] == "many")]
     shares = heard.groupby("emotion")["role"].agg(lambda roles: (roles == TEST_SEEN).mean())
     np.testing.assert_allclose(shares, 0.15, atol=0.02)
 
 
 def test_named_speakers_take_the_roles_they_are_named_for(table: pd.DataFrame) -> None:
-    named = {**NONE_NAMED, "unseen_speakers": {"many": ["03"]}, "validation_speakers": {"many": ["04", "05"]}}
-    split = split_clips(table, **named, **SHARES)
+    named = changed(unseen_speakers={"many": ["03"]}, validation_speakers={"many": ["04", "05"]})
+    split = split_clips(table, named, seed=SEED)
     many = split[split["corpus"] == "many"]
     assert set(many.loc[many["role"] == TEST_UNSEEN, "speaker"]) == {"many/03"}
     assert set(many.loc[many["role"] == VALIDATION, "speaker"]) == {"many/04", "many/05"}
@@ -86,34 +99,40 @@ def test_named_speakers_take_the_roles_they_are_named_for(table: pd.DataFrame) -
 
 def test_a_named_speaker_that_nobody_heard_of_is_an_error(table: pd.DataFrame) -> None:
     with pytest.raises(InputError, match=r"split\.unseen_speakers\.many: none of \['99'\]"):
-        split_clips(table, **{**NONE_NAMED, "unseen_speakers": {"many": ["99"]}}, **SHARES)
+        split_clips(table, changed(unseen_speakers={"many": ["99"]}), seed=SEED)
 
 
 def test_a_held_out_corpus_is_tested_alone(table: pd.DataFrame) -> None:
-    split = split_clips(table, **{**NONE_NAMED, "held_out_corpora": ["few"]}, **SHARES)
+    split = split_clips(table, changed(held_out_corpora=["few"]), seed=SEED)
     assert set(split.loc[split["corpus"] == "few", "role"]) == {"test_corpus"}
     with pytest.raises(InputError, match=r"held_out_corpora: no clips of \['absent'\]"):
-        split_clips(table, **{**NONE_NAMED, "held_out_corpora": ["absent"]}, **SHARES)
+        split_clips(table, changed(held_out_corpora=["absent"]), seed=SEED)
 
 
 def test_roles_do_not_depend_on_order_or_on_other_corpora(table: pd.DataFrame) -> None:
-    split = split_clips(table, **NONE_NAMED, **SHARES).set_index("clip")["role"]
-    shuffled = split_clips(table.sample(frac=1, random_state=1).reset_index(drop=True), **NONE_NAMED, **SHARES)
+    split = split_clips(table, SECTION, seed=SEED).set_index("clip")["role"]
+    shuffled = split_clips(table.sample(frac=1, random_state=1).reset_index(drop=True), SECTION, seed=SEED)
     pd.testing.assert_series_equal(shuffled.set_index("clip")["role"].loc[split.index], split)
-    alone = split_clips(clips("many", 20), **NONE_NAMED, **SHARES).set_index("clip")["role"]
+    alone = split_clips(clips("many", 20), SECTION, seed=SEED).set_index("clip")["role"]
     pd.testing.assert_series_equal(alone, split.loc[alone.index])
 
 
 def test_another_seed_draws_others(table: pd.DataFrame) -> None:
-    first = split_clips(table, **NONE_NAMED, **SHARES)["role"]
-    second = split_clips(table, **NONE_NAMED, **{**SHARES, "seed": 6})["role"]
+    first = split_clips(table, SECTION, seed=SEED)["role"]
+    second = split_clips(table, SECTION, seed=6)["role"]
     assert (first != second).any()
 
 
 def test_an_emotion_without_training_clips_is_an_error(table: pd.DataFrame) -> None:
     with pytest.raises(InputError, match=r"no training clip of \['surprise'\]"):
-        split_clips(table[table["emotion"] != "surprise"].reset_index(drop=True), **NONE_NAMED, **SHARES)
+        split_clips(table[table["emotion"] != "surprise"].reset_index(drop=True), SECTION, seed=SEED)
 
 
 def test_roles_are_those_that_evaluation_knows(table: pd.DataFrame) -> None:
-    assert set(split_clips(table, **NONE_NAMED, **SHARES)["role"]) <= set(ROLES)
+    assert set(split_clips(table, SECTION, seed=SEED)["role"]) <= set(ROLES)
+
+
+def test_fingerprint_knows_sets_and_not_orders() -> None:
+    assert fingerprint_clips(["b", "a"]) == fingerprint_clips(["a", "b"])
+    assert fingerprint_clips(["a", "b"]) != fingerprint_clips(["a", "c"])
+    assert fingerprint_clips(["ab"]) != fingerprint_clips(["a", "b"])

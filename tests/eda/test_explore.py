@@ -4,7 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.eda.explore import explore, tell_corpora, trimmed_seconds
+from deepemo.eda.explore import classify_corpora, explore, trimmed_seconds
 from deepemo.eda.measure import Measurements
 from deepemo.eda.recommend import recommend
 from deepemo.emotions import EMOTIONS
@@ -32,21 +32,21 @@ def made(*, apart_db: float, corpora: tuple[str, ...] = ("east", "west"), speake
 
 
 def test_corpora_that_differ_are_told_and_alike_ones_are_not() -> None:
-    assert tell_corpora(made(apart_db=5.0)) == pytest.approx(1.0)
-    assert tell_corpora(made(apart_db=0.0, speakers=12)) == pytest.approx(0.5, abs=0.1)
+    assert classify_corpora(made(apart_db=5.0)) == pytest.approx(1.0)
+    assert classify_corpora(made(apart_db=0.0, speakers=12)) == pytest.approx(0.5, abs=0.1)
 
 
 def test_bands_that_some_rate_lacks_tell_nothing() -> None:
     alike = made(apart_db=0.0, speakers=12)
     cut = alike.spectra.copy()
     cut[(alike.table["corpus"] == "west").to_numpy(), -2:] = np.nan
-    found = tell_corpora(Measurements(table=alike.table, spectra=cut))
+    found = classify_corpora(Measurements(table=alike.table, spectra=cut))
     assert found == pytest.approx(0.5, abs=0.1)
 
 
 def test_corpora_are_told_only_where_speakers_can_be_left_out() -> None:
-    assert tell_corpora(made(apart_db=5.0, corpora=("east",))) is None
-    assert tell_corpora(made(apart_db=5.0, speakers=1)) is None
+    assert classify_corpora(made(apart_db=5.0, corpora=("east",))) is None
+    assert classify_corpora(made(apart_db=5.0, speakers=1)) is None
 
 
 def test_measured_clips_stand_for_those_not_drawn() -> None:

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from deepemo.audio.decode import Recording
-from deepemo.eda.measure import draw_clips, measure_clips, pick_examples
+from deepemo.eda.measure import measure_clips, pick_examples, sample_clips
 from deepemo.emotions import EMOTIONS
 
 RATE_HZ = 16000
@@ -24,18 +24,18 @@ def made_clips() -> pd.DataFrame:
 
 def test_the_draw_is_bounded_even_and_repeatable() -> None:
     clips = made_clips()
-    drawn = draw_clips(clips, 60, seed=1)
+    drawn = sample_clips(clips, 60, seed=1)
     assert len(drawn) == 60
     counts = drawn.groupby(["corpus", "emotion"]).size()
     assert len(counts) == 13
     assert counts.max() - counts.min() <= 1
-    pd.testing.assert_frame_equal(drawn, draw_clips(clips, 60, seed=1))
-    assert set(drawn["clip"]) != set(draw_clips(clips, 60, seed=2)["clip"])
+    pd.testing.assert_frame_equal(drawn, sample_clips(clips, 60, seed=1))
+    assert set(drawn["clip"]) != set(sample_clips(clips, 60, seed=2)["clip"])
 
 
 def test_what_is_there_is_drawn_where_more_is_asked_for() -> None:
     clips = made_clips()
-    pd.testing.assert_frame_equal(draw_clips(clips, 10_000, seed=1), clips)
+    pd.testing.assert_frame_equal(sample_clips(clips, 10_000, seed=1), clips)
 
 
 def test_examples_are_of_one_speaker_and_sentence_with_all_classes_at_the_highest_rate() -> None:

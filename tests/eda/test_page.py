@@ -6,7 +6,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from deepemo.eda.page import Shown, Table, write_report
+from deepemo.eda.page import Table, write_report
+from deepemo.eda.plots import PlotFile
 
 PICTURES = {"01_rates_by_class": b"one", "02_lengths": b"two", "03_pitch": b"three"}
 
@@ -34,13 +35,13 @@ class Page(HTMLParser):
 
 @pytest.fixture
 def text(tmp_path: Path) -> str:
-    shown = []
+    plots = []
     for (name, content), section in zip(PICTURES.items(), ["Choice", "Choice", "How it sounds"], strict=True):
         (tmp_path / f"{name}.png").write_bytes(content)
-        shown.append(Shown(path=tmp_path / f"{name}.png", section=section, tells=f"{name} <tells> & more"))
+        plots.append(PlotFile(path=tmp_path / f"{name}.png", section=section, text=f"{name} <tells> & more"))
     table = Table(section="Choice", caption="a < b", content=pd.DataFrame({"50%": ["<1>"]}, index=["angry"]))
     path = tmp_path / "reports" / "page.html"
-    write_report(path, title="A & B", summary=["First <b>.", "Second."], pictures=shown, tables=[table])
+    write_report(path, title="A & B", summary=["First <b>.", "Second."], plots=plots, tables=[table])
     return path.read_text(encoding="utf-8")
 
 

@@ -15,33 +15,39 @@ from matplotlib.text import Text
 from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import save
 from deepemo.eda.explore import explore
-from deepemo.eda.gallery import Findings, Picture, Views, pictures
-from deepemo.eda.measure import Measurements
-from deepemo.eda.plots_balance import draw_class_balance, draw_gender_balance, draw_speaker_balance
-from deepemo.eda.plots_choice import draw_coverage, draw_frames, draw_lengths, draw_rates
-from deepemo.eda.plots_examples import draw_resampled, draw_spectrograms, explore_spec, features_of
-from deepemo.eda.plots_views import draw_views
-from deepemo.eda.plots_voice import draw_loudness, draw_pitch, draw_spectra
+from deepemo.eda.measure import Measurements, MonoClip
+from deepemo.eda.page import summarize, tabulate
+from deepemo.eda.plots import Findings, Plot, all_plots
+from deepemo.eda.plots_clips import (
+    draw_class_balance,
+    draw_coverage,
+    draw_frames,
+    draw_gender_balance,
+    draw_lengths,
+    draw_rates,
+    draw_speaker_balance,
+)
+from deepemo.eda.plots_examples import draw_resampled, draw_spectrograms, draw_views, explore_spec, features_of
+from deepemo.eda.plots_sound import draw_loudness, draw_pitch, draw_spectra
 from deepemo.eda.recommend import recommend
-from deepemo.eda.summary import summarise, tabulate
 from deepemo.emotions import EMOTIONS
+from deepemo.params import Eda, ViewStrength
 
-Clip = tuple[np.ndarray, int]
+STRENGTH = ViewStrength(snr_db=10.0, stretch=1.2, pitch_semitones=2.0)
+EDA = Eda(coverage=0.8, measured_clips=7, silent_below_db=40.0, resample_hz=[8000, 16000], views=STRENGTH)
 MIXES = [("only",), ("east", "west"), ("a", "b", "c")]
 
 
-def findings(measured: Measurements, sounds: Mapping[str, Clip]) -> Findings:
+def findings(measured: Measurements, sounds: Mapping[str, MonoClip]) -> Findings:
     clips = measured.table
     examples = clips.drop_duplicates("emotion")
     return Findings(
         clips=clips,
         measurements=measured,
-        recommendation=recommend(clips, 0.8),
+        recommendation=recommend(clips, EDA.coverage),
         examples=examples,
         sounds={emotion: sounds[emotion] for emotion in EMOTIONS if emotion in set(examples["emotion"])},
-        resample_hz=[8000, 16000],
-        views=Views(snr_db=10.0, stretch=1.2, pitch_semitones=2.0),
-        silent_below_db=40.0,
+        eda=EDA,
         seed=1,
     )
 
@@ -54,30 +60,30 @@ def named(labels: list[Text]) -> bool:
     return any(label.get_text()[:1].isalpha() for label in labels)
 
 
-def drawn(mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, Clip]) -> list[Picture]:
-    return list(pictures(findings(explored(*mix), sounds)))
+def drawn(mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]) -> list[Plot]:
+    return list(all_plots(findings(explored(*mix), sounds)))
 
 
 @pytest.mark.parametrize("mix", MIXES, ids=len)
 def test_every_picture_has_a_title_axes_with_names_and_something_on_them(
-    mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
+    mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
 ) -> None:
-    for picture in drawn(mix, explored, sounds):
-        figure = picture.draw()
-        assert figure.get_suptitle(), picture.name
+    for plot in drawn(mix, explored, sounds):
+        figure = plot.draw()
+        assert figure.get_suptitle(), plot.name
         panels = shown(figure)
-        assert all(axes.has_data() for axes in panels), picture.name
+        assert all(axes.has_data() for axes in panels), plot.name
         # Inner panels share the names of the outer ones.
-        assert any(axes.get_xlabel() or named(axes.get_xticklabels()) for axes in panels), picture.name
-        assert any(axes.get_ylabel() or named(axes.get_yticklabels()) for axes in panels), picture.name
+        assert any(axes.get_xlabel() or named(axes.get_xticklabels()) for axes in panels), plot.name
+        assert any(axes.get_ylabel() or named(axes.get_yticklabels()) for axes in panels), plot.name
 
 
 @pytest.mark.parametrize("mix", MIXES, ids=len)
 def test_nothing_written_is_cut_off_or_lies_over_a_title(
-    mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
+    mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
 ) -> None:
-    for picture in drawn(mix, explored, sounds):
-        figure = picture.draw()
+    for plot in drawn(mix, explored, sounds):
+        figure = plot.draw()
         FigureCanvasAgg(figure).draw()
         page = figure.bbox
         written = [figure._suptitle, figure._supxlabel, *figure.legends]
@@ -86,22 +92,22 @@ def test_nothing_written_is_cut_off_or_lies_over_a_title(
             if text is None or (hasattr(text, "get_text") and not text.get_text()):
                 continue
             box = text.get_window_extent()
-            assert box.x0 >= page.x0 - 1, (picture.name, text)
-            assert box.x1 <= page.x1 + 1, (picture.name, text)
-            assert box.y0 >= page.y0 - 1, (picture.name, text)
-            assert box.y1 <= page.y1 + 1, (picture.name, text)
+            assert box.x0 >= page.x0 - 1, (plot.name, text)
+            assert box.x1 <= page.x1 + 1, (plot.name, text)
+            assert box.y0 >= page.y0 - 1, (plot.name, text)
+            assert box.y1 <= page.y1 + 1, (plot.name, text)
         heads = [part for part in (figure._suptitle, figure._supxlabel) if part is not None]
         for head in heads:
             for legend in figure.legends:
-                assert not head.get_window_extent().overlaps(legend.get_window_extent()), picture.name
+                assert not head.get_window_extent().overlaps(legend.get_window_extent()), plot.name
 
 
 def test_the_pictures_come_in_one_order_with_names_of_their_own(
-    explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
+    explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
 ) -> None:
     found = drawn(("east", "west"), explored, sounds)
-    assert len({picture.name for picture in found}) == len(found) == 18
-    sections = [picture.section for picture in found]
+    assert len({plot.name for plot in found}) == len(found) == 18
+    sections = [plot.section for plot in found]
     assert [name for place, name in enumerate(sections) if name not in sections[:place]] == [
         "Rate and length", "Balance", "How it sounds", "Single clips",
     ]  # fmt: skip
@@ -109,12 +115,12 @@ def test_the_pictures_come_in_one_order_with_names_of_their_own(
 
 
 def test_a_picture_is_the_same_bytes_again(
-    tmp_path: Path, explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
+    tmp_path: Path, explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
 ) -> None:
     for run in ("one", "two"):
-        for picture in drawn(("east", "west"), explored, sounds):
-            if picture.name in {"coverage", "spectra", "views", "training_views"}:
-                save(picture.draw(), tmp_path / run / f"{picture.name}.png")
+        for plot in drawn(("east", "west"), explored, sounds):
+            if plot.name in {"coverage", "spectra", "views", "training_views"}:
+                save(plot.draw(), tmp_path / run / f"{plot.name}.png")
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()
 
@@ -197,9 +203,9 @@ def test_loudness_has_a_box_a_class(explored: Callable[..., Measurements]) -> No
     assert medians == pytest.approx([expected[emotion] for emotion in EMOTIONS])
 
 
-def test_a_tone_lies_where_the_axis_says(sounds: Mapping[str, Clip]) -> None:
+def test_a_tone_lies_where_the_axis_says(sounds: Mapping[str, MonoClip]) -> None:
     rate_hz = 16000
-    tone = (np.sin(2 * np.pi * 2000 * np.arange(rate_hz) / rate_hz).astype(np.float32), rate_hz)
+    tone = MonoClip(np.sin(2 * np.pi * 2000 * np.arange(rate_hz) / rate_hz).astype(np.float32), rate_hz)
     for kind in ("spectrogram", "mel"):
         spec = explore_spec(kind, rate_hz, 1.0)
         axes = draw_spectrograms({"happy": tone}, spec, "").axes[0]
@@ -210,18 +216,19 @@ def test_a_tone_lies_where_the_axis_says(sounds: Mapping[str, Clip]) -> None:
         assert place == pytest.approx(wanted, abs=0.02 * axes.get_ylim()[1])
 
 
-def test_resampled_pictures_end_at_half_their_rate(sounds: Mapping[str, Clip]) -> None:
+def test_resampled_pictures_end_at_half_their_rate(sounds: Mapping[str, MonoClip]) -> None:
     figure = draw_resampled(sounds["happy"], [16000, 8000], "")
     tops = [axes.images[0].get_extent()[3] for axes in figure.axes if axes.images and axes.get_title()]
     assert tops == [4.0, 8.0]
 
 
-def test_masks_mute_the_waveform_where_they_blank_the_picture(sounds: Mapping[str, Clip]) -> None:
+def test_masks_mute_the_waveform_where_they_blank_the_picture(sounds: Mapping[str, MonoClip]) -> None:
     spec = explore_spec("mel", 16000, 1.0)
-    figure = draw_views(sounds["happy"], spec, snr_db=10, stretch=1.0, pitch_semitones=0, seed=2, note="")
-    wave, picture = figure.axes[-2:]
+    unchanged = ViewStrength(snr_db=10.0, stretch=1.0, pitch_semitones=0.0)
+    figure = draw_views(sounds["happy"], spec, unchanged, seed=2, note="")
+    wave, features = figure.axes[-2:]
     levels = np.abs(wave.lines[0].get_ydata()).reshape(spec.frames, -1).max(axis=1)
-    blank = (picture.images[0].get_array() <= -80).all(axis=0)
+    blank = (features.images[0].get_array() <= -80).all(axis=0)
     assert 0 < blank.sum() < spec.frames
     np.testing.assert_array_equal(levels[1:-1] == 0, blank[1:-1])
 
@@ -231,7 +238,7 @@ def test_the_words_agree_with_the_figures(explored: Callable[..., Measurements])
     clips = measured.table
     recommendation = recommend(clips, 0.8)
     figures = explore(clips, measured, recommendation)
-    text = " ".join(summarise(clips, figures, 0.8))
+    text = " ".join(summarize(clips, figures, 0.8))
     assert f"{recommendation.sample_rate_hz:,} Hz and {recommendation.clip_seconds:g} s" in text
     assert f"{(clips['seconds'] <= 58837 / 24414).mean():.0%} of the clips are no longer" in text
     assert "The rarest class, surprise, has 40 clips" in text

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -7,14 +9,16 @@ from hypothesis import strategies as st
 from deepemo.eda.recommend import (
     Recommendation,
     holding,
+    measure_coverage,
     quantiles,
-    reach,
     reached_by,
     recommend,
     round_up,
     warn_if_far,
 )
 from deepemo.errors import InputError
+from deepemo.params import Featurize
+from deepemo.pipeline import load_params
 
 
 def table(*rows: tuple[str, int, float]) -> pd.DataFrame:
@@ -57,7 +61,7 @@ def test_the_rate_is_the_lowest_of_the_classes_and_the_length_the_longest() -> N
 def test_a_recommendation_holds_what_it_promises() -> None:
     for coverage in (0.3, 0.5, 0.8, 0.95):
         found = recommend(CLIPS, coverage)
-        reached = reach(CLIPS, sample_rate_hz=found.sample_rate_hz, clip_seconds=found.clip_seconds)
+        reached = measure_coverage(CLIPS, sample_rate_hz=found.sample_rate_hz, clip_seconds=found.clip_seconds)
         assert reached.least_native_share >= coverage
         assert reached.least_held_share >= coverage
         assert found.frames == pytest.approx(found.sample_rate_hz * found.clip_seconds, abs=0.5)
@@ -84,6 +88,11 @@ def test_lengths_are_rounded_up_but_not_past_themselves() -> None:
 RECOMMENDED = recommend(CLIPS, 0.8)
 
 
+def featurize(sample_rate_hz: int, clip_seconds: float) -> Featurize:
+    section = load_params(Path(__file__).parents[2] / "params.yaml").featurize
+    return section.model_copy(update={"sample_rate_hz": sample_rate_hz, "clip_seconds": clip_seconds})
+
+
 @pytest.mark.parametrize(
     ("sample_rate_hz", "clip_seconds", "expected"),
     [
@@ -97,6 +106,6 @@ RECOMMENDED = recommend(CLIPS, 0.8)
     ],
 )
 def test_only_a_choice_far_off_is_warned_of(sample_rate_hz: int, clip_seconds: float, expected: list[str]) -> None:
-    found = warn_if_far(CLIPS, RECOMMENDED, sample_rate_hz=sample_rate_hz, clip_seconds=clip_seconds)
+    found = warn_if_far(CLIPS, RECOMMENDED, featurize(sample_rate_hz, clip_seconds))
     assert len(found) == len(expected)
     assert all(warning.startswith(start) for warning, start in zip(found, expected, strict=True))

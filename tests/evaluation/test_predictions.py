@@ -34,20 +34,28 @@ def _batches(*groups: list[str]) -> list[tuple[list[str], np.ndarray]]:
 
 
 def test_answers_go_to_their_clips_whatever_the_order_of_the_batches() -> None:
-    found = predict({"echo": Echo()}, CLIPS, _batches(["c/d"], ["c/b", "c/a"]))
+    found = predict(CLIPS, {"echo": (Echo(), _batches(["c/d"], ["c/b", "c/a"]))})
     assert found.answers("echo").tolist() == [0, 1, 2]
     assert found.probabilities["echo"].sum(axis=1) == pytest.approx([1, 1, 1])
     assert found.labels.tolist() == [0, 5, 2]
 
 
+def test_each_model_has_inputs_of_its_own() -> None:
+    other = [(list(CLIPS["clip"]), np.full((3, 1, 1), 6, dtype=np.float32))]
+    found = predict(CLIPS, {"echo": (Echo(), _batches(["c/a", "c/b", "c/d"])), "constant": (Echo(), other)})
+    assert found.predictors == ("echo", "constant")
+    assert found.answers("echo").tolist() == [0, 1, 2]
+    assert found.answers("constant").tolist() == [6, 6, 6]
+
+
 def test_a_clip_without_features_is_named() -> None:
-    with pytest.raises(InputError, match="none of 1 clips, among them c/b"):
-        predict({"echo": Echo()}, CLIPS, _batches(["c/a", "c/d"]))
+    with pytest.raises(InputError, match="echo: no inputs of 1 clips, among them c/b"):
+        predict(CLIPS, {"echo": (Echo(), _batches(["c/a", "c/d"]))})
 
 
 def test_an_unknown_emotion_is_named() -> None:
     with pytest.raises(InputError, match="calm"):
-        predict({"echo": Echo()}, CLIPS.assign(emotion="calm"), [])
+        predict(CLIPS.assign(emotion="calm"), {"echo": (Echo(), [])})
 
 
 def test_the_mean_of_two_predictors() -> None:

@@ -13,27 +13,10 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import keras
 import numpy as np
 import pytest
 
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.models.shallow.network import build_shallow
-from deepemo.models.storage import save_classifier
-
 ROOT = Path(__file__).parents[2]
-SPEC = FeatureSpec(
-    sample_rate_hz=16_000,
-    kind="mel",
-    clip_seconds=3.5,
-    trim_below_db=40.0,
-    window_seconds=0.064,
-    hop_seconds=0.05,
-    mel_bands=16,
-    min_hz=50.0,
-    max_hz=8000.0,
-    range_db=80.0,
-)
 # TensorFlow's, of code alone; a process that is killed cannot remove them.
 GENERATED = "__autograph_generated_file"
 START_SECONDS = 180
@@ -42,17 +25,9 @@ GAUGES = ("deepemo_in_flight", "deepemo_held_bytes")
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory) -> Path:
-    """Folder of models as a pipeline run leaves it, with a small untrained network."""
-    folder = tmp_path_factory.mktemp("run") / "models"
-    keras.utils.set_random_seed(1)
-    settings = {"channels": [4], "band_pooling": 1, "dropout": 0.0}
-    network = build_shallow(frames=SPEC.frames, bands=SPEC.bands, **settings)
-    save_classifier(folder / "shallow", network, kind="shallow", settings=settings, spec=SPEC, trained_on={}, seed=1)
-    (folder / "serving").mkdir()
-    fitted = {"shallow": {"temperature": 1.0, "threshold": 0.0}}
-    (folder / "serving" / "calibration.json").write_text(json.dumps(fitted))
-    return folder
+def models(made_models: Path) -> Path:
+    """Folder of models as a pipeline run leaves it, with small untrained networks."""
+    return made_models
 
 
 @pytest.fixture

@@ -1,30 +1,35 @@
 """The card says what was measured, warns where it must, and tells nothing of the machine."""
 
 import re
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pandas as pd
 import pytest
 
+from deepemo.charts.evaluation import draw_all
+from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
+from deepemo.models.registry import load_family
+from deepemo.params import Params, VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.reporting.card_data import repeated_sentences
 from deepemo.reporting.model_card import CardInputs, write_card
-from deepemo.vad.error_rates import Figures, summarize
-from deepemo.vad.gate import VoiceGate
+from deepemo.vad.error_rates import ErrorRates, summarize
 
 ROOT = Path(__file__).parents[2]
 
 
-def _figures(trials: list[tuple[bool, dict[str, str]]]) -> Figures:
-    figures = Figures()
+def _error_rates(trials: list[tuple[bool, dict[str, str]]]) -> ErrorRates:
+    rates = ErrorRates()
     for wrong, labels in trials:
-        figures.total.add(wrong=wrong)
+        rates.total.add(wrong=wrong)
         for label, value in labels.items():
-            figures.by_label[label][value].add(wrong=wrong)
-    return figures
+            rates.by_label[label][value].add(wrong=wrong)
+    return rates
 
 
 def _measured_gate(*, with_recordings: bool) -> dict[str, Any]:
@@ -38,17 +43,20 @@ def _measured_gate(*, with_recordings: bool) -> dict[str, Any]:
     ]
     recordings = [(n == 0, {"class": "saw" if n < 5 else "rain", "condition": "as_recorded"}) for n in range(50)]
     made = [(n < 2, {"kind": "hum" if n < 200 else "white_noise", "condition": "level_-20_dbfs"}) for n in range(400)]
-    gate = VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48)
-    return summarize(gate, _figures(speech), _figures(recordings) if with_recordings else None, _figures(made))
+    gate = VoiceDecision(voice_threshold=0.25, min_voice_share=0.02, min_voice_seconds=0.48)
+    return summarize(
+        gate, _error_rates(speech), _error_rates(recordings) if with_recordings else None, _error_rates(made)
+    )
 
 
 @pytest.fixture(scope="module")
 def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     clips = made_split.drop(columns="role").assign(sentence="dogs", verdict="good", reason="")
     silent = clips.iloc[[0]].assign(clip="north/silent", verdict="quarantined", reason="silent")
-    params = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
-    params["download"]["source_dir"] = "/somewhere/on/a/disk"
-    params["gate"]["non_speech_dir"] = "/somewhere/without/speech"
+    params = load_params(ROOT / "params.yaml")
+    download = params.download.model_copy(update={"source_dir": "/somewhere/on/a/disk"})
+    gate = params.gate.model_copy(update={"non_speech_dir": "/somewhere/without/speech"})
+    params = params.model_copy(update={"download": download, "gate": gate})
     provenance = [
         {
             "corpus": corpus,
@@ -63,13 +71,11 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
         }
         for corpus, source in (("north", "/somewhere/on/a/disk/north"), ("south", "https://example.org/south.zip"))
     ]
-    features: dict[str, Any] = params["featurize"]
     models = {
-        "shallow": {"settings": {"channels": [8, 16]}, "parameters": 12345, "features": features},
+        "shallow": {"settings": {"channels": [8, 16]}, "parameters": 12345},
         "transfer": {
             "settings": {"backbone": "efficientnet_lite0", "band_pooling": 1, "depths": [0.3, 0.65]},
             "parameters": 67890,
-            "features": features,
         },
     }
     return CardInputs(
@@ -156,27 +162,60 @@ def test_names_the_worst(card: str, made_evaluation: Evaluation) -> None:
     assert f"| {mistake.actual} | {mistake.predicted} | {mistake.clips} |" in section
 
 
-def test_every_picture_it_shows_is_drawn(card: str) -> None:
-    shown = set(re.findall(r"\]\(\.\./plots/evaluate/(\w+)\.png\)", card))
-    gallery = (ROOT / "deepemo" / "charts" / "gallery.py").read_text()
-    drawn = set(re.findall(r'"(\w+)\.png"', gallery)) | {
-        "confusion_shallow",
-        "confusion_transfer",
-        "confusion_ensemble",
-    }
+def test_every_picture_it_shows_is_drawn(
+    card: str, made_evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: set[str] = set()
+    monkeypatch.setattr("deepemo.charts.evaluation.save", lambda figure, path: drawn.add(path.name))
+    history = pd.DataFrame([dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "val_uar"), 0.5)])
+    draw_all(Path("anywhere"), made_evaluation, {"shallow": history})
+    shown = set(re.findall(r"\]\(\.\./plots/evaluate/(\w+\.png)\)", card))
     assert len(shown) == 7
     assert shown <= drawn
+
+
+def test_every_family_is_described_in_its_own_words(
+    inputs: CardInputs,
+    made_predictions: Predictions,
+    evaluated: Callable[[Predictions], Evaluation],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def describe(about: Mapping[str, Any], params: Params) -> str:
+        return f"a lookup table with {about['parameters']} rows at {params.featurize.sample_rate_hz} Hz."
+
+    table = SimpleNamespace(describe=describe)
+    monkeypatch.setattr(
+        "deepemo.reporting.model_card.load_family", lambda name: table if name == "table" else load_family(name)
+    )
+    shallow, transfer = (made_predictions.probabilities[name] for name in ("shallow", "transfer"))
+    three = Predictions(
+        made_predictions.clips, {"shallow": shallow, "transfer": transfer, "table": shallow}
+    ).with_mean()
+    models = {**inputs.models, "table": {"parameters": 7}}
+    section = _section(write_card(replace(inputs, evaluation=evaluated(three), models=models)), "What the models are")
+    assert "Four predictors name one of 7\nemotions" in section
+    assert re.findall(r"^- \*\*(\w+)\*\*: (.*)$", section, re.MULTILINE) == [
+        ("shallow", "a convolutional network trained from scratch, pairs of convolutions with"),
+        ("transfer", "`efficientnet_lite0` with `imagenet` weights looks at the spectrogram as at a"),
+        ("table", "a lookup table with 7 rows at 16000 Hz."),
+        ("ensemble", "the mean of all models' probabilities."),
+    ]
+    alone = Predictions(made_predictions.clips, {"shallow": shallow})
+    card = write_card(replace(inputs, evaluation=evaluated(alone), models={"shallow": inputs.models["shallow"]}))
+    section = _section(card, "What the models are")
+    assert "One predictor names one of 7\nemotions" in section
+    assert "ensemble" not in section
 
 
 def test_can_be_made_again_from_it(card: str, inputs: CardInputs) -> None:
     section = _section(card, "How to make it again")
     assert "0123abc" in section
     assert "| tensorflow | 2.16.2 |" in section
-    assert f"seed: {inputs.params['seed']}" in section
+    assert f"seed: {inputs.params.seed}" in section
     assert "sample_rate_hz" in section
 
 
-def test_the_voice_gate_is_shown_with_goals_beside_its_figures(card: str) -> None:
+def test_the_voice_gate_is_shown_with_goals_beside_its_error_rates(card: str) -> None:
     section = _section(card, "Voice gate")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if "at most" in line]
     assert rows == [

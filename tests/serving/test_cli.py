@@ -141,7 +141,7 @@ def test_wrong_usage_ends_with_status_2(predict, arguments):
 def test_no_model_ends_with_status_2_and_says_what_to_do(tmp_path):
     run = CliRunner().invoke(cli.app, ["predict", "a.wav", "--models", str(tmp_path)])
     assert run.exit_code == 2
-    assert "calibration.json" in run.stderr
+    assert "bundle.json" in run.stderr
     assert "dvc repro" in run.stderr
     assert "Traceback" not in run.stderr
 

@@ -1,4 +1,3 @@
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -6,9 +5,10 @@ import numpy as np
 import pytest
 
 from deepemo.errors import InputError
-from deepemo.serving.calibrated import ClipLimits
+from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.reasons import REASONS, WORDS
 from deepemo.serving.recognizer import Recognizer
+from tests.fixtures.serving import GATE
 
 RATE_HZ = 16_000
 
@@ -54,13 +54,11 @@ def test_what_is_no_speech_is_unknown_with_its_reason(recognizer, model, samples
 
 
 def test_its_limits_are_those_that_it_is_given(model, speech):
-    def features(samples, rate_hz):
-        raise AssertionError("what is not heard needs none")
-
-    strict = Recognizer(model, features, limits=ClipLimits(min_seconds=1.5, silent_below_dbfs=-15.0))
+    strict = Recognizer(model, gate=GATE, limits=ClipLimits(min_seconds=1.5, silent_below_dbfs=-15.0))
     assert strict.recognize(tone(1.4), RATE_HZ).detail == "1.40 s, expected at least 1.5 s"
     assert strict.recognize(speech, RATE_HZ).detail == "-20 dBFS, expected at least -15 dBFS"
     assert strict.with_predict(model.probabilities).recognize(speech, RATE_HZ).reason == "silent"
+    assert model.batches == []
 
 
 def test_a_quiet_voice_is_unsure_unless_every_answer_is_wanted(recognizer, speech):
@@ -109,7 +107,7 @@ def test_windows_hold_a_slow_sentence_or_a_usual_one(trusting, seconds, window_s
 
 
 def test_no_window_is_longer_than_a_clip(trusting, model):
-    model.spec = replace(model.spec, clip_seconds=1.5, clip_samples=24_000)
+    model.front_end.clip_seconds = 1.5
     assert trusting.recognize(tone(10), RATE_HZ).timeline.window_seconds == pytest.approx(1.5)
 
 

@@ -25,10 +25,13 @@ SECONDS = 0.8
 
 @pytest.fixture
 def params() -> Params:
-    values = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
-    values["eda"].update(measured_clips=14, resample_hz=[8000, 16000])
-    values["featurize"].update(sample_rate_hz=16000, clip_seconds=0.8, max_hz=8000.0)
-    return Params.model_validate(values)
+    default = load_params(ROOT / "params.yaml")
+    return default.model_copy(
+        update={
+            "eda": default.eda.model_copy(update={"measured_clips": 14, "resample_hz": [8000, 16000]}),
+            "featurize": default.featurize.model_copy(update={"sample_rate_hz": 16000, "clip_seconds": 0.8}),
+        }
+    )
 
 
 @pytest.fixture
@@ -90,11 +93,11 @@ def test_featurize_changes_the_warning_alone(
     main(params)
     first = written(run_folder)
     capsys.readouterr()
-    far = params.model_dump(by_alias=True)
-    far["featurize"].update(sample_rate_hz=48000, clip_seconds=3.0)
-    main(Params.model_validate(far))
+    far = params.featurize.model_copy(update={"sample_rate_hz": 48000, "clip_seconds": 3.0})
+    main(params.model_copy(update={"featurize": far}))
     told = capsys.readouterr().out
     assert "warning: featurize.sample_rate_hz 48000: only 0% of the clips reach it" in told
+    assert "16000 Hz is recommended for 80% of every class" in told
     assert "warning: featurize.clip_seconds 3: most of a clip will be padding; 0.8 s is recommended" in told
     assert written(run_folder) == first
 

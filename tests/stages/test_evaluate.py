@@ -4,23 +4,24 @@ import json
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import COLUMNS, read_clips
-from deepemo.dataset.fingerprint import fingerprint_clips
 from deepemo.dataset.shards import write_shards
+from deepemo.dataset.split import fingerprint_clips
 from deepemo.evaluation.predictions import read_predictions
 from deepemo.models.imagenet.network import build_transfer
+from deepemo.models.saved import save_model
 from deepemo.models.shallow.network import build_shallow
-from deepemo.models.storage import save_classifier
 from deepemo.params import Params
 from deepemo.pipeline import load_params
-from deepemo.vad.error_rates import Figures, summarize
-from deepemo.vad.gate import VoiceGate
+from deepemo.serving.bundle import check_parts, read_bundle, read_card
+from deepemo.training.fit import Trained
 from stages._run import stage_main
 from stages.evaluate import main
 
@@ -30,13 +31,14 @@ TINY = {"sample_rate_hz": 4000, "mel_bands": 8, "max_hz": 2000.0, "clip_seconds"
 
 @pytest.fixture(scope="module")
 def params() -> Params:
-    values = load_params(ROOT / "params.yaml").model_dump(by_alias=True)
-    values["evaluate"]["bootstrap_samples"] = 100
-    return Params.model_validate(values)
+    params = load_params(ROOT / "params.yaml")
+    return params.model_copy(update={"evaluate": params.evaluate.model_copy(update={"bootstrap_samples": 100})})
 
 
 @pytest.fixture(scope="module")
-def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, params: Params) -> Path:
+def before(
+    tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, params: Params, made_gate: dict[str, Any]
+) -> Path:
     """Everything the stages before leave, as in a real run but small and with untrained networks."""
     root = tmp_path_factory.mktemp("before")
     for folder in ("data/raw", "metrics", "plots", "reports", "models"):
@@ -46,7 +48,7 @@ def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, p
         sha256=[f"{row:064x}" for row in range(len(made_split))], verdict="good", sentence="dogs"
     )
     clips.reindex(columns=list(COLUMNS), fill_value="").to_csv(root / "data/clips.csv", index=False)
-    spec = FeatureSpec.from_dict({**params.featurize.model_dump(), **TINY})
+    spec = FeatureSpec.from_params(params.featurize.model_copy(update=TINY))
     random = np.random.default_rng(1)
     shape = (spec.frames, spec.bands)
     arrays = ((clip, random.random(shape, dtype=np.float32)) for clip in made_split["clip"])
@@ -67,20 +69,13 @@ def before(tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, p
         "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
     }
     for name, settings in built.items():
-        trained_on = dict(fingerprint_clips(train))
-        folder = root / "models" / name
-        save_classifier(folder, networks[name], kind=name, settings=settings, spec=spec, trained_on=trained_on, seed=1)
+        trained = Trained(network=networks[name], settings=settings, features=spec.to_dict(), history=[])
+        save_model(root / "models" / name, trained, kind=name, trained_on=fingerprint_clips(train), seed=1)
         history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "val_loss": [2, 1], "accuracy": [0.1, 0.2]})
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))
-    tried = {"condition": "as_recorded", "emotion": "sad", "gender": "male", "corpus": "north", "kind": "hum"}
-    heard = Figures()
-    heard.total.add(wrong=False)
-    for label, value in tried.items():
-        heard.by_label[label][value].add(wrong=False)
-    gate = summarize(VoiceGate(threshold=0.25, min_share=0.02, min_seconds=0.48), heard, None, heard)
-    (root / "metrics/gate.json").write_text(json.dumps(gate))
+    (root / "metrics/gate.json").write_text(json.dumps(made_gate))
     return root
 
 
@@ -106,7 +101,8 @@ def test_writes_everything_and_the_same_again(
     first = _outputs(run)
     assert {"metrics/evaluate.json", "metrics/evaluate_details.json", "reports/model_card.md"} <= set(first)
     assert "speech rejected" in first["reports/model_card.md"].decode()
-    assert {"models/serving/calibration.json", "data/predictions.csv", "plots/class_recall.csv"} <= set(first)
+    assert {"models/serving/bundle.json", "data/predictions.csv", "plots/class_recall.csv"} <= set(first)
+    assert {f"plots/confusion/{name}_unseen_speakers.csv" for name in ("shallow", "transfer", "ensemble")} <= set(first)
     assert {f"plots/evaluate/{name}.png" for name in ("learning_curves", "confusion_ensemble", "gap")} <= set(first)
     content = json.loads(first["metrics/evaluate.json"])
     for predictor in ("shallow", "transfer", "ensemble"):
@@ -117,9 +113,51 @@ def test_writes_everything_and_the_same_again(
     assert set(predictions.clips["clip"]) == set(made_split.query("role != 'train'")["clip"])
     mean = (predictions.probabilities["shallow"] + predictions.probabilities["transfer"]) / 2
     assert predictions.probabilities["ensemble"] == pytest.approx(mean, rel=1e-4)
-    monkeypatch.setattr("stages.evaluate.draw_gallery", lambda *_: None)  # tests of charts see to its bytes
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)  # tests of charts see to its bytes
     main(params)
     assert _outputs(run) == first
+
+
+def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
+    monkeypatch.setattr("stages.evaluate.git_revision", lambda _: "a" * 40)
+    main(params)
+    bundle = read_bundle(run / "models")
+    card = (run / "reports/model_card.md").read_text()
+    assert read_card(run / "models") == card
+    assert f"is {bundle.revision}." in card
+    assert bundle.revision == "a" * 40
+    assert bundle.figures == json.loads((run / "metrics/evaluate.json").read_text())
+    assert bundle.gate.model_dump() == json.loads((run / "metrics/gate.json").read_text())
+    assert bundle.params == params.to_record()
+    assert bundle.limits.min_seconds == params.validate_.min_seconds
+    assert {name: record.parts for name, record in bundle.predictors.items()} == {
+        "shallow": ["shallow"],
+        "transfer": ["transfer"],
+        "ensemble": ["shallow", "transfer"],
+    }
+    details = json.loads((run / "metrics/evaluate_details.json").read_text())
+    assert bundle.default == details["chosen_on_validation"]
+    for name, record in bundle.predictors.items():
+        assert record.calibration.temperature == pytest.approx(details["confidence"][name]["temperature"], abs=1e-4)
+    check_parts(run / "models", bundle, bundle.parts)
+    assert [corpus.name for corpus in bundle.corpora] == ["north", "south"]
+    assert bundle.corpora[0].title == "North"
+    assert set(bundle.clips) == {"contents", "train", "validation", "test_seen", "test_unseen"}
+    assert bundle.clips["train"] == bundle.parts["shallow"].trained_on
+
+
+def test_other_contents_have_another_fingerprint(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
+    main(params)
+    before = read_bundle(run / "models").clips
+    clips = read_clips(run / "data/clips.csv")
+    clips.loc[0, "sha256"] = "f" * 64
+    clips.to_csv(run / "data/clips.csv", index=False)
+    main(params)
+    after = read_bundle(run / "models").clips
+    assert after.pop("contents") != before.pop("contents")
+    assert after == before
 
 
 def _same_content(run: Path) -> None:

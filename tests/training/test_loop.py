@@ -12,7 +12,7 @@ import tensorflow as tf
 from deepemo.emotions import EMOTIONS
 from deepemo.training import batches as batching
 from deepemo.training.batches import TrainingBatches, class_weights, labelled_arrays, validation_arrays
-from deepemo.training.schedule import OneCycle
+from deepemo.training.loop import OneCycle
 
 TRAIN_TWICE = """
 import sys
@@ -20,8 +20,10 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
-from deepemo.training.loop import Trainer, seed_everything
+from deepemo.training.loop import Trainer
+from deepemo.training.seeding import seed_everything
 
 folder, resume, killed_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if killed_after:
@@ -36,10 +38,11 @@ if killed_after:
 seed_everything(11)
 augment = dict(append_neutral=0.3, time_scale=0.1, time_shift_seconds=0.04, frequency_shift_bands=1.0, gain_db=3.0,
                noise=0.01, time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
-values = dict(channels=[4, 8], band_pooling=1, dropout=0.2, epochs=12, patience=12, batch_size=16, learning_rate=0.02,
-              weight_decay=0.01, label_smoothing=0.05, average_weights=0.9, augment=augment)
+section = TrainShallow(channels=[4, 8], band_pooling=1, dropout=0.2, epochs=12, patience=12, batch_size=16,
+                       learning_rate=0.02, weight_decay=0.01, label_smoothing=0.05, average_weights=0.9,
+                       augment=augment)
 split = pd.read_csv(folder / "split.csv")
-trained = train_shallow(values, features=folder / "features", split=split, seed=11, resume=resume)
+trained = train_shallow(section, features=folder / "features", split=split, seed=11, resume=resume)
 trained.network.save_weights(folder / "model.weights.h5")
 print(trained.history[-1]["val_uar"])
 """
@@ -53,7 +56,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def batches(folder: Path, split: pd.DataFrame) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    made = TrainingBatches(folder / "features", split, batch_size=20, seed=1, augmentation=None)
+    made = TrainingBatches(folder / "features", split, batch_size=20, seed=1)
     return list(made.from_epoch(0, 1))
 
 
@@ -81,7 +84,7 @@ def test_training_learns_repeats_itself_and_survives_a_kill(easy: Path) -> None:
 def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
     training = split[split["role"] == "train"]
-    batches = TrainingBatches(easy / "features", training, batch_size=15, seed=1, augmentation=None)
+    batches = TrainingBatches(easy / "features", training, batch_size=15, seed=1)
     assert batches.steps_per_epoch == 7
     drawn = list(batches.from_epoch(0, 2))
     assert len(drawn) == 14
@@ -95,7 +98,7 @@ def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> Non
 @pytest.mark.usefixtures("way")
 def test_batches_from_a_later_epoch_are_those_of_that_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
-    batches = TrainingBatches(easy / "features", split, batch_size=20, seed=1, augmentation=None)
+    batches = TrainingBatches(easy / "features", split, batch_size=20, seed=1)
     whole = list(batches.from_epoch(0, 3))[-batches.steps_per_epoch :]
     for (values, targets), (again, same) in zip(whole, batches.from_epoch(2, 3), strict=True):
         np.testing.assert_array_equal(values, again)

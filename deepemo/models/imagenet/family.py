@@ -1,12 +1,28 @@
-"""The family `transfer`: a network that learned from ImageNet looks at the spectrograms, and a head on what it sees."""
+"""The family `transfer`: an ImageNet backbone that is fed spectrograms as pictures, with a head on its maps."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, Field
 
+from deepemo.files import EMBEDDINGS, FEATURES
 from deepemo.models.family import ModelFamily
 from deepemo.models.imagenet.backbones import BACKBONE_NAMES
-from deepemo.params import Augment, Count, Learning, Section, Share
+from deepemo.params import Augment, Count, Learning, Params, Section, Share
+
+if TYPE_CHECKING:
+    import keras
+    import pandas as pd
+
+    from deepemo.audio.spec import FeatureSpec
+    from deepemo.models.saved import SpectrogramModel
+    from deepemo.training.fit import Trained
+
+NAME = "transfer"
+IMAGENET_EMBEDDINGS = EMBEDDINGS / "imagenet"
 
 
 def _known_backbone(name: str) -> str:
@@ -19,7 +35,7 @@ BackboneName = Annotated[str, AfterValidator(_known_backbone)]
 
 
 class Embed(Section):
-    """The ImageNet backbone that looks at the spectrograms."""
+    """The ImageNet backbone that embeds the spectrograms."""
 
     backbone: BackboneName
     weights: str
@@ -29,7 +45,7 @@ class Embed(Section):
 
 
 class FineTune(Learning):
-    """The second phase of transfer: the backbone's last blocks learn too, from the head found on the embeddings."""
+    """The second phase of transfer: the backbone's last blocks learn too, starting from the head of the first."""
 
     trainable_blocks: Annotated[int, Field(ge=0)]
     rate_decay_per_block: Annotated[float, Field(gt=0, le=1)]
@@ -45,4 +61,60 @@ class TrainTransfer(Learning):
     finetune: FineTune
 
 
-FAMILY = ModelFamily(name="transfer", sections={"embed": Embed, "train_transfer": TrainTransfer})
+def embed(params: Params) -> str:
+    """Write the embeddings of all clips; see `ModelFamily`."""
+    from deepemo.models.imagenet.embed import write_embeddings
+
+    section = params.section("embed", Embed)
+    count, width = write_embeddings(section, features=FEATURES, embeddings=IMAGENET_EMBEDDINGS, seed=params.seed)
+    return f"{count} clips, {width} values each by {section.backbone}"
+
+
+def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
+    """Train on the embeddings of the run, and fine-tune on its features; see `ModelFamily`."""
+    from deepemo.models.imagenet.train import train_transfer
+
+    return train_transfer(
+        params.section("train_transfer", TrainTransfer),
+        features=FEATURES,
+        embeddings=IMAGENET_EMBEDDINGS,
+        split=split,
+        seed=params.seed,
+        resume=resume,
+    )
+
+
+def load(folder: Path) -> SpectrogramModel:
+    """Load a trained network; see `ModelFamily`."""
+    from deepemo.models.imagenet.network import build_transfer
+    from deepemo.models.saved import SpectrogramModel
+
+    def build(settings: Mapping[str, Any], spec: FeatureSpec) -> keras.Model:
+        return build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **settings)[0]
+
+    return SpectrogramModel.load(folder, build)
+
+
+def describe(about: Mapping[str, Any], params: Params) -> str:
+    """The network's paragraph in the model card."""
+    settings = about["settings"]
+    blocks = params.section("train_transfer", TrainTransfer).finetune.trainable_blocks
+    depths = " and ".join(f"{depth:.0%}" for depth in settings["depths"])
+    tuned = (
+        f"then at most {blocks} blocks up to there further with it" if blocks else "the network itself left as it was"
+    )
+    return f"""\
+`{settings["backbone"]}` with `{params.section("embed", Embed).weights}` weights looks at the spectrogram as at a
+  picture; a head on its maps at {depths} of its depth was trained, {tuned};
+  {about["parameters"]:,} parameters in all."""
+
+
+FAMILY = ModelFamily(
+    name=NAME,
+    sections={"embed": Embed, "train_transfer": TrainTransfer},
+    shards=FEATURES,
+    train=train,
+    load=load,
+    describe=describe,
+    embed=embed,
+)

@@ -1,4 +1,4 @@
-"""Transfer from ImageNet: a backbone that looks at the spectrogram as at a picture, and a head on what it sees."""
+"""Transfer from ImageNet: a backbone that is fed the spectrogram as a picture, and a head on its embedding."""
 
 from collections.abc import Sequence
 
@@ -6,9 +6,8 @@ import keras
 from keras import layers, ops
 
 from deepemo.emotions import EMOTIONS
-from deepemo.models.handover import Handover
 from deepemo.models.imagenet.backbones.build import Backbone, build_backbone
-from deepemo.models.normalisation import FusedBatchNormalization
+from deepemo.models.layers import FusedBatchNormalization, Handover
 
 
 def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
@@ -19,18 +18,18 @@ def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
 def build_embedder(
     backbone: Backbone, *, frames: int, bands: int, band_pooling: int, depths: Sequence[float]
 ) -> keras.Model:
-    """Features [n, frames, bands] to embeddings [n, width]: what the backbone sees at some of its depths.
+    """Features [n, frames, bands] to embeddings [n, width]: statistics of the backbone's maps at some of its depths.
 
-    The spectrogram is shown as a grey picture, time downwards. Of each tapped block's map [n, time, frequency,
-    channels], mean and deviation over time are taken for every frequency and channel by itself: where in frequency
-    something is seen tells emotions apart, and an average over the whole map forgets it. Layers beyond the deepest tap
-    are left out. Layers that are frozen keep their statistics in training; those that learn normalise by the batch.
+    The spectrogram becomes a grey picture, time downwards. Of each tapped block's map [n, time, frequency, channels],
+    the mean and the deviation over time are taken for each frequency and channel: the position in frequency tells
+    emotions apart, and an average over the whole map would lose it. Layers beyond the deepest tap are left out. Frozen
+    layers keep their statistics in training; layers that learn normalise by the batch.
 
     Args:
         backbone: built for pictures of `frames` x `picture_bands(bands, band_pooling)`.
         frames: frames of the features.
         bands: bands of the features.
-        band_pooling: neighbouring bands that are averaged before all.
+        band_pooling: neighbouring bands that are averaged first.
         depths: at which shares of the backbone's depth it is tapped.
     """
     ends = [backbone.network.get_layer(backbone.blocks[block][-1]) for block in tapped_blocks(backbone, depths)]
@@ -44,7 +43,7 @@ def build_embedder(
 def _statistics_over_time(maps: keras.KerasTensor) -> list[keras.KerasTensor]:
     """Mean and deviation over time, each flattened: maps [n, time, frequency, channels] to [n, frequency * channels].
 
-    No tensor is used more than twice, which is why this does not call `ops.var`: see `Handover`.
+    This does not call `ops.var`, because no tensor may be used more than twice: see `Handover`.
     """
     maps = Handover()(maps)
     mean = ops.mean(maps, axis=1, keepdims=True)
@@ -61,12 +60,12 @@ def as_picture(features: keras.KerasTensor, band_pooling: int) -> keras.KerasTen
 
 
 def picture_bands(bands: int, band_pooling: int) -> int:
-    """Bands of the picture that the backbone is shown."""
+    """Bands of the picture that the backbone is fed."""
     return bands // band_pooling
 
 
 def build_head(*, width: int, hidden_units: int, dropout: float) -> keras.Model:
-    """Embeddings [n, width] to logits [n, 7]: normalised by statistics of training, one hidden layer if wanted."""
+    """Embeddings [n, width] to logits [n, 7]: normalised by training statistics, then one hidden layer if wanted."""
     embeddings = keras.Input((width,), name="embeddings")
     maps = layers.Reshape((1, 1, width))(embeddings)
     values = layers.Flatten()(FusedBatchNormalization(momentum=0.9, center=False, scale=False)(maps))
@@ -99,7 +98,7 @@ def build_transfer(
         bands: bands of the features.
         backbone: name of the backbone.
         weights: see `build_backbone`; `random` if weights are loaded afterwards.
-        band_pooling: neighbouring bands that are averaged before the backbone sees them.
+        band_pooling: neighbouring bands that are averaged first.
         depths: at which shares of the backbone's depth the embedding is taken.
         hidden_units: of a layer between embedding and emotions; 0 for none.
         dropout: before each layer of the head.

@@ -1,86 +1,83 @@
-"""Train the transferred network from what earlier stages left on disk: its head, then its last blocks if wanted."""
+"""Train the transferred network from what earlier stages wrote: its head, then the backbone's last blocks if wanted."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import keras
 import pandas as pd
 
-from deepemo.audio.augment import Augmentation
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.shards import read_spec
+from deepemo.audio.augment import augment
+from deepemo.dataset.shards import read_feature_spec, read_spec
 from deepemo.models.imagenet.backbones.build import Backbone
+from deepemo.models.imagenet.family import FineTune, TrainTransfer
 from deepemo.models.imagenet.network import build_transfer, tapped_blocks
 from deepemo.training.fit import History, Trained, fit
 from deepemo.training.loop import RateGroup
 
 
 def train_transfer(
-    values: Mapping[str, Any], *, features: Path, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path
+    section: TrainTransfer, *, features: Path, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path
 ) -> Trained:
     """Train the head on the embeddings, then the backbone's last blocks with it if wanted.
 
     Args:
-        values: the `train_transfer` section of params.yaml.
+        section: the head, and how both phases learn.
         features: folder of the features' shards, for fine-tuning.
         embeddings: folder of the embeddings' shards, which say which backbone made them.
         split: the split table.
-        seed: of weights, order, views and dropout.
+        seed: of random backbone weights, order and views.
         resume: folder for checkpoints.
 
     Returns:
         The whole network, from features to logits. Its history has a column `phase`, `head` or `finetune`, and counts
         epochs on.
     """
-    about = read_spec(embeddings)
-    spec = FeatureSpec.from_dict(about["features"])
+    spec, made_by = read_feature_spec(embeddings), read_spec(embeddings)
     settings = {
-        "backbone": about["backbone"],
-        "band_pooling": about["band_pooling"],
-        "depths": about["depths"],
-        "hidden_units": values["hidden_units"],
-        "dropout": values["dropout"],
+        **{name: made_by[name] for name in ("backbone", "band_pooling", "depths")},
+        **section.model_dump(include={"hidden_units", "dropout"}),
     }
     network, backbone = build_transfer(
-        frames=spec.frames, bands=spec.bands, weights=about["weights"], seed=seed, **settings
+        frames=spec.frames, bands=spec.bands, weights=made_by["weights"], seed=seed, **settings
     )
     head = network.get_layer("head")
     rows = fit(
-        head, values, folder=embeddings, split=split, seed=seed, resume=resume / "head",
-        augmentation=None,
-    )  # fmt: skip
+        head,
+        section,
+        label_smoothing=section.label_smoothing,
+        folder=embeddings,
+        split=split,
+        seed=seed,
+        resume=resume / "head",
+    )
     history: History = [{"phase": "head", **row} for row in rows]
-    finetune = values["finetune"]
-    if finetune["trainable_blocks"]:
-        augmentation = Augmentation.from_params(
-            finetune["augment"], hop_seconds=spec.hop_seconds, range_db=spec.range_db
-        )
+    finetune = section.finetune
+    if finetune.trainable_blocks:
         rows = fit(
             network,
-            {**finetune, "label_smoothing": values["label_smoothing"]},
+            finetune,
+            label_smoothing=section.label_smoothing,
             folder=features,
             split=split,
             seed=seed,
             resume=resume / "finetune",
-            augmentation=augmentation,
-            groups=_rate_groups(head, backbone, settings["depths"], finetune),
+            view=partial(augment, section=finetune.augment, spec=spec),
+            groups=_rate_groups(head, backbone, made_by["depths"], finetune),
         )
         history += [{"phase": "finetune", **row, "epoch": len(history) + row["epoch"]} for row in rows]
-    return Trained(network=network, settings=settings, history=history)
+    return Trained(network=network, settings=settings, features=spec.to_dict(), history=history)
 
 
-def _rate_groups(
-    head: keras.Model, backbone: Backbone, depths: Sequence[float], finetune: Mapping[str, Any]
-) -> list[RateGroup]:
+def _rate_groups(head: keras.Model, backbone: Backbone, depths: Sequence[float], finetune: FineTune) -> list[RateGroup]:
     """Let the last blocks up to the deepest tap learn: the head at full rate, each earlier block slower."""
     groups = [RateGroup(weights=head.trainable_variables)]
     used = backbone.blocks[: tapped_blocks(backbone, depths)[-1] + 1]
-    for distance, names in enumerate(reversed(used[-finetune["trainable_blocks"] :])):
+    for distance, names in enumerate(reversed(used[-finetune.trainable_blocks :])):
         block = [backbone.network.get_layer(name) for name in names]
         for layer in block:
             layer.trainable = True
         weights = [weight for layer in block for weight in layer.trainable_variables]
         if weights:
-            groups.append(RateGroup(weights=weights, factor=finetune["rate_decay_per_block"] ** distance))
+            groups.append(RateGroup(weights=weights, factor=finetune.rate_decay_per_block**distance))
     return groups

@@ -1,11 +1,24 @@
 """The family `shallow`: a CNN trained from scratch on the spectrograms."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field
 
+from deepemo.files import FEATURES
 from deepemo.models.family import ModelFamily
-from deepemo.params import Augment, Count, Learning
+from deepemo.params import Augment, Count, Learning, Params
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepemo.models.saved import SpectrogramModel
+    from deepemo.training.fit import Trained
+
+NAME = "shallow"
 
 
 class TrainShallow(Learning):
@@ -18,4 +31,38 @@ class TrainShallow(Learning):
     augment: Augment
 
 
-FAMILY = ModelFamily(name="shallow", sections={"train_shallow": TrainShallow})
+def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
+    """Train on the features of the run; see `ModelFamily`."""
+    from deepemo.models.shallow.train import train_shallow
+
+    section = params.section("train_shallow", TrainShallow)
+    return train_shallow(section, features=FEATURES, split=split, seed=params.seed, resume=resume)
+
+
+def load(folder: Path) -> SpectrogramModel:
+    """Load a trained network; see `ModelFamily`."""
+    from deepemo.models.saved import SpectrogramModel
+    from deepemo.models.shallow.network import build_shallow
+
+    return SpectrogramModel.load(
+        folder, lambda settings, spec: build_shallow(frames=spec.frames, bands=spec.bands, **settings)
+    )
+
+
+def describe(about: Mapping[str, Any], params: Params) -> str:
+    """The network's paragraph in the model card."""
+    channels = "-".join(str(count) for count in about["settings"]["channels"])
+    return f"""\
+a convolutional network trained from scratch, pairs of convolutions with
+  {channels} channels and attention over time;
+  {about["parameters"]:,} parameters."""
+
+
+FAMILY = ModelFamily(
+    name=NAME,
+    sections={"train_shallow": TrainShallow},
+    shards=FEATURES,
+    train=train,
+    load=load,
+    describe=describe,
+)

@@ -1,4 +1,4 @@
-"""The shallow CNN: pairs of convolutions, then statistics over time that attend to what tells."""
+"""The shallow CNN: pairs of convolutions, then attentive statistics over time."""
 
 from collections.abc import Sequence
 
@@ -6,8 +6,7 @@ import keras
 from keras import layers, ops
 
 from deepemo.emotions import EMOTIONS
-from deepemo.models.handover import Handover
-from deepemo.models.normalisation import FusedBatchNormalization
+from deepemo.models.layers import FusedBatchNormalization, Handover
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -32,7 +31,7 @@ class AttentiveStatistics(layers.Layer):
         self.score.build((*input_shape[:-1], self.units))
 
     def call(self, frames: object) -> object:
-        """Pool over axis 1; no tensor is used more than twice, for the sake of `Handover`."""
+        """Pool over axis 1; no tensor is used more than twice, see `Handover`."""
         weights = ops.softmax(self.score(self.hidden(frames)), axis=1)  # [n, time, channels]
         pooled = self.handover(frames)
         mean = ops.sum(weights * pooled, axis=1)
@@ -58,7 +57,7 @@ def build_shallow(
         bands: bands of the features.
         channels: of each pair of 3x3 convolutions; the first pair halves the image by its stride, later ones by
             pooling before them.
-        band_pooling: neighbouring bands that are averaged before all.
+        band_pooling: neighbouring bands that are averaged before the first convolution.
         dropout: share of the pooled statistics that is dropped in training.
     """
     features = keras.Input((frames, bands), name="features")

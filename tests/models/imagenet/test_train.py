@@ -1,22 +1,20 @@
 """Transfer's two phases: the head alone, then the backbone's last blocks with it and nothing before them."""
 
 from pathlib import Path
-from typing import Any
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.dataset.shards import read_spec, write_shards
 from deepemo.models.imagenet.backbones.build import build_backbone
-from deepemo.models.imagenet.embed import embed_features
-from deepemo.models.imagenet.network import build_embedder, picture_bands
+from deepemo.models.imagenet.embed import write_embeddings
+from deepemo.models.imagenet.family import Embed, TrainTransfer
 from deepemo.models.imagenet.train import train_transfer
 from deepemo.training.fit import Trained
 
-POOLING, DEPTHS, SEED = 2, [0.1, 0.2], 3
+SEED = 3
+EMBED = Embed(backbone="efficientnet_lite0", weights="random", band_pooling=2, depths=[0.1, 0.2], batch_size=32)
 AUGMENT = {
     "append_neutral": 0.3, "time_scale": 0.1, "time_shift_seconds": 0.04, "frequency_shift_bands": 1.0,
     "gain_db": 3.0, "noise": 0.01,
@@ -35,35 +33,18 @@ PHASE = {
 @pytest.fixture
 def embedded(easy: Path) -> Path:
     """The easy features with embeddings of a random backbone beside them."""
-    about = read_spec(easy / "features")
-    spec = FeatureSpec.from_dict(about["features"])
-    bands = picture_bands(spec.bands, POOLING)
-    backbone = build_backbone("efficientnet_lite0", weights="random", height=spec.frames, width=bands, seed=SEED)
-    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, band_pooling=POOLING, depths=DEPTHS)
-    write_shards(
-        easy / "embeddings",
-        embed_features(easy / "features", embedder, batch_size=32),
-        shards=4,
-        shape=(embedder.output_shape[-1],),
-        about={
-            "features": about["features"],
-            "backbone": "efficientnet_lite0",
-            "weights": "random",
-            "band_pooling": POOLING,
-            "depths": DEPTHS,
-        },
-    )
+    write_embeddings(EMBED, features=easy / "features", embeddings=easy / "embeddings", seed=SEED)
     return easy
 
 
 def train(folder: Path, trainable_blocks: int) -> Trained:
     keras.utils.set_random_seed(SEED)
     finetune = {**PHASE, "trainable_blocks": trainable_blocks, "rate_decay_per_block": 0.5, "augment": AUGMENT}
-    values: dict[str, Any] = {
-        **PHASE, "hidden_units": 0, "dropout": 0.1, "label_smoothing": 0.0, "finetune": finetune,
-    }  # fmt: skip
+    section = TrainTransfer.model_validate(
+        {**PHASE, "hidden_units": 0, "dropout": 0.1, "label_smoothing": 0.0, "finetune": finetune}
+    )
     return train_transfer(
-        values,
+        section,
         features=folder / "features",
         embeddings=folder / "embeddings",
         split=pd.read_csv(folder / "split.csv"),

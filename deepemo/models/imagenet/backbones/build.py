@@ -11,7 +11,7 @@ import keras
 from deepemo.errors import InputError
 from deepemo.models.imagenet.backbones import BACKBONE_NAMES, efficientnet_lite
 from deepemo.models.imagenet.backbones.applications import APPLICATIONS, build_application
-from deepemo.models.imagenet.backbones.weights import WeightsError, fetch_published, load_weights_file
+from deepemo.models.imagenet.backbones.weights import fetch_published, load_weights_file
 
 IMAGENET = "imagenet"
 RANDOM = "random"
@@ -77,10 +77,10 @@ def _weights_path(name: str, weights: str) -> Path:
         return efficientnet_lite.packaged_weights()
     path = Path(weights)
     if not path.is_file():
-        raise WeightsError(f"{path}: no such weights file for {name}; expected 'imagenet', 'random' or a file's path")
+        raise InputError(f"{path}: no such weights file for {name}; expected 'imagenet', 'random' or a file's path")
     known = (".h5",) if name in APPLICATIONS else (".h5", ".pth")
     if path.suffix not in known:
-        raise WeightsError(f"{path}: expected a weights file for {name} whose name ends in {' or '.join(known)}")
+        raise InputError(f"{path}: expected a weights file for {name} whose name ends in {' or '.join(known)}")
     return path
 
 

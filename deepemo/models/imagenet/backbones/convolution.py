@@ -5,7 +5,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from deepemo.models.normalisation import normalise_by_batch
+from deepemo.models.layers import normalise_by_batch
 
 _EPSILON = 1e-3
 _RELU6 = "relu6"

@@ -13,8 +13,9 @@ from typing import Any
 import keras
 from numpy.typing import NDArray
 
+from deepemo.errors import InputError
 from deepemo.models.imagenet.backbones.convolution import NormalisedConvolution
-from deepemo.models.imagenet.backbones.torch_pickle import TorchFileError, load_tensors
+from deepemo.models.imagenet.backbones.torch_pickle import load_tensors
 
 # Repeats, kernel, stride of the first, expansion, channels of each stage.
 _STAGES = (
@@ -76,19 +77,19 @@ def load_torch_weights(network: keras.Model, path: Path) -> None:
     """Fill either network with the tensors of a PyTorch state dict, converted to Keras's axes.
 
     Raises:
-        TorchFileError: the file is not a legacy PyTorch state dict, or it is one of another network.
+        InputError: the file is not a legacy PyTorch state dict, or it is one of another network.
         OSError: it cannot be opened.
     """
     tensors = load_tensors(path)
     for layer, names in _layers_and_tensor_names(network):
         missing = [name for name in names if name not in tensors]
         if missing:
-            raise TorchFileError(f"{path}: not weights of EfficientNet-Lite0: no tensor {missing[0]}")
+            raise InputError(f"{path}: not weights of EfficientNet-Lite0: no tensor {missing[0]}")
         weights = [_to_keras_axes(layer, tensors[name]) for name in names]
         found = [weight.shape for weight in weights]
         expected = [tuple(weight.shape) for weight in layer.weights]
         if found != expected:
-            raise TorchFileError(
+            raise InputError(
                 f"{path}: not weights of EfficientNet-Lite0: {names} have shapes {found}, expected {expected}"
             )
         layer.set_weights(weights)

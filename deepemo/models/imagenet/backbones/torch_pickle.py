@@ -33,10 +33,6 @@ _UNPICKLING_ERRORS = (
 )
 
 
-class TorchFileError(InputError):
-    """A file that is not a legacy PyTorch state dict, is damaged, or asks for more than tensors."""
-
-
 @dataclass(frozen=True)
 class _Storage:
     key: str
@@ -93,7 +89,7 @@ def load_tensors(path: Path) -> dict[str, NDArray[Any]]:
     """Read a state dict: the tensors by name, each contiguous in C order.
 
     Raises:
-        TorchFileError: the file is no legacy PyTorch state dict, is cut short or damaged, or holds anything but
+        InputError: the file is no legacy PyTorch state dict, is cut short or damaged, or holds anything but
             float32 and int64 tensors.
         OSError: it cannot be opened.
     """
@@ -101,7 +97,7 @@ def load_tensors(path: Path) -> dict[str, NDArray[Any]]:
         try:
             return _read(file, size_bytes=path.stat().st_size)
         except _UNPICKLING_ERRORS as error:
-            raise TorchFileError(
+            raise InputError(
                 f"{path}: not a state dict in PyTorch's format from before version 1.6: {error}"
             ) from error
 

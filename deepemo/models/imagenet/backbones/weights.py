@@ -7,17 +7,11 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import keras
-import pooch
-import requests
 
 from deepemo.errors import InputError
 
 _CONNECT_SECONDS = 10
 _SILENCE_SECONDS = 60
-
-
-class WeightsError(InputError):
-    """Weights that cannot be had, or that belong to another network."""
 
 
 @dataclass(frozen=True)
@@ -43,8 +37,12 @@ def fetch_published(published: PublishedWeights, *, network_name: str) -> Path:
     """Path of the published weights, downloaded once and checked against their digest.
 
     Raises:
-        WeightsError: they are not there and cannot be downloaded, or what was downloaded has another digest.
+        InputError: they are not there and cannot be downloaded, or what was downloaded has another digest.
     """
+    # Only here: a trained network is loaded without them.
+    import pooch
+    import requests
+
     path = published.path
     try:
         pooch.retrieve(
@@ -58,7 +56,7 @@ def fetch_published(published: PublishedWeights, *, network_name: str) -> Path:
         unreachable = isinstance(error, requests.ConnectionError)
         reason = f"{urlsplit(published.url).hostname} cannot be reached" if unreachable else error
         found = "the file there is not the published one" if path.exists() else "no such file"
-        raise WeightsError(
+        raise InputError(
             f"no ImageNet weights for {network_name}:\n"
             f"  looked for {path}: {found};\n"
             f"  tried {published.url}: {reason}.\n"
@@ -72,7 +70,7 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
     """Load a weights file of Keras: `.weights.h5`, or `.h5` in the older layout that keras.applications publishes.
 
     Raises:
-        WeightsError: the file cannot be read, is not a Keras weights file, or belongs to another network.
+        InputError: the file cannot be read, is not a Keras weights file, or belongs to another network.
     """
     try:
         with warnings.catch_warnings():
@@ -81,4 +79,4 @@ def load_weights_file(network: keras.Model, path: Path) -> None:
             network.load_weights(path)
     except (ValueError, KeyError, OSError) as error:
         reason = " ".join(line.strip() for line in str(error).splitlines()[:3] if line)
-        raise WeightsError(f"{path}: not weights of {network.name} without its classifier: {reason}") from error
+        raise InputError(f"{path}: not weights of {network.name} without its classifier: {reason}") from error

@@ -9,8 +9,8 @@ import pytest
 import tensorflow as tf
 from sklearn.datasets import load_sample_image
 
+from deepemo.errors import InputError
 from deepemo.models.imagenet.backbones import efficientnet_lite
-from deepemo.models.imagenet.backbones.torch_pickle import TorchFileError
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def test_feature_map_of_a_spectrogram_sized_image() -> None:
 def test_refuses_a_state_dict_of_another_network(monkeypatch: pytest.MonkeyPatch) -> None:
     network = efficientnet_lite.efficientnet_lite0(32, 32)
     monkeypatch.setattr(efficientnet_lite, "load_tensors", lambda path: {"conv1.weight": np.zeros((8, 3, 3, 3))})
-    with pytest.raises(TorchFileError, match=r"resnet\.pth: .*no tensor _conv_stem\.weight"):
+    with pytest.raises(InputError, match=r"resnet\.pth: .*no tensor _conv_stem\.weight"):
         efficientnet_lite.load_torch_weights(network, Path("resnet.pth"))
 
 
@@ -63,5 +63,5 @@ def test_refuses_a_wider_network(monkeypatch: pytest.MonkeyPatch) -> None:
     tensors = efficientnet_lite.load_tensors(efficientnet_lite.packaged_weights())
     tensors["_conv_stem.weight"] = np.zeros((40, 3, 3, 3), np.float32)
     monkeypatch.setattr(efficientnet_lite, "load_tensors", lambda path: tensors)
-    with pytest.raises(TorchFileError, match=re.escape("(3, 3, 3, 40)") + ".*expected.*" + re.escape("(3, 3, 3, 32)")):
+    with pytest.raises(InputError, match=re.escape("(3, 3, 3, 40)") + ".*expected.*" + re.escape("(3, 3, 3, 32)")):
         efficientnet_lite.load_torch_weights(network, Path("lite4.pth"))

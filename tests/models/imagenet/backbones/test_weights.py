@@ -14,9 +14,10 @@ import keras
 import numpy as np
 import pytest
 
+from deepemo.errors import InputError
 from deepemo.models.imagenet.backbones.applications import APPLICATIONS
 from deepemo.models.imagenet.backbones.build import build_backbone
-from deepemo.models.imagenet.backbones.weights import PublishedWeights, WeightsError, fetch_published, load_weights_file
+from deepemo.models.imagenet.backbones.weights import PublishedWeights, fetch_published, load_weights_file
 
 CONTENT = b"a file of weights"
 MD5 = hashlib.md5(CONTENT).hexdigest()
@@ -65,7 +66,7 @@ def small_network(channels: int = 4) -> keras.Model:
 @pytest.mark.parametrize("name", ["inception_v3", "mobilenet_v2"])
 def test_without_network_or_file_says_how_to_get_them(name: str, keras_home: Path) -> None:
     started = time.monotonic()
-    with pytest.raises(WeightsError) as raised:
+    with pytest.raises(InputError) as raised:
         build_backbone(name, weights="imagenet", height=96, width=96)
     message = str(raised.value)
     url = APPLICATIONS[name].weights.url
@@ -81,7 +82,7 @@ def test_a_wrong_file_in_keras_home_is_kept_and_named(keras_home: Path) -> None:
     published = APPLICATIONS["inception_v3"].weights
     published.path.parent.mkdir(parents=True)
     published.path.write_bytes(b"half a download")
-    with pytest.raises(WeightsError, match="the file there is not the published one"):
+    with pytest.raises(InputError, match="the file there is not the published one"):
         fetch_published(published, network_name="inception_v3")
     assert published.path.read_bytes() == b"half a download"
 
@@ -97,13 +98,13 @@ def test_downloads_once_and_checks_the_digest(server: str, keras_home: Path) -> 
 
 def test_refuses_a_download_with_another_digest(server: str) -> None:
     published = PublishedWeights(f"{server}/weights.h5", "0" * 32)
-    with pytest.raises(WeightsError, match=f"hash.*{MD5}"):
+    with pytest.raises(InputError, match=f"hash.*{MD5}"):
         fetch_published(published, network_name="small")
     assert not published.path.exists()
 
 
 def test_passes_on_what_the_server_says(server: str) -> None:
-    with pytest.raises(WeightsError, match="404"):
+    with pytest.raises(InputError, match="404"):
         fetch_published(PublishedWeights(f"{server}/gone.h5", None), network_name="small")
 
 
@@ -127,7 +128,7 @@ def test_refuses_weights_of_another_network(tmp_path: Path) -> None:
     other = tmp_path / "other.weights.h5"
     keras.Sequential([keras.Input((3,)), keras.layers.Dense(2)]).save_weights(other)
     for path in (wider, deeper, other):
-        with pytest.raises(WeightsError, match=rf"{path.name}: not weights of small"):
+        with pytest.raises(InputError, match=rf"{path.name}: not weights of small"):
             load_weights_file(small_network(), path)
 
 
@@ -136,7 +137,7 @@ def test_refuses_a_file_that_lacks_a_layer(tmp_path: Path, recwarn: pytest.Warni
     small_network().save_weights(path)
     with h5py.File(path, "a") as file:
         del file["layers/batch_normalization"]
-    with pytest.raises(WeightsError, match=r"torn\.weights\.h5: .*batch_normalization\w*' expected 4 variables"):
+    with pytest.raises(InputError, match=r"torn\.weights\.h5: .*batch_normalization\w*' expected 4 variables"):
         load_weights_file(small_network(), path)
     assert not recwarn
 
@@ -144,7 +145,7 @@ def test_refuses_a_file_that_lacks_a_layer(tmp_path: Path, recwarn: pytest.Warni
 def test_refuses_what_is_no_weights_file(tmp_path: Path) -> None:
     text = tmp_path / "text.weights.h5"
     text.write_text("not HDF5")
-    with pytest.raises(WeightsError, match=r"text\.weights\.h5: not weights of small"):
+    with pytest.raises(InputError, match=r"text\.weights\.h5: not weights of small"):
         load_weights_file(small_network(), text)
-    with pytest.raises(WeightsError, match=r"missing\.h5: not weights of small"):
+    with pytest.raises(InputError, match=r"missing\.h5: not weights of small"):
         load_weights_file(small_network(), tmp_path / "missing.h5")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from deepemo.reporting.lineage import git_revision, package_versions
+from deepemo.reporting.revision import git_revision, package_versions
 
 
 def _git(root: Path, *arguments: str) -> str:

@@ -1,4 +1,4 @@
-"""Pictures of how the recordings sound: loudness and pitch by emotion, silent ends and spectra by corpus."""
+"""Charts of the sound of the recordings: loudness and pitch by emotion, silent ends and spectra by corpus."""
 
 from typing import Any
 
@@ -23,7 +23,7 @@ from deepemo.eda.longterm import BAND_HZ
 from deepemo.eda.measure import Measurements
 from deepemo.emotions import EMOTIONS
 
-HOW_TO_READ = "Boxes: quartiles and median over clips; whiskers: 5 % to 95 %."
+BOX_NOTE = "Boxes: quartiles and median over clips; whiskers: 5 % to 95 %."
 GENDERS = ("female", "male")
 BOX: dict[str, Any] = {
     "whis": (5, 95),
@@ -45,7 +45,7 @@ def _boxes(axes: Axes, values: list[np.ndarray], colours: list[str], **where: An
 
 @styled
 def draw_loudness(clips: pd.DataFrame) -> Figure:
-    """Level of the clips of each class, a panel a corpus."""
+    """Level of the clips of each class, a panel for each corpus."""
     corpora = sorted(clips["corpus"].unique())
     rows, columns = grid_of(len(corpora), columns=2)
     figure = page_figure(1.2 + 2.0 * rows)
@@ -61,13 +61,13 @@ def draw_loudness(clips: pd.DataFrame) -> Figure:
         axes.set_visible(False)
     for axes in panels[::columns]:
         axes.set_ylabel("RMS level (dBFS)")
-    caption(figure, "Loudness by class", f"{HOW_TO_READ} Dashed: the corpus's median.")
+    caption(figure, "Loudness by class", f"{BOX_NOTE} Dashed: the corpus's median.")
     return figure
 
 
 @styled
 def draw_pitch(measurements: Measurements) -> Figure:
-    """Median pitch of a clip and how far its pitch moves, by class and gender."""
+    """Median pitch and pitch range of clips, by class and gender."""
     figure = page_figure(5.4)
     medians, ranges = figure.subplots(2, 1, sharex=True)
     table = measurements.table
@@ -91,13 +91,13 @@ def draw_pitch(measurements: Measurements) -> Figure:
         if (count := int((table["gender"] == gender).sum()))
     ]
     medians.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)
-    caption(figure, "Pitch by class and gender", HOW_TO_READ)
+    caption(figure, "Pitch by class and gender", BOX_NOTE)
     return figure
 
 
 @styled
 def draw_silence(measurements: Measurements) -> Figure:
-    """Silence before and after the sound, by corpus and class: the mean of each."""
+    """Mean duration of silence before and after the sound, by corpus and class."""
     table = measurements.table
     corpora = sorted(table["corpus"].unique())
     figure = page_figure(1.9 + 0.42 * len(corpora))
@@ -111,9 +111,9 @@ def draw_silence(measurements: Measurements) -> Figure:
         means = table.groupby(["corpus", "emotion"])[column].mean().unstack().reindex(corpora, columns=list(EMOTIONS))
         image = axes.imshow(means, cmap="Blues", vmin=0, vmax=most, aspect="auto")
         for (row, place), mean in np.ndenumerate(means.to_numpy()):
-            ink = "white" if mean > 0.55 * most else "black"
+            colour = "white" if mean > 0.55 * most else "black"
             axes.text(
-                place, row, "-" if np.isnan(mean) else f"{mean:.2f}", ha="center", va="center", color=ink, fontsize=8
+                place, row, "-" if np.isnan(mean) else f"{mean:.2f}", ha="center", va="center", color=colour, fontsize=8
             )
         axes.set_title(title)
         axes.grid(visible=False)
@@ -126,7 +126,7 @@ def draw_silence(measurements: Measurements) -> Figure:
 
 @styled
 def draw_spectra(measurements: Measurements) -> Figure:
-    """Long-term average spectrum of each corpus: the mean over its clips and where nine of ten clips lie."""
+    """Long-term average spectrum of each corpus: the mean over its clips, and the range of nine in ten clips."""
     table, spectra = measurements.table, measurements.spectra
     corpora = sorted(table["corpus"].unique())
     figure = page_figure(4.2)

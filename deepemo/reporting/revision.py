@@ -1,4 +1,4 @@
-"""What a report was made with: the revision of the code, and the packages."""
+"""What a run was made with: the revision of the code and the versions of the packages."""
 
 import platform
 import subprocess
@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-# What decides what a run gives; results and documents are left out, so that committing them changes no revision.
+# What determines the results of a run. Results and documents are left out: to commit them changes no revision.
 CODE = ("deepemo", "stages", "params.yaml", "dvc.yaml", "requirements.lock")
-MOST_NAMED = 3
+MAX_NAMED = 3
 PACKAGES = (
     "tensorflow", "tensorflow-io", "keras", "numpy", "scipy", "pandas", "scikit-learn", "soundfile", "soxr", "dvc",
 )  # fmt: skip
@@ -21,17 +21,16 @@ def _git(root: Path, *arguments: str) -> str:
 
 
 def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
-    """The last commit that changed any of the paths, and which of them hold more than is committed.
+    """The last commit that changed any of the paths, and which of their files have uncommitted changes.
 
-    A report that named the newest commit would change with the commit that stores it; this one stays what it is until
-    the code changes.
+    A report that named the newest commit would change with every commit, even with the one that stores the report.
 
     Args:
         root: folder of the checkout.
         paths: files and folders in it.
 
     Returns:
-        A commit's hash, or words that say why there is none.
+        The hash of the commit, followed by the names of changed files if there are any; or `unknown` with the reason.
     """
     paths = tuple(paths)
     try:
@@ -44,8 +43,8 @@ def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
     if not commit:
         return "unknown: nothing of it is committed"
     files = [line.split(maxsplit=1)[1] for line in changed.splitlines()]
-    more = [f"{len(files) - MOST_NAMED} more"] if len(files) > MOST_NAMED else []
-    return f"{commit} with uncommitted changes in {', '.join(files[:MOST_NAMED] + more)}" if files else commit
+    more = [f"{len(files) - MAX_NAMED} more"] if len(files) > MAX_NAMED else []
+    return f"{commit} with uncommitted changes in {', '.join(files[:MAX_NAMED] + more)}" if files else commit
 
 
 def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:

@@ -7,11 +7,12 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.charts.predictors import PREDICTOR_COLOURS
+from deepemo.charts.predictors import predictor_colours
 from deepemo.emotions import EMOTIONS
-from deepemo.evaluation.plot_files import confusion_table, write_plot_files
+from deepemo.evaluation.files import confusion_table, write_plot_files
 from deepemo.evaluation.report import SEEN, UNSEEN, UNSEEN_CORPUS, Evaluation
 
+PREDICTORS = ("shallow", "transfer", "ensemble")
 TEMPLATES = sorted((Path(__file__).parents[2] / ".dvc" / "plots").glob("recall_*.json"))
 
 
@@ -27,15 +28,15 @@ def test_a_cell_is_the_share_of_its_rows_clips() -> None:
 
 def test_each_predictor_and_role_has_its_file(tmp_path: Path, made_evaluation: Evaluation) -> None:
     write_plot_files(tmp_path, made_evaluation, (SEEN, UNSEEN, UNSEEN_CORPUS))
-    names = {path.name for path in tmp_path.iterdir()}
-    assert "confusion_ensemble_unseen_speakers.csv" in names
+    names = {path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*.csv")}
+    assert "confusion/ensemble_unseen_speakers.csv" in names
     assert len(names) == 3 * 3 + 1
-    table = pd.read_csv(tmp_path / "confusion_shallow_seen_speakers.csv")
+    table = pd.read_csv(tmp_path / "confusion/shallow_seen_speakers.csv")
     report = made_evaluation.roles[SEEN].predictors["shallow"].overall
     assert table["clips"].tolist() == report.counts.ravel().tolist()
     diagonal = table[table["actual"] == table["predicted"]]["recall"].to_numpy()
     assert diagonal.mean() == pytest.approx(report.uar.value, abs=1e-4)
-    assert pd.read_csv(tmp_path / "confusion_shallow_unseen_corpus.csv")["clips"].sum() == 0
+    assert pd.read_csv(tmp_path / "confusion/shallow_unseen_corpus.csv")["clips"].sum() == 0
     recall = pd.read_csv(tmp_path / "class_recall.csv")
     assert len(recall) == 2 * 3 * 7
     known = recall.dropna()
@@ -58,9 +59,9 @@ def test_templates_keep_the_order_of_emotions_and_the_colours(path: Path) -> Non
     assert all(order == list(EMOTIONS) for order in orders)
     assert "<DVC_METRIC_DATA>" in content
     predictors = [text for text in content if isinstance(text, list) and "shallow" in text]
-    assert all(order == list(PREDICTOR_COLOURS) for order in predictors)
+    assert all(order == list(PREDICTORS) for order in predictors)
     colours = [text for text in content if isinstance(text, list) and str(text[:1]).startswith("['#")]
-    assert all(found == list(PREDICTOR_COLOURS.values()) for found in colours)
+    assert all(found == list(predictor_colours(PREDICTORS).values()) for found in colours)
 
 
 def test_there_are_templates() -> None:

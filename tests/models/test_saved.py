@@ -8,12 +8,12 @@ import keras
 import numpy as np
 import pytest
 
-from deepemo.audio.spectrogram import FeatureSpec
+from deepemo.audio.spec import FeatureSpec
 from deepemo.errors import InputError
-from deepemo.models.classifier import Classifier
 from deepemo.models.imagenet.network import build_transfer
+from deepemo.models.saved import load_model, save_model
 from deepemo.models.shallow.network import AttentiveStatistics, build_shallow
-from deepemo.models.storage import SHALLOW, TRANSFER, save_classifier
+from deepemo.training.fit import Trained
 
 SPEC = FeatureSpec(
     sample_rate_hz=16000,
@@ -42,9 +42,8 @@ def features(count: int = 3) -> np.ndarray:
 
 
 def save(folder: Path, network: keras.Model, kind: str, settings: dict[str, Any]) -> None:
-    save_classifier(
-        folder, network, kind=kind, settings=settings, spec=SPEC, trained_on={"clips": 1, "sha256": "0"}, seed=1
-    )
+    trained = Trained(network=network, settings=settings, features=SPEC.to_dict(), history=[])
+    save_model(folder, trained, kind=kind, trained_on={"clips": 1, "sha256": "0"}, seed=1)
 
 
 @pytest.fixture
@@ -54,51 +53,79 @@ def shallow() -> keras.Model:
 
 
 def test_a_shallow_network_comes_back_with_the_same_answers(tmp_path: Path, shallow: keras.Model) -> None:
-    save(tmp_path, shallow, SHALLOW, SHALLOW_SETTINGS)
-    loaded = Classifier.load(tmp_path)
-    assert loaded.spec == SPEC
+    save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
+    loaded = load_model(tmp_path)
+    assert loaded.name == "shallow"
+    assert loaded.front_end.describe() == SPEC.to_dict()
     np.testing.assert_allclose(loaded.logits(features()), shallow(features(), training=False), atol=1e-6)
 
 
 def test_a_transferred_network_needs_no_imagenet_weights_to_come_back(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     network, _ = build_transfer(frames=SPEC.frames, bands=SPEC.bands, weights="imagenet", **TRANSFER_SETTINGS)
-    save(tmp_path, network, TRANSFER, TRANSFER_SETTINGS)
-    loaded = Classifier.load(tmp_path)
+    save(tmp_path, network, "transfer", TRANSFER_SETTINGS)
+    loaded = load_model(tmp_path)
     np.testing.assert_allclose(loaded.logits(features(2)), network(features(2), training=False), atol=1e-5)
 
 
 def test_saving_the_same_network_twice_gives_the_same_bytes(tmp_path: Path, shallow: keras.Model) -> None:
     for name in ("one", "two"):
-        save(tmp_path / name, shallow, SHALLOW, SHALLOW_SETTINGS)
+        save(tmp_path / name, shallow, "shallow", SHALLOW_SETTINGS)
     for name in ("model.weights.h5", "model.json"):
         assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
 
 
 def test_a_folder_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.json: no such file.*dvc repro"):
-        Classifier.load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.Model) -> None:
-    save(tmp_path, shallow, SHALLOW, SHALLOW_SETTINGS)
+    save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
     about = json.loads((tmp_path / "model.json").read_text())
     about["settings"]["channels"] = [4, 16]
     (tmp_path / "model.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match=r"model\.weights\.h5: not the weights that model\.json describes"):
-        Classifier.load(tmp_path)
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ({"kind": "deep"}, r"kind: found 'deep', expected one of \['shallow', 'transfer'\]"),
+        ({"emotions": ["happy", "sad"]}, r"emotions: found \['happy', 'sad'\]"),
+        ({"settings": {"layers": 3}}, "settings: .*expected those of a shallow network"),
+        ({"features": {"kind": "mel"}}, "features: .*expected the parameters of a spectrogram"),
+    ],
+)
+def test_a_description_that_does_not_fit_is_refused(
+    tmp_path: Path, shallow: keras.Model, change: dict[str, Any], says: str
+) -> None:
+    save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
+    about = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps({**about, **change}))
+    with pytest.raises(InputError, match=rf"model\.json: {says}"):
+        load_model(tmp_path)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "not JSON"])
+def test_something_else_than_a_description_is_refused(tmp_path: Path, shallow: keras.Model, content: str) -> None:
+    save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
+    (tmp_path / "model.json").write_text(content)
+    with pytest.raises(InputError, match=r"model\.json: (found|not JSON).*expected"):
+        load_model(tmp_path)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path, shallow: keras.Model) -> None:
-    save(tmp_path, shallow, SHALLOW, SHALLOW_SETTINGS)
+    save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
     (tmp_path / "model.weights.h5").write_bytes(b"not an HDF5 file")
     with pytest.raises(InputError, match=r"model\.weights\.h5"):
-        Classifier.load(tmp_path)
+        load_model(tmp_path)
 
 
 def test_any_number_of_clips_is_answered(tmp_path: Path, shallow: keras.Model) -> None:
-    save(tmp_path, shallow, SHALLOW, SHALLOW_SETTINGS)
-    loaded = Classifier.load(tmp_path)
+    save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
+    loaded = load_model(tmp_path)
     together = loaded.logits(features(5))
     assert together.shape == (5, 7)
     np.testing.assert_allclose(loaded.logits(features(5)[3:4])[0], together[3], atol=1e-5)

@@ -1,11 +1,18 @@
-"""The fused layer against Keras's own."""
+"""The fused layer against Keras's own, and gradients that are summed in the same order in every run."""
+
+from collections.abc import Callable
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepemo.models.normalisation import FusedBatchNormalization
+from deepemo.models.imagenet.network import build_transfer
+from deepemo.models.layers import FusedBatchNormalization
+from deepemo.models.shallow.network import build_shallow
+from deepemo.training.seeding import seed_everything
+
+FRAMES, BANDS = 64, 64
 
 
 def maps() -> tf.Tensor:
@@ -52,3 +59,41 @@ def test_frozen_keeps_its_statistics() -> None:
     np.testing.assert_array_equal(fused(maps(), training=True), fused(maps(), training=False))
     for weight, was in zip(fused.weights, before, strict=True):
         np.testing.assert_array_equal(weight, was)
+
+
+def shallow() -> keras.Model:
+    return build_shallow(frames=FRAMES, bands=BANDS, channels=[4, 8], band_pooling=2, dropout=0.5)
+
+
+def transfer() -> keras.Model:
+    network, backbone = build_transfer(
+        frames=FRAMES, bands=BANDS, weights="random", seed=1, backbone="efficientnet_lite0", band_pooling=1,
+        depths=[0.3, 0.65], hidden_units=8, dropout=0.5,
+    )  # fmt: skip
+    for layer in backbone.network.layers:
+        layer.trainable = True
+    return network
+
+
+def longest_sum(network: keras.Model) -> int:
+    """Terms of the longest sum of gradients in one step of training."""
+
+    @tf.function
+    def step(features: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
+        with tf.GradientTape() as tape:
+            logits = network(features, training=True)
+            loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
+        return tape.gradient(loss, network.trainable_variables)
+
+    graph = step.get_concrete_function(tf.TensorSpec([2, FRAMES, BANDS]), tf.TensorSpec([2, 7])).graph
+    return max((len(operation.inputs) for operation in graph.get_operations() if operation.type == "AddN"), default=0)
+
+
+@pytest.mark.parametrize("build", [shallow, transfer])
+def test_no_gradient_sums_more_than_two(build: Callable[[], keras.Model]) -> None:
+    assert longest_sum(build()) == 2
+
+
+def test_sums_of_two_stay_apart() -> None:
+    seed_everything(1)
+    assert tf.config.optimizer.get_experimental_options()["arithmetic_optimization"] is False

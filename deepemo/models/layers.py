@@ -1,7 +1,22 @@
-"""Batch normalisation by TensorFlow's fused kernel: the same function in one pass over a feature map, not several."""
+"""Layers that several families use: repeatable gradients, and batch normalisation by a fused kernel."""
 
 import keras
 import tensorflow as tf
+
+
+@keras.saving.register_keras_serializable(package="deepemo")
+class Handover(keras.layers.Layer):
+    """Identity that makes gradients repeatable: its uses' gradients are summed before those of the tensor's other uses.
+
+    If a tensor is used three times or more, TensorFlow sums its gradients in an order that depends on which buffer is
+    free first, so that rounding differs from run to run. A sum of two is the same in either order. With this layer
+    between, no tensor has more than two uses. TensorFlow would join such sums into longer ones again;
+    `deepemo.training.seeding.seed_everything` switches that off.
+    """
+
+    def call(self, values: tf.Tensor) -> tf.Tensor:
+        """The same values, any shape."""
+        return tf.identity(values)
 
 
 def normalise_by_batch(

@@ -1,0 +1,143 @@
+"""A trained network on disk: `model.weights.h5`, and `model.json` with all that is needed to build it again."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import keras
+import tensorflow as tf
+
+from deepemo.arrays import Float32Array
+from deepemo.audio.features import Featurizer
+from deepemo.audio.spec import FeatureSpec
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
+from deepemo.files import read_json, write_json
+from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE, FrontEnd, TrainedModel
+from deepemo.models.registry import family_names, load_family
+
+if TYPE_CHECKING:
+    from deepemo.training.fit import Trained
+
+
+EXPECTED = "a trained model; `dvc repro` makes it"
+# Keys of model.json that loading needs.
+_NEEDED = {"kind", "settings", "features", "emotions"}
+
+
+def save_model(folder: Path, trained: Trained, *, kind: str, trained_on: Mapping[str, Any], seed: int) -> None:
+    """Write a network's weights and what builds it again; the same network gives the same bytes.
+
+    Args:
+        folder: where to; made if missing.
+        trained: the network.
+        kind: name of its family.
+        trained_on: fingerprint of the clips it learned from, see `deepemo.dataset.split.fingerprint_clips`.
+        seed: of its training.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    trained.network.save_weights(folder / WEIGHTS_FILE)
+    about = {
+        "kind": kind,
+        "settings": dict(trained.settings),
+        "features": dict(trained.features),
+        "emotions": list(EMOTIONS),
+        "parameters": trained.network.count_params(),
+        "trained_on": dict(trained_on),
+        "seed": seed,
+    }
+    write_json(folder / ABOUT_FILE, about)
+
+
+def read_about(folder: Path) -> dict[str, Any]:
+    """What `save_model` wrote of a network.
+
+    Raises:
+        InputError: the folder holds no model, or its description is not one of a network that names these emotions.
+    """
+    for name in (ABOUT_FILE, WEIGHTS_FILE):
+        if not (folder / name).is_file():
+            raise InputError(f"{folder / name}: no such file, expected {EXPECTED}")
+    about = read_json(folder / ABOUT_FILE, expected=EXPECTED)
+    if not isinstance(about, dict) or not set(about) >= _NEEDED:
+        found = sorted(about) if isinstance(about, dict) else type(about).__name__
+        raise InputError(f"{folder / ABOUT_FILE}: found {found}, expected {sorted(_NEEDED)}")
+    if about["emotions"] != list(EMOTIONS):
+        raise InputError(f"{folder / ABOUT_FILE}: emotions: found {about['emotions']}, expected {list(EMOTIONS)}")
+    return about
+
+
+def load_model(folder: Path) -> TrainedModel:
+    """Load a trained network of any registered family.
+
+    Raises:
+        InputError: the folder holds no model, its kind is unknown, or its weights are not those of its description.
+    """
+    kind = read_about(folder)["kind"]
+    if kind not in family_names():
+        raise InputError(f"{folder / ABOUT_FILE}: kind: found {kind!r}, expected one of {list(family_names())}")
+    return load_family(kind).load(folder)
+
+
+def load_weights(network: keras.Model, folder: Path) -> None:
+    """Give a network the weights that were saved in a folder.
+
+    Raises:
+        InputError: they are another network's.
+    """
+    try:
+        network.load_weights(folder / WEIGHTS_FILE)
+    except (ValueError, OSError) as error:
+        raise InputError(f"{folder / WEIGHTS_FILE}: not the weights that {ABOUT_FILE} describes: {error}") from error
+
+
+class SpectrogramModel:
+    """A trained network that is fed spectrograms, in evaluation as in serving; see `family.TrainedModel`."""
+
+    def __init__(self, network: keras.Model, about: Mapping[str, Any], spec: FeatureSpec) -> None:
+        """Wrap a network, the content of its `model.json` and the spec of its features."""
+        self.name: str = about["kind"]
+        self.network = network
+        self.about: Mapping[str, Any] = about
+        self.spec = spec
+        self.front_end: FrontEnd = Featurizer(spec)
+        self._logits = tf.function(
+            lambda features: network(features, training=False),
+            input_signature=[tf.TensorSpec([None, spec.frames, spec.bands], tf.float32)],
+        )
+
+    @classmethod
+    def load(cls, folder: Path, build: Callable[[Mapping[str, Any], FeatureSpec], keras.Model]) -> SpectrogramModel:
+        """Load what `save_model` wrote.
+
+        Args:
+            folder: where it lies.
+            build: settings of the network and the spec of its features to a network with any weights.
+
+        Raises:
+            InputError: as for `load_model`.
+        """
+        about = read_about(folder)
+        source = str(folder / ABOUT_FILE)
+        spec = FeatureSpec.from_dict(about["features"], source=source)
+        try:
+            network = build(about["settings"], spec)
+        except (TypeError, KeyError) as error:
+            raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
+        load_weights(network, folder)
+        return cls(network, about, spec)
+
+    def logits(self, inputs: Float32Array) -> Float32Array:
+        """Logits float32 [n, 7] of features float32 [n, frames, bands]."""
+        answer: Float32Array = self._logits(tf.constant(inputs, dtype=tf.float32)).numpy()
+        return answer
+
+    def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
+        """The same: the front end makes features too."""
+        return self.logits(inputs)
+
+    def graph(self, inputs: tf.Tensor) -> tf.Tensor:
+        """The same in TensorFlow operations."""
+        return self.network(inputs, training=False)

@@ -1,0 +1,119 @@
+"""Make the bundle of a run from what its stages wrote; `evaluate` does this once."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from deepemo.corpora.registry import CORPORA
+from deepemo.dataset.split import fingerprint_clips
+from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.files import headlines
+from deepemo.evaluation.report import Evaluation
+from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
+from deepemo.models.registry import ENSEMBLE, load_family
+from deepemo.params import Params
+from deepemo.serving.bundle import (
+    Bundle,
+    Calibration,
+    ClipLimits,
+    CorpusRecord,
+    GateRecord,
+    Part,
+    PredictorRecord,
+    file_sha256,
+)
+
+NOT_RECORDED = "not recorded"
+
+
+def record_run(
+    models: Path,
+    abouts: Mapping[str, Mapping[str, Any]],
+    evaluation: Evaluation,
+    *,
+    split: pd.DataFrame,
+    clips: pd.DataFrame,
+    provenance: Sequence[Mapping[str, Any]],
+    gate: Mapping[str, Any],
+    params: Params,
+    revision: str,
+    versions: Mapping[str, str],
+) -> Bundle:
+    """The bundle of a run.
+
+    Args:
+        models: folder of models, a folder in it for each network.
+        abouts: content of each network's `model.json`, by the name of its folder.
+        evaluation: of the networks' predictors, and of the ensemble of all.
+        split: the split table.
+        clips: the good rows of the clip table.
+        provenance: the record of each corpus.
+        gate: the metrics of the voice gate.
+        params: of the run.
+        revision: of the code.
+        versions: of packages, by name.
+    """
+    parts = {ENSEMBLE: list(abouts), **{name: [name] for name in abouts}}
+    return Bundle(
+        format=1,
+        revision=revision,
+        versions=dict(versions),
+        params=params.to_record(),
+        emotions=list(EMOTIONS),
+        clips=_fingerprints(split, clips),
+        corpora=_corpora(split, provenance),
+        parts={name: _part(models / name, about, params) for name, about in abouts.items()},
+        predictors={
+            name: PredictorRecord(parts=parts[name], calibration=Calibration.model_validate(asdict(confidence)))
+            for name, confidence in evaluation.confidences.items()
+        },
+        default=evaluation.chosen,
+        gate=GateRecord.model_validate(gate),
+        limits=ClipLimits(
+            min_seconds=params.validate_.min_seconds, silent_below_dbfs=params.validate_.silent_below_dbfs
+        ),
+        figures=headlines(evaluation),
+    )
+
+
+def _part(folder: Path, about: Mapping[str, Any], params: Params) -> Part:
+    return Part(
+        kind=about["kind"],
+        description=" ".join(load_family(about["kind"]).describe(about, params).split()),
+        settings=about["settings"],
+        features=about["features"],
+        parameters=about["parameters"],
+        weights_sha256=file_sha256(folder / WEIGHTS_FILE),
+        about_sha256=file_sha256(folder / ABOUT_FILE),
+        trained_on=about["trained_on"],
+        seed=about["seed"],
+    )
+
+
+def _fingerprints(split: pd.DataFrame, clips: pd.DataFrame) -> dict[str, dict[str, Any]]:
+    """Of the contents of the split's clips, and of the clips of each role."""
+    content = split[["clip"]].merge(clips[["clip", "sha256"]], on="clip")
+    found = {"contents": fingerprint_clips(content["clip"] + " " + content["sha256"])}
+    found |= {str(role): fingerprint_clips(rows["clip"]) for role, rows in split.groupby("role")}
+    return {name: dict(fingerprint) for name, fingerprint in found.items()}
+
+
+def _corpora(split: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> list[CorpusRecord]:
+    records = {str(record.get("corpus")): record for record in provenance}
+    found = []
+    for name in sorted(split["corpus"].unique()):
+        record, corpus = records.get(name, {}), CORPORA.get(name)
+        found.append(
+            CorpusRecord(
+                name=name,
+                title=corpus.title if corpus else record.get("title", name),
+                language=corpus.language if corpus else NOT_RECORDED,
+                licence=corpus.licence if corpus else record.get("licence", NOT_RECORDED),
+                recordings=record.get("recordings"),
+                sha256=record.get("sha256"),
+            )
+        )
+    return found

@@ -1,0 +1,17 @@
+"""One seed for everything random in a process, and operations that give the same bits in every run."""
+
+import keras
+import tensorflow as tf
+
+
+def seed_everything(seed: int) -> None:
+    """Make what follows in this process repeatable to the bit.
+
+    Args:
+        seed: of Python, numpy, TensorFlow and Keras.
+    """
+    keras.utils.set_random_seed(seed)
+    tf.config.experimental.enable_op_determinism()
+    # This optimization joins sums of two gradients into longer ones, whose order differs from run to run: see
+    # `deepemo.models.layers.Handover`.
+    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})

@@ -1,0 +1,139 @@
+"""A bundle says all that serving needs: read from wherever its folder lies, and refused where it does not fit."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import deepemo
+from deepemo.errors import InputError
+from deepemo.params import VoiceDecision
+from deepemo.serving.bundle import CAUTIONS, ClipLimits, check_parts, read_bundle, read_card, write_bundle
+
+BUNDLE = Path("serving/bundle.json")
+
+
+@pytest.fixture
+def copied(made_models: Path, tmp_path: Path) -> Path:
+    """A copy of the folder of models at another place, with nothing beside it."""
+    return Path(shutil.copytree(made_models, tmp_path / "elsewhere" / "served"))
+
+
+def changed(models: Path, change: Callable[[dict[str, Any]], object]) -> None:
+    content = json.loads((models / BUNDLE).read_text())
+    change(content)
+    (models / BUNDLE).write_text(json.dumps(content))
+
+
+def test_what_is_written_is_read(made_models: Path, tmp_path: Path) -> None:
+    bundle = read_bundle(made_models)
+    write_bundle(tmp_path, bundle, "# Card\n")
+    assert read_bundle(tmp_path) == bundle
+    assert read_card(tmp_path) == "# Card\n"
+    assert read_card(tmp_path / "nowhere") is None
+
+
+def test_a_predictor_is_described_with_its_networks_data_figures_and_revision(made_models: Path) -> None:
+    bundle = read_bundle(made_models)
+    about = bundle.describe("ensemble")
+    assert about["revision"] == "0" * 40
+    assert [part["name"] for part in about["parts"]] == ["shallow", "transfer"]
+    assert all(len(part["weights_sha256"]) == 64 for part in about["parts"])
+    assert about["figures"] == {name: bundle.figures[name] for name in ("ensemble", "chance")}
+    assert about["features"]["clip_seconds"] == 3.5
+    assert about["gate"]["speech"] == {"rejected": 0.01}
+    assert about["calibration"]["temperature"] == 1.6
+    assert about["limits"] == list(CAUTIONS)
+    assert bundle.describe() == about
+    assert json.loads(json.dumps(about)) == about
+
+
+def test_a_moved_folder_answers_the_same_with_the_same_lineage(
+    made_models: Path, copied: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(copied.parent)  # where no run lies
+    before, after = deepemo.Recognizer.load(made_models), deepemo.Recognizer.load(Path("served"))
+    assert after.gate == before.gate == VoiceDecision(voice_threshold=0.3, min_voice_share=0.1, min_voice_seconds=0.4)
+    assert after.limits == before.limits == ClipLimits(min_seconds=0.8, silent_below_dbfs=-60.0)
+    assert after.recognize(speech, 16_000).to_dict() == before.recognize(speech, 16_000).to_dict()
+    assert read_bundle(copied).describe() == read_bundle(made_models).describe()
+
+
+def test_files_beside_the_folder_change_nothing(copied: Path, speech: np.ndarray) -> None:
+    expected = deepemo.Recognizer.load(copied).recognize(speech, 16_000)
+    about = read_bundle(copied).describe()
+    (copied.parent / "metrics").mkdir()
+    (copied.parent / "metrics/gate.json").write_text("{}")
+    (copied.parent / "metrics/evaluate.json").write_text("{}")
+    (copied.parent / "dvc.lock").write_text("stages: [")
+    (copied.parent / "params.yaml").write_text("seed: none")
+    assert deepemo.Recognizer.load(copied).recognize(speech, 16_000) == expected
+    assert read_bundle(copied).describe() == about
+
+
+def test_the_predictor_that_validation_chose_answers_by_default(copied: Path, speech: np.ndarray) -> None:
+    assert deepemo.Recognizer.load(copied).recognize(speech, 16_000).model == "ensemble"
+    changed(copied, lambda content: content.update(default="shallow"))
+    assert deepemo.Recognizer.load(copied).recognize(speech, 16_000).model == "shallow"
+    assert deepemo.Recognizer.load(copied, "transfer").recognize(speech, 16_000).model == "transfer"
+
+
+def test_a_folder_without_a_bundle_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"bundle\.json: no such file, expected .*`dvc repro` makes one"):
+        deepemo.Recognizer.load(tmp_path)
+
+
+def test_an_unknown_predictor_is_named(made_models: Path) -> None:
+    with pytest.raises(InputError, match=r"'large', expected one of \['shallow', 'transfer', 'ensemble'\]"):
+        deepemo.Recognizer.load(made_models, "large")
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (lambda content: content.update(format=2), "format: "),
+        (lambda content: content.pop("limits"), "limits: "),
+        (lambda content: content.update(further=1), "further: "),
+        (lambda content: content["predictors"]["shallow"]["calibration"].update(temperature="x"), r"temperature: "),
+        (lambda content: content["gate"].pop("decision"), r"gate\.decision: "),
+        (lambda content: content.update(emotions=["happy"]), r"emotions: found \['happy'\]"),
+        (lambda content: content["parts"].pop("shallow"), r"found no record of \['shallow'\]"),
+        (lambda content: content.update(default="best"), "found no record of best"),
+    ],
+)
+def test_a_bundle_that_does_not_fit_is_refused(
+    copied: Path, change: Callable[[dict[str, Any]], object], says: str
+) -> None:
+    changed(copied, change)
+    with pytest.raises(InputError, match=rf"bundle\.json: .*{says}"):
+        read_bundle(copied)
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '"text"'])
+def test_something_else_than_a_bundle_is_refused(copied: Path, content: str) -> None:
+    (copied / BUNDLE).write_text(content)
+    with pytest.raises(InputError, match=r"bundle\.json: .*expected the record of a finished pipeline run"):
+        read_bundle(copied)
+
+
+@pytest.mark.parametrize("file", ["model.weights.h5", "model.json"])
+def test_networks_that_were_changed_after_their_evaluation_are_refused(copied: Path, file: str) -> None:
+    path = copied / "transfer" / file
+    path.write_bytes(path.read_bytes() + b"\n")
+    with pytest.raises(InputError, match=rf"transfer/{file}: found sha256 .*expected .*bundle\.json"):
+        deepemo.Recognizer.load(copied)
+    assert deepemo.Recognizer.load(copied, "shallow").model.name == "shallow"
+    path.unlink()
+    with pytest.raises(InputError, match=rf"transfer/{file}: no such file"):
+        deepemo.Recognizer.load(copied)
+
+
+def test_networks_of_another_run_are_refused(copied: Path) -> None:
+    bundle = read_bundle(copied)
+    shutil.copytree(copied / "transfer", copied / "shallow", dirs_exist_ok=True)
+    with pytest.raises(InputError, match=r"shallow/model\.weights\.h5: found sha256"):
+        check_parts(copied, bundle, ["shallow"])

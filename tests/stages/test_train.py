@@ -1,0 +1,99 @@
+"""The stages that embed and train: what they write, and that a family must be named."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from deepemo.dataset.shards import read_spec
+from deepemo.dataset.split import fingerprint_clips
+from deepemo.errors import InputError
+from deepemo.models.imagenet.family import Embed, TrainTransfer
+from deepemo.models.saved import load_model
+from deepemo.models.shallow.family import TrainShallow
+from deepemo.params import Params
+from deepemo.pipeline import load_params
+from stages import embed, train
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.fixture(scope="module")
+def params() -> Params:
+    """The default params, scaled down."""
+    params = load_params(ROOT / "params.yaml")
+    shallow = params.section("train_shallow", TrainShallow)
+    transfer = params.section("train_transfer", TrainTransfer)
+    short = {"epochs": 1, "batch_size": 16}
+    sections = {
+        "train_shallow": shallow.model_copy(update={**short, "channels": [4]}),
+        "embed": params.section("embed", Embed).model_copy(update={"weights": "random"}),
+        "train_transfer": transfer.model_copy(
+            update={**short, "finetune": transfer.finetune.model_copy(update={**short, "trainable_blocks": 1})}
+        ),
+    }
+    return params.model_copy(update={"models": sections})
+
+
+@pytest.fixture
+def run(easy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with what the stages before leave."""
+    folder = tmp_path / "run"
+    (folder / "data").mkdir(parents=True)
+    shutil.move(easy / "features", folder / "data/features")
+    shutil.move(easy / "split.csv", folder / "data/split.csv")
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def check_written(run: Path, family: str) -> None:
+    """The network, its learning curve and its metrics, and no checkpoint."""
+    model = load_model(run / "models" / family)
+    split = pd.read_csv(run / "data/split.csv")
+    assert model.name == family
+    assert model.about["trained_on"] == fingerprint_clips(split.loc[split["role"] == "train", "clip"])
+    metrics = json.loads((run / "metrics" / f"train_{family}.json").read_text())
+    assert set(metrics) == {"epochs", "best_epoch", "val_loss", "val_accuracy", "val_uar"}
+    curve = pd.read_csv(run / "plots" / f"learning_curve_{family}.csv")
+    assert len(curve) == metrics["epochs"]
+    assert not list((run / ".resume").rglob("*.npz"))
+
+
+def test_train_writes_a_network_its_curve_and_its_metrics(run: Path, params: Params) -> None:
+    assert train.main(params, "shallow").startswith("train_shallow: {'epochs': 1, ")
+    check_written(run, "shallow")
+
+
+def test_embed_then_train_and_fine_tune(run: Path, params: Params) -> None:
+    assert embed.main(params, "transfer").startswith("embed transfer: 140 clips, ")
+    about = read_spec(run / "data/embeddings/imagenet")
+    assert {"features", "backbone", "weights", "band_pooling", "depths"} < set(about)
+    assert train.main(params, "transfer").startswith("train_transfer: {'epochs': 2, ")
+    check_written(run, "transfer")
+    assert pd.read_csv(run / "plots/learning_curve_transfer.csv")["phase"].tolist() == ["head", "finetune"]
+
+
+def test_a_family_without_a_frozen_network_has_nothing_to_embed(params: Params) -> None:
+    with pytest.raises(InputError, match="'shallow', expected one with a frozen network"):
+        embed.main(params, "shallow")
+
+
+@pytest.mark.parametrize(
+    ("stage", "arguments", "says"),
+    [
+        ("train", [], "required: family"),
+        ("train", ["deep"], "invalid choice: 'deep' (choose from 'shallow', 'transfer')"),
+        ("embed", ["shallow"], "invalid choice: 'shallow' (choose from 'transfer')"),
+    ],
+)
+def test_the_command_must_name_a_family(stage: str, arguments: list[str], says: str) -> None:
+    command = [sys.executable, "-m", f"stages.{stage}", *arguments]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
+    assert run.returncode == 2
+    assert says in run.stderr
