@@ -5,7 +5,7 @@ from pathlib import Path
 
 from deepemo.audio.decode import Recording, read_recording
 from deepemo.charts.style import save
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore
 from deepemo.eda.gallery import Findings, Views, pictures

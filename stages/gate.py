@@ -5,7 +5,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.params import Params
 from deepemo.vad.error_rates import measure, summarize
