@@ -19,7 +19,7 @@ from deepemo.audio.decode import read_recording
 from deepemo.audio.features import Featurizer, decibel_spectrogram
 from deepemo.audio.levels import measure_levels
 from deepemo.audio.spec import FeatureSpec
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_feature_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split

@@ -1,7 +1,7 @@
 """Stage `eda`: what the recordings are like, and the sample rate and length that are recommended for them."""
 
 from deepemo.audio.decode import Recording, read_recording
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore
 from deepemo.eda.measure import measure_clips, pick_examples, read_examples, sample_clips

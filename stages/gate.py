@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.files import CLIPS, METRICS, RAW, write_json
 from deepemo.params import Params

@@ -12,7 +12,7 @@ from tqdm import tqdm
 
 from deepemo.audio.decode import read_recording
 from deepemo.audio.features import Featurizer
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 
 # Clips under way at once, a worker: enough to keep it busy while the oldest is written.
 IN_HAND = 8

@@ -10,8 +10,8 @@ import numpy as np
 from deepemo.audio.decode import DecodeError, Recording, read_recording
 from deepemo.audio.headers import missing_bytes, read_header
 from deepemo.audio.levels import measure_levels
-from deepemo.corpora.archive import RawCorpus, RawCorpusError
 from deepemo.corpora.definition import Corpus, UnknownNameError
+from deepemo.corpora.raw import RawCorpus, RawCorpusError
 from deepemo.dataset.clips import Clip
 from deepemo.params import VoiceDecision
 from deepemo.vad.gate import detect_voice

@@ -10,7 +10,7 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from deepemo.corpora.archive import RECORDING_SUFFIXES, RawCorpus
+from deepemo.corpora.raw import RECORDING_SUFFIXES, RawCorpus
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspect import Inspection, inspect_recording
 from deepemo.dataset.verdicts import Verdict, pass_verdicts

@@ -15,7 +15,7 @@ import pandas as pd
 from deepemo.arrays import Float32Array
 from deepemo.audio.decode import read_recording, resample
 from deepemo.audio.levels import at_level
-from deepemo.corpora.archive import RECORDING_SUFFIXES, RawCorpus
+from deepemo.corpora.raw import RECORDING_SUFFIXES, RawCorpus
 from deepemo.errors import InputError
 from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
 

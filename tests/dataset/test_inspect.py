@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo.corpora.archive import RawCorpus
 from deepemo.corpora.definition import Corpus, Generated
+from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset import inspect as inspection
 from deepemo.dataset.inspect import Inspection, inspect_recording
 from deepemo.params import VoiceDecision

@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deepemo.corpora.archive import RawCorpus, RawCorpusError
+from deepemo.corpora.raw import RawCorpus, RawCorpusError
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.clips import GOOD
 from deepemo.dataset.validate import find_archives, validate_recordings

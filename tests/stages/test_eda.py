@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo.corpora.archive import RawCorpusError
+from deepemo.corpora.raw import RawCorpusError
 from deepemo.dataset.clips import Clip, write_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError

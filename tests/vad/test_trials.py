@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from deepemo.audio.levels import measure_levels, rms
-from deepemo.corpora.archive import RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.errors import InputError
 from deepemo.vad.stimuli import KINDS
 from deepemo.vad.trials import (

