@@ -18,7 +18,7 @@ from deepemo.corpora.contract import Archive, Corpus, Dataverse
 from deepemo.corpora.copies import CopyNotFoundError
 from deepemo.corpora.disk import DiskFullError
 from deepemo.corpora.fetching import FetchError, Patience
-from deepemo.corpora.places import ArchiveError
+from deepemo.corpora.archive import ArchiveError
 from deepemo.corpora.provenance import Provenance
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
@@ -220,7 +220,7 @@ def test_what_a_folder_does_not_hold_is_fetched(
 ) -> None:
     """So that SAVEE can come from a folder and the others from their makers, in one run."""
     assert bring(ravdess, source_dir=str(tmp_path)).source == server.url("/Audio_Speech_Actors_01-24.zip")
-    assert "looked for the folders ravdess/" in caplog.text
+    assert "looked for ravdess/" in caplog.text
     assert f"fetching it from {server.url('/')}" in caplog.text
 
 
@@ -228,10 +228,10 @@ def test_what_is_nowhere_tells_both_ways(
     server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.pages.clear()
-    with pytest.raises(InputError, match=r"looked for the folders ravdess/.*; and .*HTTP 404"):
+    with pytest.raises(InputError, match=r"looked for ravdess/.*; and .*HTTP 404"):
         bring(ravdess, source_dir=str(tmp_path))
     caplog.clear()
-    with pytest.raises(InputError, match=r"looked for the folders savee/.*; and SAVEE .*download\.source_dir"):
+    with pytest.raises(InputError, match=r"looked for savee/.*; and SAVEE .*download\.source_dir"):
         bring(CORPORA["savee"], source_dir=str(tmp_path))
     assert "fetching it" not in caplog.text, "nobody fetches what is given out by hand"
 

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 import soundfile
 
+from deepemo.corpora.archive import Archive, ArchiveError
 from deepemo.corpora.copies import CopyNotFoundError, find_copy, known_names
 from deepemo.corpora.packing import Contents, pack, take_stock
-from deepemo.corpora.places import Archive, ArchiveError
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.raw import RawCorpus
 
@@ -152,7 +152,7 @@ def test_missing_corpus_is_told_with_what_was_looked_for(tmp_path: Path, corpus:
     with pytest.raises(CopyNotFoundError) as missing:
         find_copy(CORPORA[corpus], tmp_path)
     message = str(missing.value)
-    assert message.startswith(f"{tmp_path}: no {CORPORA[corpus].title} recordings (.wav) in it; looked for")
+    assert message.startswith(f"{tmp_path} has no folder or archive of {CORPORA[corpus].title} (looked for {corpus}/, ")
     for name in known_names(CORPORA[corpus]):
         assert f" {name}/" in message
         assert f" {name}.zip" in message
