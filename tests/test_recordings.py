@@ -51,7 +51,7 @@ def test_a_printed_name_holds_on_one_line_of_utf8(text: str) -> None:
     assert printable(shown) == shown
 
 
-@pytest.mark.parametrize("name", ["a.wav", "été – 元気 😀.wav", "100%.wav", "a b\u00a0c.wav"])
+@pytest.mark.parametrize("name", ["a.wav", "été 元気 😀.wav", "100%.wav", "a b\u00a0c.wav"])
 def test_a_name_that_is_harmless_stays(name: str) -> None:
     assert printable(name) == name
 

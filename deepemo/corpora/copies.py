@@ -60,7 +60,7 @@ def find_copy(corpus: Corpus, source_dir: Path) -> list[Place]:
     """
     if not source_dir.is_dir():
         raise CopyNotFoundError(f"download.source_dir: {source_dir}: no such folder")
-    copies, broken = [], []
+    copies, broken = list[_Copy](), list[ArchiveError]()
     for places in _under_known_names(corpus, source_dir, broken):
         if (copy := _count(corpus, places)).recordings + copy.pointers + copy.others:
             copies.append(copy)

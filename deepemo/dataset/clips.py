@@ -1,9 +1,9 @@
 """The clip table `data/clips.csv`: one row a clip, what it is and whether it may be used."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TextIO
 
 import pandas as pd
 
@@ -77,18 +77,15 @@ def write_table(path: Path, table: pd.DataFrame) -> None:
 
     Python's csv quotes a carriage return inside a field only if it ends lines with one (until 3.11.9 and 3.12.3).
     """
-    with path.open("w", encoding="utf-8", newline="") as stream:
-        table.to_csv(_Lines(stream), index=False, float_format="%.6g", lineterminator="\r\n")
+    with _Lines(path.open("wb"), encoding="utf-8", newline="") as stream:
+        table.to_csv(stream, index=False, float_format="%.6g", lineterminator="\r\n")
 
 
-class _Lines:
-    """Passes on lines, each written at once, with a newline in place of the carriage return and newline at its end."""
-
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
+class _Lines(io.TextIOWrapper):
+    """Takes lines, each written at once, with a newline in place of the carriage return and newline at its end."""
 
     def write(self, line: str) -> int:
-        return self._stream.write(line.removesuffix("\r\n") + "\n")
+        return super().write(line.removesuffix("\r\n") + "\n")
 
 
 def read_clips(path: Path) -> pd.DataFrame:

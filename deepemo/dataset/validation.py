@@ -60,9 +60,7 @@ def validate_recordings(
     for archive in archives:
         members = archive.members()
         if not members:
-            raise InputError(
-                f"{archive.path}: holds no recording, expected files that end in one of {list(SUFFIXES)}"
-            )
+            raise InputError(f"{archive.path}: holds no recording, expected files that end in one of {list(SUFFIXES)}")
         batches += [(archive, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
     recordings = sum(len(members) for _, members in batches)
     processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1

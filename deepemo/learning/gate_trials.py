@@ -18,7 +18,7 @@ from deepemo.audio.levels import at_level
 from deepemo.audio.made_sounds import KINDS, RATE_HZ, coloured_noise, make_sound
 from deepemo.dataset.raw import RawCorpus
 from deepemo.errors import InputError
-from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file, printable
+from deepemo.recordings import POINTER_ADVICE, find_recordings, printable, read_pointer
 
 LEVELS_DBFS = (-20, -30, -40)
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0}
@@ -108,6 +108,8 @@ class NonSpeech:
             InputError: the folder is missing, holds no recording, or none that can be read.
         """
         self.left_out = []
+        if not self._folder.is_dir():
+            raise InputError(f"gate.non_speech_dir: {self._folder}: no such folder")
         files = sorted(find_recordings(self._folder, lambda error: self.left_out.append(str(error))))
         if not files and not self.left_out:
             raise InputError(f"gate.non_speech_dir: {self._folder} holds no recordings")
@@ -133,11 +135,12 @@ def _is_held_out_sound(path: Path) -> bool:
 
 
 def _read_sound(path: Path) -> Recording:
-    if is_pointer_file(path):
-        raise DecodeError(f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}")
-    recording = read_recording(path)
+    name, content = printable(str(path)), path.read_bytes()
+    if read_pointer(content):
+        raise DecodeError(f"{name}: a Git LFS pointer, not a recording. {POINTER_ADVICE}")
+    recording = read_recording(content, name=name)
     if not len(recording.samples) or not np.isfinite(recording.samples).all():
-        raise DecodeError(f"{path}: no samples, or some that are no finite numbers")
+        raise DecodeError(f"{name}: no samples, or some that are no finite numbers")
     return recording
 
 

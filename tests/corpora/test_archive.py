@@ -137,7 +137,14 @@ def test_damaged_member_is_named(tmp_path: Path, method: int) -> None:
         assert stream.read() == SOUND
 
 
-ODD_STRANGERS = ["12:30 notes.txt", "../notes.txt", "/etc/notes.txt", "C:\\notes.txt", "__MACOSX/../._a.wav", "..\\.DS_Store"]
+ODD_STRANGERS = [
+    "12:30 notes.txt",
+    "../notes.txt",
+    "/etc/notes.txt",
+    "C:\\notes.txt",
+    "__MACOSX/../._a.wav",
+    "..\\.DS_Store",
+]
 
 
 @pytest.mark.parametrize("name", ODD_STRANGERS)

@@ -77,8 +77,6 @@ def test_folder_follows_links_but_not_in_circles(tmp_path: Path) -> None:
     assert Folder(tmp_path / "tree").recordings() == ["linked/a.wav"]
 
 
-
-
 def test_a_folder_that_cannot_be_listed_is_an_error_unless_it_may_be_passed_over(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -64,11 +64,13 @@ def test_good_clips_are_renumbered(tmp_path: Path) -> None:
     np.testing.assert_array_equal(good.index, [0, 1])
 
 
-TEXTS = st.text(st.sampled_from('ab,"\'\r\n\t;\u2028é '), max_size=6)
+TEXTS = st.text(st.sampled_from("ab,\"'\r\n\t;\u2028é "), max_size=6)
 
 
 @given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
-def test_any_text_comes_back_from_any_table(tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]) -> None:
+def test_any_text_comes_back_from_any_table(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
     """Lone carriage returns included, which Python's csv leaves unquoted in some releases."""
     path = tmp_path_factory.mktemp("tables") / "table.csv"
     table = pd.DataFrame(rows, columns=["one", "two"])
