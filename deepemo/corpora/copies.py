@@ -28,7 +28,7 @@ class CopyNotFoundError(InputError):
 
 @dataclass(frozen=True, kw_only=True)
 class _Copy:
-    """Places that belong together, and how many recordings of a corpus are in them."""
+    """Places that belong together, and what is in them: recordings of a corpus by their names, pointers, others."""
 
     places: Sequence[Place]
     recordings: int
@@ -133,26 +133,25 @@ def _is_zip(path: Path) -> bool:
 
 
 def _count(corpus: Corpus, places: Sequence[Place]) -> _Copy:
-    named = [(place, member) for place in places for member in place.recordings() if _is_of(corpus, member)]
-    pointers = sum(is_pointer(place, member) for place, member in named)
-    others = sum(len(place.recordings()) for place in places) - len(named)
-    return _Copy(places=places, recordings=len(named) - pointers, pointers=pointers, others=others)
+    lying = [(place, member) for place in places for member in place.recordings()]
+    named = [(name, place, member) for place, member in lying if (name := _name(corpus, member))]
+    recordings = {name for name, place, member in named if not is_pointer(place, member)}
+    pointers = {name for name, *_ in named} - recordings
+    return _Copy(places=places, recordings=len(recordings), pointers=len(pointers), others=len(lying) - len(named))
 
 
 def _under_unknown_name(corpus: Corpus, source_dir: Path, copies: Sequence[_Copy]) -> Place:
     """All recordings in a folder of corpora, or in an archive in it, that are named as those of one corpus."""
-
-    def is_of(member: str) -> bool:
-        return _is_of(corpus, member)
-
     # What is broken or forbidden among all that lies there is no business of this corpus's.
     everything: list[Place] = [Folder(source_dir, lambda error: None), *_archives(sorted(source_dir.iterdir()), [])]
-    places = [Selection(place, is_of) for place in everything]
-    best = max(places, key=lambda place: len(place.recordings()))
-    found = best.recordings()
+    places = [Selection(place, lambda member: bool(_name(corpus, member))) for place in everything]
+    best = max(places, key=lambda place: len({_name(corpus, member) for member in place.recordings()}))
+    found = {_name(corpus, member): member for member in best.recordings()}
     looked = ", ".join([*(f"{name}/" for name in known_names(corpus)), *(f"{n}.zip" for n in known_names(corpus))])
     absence = f"{printable(str(source_dir))} has no folder or archive of {corpus.title} (looked for {looked})"
-    where = f"{printable(str(best.path))}: {len(found):,} recordings, such as {found[0]}" if found else ""
+    where = (
+        f"{printable(str(best.path))}: {len(found):,} recordings, such as {next(iter(found.values()))}" if found else ""
+    )
     if len(found) >= _ENOUGH * corpus.clips:
         _LOG.warning("%s; using what is named as its recordings in %s", absence, where)
         return best
@@ -163,9 +162,9 @@ def _under_unknown_name(corpus: Corpus, source_dir: Path, copies: Sequence[_Copy
     raise CopyNotFoundError(absence)
 
 
-def _is_of(corpus: Corpus, member: str) -> bool:
+def _name(corpus: Corpus, member: str) -> str:
+    """The canonical name of a recording of the corpus; empty for what is none."""
     try:
-        corpus.parse(member)
+        return corpus.parse(member).name
     except UnknownNameError:
-        return False
-    return True
+        return ""

@@ -168,6 +168,12 @@ def test_unpacked_copy_goes_before_an_archive_with_as_much(tmp_path: Path, caplo
     assert f"emodb: using {tmp_path}/emodb (1 recordings); left aside: {tmp_path}/emodb.zip (1" in caplog.text
 
 
+def test_the_fuller_copy_is_used_and_one_that_holds_all_twice_is_no_fuller(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"emodb/wav/03a01Fa.wav": 1, "emodb/again/03a01Fa.wav": 1, "emodb/a.mp3": 2})
+    write_tree(tmp_path, {"Emo-DB/03a01Fa.wav": 1, "Emo-DB/08a01Fa.wav": 2})
+    assert find_copy(CORPORA["emodb"], tmp_path)[0].path == tmp_path / "Emo-DB"
+
+
 def test_an_archive_that_is_none_does_not_hide_the_unpacked_copy(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
