@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from deepemo.dataset.clips import good_clips, read_clips
+from deepemo.dataset.clips import good_clips, read_clips, write_table
 from deepemo.dataset.splitting import ROLES, split_clips
 from deepemo.params import Params
 from stages._run import stage_main
@@ -21,7 +21,7 @@ def main(params: Params) -> str:
         test_share=split.test_share,
         seed=params.seed,
     )
-    table.to_csv("data/split.csv", index=False, lineterminator="\n")
+    write_table(Path("data/split.csv"), table)
     counts = table["role"].value_counts()
     return "split: " + ", ".join(f"{counts[role]} {role}" for role in ROLES if role in counts)
 

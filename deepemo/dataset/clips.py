@@ -1,5 +1,6 @@
 """The clip table `data/clips.csv`: one row a clip, what it is and whether it may be used."""
 
+import io
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,6 +19,8 @@ class Clip:
         clip: unique id, `<corpus>/<canonical file stem>`; the same for every layout of the corpus.
         corpus: name of the corpus in the registry.
         member: path of the recording inside `data/raw/<corpus>.zip`.
+        performance: `<corpus>/<name of the recording to prefer>`, shared by all recordings of one performance; empty if
+            the name is unknown.
         speaker: `<corpus>/<speaker code>`, empty if the name is unknown.
         gender: `female` or `male`, empty if the name is unknown.
         emotion: one of the seven, or the corpus's own word for one outside them.
@@ -40,6 +43,7 @@ class Clip:
     clip: str
     corpus: str
     member: str
+    performance: str = ""
     speaker: str = ""
     gender: str = ""
     emotion: str = ""
@@ -65,8 +69,23 @@ TEXT_COLUMNS = tuple(name for name, field in Clip.__dataclass_fields__.items() i
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write the clip table, in the order given."""
-    table = pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS))
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(path, pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS)))
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write any table as CSV that reads back as it was: six digits a number, lines that end in a newline alone.
+
+    Python's csv quotes a carriage return inside a field only if it ends lines with one (until 3.11.9 and 3.12.3).
+    """
+    with _Lines(path.open("wb"), encoding="utf-8", newline="") as stream:
+        table.to_csv(stream, index=False, float_format="%.6g", lineterminator="\r\n")
+
+
+class _Lines(io.TextIOWrapper):
+    """Takes lines, each written at once, with a newline in place of the carriage return and newline at its end."""
+
+    def write(self, line: str) -> int:
+        return super().write(line.removesuffix("\r\n") + "\n")
 
 
 def read_clips(path: Path) -> pd.DataFrame:

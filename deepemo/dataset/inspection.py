@@ -78,6 +78,7 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         clip=f"{corpus.name}/{utterance.name}",
         corpus=corpus.name,
         member=member,
+        performance=f"{corpus.name}/{utterance.performance}",
         speaker=f"{corpus.name}/{utterance.speaker}",
         gender=utterance.gender,
         emotion=utterance.emotion,

@@ -2,7 +2,7 @@
 
 One split serves both questions: how good is a model on new clips of speakers it has heard (`test_seen`), and on
 speakers it never heard (`test_unseen`). Everything is drawn by stable hashes of ids and the seed, so that a clip keeps
-its role when others come or go.
+its role when others come or go. All recordings of one performance have the same role.
 """
 
 import hashlib
@@ -65,11 +65,11 @@ def split_corpus(
     Args:
         clips: rows of the clip table, all of one corpus.
         unseen: speaker codes for the unseen test; None draws a share of the speakers of each gender.
-        validation: speaker codes for validation; None draws a share of the speakers left, or of their clips where the
-            corpus has too few.
+        validation: speaker codes for validation; None draws a share of the speakers left, or of their performances
+            where the corpus has too few.
         unseen_share: share of speakers drawn for the unseen test.
         validation_share: share drawn for validation.
-        test_share: share of the training speakers' clips of each emotion that go to the seen test.
+        test_share: share of the training speakers' performances of each emotion that go to the seen test.
         seed: of every draw.
 
     Returns:
@@ -97,12 +97,20 @@ def split_corpus(
     roles[clips["speaker"].isin(validation_speakers)] = VALIDATION
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
-        order = sorted(group.index, key=lambda row: _draw(str(clips.at[row, "clip"]), seed))
+        # A performance is drawn by its first clip: one of a single recording as that clip alone was always drawn.
+        first_clips = group.groupby(performances(group))["clip"].min()
+        order = sorted(first_clips.index, key=lambda performance: _draw(str(first_clips[performance]), seed))
         tested = round(test_share * len(order))
-        roles[order[:tested]] = TEST_SEEN
+        drawn = dict.fromkeys(order[:tested], TEST_SEEN)
         if not validation_speakers:
-            roles[order[tested : tested + round(validation_share * len(order))]] = VALIDATION
+            drawn |= dict.fromkeys(order[tested : tested + round(validation_share * len(order))], VALIDATION)
+        roles[group.index] = performances(group).map(drawn).fillna(TRAIN)
     return roles
+
+
+def performances(clips: pd.DataFrame) -> pd.Series:
+    """The performance of each clip, aligned with `clips`; a clip without one is its own."""
+    return clips["performance"].where(clips["performance"] != "", clips["clip"])
 
 
 def split_clips(

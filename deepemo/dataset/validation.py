@@ -13,10 +13,11 @@ from tqdm import tqdm
 from deepemo.audio.voice import VoiceGate
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspection import Inspection, inspect_recording
-from deepemo.dataset.raw import RECORDING_SUFFIXES, RawCorpus
+from deepemo.dataset.raw import RawCorpus
 from deepemo.dataset.verdicts import Verdict, pass_verdicts
 from deepemo.errors import InputError
 from deepemo.params import Validate
+from deepemo.recordings import SUFFIXES
 
 _BATCH = 32
 _BATCHES_AHEAD = 4
@@ -59,9 +60,7 @@ def validate_recordings(
     for archive in archives:
         members = archive.members()
         if not members:
-            raise InputError(
-                f"{archive.path}: holds no recording, expected files that end in one of {list(RECORDING_SUFFIXES)}"
-            )
+            raise InputError(f"{archive.path}: holds no recording, expected files that end in one of {list(SUFFIXES)}")
         batches += [(archive, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
     recordings = sum(len(members) for _, members in batches)
     processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1

@@ -7,7 +7,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepemo.dataset.clips import GOOD, QUARANTINED
+from deepemo.dataset.clips import GOOD, QUARANTINED, write_table
 from deepemo.dataset.inspection import REPAIRS
 from deepemo.dataset.verdicts import REASONS, Verdict
 
@@ -36,7 +36,7 @@ def write_quarantine(path: Path, verdicts: Sequence[Verdict]) -> None:
         if verdict.clip.verdict == QUARANTINED
     ]
     table = pd.DataFrame(rows, columns=[*_DESCRIBING, "detail", "also", *_MEASURED])
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(path, table)
 
 
 def _counts(verdicts: Sequence[Verdict]) -> dict[str, Any]:

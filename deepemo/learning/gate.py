@@ -81,8 +81,18 @@ def measure(gate: VoiceGate, trials: Iterable[Trial], *, is_speech: bool) -> Fig
     return figures
 
 
-def summarize(gate: VoiceGate, speech: Figures, non_speech: Figures | None, made_sounds: Figures) -> dict[str, Any]:
-    """Content of metrics/gate.json: the decision, the goals, whether they are met, and the figures."""
+def summarize(
+    gate: VoiceGate, speech: Figures, non_speech: Figures | None, made_sounds: Figures, *, left_out: int = 0
+) -> dict[str, Any]:
+    """Content of metrics/gate.json: the decision, the goals, whether they are met, and the figures.
+
+    Args:
+        gate: what decided.
+        speech: its decisions on speech.
+        non_speech: its decisions on recordings without speech, if there are any.
+        made_sounds: its decisions on made sounds.
+        left_out: how many files among the recordings without speech could not be read.
+    """
     others = [figures for figures in (non_speech, made_sounds) if figures is not None]
     return {
         "decision": {"threshold": gate.threshold, "min_share": gate.min_share, "min_seconds": gate.min_seconds},
@@ -95,7 +105,7 @@ def summarize(gate: VoiceGate, speech: Figures, non_speech: Figures | None, made
             "others": all(figures.total.share <= MOST_OTHERS_ACCEPTED for figures in others),
         },
         "speech": speech.to_dict("rejected"),
-        "non_speech": non_speech and non_speech.to_dict("accepted"),
+        "non_speech": non_speech and {**non_speech.to_dict("accepted"), "left_out": left_out},
         "made_sounds": made_sounds.to_dict("accepted"),
     }
 

@@ -1,11 +1,11 @@
-"""What would make a figure a lie: the same voice, clip or content where it must not be, or a fit on test clips."""
+"""What would make a figure a lie: one voice, clip, performance or content where it must not be, or a fit on tests."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from deepemo.dataset.splitting import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.dataset.splitting import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, performances
 from deepemo.errors import InputError
 from deepemo.learning.fingerprint import fingerprint_clips
 
@@ -52,14 +52,14 @@ def check_roles(split: pd.DataFrame) -> None:
 
 
 def check_content(split: pd.DataFrame, clips: pd.DataFrame) -> None:
-    """See that no recording's content has two roles under two names.
+    """See that no recording's content, and no performance, has two roles under two names.
 
     Args:
         split: the split table.
         clips: the good rows of the clip table.
 
     Raises:
-        LeakError: two clips of different roles hold the same samples.
+        LeakError: two clips of different roles hold the same samples, or are recordings of one performance.
         InputError: a clip of the split is not among the good clips, so that its content is unknown.
     """
     unknown = sorted(set(split["clip"]) - set(clips["clip"]))
@@ -67,15 +67,17 @@ def check_content(split: pd.DataFrame, clips: pd.DataFrame) -> None:
         raise InputError(
             f"data/split.csv: {_some(unknown)} not among the good clips of data/clips.csv, run split again"
         )
-    content = split.merge(clips[["clip", "sha256"]], on="clip", validate="one_to_one")
-    roles = content.groupby("sha256")["role"].nunique()
-    shared = content[content["sha256"].isin(roles[roles > 1].index)].sort_values(["sha256", "clip"])
-    if len(shared):
-        pairs = [
-            " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))
-            for _, group in shared.groupby("sha256")
-        ]
-        raise LeakError(f"data/clips.csv: the same content in two roles: {_some(pairs)}; quarantine one of each")
+    clips = clips.assign(performance=performances(clips))
+    known = split.merge(clips[["clip", "sha256", "performance"]], on="clip", validate="one_to_one")
+    for column, shared in (("sha256", "the same content"), ("performance", "recordings of one performance")):
+        roles = known.groupby(column)["role"].nunique()
+        twins = known[known[column].isin(roles[roles > 1].index)].sort_values([column, "clip"])
+        if len(twins):
+            pairs = [
+                " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))
+                for _, group in twins.groupby(column)
+            ]
+            raise LeakError(f"data/clips.csv: {shared} in two roles: {_some(pairs)}; quarantine one of each")
 
 
 def check_fitted_on(fitted_on: Mapping[str, Any] | None, split: pd.DataFrame, role: str, where: str) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from deepemo.dataset.clips import write_table
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.errors import InputError
 
@@ -109,7 +110,7 @@ def write_predictions(path: Path, predictions: Predictions) -> None:
         predictions.clips.assign(predictor=name, **dict(zip(EMOTIONS, values.T, strict=True)))
         for name, values in predictions.probabilities.items()
     ]
-    pd.concat(parts).to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_table(path, pd.concat(parts))
 
 
 def read_predictions(path: Path) -> Predictions:

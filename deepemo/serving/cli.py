@@ -23,7 +23,7 @@ from tqdm import tqdm
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
 from deepemo.errors import InputError
 from deepemo.serving.calibrated import read_calibration
-from deepemo.serving.predicting import find_recordings, recognize_all
+from deepemo.serving.predicting import list_files, recognize_all
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.reasons import UNREADABLE
 from deepemo.serving.recognizer import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Recognizer
@@ -122,7 +122,7 @@ def predict(
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    paths = find_recordings(given)
+    paths = list_files(given)
     if not paths:
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
         raise typer.Exit(SOME_UNREADABLE)

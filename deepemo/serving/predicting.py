@@ -1,34 +1,34 @@
 """Many files through a recognizer: answered in their order as soon as they are known, one bad file stopping none."""
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
+from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file
 from deepemo.serving.answers import Recognition, unknown
 from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.reasons import UNDECODABLE
 from deepemo.serving.recognizer import Recognizer
 
-# What is taken for a recording inside a folder; a file that is named itself is always tried.
-SUFFIXES = frozenset(
-    {".aac", ".aif", ".aifc", ".aiff", ".amr", ".au", ".caf", ".flac", ".m4a", ".mka", ".mkv", ".mov", ".mp3", ".mp4"}
-    | {".oga", ".ogg", ".opus", ".rf64", ".w64", ".wav", ".webm", ".3gp"}
-)
 WORKERS = 4
 BATCH_WINDOWS = 64
 
 
-def find_recordings(given: Iterable[Path]) -> list[Path]:
-    """The files given, and in their place for a folder the recordings anywhere in it, by name."""
-    found: list[Path] = []
-    for path in given:
-        if path.is_dir():
-            inside = (file for file in path.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file())
-            found.extend(sorted(inside))
-        else:
-            found.append(path)
-    return found
+def list_files(given: Iterable[Path]) -> list[Path]:
+    """The files given, whatever they are called, and in place of a folder the recordings anywhere in it, by name.
+
+    A folder that cannot be listed stands for itself: opening it says what is wrong.
+    """
+    # Path.is_dir raises where a folder above may not be entered.
+    return [each for path in given for each in (_inside(path) if os.path.isdir(path) else [path])]  # noqa: PTH112
+
+
+def _inside(folder: Path) -> list[Path]:
+    unlisted: list[Path] = []
+    found = list(find_recordings(folder, lambda error: unlisted.append(Path(error.filename))))
+    return sorted(found + unlisted)
 
 
 def recognize_all(
@@ -59,6 +59,9 @@ def recognize_all(
 
     def work(path: Path) -> Recognition:
         try:
+            if is_pointer_file(path):
+                detail = f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}"
+                return unknown(UNDECODABLE, model=recognizer.model.name, detail=detail)
             return batched.recognize(
                 path,
                 timeline=timeline,

@@ -138,5 +138,6 @@ def _cells(span: Span) -> list[str]:
 
 def _row(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # So that a carriage return or newline in a cell is quoted: csv quotes, for certain, only what ends its own lines.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")

@@ -15,9 +15,9 @@ from typing import Any
 
 import pytest
 
+from deepemo.corpora.archive import ArchiveError
 from deepemo.corpora.contract import Archive, Corpus, Dataverse, LfsFiles
 from deepemo.corpora.fetching import FetchError, Patience
-from deepemo.corpora.places import ArchiveError
 from deepemo.corpora.registry import CORPORA
 from deepemo.corpora.sources import ByHandError, SourceError, fetch_corpus
 

@@ -16,8 +16,9 @@ from scipy.stats import binomtest
 from deepemo.audio.voice import VoiceGate, VoiceReport
 from deepemo.dataset.clips import Clip, write_clips
 from deepemo.learning.gate import MOST_OTHERS_ACCEPTED, Figures, measure, summarize, wilson_interval
-from deepemo.learning.gate_trials import Trial, non_speech_trials
+from deepemo.learning.gate_trials import NonSpeech, Trial
 from deepemo.params import load_params
+from stages import gate as gate_stage
 
 ROOT = Path(__file__).parents[2]
 
@@ -138,12 +139,34 @@ def test_the_stage_writes_the_same_figures_again(tmp_path: Path) -> None:
     assert json.loads(contents[0])["non_speech"] is None
 
 
+def test_the_stage_says_how_many_files_without_speech_it_left_out(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    noise = io.BytesIO()
+    soundfile.write(noise, np.random.default_rng(0).uniform(-0.5, 0.5, 16_000), 16_000, format="WAV")
+    (tmp_path / "data" / "raw").mkdir(parents=True)
+    with zipfile.ZipFile(tmp_path / "data" / "raw" / "tess.zip", "w") as archive:
+        archive.writestr("OAF_back_sad.wav", noise.getvalue())
+    clip = Clip(clip="tess/OAF_back_sad", corpus="tess", member="OAF_back_sad.wav", speaker="tess/OAF", emotion="sad")
+    write_clips(tmp_path / "data" / "clips.csv", [clip])
+    (tmp_path / "quiet").mkdir()
+    for number in range(16):
+        (tmp_path / "quiet" / f"{number}.wav").write_bytes(noise.getvalue() if number % 2 else b"no sound")
+    params = load_params(ROOT / "params.yaml")
+    gate = params.gate.model_copy(update={"non_speech_dir": "quiet", "made_sounds": 1})
+    said = gate_stage.main(params.model_copy(update={"gate": gate}))
+    left_out = json.loads((tmp_path / "metrics" / "gate.json").read_text())["non_speech"]["left_out"]
+    assert left_out > 0
+    assert f"; {left_out} unreadable files left out, such as quiet/" in said
+
+
 @pytest.mark.corpora
 def test_of_real_sounds_without_speech_few_enough_are_accepted(corpora_dir: Path) -> None:
     gate = load_params(ROOT / "params.yaml").gate
     decision = VoiceGate(
         threshold=gate.voice_threshold, min_share=gate.min_voice_share, min_seconds=gate.min_voice_seconds
     )
-    figures = measure(decision, non_speech_trials(corpora_dir / "non_speech"), is_speech=False)
+    figures = measure(decision, NonSpeech(corpora_dir / "non_speech"), is_speech=False)
     assert figures.total.recordings == 70
     assert figures.total.share <= MOST_OTHERS_ACCEPTED

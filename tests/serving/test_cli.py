@@ -98,6 +98,52 @@ def test_a_file_named_like_csv_needs_is_quoted(predict, tmp_path, wav):
     assert rows[0]["file"] == str(odd)
 
 
+@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", "\r\n.wav"])
+def test_a_line_end_in_a_name_makes_no_second_row(predict, tmp_path, wav, name):
+    (tmp_path / name).write_bytes(wav(tone(1)))
+    rows = list(csv.DictReader(io.StringIO(predict(tmp_path, "--csv").stdout_bytes.decode(), newline="")))
+    assert [(row["file"], row["answer"]) for row in rows] == [(str(tmp_path / name), "angry")]
+
+
+def test_hidden_files_in_a_folder_are_nobodys_recording(predict, tmp_path, wav):
+    for name in ("._a.wav", "__MACOSX/a.wav", ".cache/a.wav", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no sound")
+    (tmp_path / "a.wav").write_bytes(wav(tone(1)))
+    run = predict(tmp_path)
+    assert len(run.stdout.splitlines()) == 2
+    assert run.exit_code == 0
+    assert predict(tmp_path / "._a.wav").exit_code == 1, "a file that is named itself is tried"
+
+
+def test_a_folder_inside_that_cannot_be_listed_is_reported(predict, tmp_path, wav, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "a.wav").write_bytes(wav(tone(1)))
+    listed = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    run = predict(tmp_path)
+    assert [line.split()[1] for line in run.stdout.splitlines()[1:]] == ["unknown", "angry"]
+    assert run.stderr.splitlines() == ["1 of 2 could not be read"]
+
+
+def test_a_git_lfs_pointer_is_called_one(predict, tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n"
+    (tmp_path / "a.wav").write_text(pointer)
+    run = predict(tmp_path, "--json")
+    answer = json.loads(run.stdout)
+    assert answer["reason"] == "undecodable"
+    assert answer["detail"].startswith(f"{tmp_path}/a.wav: a Git LFS pointer, not a recording. GitHub's 'Download ZIP'")
+    assert "git lfs pull" in answer["detail"]
+    assert run.exit_code == 1
+
+
 def test_no_name_breaks_the_table_or_commands_the_terminal(predict, tmp_path, wav):
     (tmp_path / "a\nb\x1b[31m\x07.wav").write_bytes(wav(tone(1)))
     _header, line = predict(tmp_path).stdout.splitlines()
