@@ -15,6 +15,7 @@ from deepemo.learning.evaluation import SEEN, UNSEEN, evaluate
 from deepemo.learning.metrics_files import details, headlines, write_json
 from deepemo.learning.plot_files import write_plot_files
 from deepemo.learning.predictions import predict, write_predictions
+from deepemo.learning.training import seed_everything
 from deepemo.networks.classifier import Classifier
 from deepemo.networks.storage import ABOUT_FILE
 from deepemo.params import Params
@@ -27,6 +28,7 @@ MODELS = {"shallow": Path("models/shallow"), "transfer": Path("models/transfer")
 
 def main(params: Params) -> str:
     """Write metrics, plots, the model card, the predictions, and what serving needs to know of confidence."""
+    seed_everything(params.seed)
     split = read_split(Path("data/split.csv"))
     clips = read_clips(Path("data/clips.csv"))
     leaks.check_roles(split)

@@ -34,7 +34,7 @@ def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
         figures.plot(epochs, history["accuracy"], color=colour, linestyle="--", label=f"{model}, training accuracy")
         figures.plot(epochs, history["val_uar"], color=colour, label=f"{model}, validation UAR")
         start = _last_phase(history)
-        best = start + int(history["val_uar"].to_numpy()[start:].argmax())
+        best = start + int(history["val_loss"].to_numpy()[start:].argmin())
         kept = float(history["val_uar"].to_numpy()[best])
         figures.plot(best + 1, kept, "o", color=colour, markeredgecolor="black")
         figures.annotate(

@@ -93,6 +93,6 @@ def write_history(path: Path, history: History) -> None:
 def summary(history: History) -> dict[str, Any]:
     """The epoch whose weights were kept, and its figures on validation."""
     last = [row for row in history if row.get("phase") == history[-1].get("phase")]
-    best = max(last, key=lambda row: row["val_uar"])
+    best = min(last, key=lambda row: row["val_loss"])
     figures = {name: round(best[name], 4) for name in ("val_loss", "val_accuracy", "val_uar")}
     return {"epochs": len(history), "best_epoch": best["epoch"], **figures}

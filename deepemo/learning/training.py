@@ -1,6 +1,7 @@
 """The training loop of every network: AdamW on a one-cycle rate, averaged weights, the best epoch kept, resumable."""
 
 import json
+import math
 import shutil
 import time
 from collections.abc import Callable, Iterable, Sequence
@@ -27,7 +28,7 @@ class Plan:
 
     Attributes:
         epochs: at most so many.
-        patience: epochs without a better validation UAR before it stops.
+        patience: epochs without a lower validation loss before it stops.
         learning_rate: the peak of the one-cycle schedule.
         weight_decay: of AdamW.
         label_smoothing: share of each target spread evenly over the classes.
@@ -55,7 +56,7 @@ class RateGroup:
 @dataclass
 class _State:
     epoch: int = 0
-    best_uar: float = -1.0
+    best_loss: float = math.inf
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -191,8 +192,10 @@ class Trainer:
                     "accuracy": float(np.mean([right for _, right in figures])),
                     **self._validate(),
                 }
-                if row["val_uar"] > state.best_uar:
-                    state.best_uar, state.best_epoch = row["val_uar"], state.epoch
+                # The UAR of some hundred clips jumps by points from epoch to epoch, so that its best is the luckiest;
+                # the loss of the same clips is smooth.
+                if row["val_loss"] < state.best_loss:
+                    state.best_loss, state.best_epoch = row["val_loss"], state.epoch
                     best = [variable.numpy() for variable in self.network.variables]
                 self._swap_averages()
                 row["seconds"] = round(time.monotonic() - began, 3)

@@ -13,7 +13,7 @@ FOLDERS = {"deepemo/corpora/registry.py": "deepemo/corpora/catalogue"}
 # Holds no behaviour: its values are tracked as params, section by section.
 SCHEMA = {"deepemo/params.py"}
 # Docstrings alone, or names that only the schema reads.
-EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")} | {"stages/__init__.py"}
+EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")}
 
 
 def imported(path: Path) -> set[str]:
@@ -34,7 +34,7 @@ def imported(path: Path) -> set[str]:
 
 def closure(start: str) -> set[str]:
     """Everything that a stage imports, directly or not; folders for what is found at run time."""
-    todo, seen = [start], set()
+    todo, seen = [start, f"{Path(start).parent}/__init__.py"], set()
     while todo:
         file = todo.pop()
         if file in seen or file in SCHEMA:
