@@ -58,7 +58,7 @@ class Format:
             soundfile.write(content, samples, rate_hz, format=self.container, subtype=self.codec)
             return content.getvalue()
         with av.open(content, "w", format=self.container) as output:
-            stream = output.add_stream(self.codec, rate=rate_hz, layout="mono" if channels == 1 else "stereo")
+            stream: Any = output.add_stream(self.codec, rate=rate_hz, layout="mono" if channels == 1 else "stereo")
             frame = av.AudioFrame.from_ndarray(
                 np.ascontiguousarray(samples.T), format="fltp", layout=stream.layout.name
             )
@@ -266,9 +266,9 @@ def report(outcomes: dict[Format, Outcome], damages: int) -> str:
     return (
         f"`python -m benchmarks.damaged_recordings --damages {damages}` on {machine()}.\n\n"
         f"{len(outcomes)} formats, each at {rates} kHz with one and two channels as far as it can be written so, "
-        f"whole, cut at every tenth, and with {damages} random damages each: {trials:,} files. `partial` is read with that "
-        "remark, `refused` ends in one error that names the file. Some damage cannot be noticed: a sample of PCM may "
-        "have any value.\n\n" + table(heads, _rows(outcomes))
+        f"whole, cut at every tenth, and with {damages} random damages each: {trials:,} files. `partial` is read with "
+        "that remark, `refused` ends in one error that names the file. Some damage cannot be noticed: a sample of PCM "
+        "may have any value.\n\n" + table(heads, _rows(outcomes))
     )
 
 

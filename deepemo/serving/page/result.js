@@ -154,7 +154,7 @@ export class Result {
     byId("remarks").replaceChildren(
       ...recording.remarks.map(({ explanation, detail }) => {
         const line = text("li", explanation);
-        line.append(" ", text("span", detail, "detail"));
+        line.append(" ", text("span", `(${detail})`, "detail"));
         return line;
       }),
     );
