@@ -15,8 +15,9 @@ from deepemo.audio.excerpt import Excerpt
 LOWEST_RATE_HZ = 2_000
 HIGHEST_RATE_HZ = 768_000
 
-# How near to 2^31 or 2^32 a length is one that nobody filled in: programs take their header's bytes off, and round.
-_NEAR = 1 << 20
+# How near to 2^31 or 2^32 a length is one that nobody filled in: programs take their header's bytes off, and round, the
+# furthest to 0x7f000000.
+_NEAR = 1 << 25
 # Likewise above 0, where sound follows all the same.
 _NEXT_TO_NOTHING = 44
 _FLAC_MOST_FRAMES = (1 << 36) - 1

@@ -1,5 +1,7 @@
 import io
+import shutil
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -11,7 +13,21 @@ from deepemo.audio.headers import find_sound_chunk, flac_frames
 
 CONTAINERS = ["WAV", "WAVEX", "AIFF", "AU", "RF64", "W64", "CAF"]
 # As arecord, ffmpeg, sox and others leave it, and near those: with a header's bytes taken off, or rounded.
-OPEN = [0, 1, 36, 0x7FFF0000, 0x7FFFF000, 0x7FFFF024, 0x7FFFFFFF, 0x80000000, 0x80000024, 0xFFFFFFDB, 0xFFFFFFFF]
+OPEN = [
+    0,
+    1,
+    36,
+    0x7F000000,
+    0x7F000008,
+    0x7FFF0000,
+    0x7FFFF000,
+    0x7FFFF024,
+    0x7FFFFFFF,
+    0x80000000,
+    0x80000024,
+    0xFFFFFFDB,
+    0xFFFFFFFF,
+]
 
 
 def encoded(container: str, *, frames: int = 1000, channels: int = 1, subtype: str = "PCM_16") -> bytes:
@@ -129,3 +145,20 @@ def test_a_flac_stream_may_leave_its_length_open(lie: int) -> None:
     assert flac_frames(Excerpt(io.BytesIO(bytes(payload)))) is None
     recording = read_recording(bytes(payload))
     assert (len(recording.samples), recording.remarks) == (1000, ())
+
+
+@pytest.mark.parametrize("container", ["wav", "aiff", "au", "flac"])
+@pytest.mark.parametrize("program", ["sox", "ffmpeg"])
+def test_what_a_program_writes_to_a_pipe_is_whole(program: str, container: str) -> None:
+    if shutil.which(program) is None:
+        pytest.skip(f"{program} is not installed; `apt-get install {program}` brings it")
+    options = {
+        "sox": ["-t", "wav", "-", "-t", container, "-"],
+        "ffmpeg": ["-loglevel", "error", "-f", "wav", "-i", "-", "-f", container, "-"],
+    }
+    payload = encoded("WAV", frames=16_000)
+    # Not a file: neither its input nor its output can be sought in.
+    piped = subprocess.run([program, *options[program]], input=payload, capture_output=True, check=True).stdout
+    recording = read_recording(piped)
+    assert recording.partial is None
+    assert recording.seconds == pytest.approx(1.0, abs=0.001)
