@@ -31,6 +31,9 @@ _READERS: dict[str, Callable[[bytes], bool]] = {
     "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
     "mp3": lambda head: read_mp3_frame(head) is not None,
 }
+# Of a frame with more channels in planes of their own PyAV reads past the last one, and crashes: a damaged header of AAC
+# has announced 41.
+_MOST_PLANES = 8
 # Whose duration is counted, not guessed from the bit rate.
 _TELL_DURATION = ("matroska", "mov", "caf")
 
@@ -94,6 +97,9 @@ def ffmpeg_blocks(file: Excerpt, reader: str) -> Generator[Block, None, list[str
         seconds, frames = 0.0, 0
         packets = _Packets(container, stream)
         for frame in packets:
+            if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
+                packets.faults.append(f"{frame.layout.nb_channels} channels, at most {_MOST_PLANES} are read")
+                continue
             block = _to_block(frame)
             seconds += len(block.samples) / block.rate_hz
             frames += len(block.samples)

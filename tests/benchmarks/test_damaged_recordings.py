@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.damaged_recordings import Format, Outcome, Worker, damaged, libsndfile_formats, report, try_format
+from benchmarks.damaged_recordings import Format, Outcome, Worker, damaged, libsndfile_formats, read, report, try_format
 from deepemo.audio.voice import VoiceGate
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspection import inspect_recording
@@ -40,6 +40,14 @@ def test_every_format_is_decoded_or_refused_by_one_error(made: Format) -> None:
     assert sum(outcome.of_whole.values()) > 0
     assert outcome.of_whole["partial"] == 0
     assert set(outcome.of_whole + outcome.of_damaged) <= {"whole", "partial", "refused"}
+
+
+def test_a_frame_that_announces_41_channels_crashes_nothing() -> None:
+    """PyAV's `to_ndarray` reads memory that is not the frame's when there are more than 8."""
+    made = Format("PyAV", "adts", "aac")
+    whole = made.make(8_000, 1)
+    contents = [whole, *damaged(whole, f"{made} at 8000 Hz, 1 channels", 79)]
+    assert Counter(read(content, 0) for content in contents[70:])["partial"] > 0
 
 
 @pytest.fixture
