@@ -31,8 +31,8 @@ _READERS: dict[str, Callable[[bytes], bool]] = {
     "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
     "mp3": lambda head: read_mp3_frame(head) is not None,
 }
-# Of a frame with more channels in planes of their own PyAV reads past the last one, and crashes: a damaged header of AAC
-# has announced 41.
+# Of a frame with more channels in planes of their own PyAV reads past the last one and crashes; damaged AAC has
+# announced 41.
 _MOST_PLANES = 8
 # Whose duration is counted, not guessed from the bit rate.
 _TELL_DURATION = ("matroska", "mov", "caf")
