@@ -28,6 +28,7 @@ from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.reasons import UNREADABLE
 from deepemo.serving.recognizer import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Recognizer
 from deepemo.serving.settings import MIB, Settings
+from deepemo.serving.sources import Channel
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2
@@ -43,6 +44,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Channels(StrEnum):
+    """What is heard of several channels: their mix, one of them, or each by itself."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+    EACH = "each"
 
 
 class ModelName(StrEnum):
@@ -112,6 +122,9 @@ def predict(
     max_seconds: Annotated[
         float, typer.Option(min=1, callback=_finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
+    channel: Annotated[
+        Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
+    ] = Channels.MIX,
     model: Which = ModelName.ENSEMBLE,
     models: Models = Path("models"),
 ) -> None:
@@ -140,18 +153,20 @@ def predict(
             hop_seconds=hop_seconds,
             min_confidence=min_confidence,
             max_seconds=max_seconds,
+            channel=None if channel is Channels.EACH else Channel(channel.value),
         )
         unreadable = 0
         if header := printer.header():
             typer.echo(header)
         # tqdm stays silent where stderr is no terminal.
         with tqdm(total=len(paths), unit="file", disable=None if len(paths) > 1 else True, leave=False) as progress:
-            for path, recognition in answers:
+            for path, recognitions in answers:
                 with tqdm.external_write_mode(file=sys.stdout):
-                    typer.echo(printer.answer(path, recognition))
+                    for recognition in recognitions:
+                        typer.echo(printer.answer(path, recognition))
                     sys.stdout.flush()
                 progress.update()
-                if recognition.reason in UNREADABLE:
+                if any(recognition.reason in UNREADABLE for recognition in recognitions):
                     unreadable += 1
     if unreadable:
         typer.echo(f"{unreadable} of {len(paths)} could not be read", err=True)

@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from deepemo.audio.containers import Sound
-from deepemo.audio.decode import resample
+from deepemo.audio.decode import Recording, resample
 from deepemo.audio.trim import trim_silence
 from deepemo.serving.timeline import window_starts
 
@@ -44,11 +43,11 @@ class Piece(NamedTuple):
         return self.start_seconds + self.seconds
 
 
-def cut(sound: Sound, spec: FeatureSpec, hop_seconds: float) -> list[Piece]:
+def cut(recording: Recording, spec: FeatureSpec, hop_seconds: float) -> list[Piece]:
     """Cut a recording.
 
     Args:
-        sound: the recording.
+        recording: of one channel.
         spec: what the model's clips are like.
         hop_seconds: from the start of one window to the next.
 
@@ -57,12 +56,12 @@ def cut(sound: Sound, spec: FeatureSpec, hop_seconds: float) -> list[Piece]:
         equal length, in order, that cover it.
     """
     rate_hz = spec.sample_rate_hz
-    samples = resample(sound.samples, sound.rate_hz, rate_hz)
+    samples = resample(recording.mono(), recording.rate_hz, rate_hz)
     trimmed = samples
     if spec.trim_below_db is not None:
         trimmed = trim_silence(samples, block_samples=spec.hop_samples, below_db=spec.trim_below_db)
     if len(trimmed) <= spec.clip_samples:
-        return [Piece(0.0, sound.samples, sound.rate_hz)]
+        return [Piece(0.0, recording.mono(), recording.rate_hz)]
     window = spec.clip_samples
     if len(trimmed) > LONGEST_SENTENCE_SECONDS * rate_hz:
         window = min(window, round(SENTENCE_SECONDS * rate_hz))

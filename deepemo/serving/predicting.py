@@ -5,12 +5,14 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file
 from deepemo.serving.answers import Recognition, unknown
 from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.reasons import UNDECODABLE
 from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.sources import Channel
 
 WORKERS = 4
 BATCH_WINDOWS = 64
@@ -39,7 +41,8 @@ def recognize_all(
     hop_seconds: float,
     min_confidence: float | None,
     max_seconds: float,
-) -> Iterator[tuple[Path, Recognition]]:
+    channel: Channel | None = Channel.MIX,
+) -> Iterator[tuple[Path, list[Recognition]]]:
     """Recognize files in a few threads, whose windows go through the model together.
 
     Args:
@@ -49,30 +52,34 @@ def recognize_all(
         hop_seconds: likewise.
         min_confidence: likewise.
         max_seconds: likewise.
+        channel: what to hear; None for each channel by itself.
 
     Yields:
-        Each path with its answer, in the order given; `undecodable` for a file that cannot be opened.
+        Each path with its answers, one unless each channel is heard, in the order given; `undecodable` for a file that
+        cannot be opened.
     """
     one_thread_a_product()
     batcher = Batcher(recognizer.model.probabilities, batch_windows=BATCH_WINDOWS)
     batched = recognizer.with_predict(batcher)
 
-    def work(path: Path) -> Recognition:
+    def work(path: Path) -> list[Recognition]:
+        options: dict[str, Any] = {
+            "timeline": timeline,
+            "hop_seconds": hop_seconds,
+            "min_confidence": min_confidence,
+            "max_seconds": max_seconds,
+        }
         try:
             if is_pointer_file(path):
                 detail = f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}"
-                return unknown(UNDECODABLE, model=recognizer.model.name, detail=detail)
-            return batched.recognize(
-                path,
-                timeline=timeline,
-                hop_seconds=hop_seconds,
-                min_confidence=min_confidence,
-                max_seconds=max_seconds,
-            )
+                return [unknown(UNDECODABLE, model=recognizer.model.name, detail=detail)]
+            if channel is None:
+                return batched.recognize_each(path, **options)
+            return [batched.recognize(path, channel=channel.number, **options)]
         except OSError as error:
-            return unknown(UNDECODABLE, model=recognizer.model.name, detail=f"{path}: {error.strerror or error}")
+            return [unknown(UNDECODABLE, model=recognizer.model.name, detail=f"{path}: {error.strerror or error}")]
 
-    pending: deque[tuple[Path, Future[Recognition]]] = deque()
+    pending: deque[tuple[Path, Future[list[Recognition]]]] = deque()
     with ThreadPoolExecutor(WORKERS) as threads:
         try:
             for path in paths:

@@ -184,7 +184,7 @@ def test_voices_have_the_gender_that_the_catalogue_gives_them() -> None:
             )
             samples = espeak.speak(request)
             spoken.add(samples.tobytes())
-            recording = Recording((samples[:, None] / 32768).astype(np.float32), RATE_HZ, len(samples), "WAV")
+            recording = Recording((samples[:, None] / 32768).astype(np.float32), RATE_HZ, "WAV", 1)
             pitches[speaker.code] = _pitch_hz(recording)
     assert len(spoken) == len(VOICES)
     assert set(pitches) == set(CORPUS.genders)

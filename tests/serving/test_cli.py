@@ -84,6 +84,42 @@ def test_csv_has_a_row_a_file_or_a_row_a_segment(predict, recordings):
     assert [row["file"] for row in longer].count(str(recordings / "deeper" / "d.WAV")) >= 2
 
 
+def test_a_channel_or_each_of_them_is_answered(predict, tmp_path, wav):
+    call = tmp_path / "call.wav"
+    call.write_bytes(wav(np.stack([tone(2), tone(2, 0.1)], axis=1)))
+    mono = tmp_path / "mono.wav"
+    mono.write_bytes(wav(tone(2)))
+
+    def answers(*options):
+        rows = csv.DictReader(io.StringIO(predict(tmp_path, "--csv", *options).stdout))
+        return [(row["answer"], row["channel"], row["remarks"]) for row in rows]
+
+    assert answers() == [("angry", "", ""), ("angry", "", "")]
+    assert answers("--channel", "left") == [("angry", "1", ""), ("angry", "1", "")]
+    assert answers("--channel", "right") == [("happy", "2", ""), ("angry", "1", "fewer_channels")]
+    assert answers("--channel", "each") == [("angry", "1", ""), ("happy", "2", ""), ("angry", "1", "")]
+    lines = predict(call, "--channel", "each").stdout.splitlines()
+    assert ["channel 1" in lines[1], "channel 2" in lines[2]] == [True, True]
+    assert predict(call, "--channel", "middle").exit_code == 2
+
+
+def test_what_is_missing_of_a_recording_is_said(predict, tmp_path, wav):
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(wav(tone(3))[:-16_000])
+    run = predict(cut)
+    assert run.exit_code == 0
+    assert "angry" in run.stdout
+    assert "partial (the file ends 16000 bytes before the end of its sound)" in run.stdout
+    [content] = map(json.loads, predict(cut, "--json").stdout.splitlines())
+    assert content["recording"]["remarks"] == [
+        {
+            "remark": "partial",
+            "explanation": "Only a part of the recording could be read.",
+            "detail": "the file ends 16000 bytes before the end of its sound",
+        }
+    ]
+
+
 def test_a_missing_file_is_reported_and_the_others_are_answered(predict, recordings):
     run = predict(recordings / "nowhere.wav", recordings / "a.wav")
     assert "No such file" in run.stdout
@@ -202,7 +238,7 @@ def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wa
     answers = recognize_all(
         trusting, repeat(tmp_path / "a.wav"), timeline=False, hop_seconds=1, min_confidence=None, max_seconds=60
     )
-    assert [recognition.answer for _, recognition in islice(answers, 20)] == ["angry"] * 20
+    assert [recognition.answer for _, [recognition] in islice(answers, 20)] == ["angry"] * 20
     answers.close()
 
 
@@ -223,7 +259,7 @@ from deepemo.serving.answers import Recognition
 from deepemo.serving.printing import Table
 from deepemo.serving.answers import unknown
 cli._load = lambda models, model: None
-cli.recognize_all = lambda recognizer, paths, **options: ((path, unknown("silent", model="fake")) for path in paths)
+cli.recognize_all = lambda recognizer, paths, **options: ((path, [unknown("silent", model="fake")]) for path in paths)
 sys.stdin.read()
 cli.app()
 """
