@@ -38,7 +38,7 @@ lock:
 	uv run --quiet --no-project --python 3.11 --with packaging install/supported.py "$$wheels/pylock.toml"
 
 # The mark is made last and removed first: an environment that was not finished, or is another lock's, is made anew.
-# What is built here (deepemo, and the one package without a wheel) is built with the locked setuptools, not a new one.
+# What is built here (deepemo, and the one package without a wheel) is built with what is locked, not with a new setuptools.
 $(READY): requirements.lock pyproject.toml
 	@$(PYTHON) -c '' 2>/dev/null || { \
 		echo "error: DeepEmo needs CPython 3.11 or 3.12, found $$($(PYTHON) --version 2>&1 | head -n 1) as '$(PYTHON)';" \
@@ -49,8 +49,8 @@ $(READY): requirements.lock pyproject.toml
 	rm -f $(READY)
 	$(PYTHON) -m venv --clear .venv
 	$(if $(WITH_PIP),$(INSTALL) pip==$(WITH_PIP))
-	sed -n '/^setuptools==/,/[^\\]$$/p' requirements.lock | $(INSTALL) --require-hashes -r /dev/stdin
-	$(INSTALL) --require-hashes --no-build-isolation --use-pep517 -r requirements.lock
+	sed -n -e '/^setuptools==/,/[^\\]$$/p' -e '/^wheel==/,/[^\\]$$/p' requirements.lock | $(INSTALL) --require-hashes -r /dev/stdin
+	$(INSTALL) --require-hashes --no-build-isolation -r requirements.lock
 	$(INSTALL) --no-index --no-build-isolation --editable .
 	$(BIN)/python -I -m pip --disable-pip-version-check check
 	$(BIN)/python -I install/check.py installed
