@@ -151,7 +151,9 @@ def test_a_resolver_is_left_nothing_to_choose():
     assert sum("-r requirements.lock" in line for line in installs) == 1
     # pip builds in an environment of the newest setuptools, unless what is here has to do.
     first, *others = installs
-    picked = subprocess.run(first.split("|")[0], shell=True, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    picked = subprocess.run(
+        first.split("|")[0], shell=True, cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
     assert re.findall(r"^(\S+)==", picked, flags=re.MULTILINE) == ["setuptools", "wheel"]
     assert picked.count("--hash=sha256:") >= 2
     assert not picked.endswith("\\\n")
