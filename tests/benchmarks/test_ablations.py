@@ -166,6 +166,7 @@ def test_a_list_with_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
         read_ablations(path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_listed_command_run_by_dvc_is_found_again(tmp_path: Path) -> None:
     stage = (

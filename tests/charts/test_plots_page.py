@@ -67,6 +67,7 @@ def page(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return elsewhere / "index.html"
 
 
+@pytest.mark.slow
 def test_it_loads_nothing_from_anywhere(page: Path) -> None:
     found = Loaded()
     found.feed(page.read_text(encoding="utf-8"))
@@ -84,6 +85,7 @@ def test_the_bundle_holds_nothing_that_ends_its_element_or_that_dvc_fills_in(tem
     assert [text.count(f"{{{place}}}") for place in ("refresh_tag", "plot_divs", "scripts")] == [1, 1, 0]
 
 
+@pytest.mark.slow
 def test_it_is_drawn_by_a_browser_without_internet(page: Path) -> None:
     if CHROMIUM is None:
         pytest.skip("no chromium is installed; `apt-get install chromium` brings one")

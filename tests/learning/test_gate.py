@@ -110,6 +110,7 @@ def test_the_summary_is_json_with_the_decision_in_it() -> None:
     assert content["made_sounds"]["accepted"] == 0.02
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_same_figures_again(tmp_path: Path) -> None:
     (tmp_path / "data" / "raw").mkdir(parents=True)
     noise = io.BytesIO()

@@ -13,6 +13,8 @@ import pytest
 from deepemo.params import load_params
 from deepemo.yaml12 import read_yaml, write_yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 STAGES = list(read_yaml(ROOT / "dvc.yaml")["stages"])
 TINY = {

@@ -17,6 +17,8 @@ from dvc.repo import Repo
 
 from deepemo.yaml12 import read_yaml, write_yaml
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 
 STAND_IN = """
