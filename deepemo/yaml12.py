@@ -7,7 +7,7 @@ is text, `010` is eight and `no` is false. Here its reader and writer get the pl
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import yaml
 
@@ -29,13 +29,13 @@ _BASES = {"0o": 8, "0x": 16}
 class _Reader(yaml.SafeLoader):
     """PyYAML's reader of plain data, with the scalars of YAML 1.2."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
 
 class _Writer(yaml.SafeDumper):
     """PyYAML's writer of plain data, which quotes text that YAML 1.2 would take for something else."""
 
-    yaml_implicit_resolvers: ClassVar[dict[str, Any]] = {}
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
 
 for _name, _pattern, _first in _SCALARS:

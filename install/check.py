@@ -75,11 +75,12 @@ def described(system: str, processor: str, release: "str | None", suffix: str = 
 
 def supported_machines(supported: dict, python: str) -> list:
     """The machines on which a Python can install the lock, in words."""
-    return [
-        described(*name.split(), verdict["since"], " or later")
-        for name, verdict in supported["machines"][python].items()
-        if "since" in verdict
-    ]
+    places = []
+    for name, verdict in supported["machines"][python].items():
+        if "since" in verdict:
+            system, processor = name.split()
+            places.append(described(system, processor, verdict["since"], " or later"))
+    return places
 
 
 def machine_problem(machine: Machine, supported: dict) -> str:
