@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 from dvc.utils.serialize import dumps_yaml, modify_yaml, parse_yaml
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from deepemo.errors import InputError
@@ -63,6 +63,8 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) |
 CONTENT = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc_", min_size=1), inner, max_size=3)
 )
+# No limit of time: what a busy machine takes for an example says nothing of the reader.
+EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def read(text: str, folder: Path) -> Any:
@@ -84,12 +86,14 @@ def test_not_a_number_is_one(tmp_path: Path) -> None:
     assert math.isnan(read("key: .nan", tmp_path)["key"])
 
 
+@EXAMPLES
 @given(content=CONTENT)
 def test_what_dvc_writes_is_read_as_dvc_reads_it(tmp_path_factory: pytest.TempPathFactory, content: object) -> None:
     text = dumps_yaml({"key": content})
     assert same(read(text, tmp_path_factory.getbasetemp()), {"key": content})
 
 
+@EXAMPLES
 @given(content=CONTENT)
 def test_what_is_written_is_read_back_by_us_and_by_dvc(
     tmp_path_factory: pytest.TempPathFactory, content: object
