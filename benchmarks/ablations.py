@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from benchmarks._experiments import (
     PARAMS,
@@ -26,6 +25,7 @@ from deepemo.errors import InputError
 from deepemo.learning.predictions import ENSEMBLE
 from deepemo.networks.storage import SHALLOW, TRANSFER
 from deepemo.reporting.markdown import table
+from deepemo.yaml12 import read_yaml
 
 LIST = Path("docs/ablations.yaml")
 RESULTS = Path("docs/results.md")
@@ -185,7 +185,7 @@ def main(
         raise typer.BadParameter("expected one of --list, --run and --table")
     try:
         ablations = read_ablations(LIST)
-        params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
+        params = read_yaml(Path(PARAMS))
         base = ablations.base if source_dir is None else {**ablations.base, "download.source_dir": source_dir}
         seeds: list[int | None] = [*seed] if seed else [None]
         if show_list:

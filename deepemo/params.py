@@ -7,12 +7,12 @@ depends on the values DVC tracks and never on an edit of this file.
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-import yaml
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from deepemo.corpora.registry import CORPUS_NAMES
 from deepemo.errors import InputError
 from deepemo.networks.backbones import BACKBONE_NAMES
+from deepemo.yaml12 import read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -258,11 +258,9 @@ def load_params(path: Path | str = "params.yaml") -> Params:
             message names each key, what was found and what was expected.
     """
     try:
-        content = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise ParamsError(f"{path}: no such file") from error
-    except yaml.YAMLError as error:
-        raise ParamsError(f"{path}: not YAML: {error}") from error
+        content = read_yaml(Path(path))
+    except InputError as error:
+        raise ParamsError(str(error)) from error
     try:
         return Params.model_validate(content)
     except ValidationError as error:

@@ -4,22 +4,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from deepemo.params import ParamsError, load_params
+from deepemo.yaml12 import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
 
 
 def changed(tmp_path: Path, key: str, value: Any) -> Path:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     section = params
     *parents, last = key.split(".")
     for parent in parents:
         section = section[parent]
     section[last] = value
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
     return path
 
 
@@ -69,18 +69,18 @@ def test_a_mistake_is_named_with_its_key(tmp_path: Path, key: str, value: Any, n
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     path = changed(tmp_path, "seed", 1)
-    params = yaml.safe_load(path.read_text())
+    params = read_yaml(path)
     del params["featurize"]["kind"]
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
     with pytest.raises(ParamsError, match=r"featurize\.kind: missing"):
         load_params(path)
 
 
 def test_every_mistake_is_listed(tmp_path: Path) -> None:
     path = changed(tmp_path, "featurize.sample_rate", 1)
-    params = yaml.safe_load(path.read_text())
+    params = read_yaml(path)
     params["split"]["test_share"] = 2.0
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
     with pytest.raises(ParamsError) as error:
         load_params(path)
     assert len(str(error.value).splitlines()) == 2

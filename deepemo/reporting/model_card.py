@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from deepemo.learning.evaluation import UNSEEN, Evaluation
 from deepemo.reporting import card_data, card_figures, card_gate, card_words
 from deepemo.reporting.markdown import table
+from deepemo.yaml12 import write_yaml
 
 # What changes no figure, and where the recordings lie on some machine.
 LEFT_OUT = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
@@ -64,7 +64,7 @@ processor and number of its cores give the same bytes.
 {versions}
 
 ```yaml
-{yaml.safe_dump(params, sort_keys=False, default_flow_style=None, width=110).strip()}
+{write_yaml(params).strip()}
 ```
 """
 

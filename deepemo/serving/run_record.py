@@ -3,9 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from deepemo.errors import InputError
+from deepemo.yaml12 import read_yaml
 
 LOCK_FILE = "dvc.lock"
 
@@ -26,11 +24,7 @@ def ran_with(root: Path, stage: str) -> dict[str, Any]:
     path = root / LOCK_FILE
     if not path.is_file():
         return {}
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: not YAML: {error}") from error
-    params: Any = content
+    params: Any = read_yaml(path)
     for key in ("stages", stage, "params", "params.yaml"):
         params = params.get(key) if isinstance(params, dict) else None
     if not isinstance(params, dict):

@@ -57,6 +57,7 @@ def drawn(mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: M
     return list(pictures(findings(explored(*mix), sounds)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES, ids=len)
 def test_every_picture_has_a_title_axes_with_names_and_something_on_them(
     mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
@@ -71,6 +72,7 @@ def test_every_picture_has_a_title_axes_with_names_and_something_on_them(
         assert any(axes.get_ylabel() or named(axes.get_yticklabels()) for axes in panels), picture.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES, ids=len)
 def test_nothing_written_is_cut_off_or_lies_over_a_title(
     mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
@@ -107,6 +109,7 @@ def test_the_pictures_come_in_one_order_with_names_of_their_own(
     assert sections == sorted(sections, key=sections.index)
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_bytes_again(
     tmp_path: Path, explored: Callable[..., Measurements], sounds: Mapping[str, Clip]
 ) -> None:

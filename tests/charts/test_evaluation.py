@@ -105,6 +105,7 @@ def test_after_fine_tuning_the_kept_epoch_is_of_its_phase() -> None:
     assert any("finetune starts" in str(line.get_label()) for line in axes.lines)
 
 
+@pytest.mark.slow
 def test_the_gallery_is_the_same_bytes_every_time(tmp_path: Path, made_evaluation: Evaluation) -> None:
     for folder in ("first", "second"):
         draw_gallery(tmp_path / folder, made_evaluation, HISTORIES)
@@ -116,6 +117,7 @@ def test_the_gallery_is_the_same_bytes_every_time(tmp_path: Path, made_evaluatio
         assert content == (tmp_path / "second" / name).read_bytes()
 
 
+@pytest.mark.slow
 def test_perfect_predictions_can_be_drawn(
     tmp_path: Path, made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
 ) -> None:

@@ -96,6 +96,7 @@ def test_every_planted_fault_is_found_and_no_other(raw: Path) -> None:
     assert reasons(verdicts) == EXPECTED
 
 
+@pytest.mark.slow
 def test_processes_find_the_same_in_the_same_order(raw: Path) -> None:
     alone = validate_recordings(find_archives(raw), LIMITS, workers=1)
     assert validate_recordings(find_archives(raw), LIMITS, workers=2) == alone
@@ -144,6 +145,7 @@ def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
         validate_recordings(find_archives(tmp_path), LIMITS)
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_same_bytes_again(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "data" / "raw").mkdir(parents=True)
     (raw / "crema_d.zip").rename(tmp_path / "data" / "raw" / "crema_d.zip")

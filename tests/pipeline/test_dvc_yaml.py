@@ -4,10 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
-import yaml
+
+from deepemo.yaml12 import read_yaml
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
 # Found by the registry at run time, not by an import statement: a dep as a folder.
 FOLDERS = {"deepemo/corpora/registry.py": "deepemo/corpora/catalogue"}
 # Holds no behaviour: its values are tracked as params, section by section.

@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from deepemo.params import load_params
+from deepemo.yaml12 import read_yaml, write_yaml
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-STAGES = list(yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"])
+STAGES = list(read_yaml(ROOT / "dvc.yaml")["stages"])
 TINY = {
     "featurize": {"clip_seconds": 1.5, "mel_bands": 40, "shards": 3},
     "train_shallow": {"channels": [4, 8], "epochs": 2},
@@ -30,17 +32,17 @@ SLICE = {
 
 
 def prepare(folder: Path, download: dict[str, Any]) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     for section, values in {**TINY, "download": download}.items():
         params[section].update(values)
     params["train_transfer"]["finetune"]["trainable_blocks"] = 0
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(write_yaml(params))
 
 
 def run_all(folder: Path) -> None:
     with contextlib.chdir(folder):
         for name in STAGES:
-            for path in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"][name].get("metrics", []):
+            for path in read_yaml(ROOT / "dvc.yaml")["stages"][name].get("metrics", []):
                 Path(next(iter(path))).parent.mkdir(parents=True, exist_ok=True)
             Path("plots").mkdir(exist_ok=True)
             line = importlib.import_module(f"stages.{name}").main(load_params())
@@ -48,7 +50,7 @@ def run_all(folder: Path) -> None:
 
 
 def check_outputs(folder: Path) -> None:
-    for name, stage in yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"].items():
+    for name, stage in read_yaml(ROOT / "dvc.yaml")["stages"].items():
         for kind in ("outs", "metrics", "plots"):
             for entry in stage.get(kind, []):
                 path = folder / (entry if isinstance(entry, str) else next(iter(entry)))

@@ -11,6 +11,8 @@ from playwright.sync_api import Page, expect, sync_playwright
 from deepemo.emotions import COLOURS, EMOTIONS
 from deepemo.serving.api import PAGE
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RATE_HZ = 16_000
 ANSWER_MS = 30_000

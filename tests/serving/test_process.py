@@ -21,6 +21,8 @@ from deepemo.audio.spectrogram import FeatureSpec
 from deepemo.networks.shallow import build_shallow
 from deepemo.networks.storage import save_classifier
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 SPEC = FeatureSpec(
     sample_rate_hz=16_000,

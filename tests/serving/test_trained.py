@@ -29,6 +29,8 @@ from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.lineage import LIMITS, describe, model_card
 from deepemo.serving.predictor import Predictor
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 16_000
 SPEC = FeatureSpec(
     sample_rate_hz=RATE_HZ,
