@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from deepemo.errors import InputError
 from deepemo.learning.evaluation import SEEN, UNSEEN
@@ -22,6 +21,7 @@ from deepemo.networks.storage import SHALLOW, TRANSFER
 from deepemo.params import load_params
 from deepemo.reporting.lineage import git_revision
 from deepemo.reporting.markdown import per_cent, table
+from deepemo.yaml12 import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
 ROWS = Path("docs/results/spread.csv")
@@ -135,7 +135,7 @@ def run_stages(stages: Sequence[str], folder: Path, params: Mapping[str, Any]) -
     Raises:
         subprocess.CalledProcessError: one of them failed.
     """
-    (folder / "params.yaml").write_text(yaml.safe_dump(dict(params)), encoding="utf-8")
+    (folder / "params.yaml").write_text(write_yaml(dict(params)), encoding="utf-8")
     for name in ("data", "metrics", "models", "plots", "reports"):
         (folder / name).mkdir(exist_ok=True)
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -158,7 +158,7 @@ def main(
         source = None if source_dir is None else str(source_dir.resolve(strict=True))
     except (InputError, OSError) as error:
         sys.exit(f"error: {error}")
-    content = yaml.safe_load(params.read_text(encoding="utf-8"))
+    content = read_yaml(params)
     run = name or ("default" if params == Path("params.yaml") else params.resolve().parent.name)
     code = git_revision(ROOT)[:7]
     done = {row.seed for row in read_rows(ROWS) if (row.run, row.code) == (run, code)}
