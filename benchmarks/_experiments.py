@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from deepemo.errors import InputError
+from deepemo.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
 # What may differ from run to run without changing what is learned from or how; seeds have a column of their own.
@@ -75,8 +75,8 @@ def read_ablations(path: Path) -> Ablations:
         InputError: it does not hold what is expected.
     """
     try:
-        return Ablations.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (yaml.YAMLError, ValidationError) as error:
+        return Ablations.model_validate(read_yaml(path))
+    except ValidationError as error:
         raise InputError(f"{path}: {error}") from error
 
 

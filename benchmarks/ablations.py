@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-import yaml
 
 from benchmarks._experiments import (
     PARAMS,
@@ -25,6 +24,7 @@ from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from deepemo.errors import InputError
 from deepemo.models.registry import predictor_names
 from deepemo.reporting.markdown import table
+from deepemo.yaml12 import read_yaml
 
 LIST = Path("docs/ablations.yaml")
 RESULTS = Path("docs/results.md")
@@ -184,7 +184,7 @@ def main(
         raise typer.BadParameter("expected one of --list, --run and --table")
     try:
         ablations = read_ablations(LIST)
-        params = yaml.safe_load(Path(PARAMS).read_text(encoding="utf-8"))
+        params = read_yaml(Path(PARAMS))
         base = ablations.base if source_dir is None else {**ablations.base, "download.source_dir": source_dir}
         seeds: list[int | None] = [*seed] if seed else [None]
         if show_list:
@@ -193,12 +193,12 @@ def main(
             code = _output("git", "rev-parse", "HEAD")[:7]
             run_experiments(run, ablations, params, base=base, code=code, seeds=seeds)
         else:
-            _write_table(ablations)
+            _write_csv(ablations)
     except InputError as error:
         sys.exit(f"error: {error}")
 
 
-def _write_table(ablations: Ablations) -> None:
+def _write_csv(ablations: Ablations) -> None:
     shown = _output(sys.executable, "-m", "dvc", "exp", "show", "--all-commits", "--json")
     runs, refused = recorded_runs(shown, ablations)
     for message in refused:

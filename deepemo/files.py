@@ -6,6 +6,7 @@ written beside its place and then moved there.
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import tempfile
@@ -89,9 +90,19 @@ def read_json(path: Path, *, expected: str) -> Any:
 
 
 def write_csv(path: Path, table: pd.DataFrame, *, float_format: str = "%.6g") -> None:
-    """Write a table as CSV in UTF-8 without its index, lines ended by a line feed, the same bytes everywhere."""
-    with written_whole(path) as partial:
-        table.to_csv(partial, index=False, float_format=float_format, lineterminator="\n")
+    """Write a table as CSV in UTF-8 without its index, so that it reads back as it was; lines end with a line feed.
+
+    Python's csv quotes a carriage return inside a field only if it ends lines with one (until 3.11.9 and 3.12.3).
+    """
+    with written_whole(path) as partial, _Lines(partial.open("wb"), encoding="utf-8", newline="") as stream:
+        table.to_csv(stream, index=False, float_format=float_format, lineterminator="\r\n")
+
+
+class _Lines(io.TextIOWrapper):
+    """Takes lines, each written at once, with a line feed in place of the carriage return and line feed at its end."""
+
+    def write(self, line: str) -> int:
+        return super().write(line.removesuffix("\r\n") + "\n")
 
 
 def _umask() -> int:

@@ -2,5 +2,10 @@
 
 import os
 
+from deepemo.reproducible import pin
+
 # TensorFlow announces at every start that it finds no GPU; what goes wrong still raises.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+# Before any stage imports NumPy or TensorFlow, which read their limits as they are loaded.
+UNPINNED = pin()

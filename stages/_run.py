@@ -7,17 +7,21 @@ from collections.abc import Callable, Iterable
 from deepemo.errors import InputError
 from deepemo.params import Params
 from deepemo.pipeline import load_params
+from stages import UNPINNED
 
 
 def stage_main(main: Callable[..., str], *arguments: str) -> None:
     """Run a stage with checked params and print its one line of result.
 
-    A bad value in params.yaml or a bad file ends in one message on stderr and exit status 1, without a traceback.
+    A bad value in params.yaml or a bad file ends in one message on stderr and exit status 1, without a traceback. Where
+    the stage's bytes are not those of other machines, one line says so.
 
     Args:
         main: the stage: params and perhaps further arguments to the line.
         arguments: these further arguments.
     """
+    if UNPINNED:
+        print(f"warning: {UNPINNED}", file=sys.stderr)
     try:
         params: Params = load_params()
         print(main(params, *arguments))

@@ -34,11 +34,13 @@ from deepemo.reporting.model_card import CardInputs, write_card
 from deepemo.reporting.revision import git_revision, package_versions
 from deepemo.serving.bundle import write_bundle
 from deepemo.serving.record import record_run
+from deepemo.training.seeding import seed_everything
 from stages._run import stage_main
 
 
 def main(params: Params) -> str:
     """Write metrics, plots, the model card, the predictions, and the bundle that serving reads."""
+    seed_everything(params.seed)
     split, clips = read_split(SPLIT), read_clips(CLIPS)
     leakage.check_roles(split, source=str(SPLIT))
     leakage.check_content(split, good_clips(clips), source=str(CLIPS))

@@ -9,7 +9,7 @@ from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.files import CLIPS, METRICS, RAW, write_json
 from deepemo.params import Params
 from deepemo.vad.error_rates import measure_error_rates, summarize
-from deepemo.vad.trials import choose_clips, made_sound_trials, non_speech_trials, speech_trials
+from deepemo.vad.trials import NonSpeech, choose_clips, made_sound_trials, speech_trials
 from stages._run import stage_main
 
 
@@ -21,12 +21,15 @@ def main(params: Params) -> str:
     trials = tqdm(speech_trials(clips, archives, seed=seed), desc="gate", unit="trial", disable=None)
     speech = measure_error_rates(gate, trials, is_speech=True)
     folder = gate.non_speech_dir
-    non_speech = measure_error_rates(gate, non_speech_trials(Path(folder)), is_speech=False) if folder else None
+    recordings = NonSpeech(Path(folder)) if folder else None
+    non_speech = measure_error_rates(gate, recordings, is_speech=False) if recordings else None
+    left_out = recordings.left_out if recordings else []
     made_sounds = measure_error_rates(gate, made_sound_trials(gate.made_sounds, seed=seed), is_speech=False)
-    write_json(METRICS / "gate.json", summarize(gate, speech, non_speech, made_sounds))
+    write_json(METRICS / "gate.json", summarize(gate, speech, non_speech, made_sounds, left_out=len(left_out)))
     others = [("made sounds", made_sounds), *([("non-speech", non_speech)] if non_speech else [])]
     accepted = ", ".join(f"{rates.total.rate:.1%} of {name}" for name, rates in others)
-    return f"gate: {speech.total.rate:.1%} of speech rejected, {accepted} accepted"
+    without = f"; {len(left_out)} unreadable files left out, such as {left_out[0]}" if left_out else ""
+    return f"gate: {speech.total.rate:.1%} of speech rejected, {accepted} accepted{without}"
 
 
 if __name__ == "__main__":

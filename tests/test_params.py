@@ -4,23 +4,23 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from deepemo.errors import InputError
 from deepemo.pipeline import load_params
+from deepemo.yaml12 import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
 
 
 def changed(tmp_path: Path, key: str, value: Any) -> Path:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     section = params
     *parents, last = key.split(".")
     for parent in parents:
         section = section[parent]
     section[last] = value
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
     return path
 
 
@@ -70,18 +70,18 @@ def test_a_mistake_is_named_with_its_key(tmp_path: Path, key: str, value: Any, n
 
 def test_a_missing_key_is_named(tmp_path: Path) -> None:
     path = changed(tmp_path, "seed", 1)
-    params = yaml.safe_load(path.read_text())
+    params = read_yaml(path)
     del params["featurize"]["kind"]
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
     with pytest.raises(InputError, match=r"featurize\.kind: missing"):
         load_params(path)
 
 
 def test_every_mistake_is_listed(tmp_path: Path) -> None:
     path = changed(tmp_path, "featurize.sample_rate", 1)
-    params = yaml.safe_load(path.read_text())
+    params = read_yaml(path)
     params["split"]["test_share"] = 2.0
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
     with pytest.raises(InputError) as error:
         load_params(path)
     assert len(str(error.value).splitlines()) == 2
@@ -107,18 +107,18 @@ def test_values_cannot_be_changed_after_loading() -> None:
 
 
 def test_the_mapping_is_what_the_file_holds_in_its_order() -> None:
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = read_yaml(ROOT / "params.yaml")
     mapping = load_params(ROOT / "params.yaml").to_mapping()
-    assert yaml.safe_dump(mapping, sort_keys=False) == yaml.safe_dump(content, sort_keys=False)
+    assert write_yaml(mapping) == write_yaml(content)
 
 
 def test_the_record_names_no_folder_of_the_machine_and_nothing_that_changes_no_figure(tmp_path: Path) -> None:
     path = changed(tmp_path, "download.source_dir", "/somewhere/on/a/disk")
-    content = yaml.safe_load(path.read_text())
+    content = read_yaml(path)
     content["gate"]["non_speech_dir"] = "/somewhere/without/speech"
-    path.write_text(yaml.safe_dump(content))
+    path.write_text(write_yaml(content))
     record = load_params(path).to_record()
-    assert "/somewhere" not in yaml.safe_dump(record)
+    assert "/somewhere" not in write_yaml(record)
     assert set(content) - set(record) == {"eda"}
     assert set(content["featurize"]) - set(record["featurize"]) == {"workers"}
     assert record["train_transfer"] == content["train_transfer"]

@@ -1,157 +1,163 @@
-"""Decode a recording that anybody may have sent: what libsndfile reads, what browsers and phones write, within limits.
+"""Decode by FFmpeg (PyAV) what libsndfile does not read: what browsers and phones write, and damaged streams.
 
-libsndfile comes first. What it does not read goes to FFmpeg (PyAV) only if its first bytes are those of a container
-named below, and then to that container's reader alone: FFmpeg's guess would also open playlists, which name files and
-addresses of their own. Both are read block by block, so that a few bytes that unfold to hours are noticed in time.
+A file goes to one reader alone, the one of the container that its first bytes name: FFmpeg's own guess would also open
+playlists, which name files and addresses of their own. What a damaged packet holds is lost, what follows is not.
 """
 
-import io
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import chain
-from pathlib import Path
+from collections.abc import Callable, Generator, Iterator
 
 import av
 import numpy as np
-import numpy.typing as npt
-import soundfile
 
-from deepemo.audio.decode import DecodeError
-from deepemo.errors import InputError
+from deepemo.audio.blocks import Block, DecodeError
+from deepemo.audio.excerpt import Excerpt
+from deepemo.audio.headers import flac_frames
+from deepemo.audio.links import is_adts, read_mp3_frame
 
-Floats = npt.NDArray[np.float32]
+# Durations in the header are rounded, and some count what encoders put before and behind the sound.
+_TOLERANCE_SECONDS = 0.1
+_TOLERANCE_FRAMES = 2304
 
-BLOCK_SAMPLES = 1 << 18
-# Of all rates above it a recording may hold as many samples as one of this rate: memory is bounded, not only time.
-FULL_RATE_HZ = 48_000
-# Far below any recorder, far above any sound card; beyond them a header lies.
-LOWEST_RATE_HZ = 2_000
-HIGHEST_RATE_HZ = 768_000
-
+_MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 # FFmpeg's name of the reader, by a test of the first bytes.
 _READERS: dict[str, Callable[[bytes], bool]] = {
     "matroska": lambda head: head.startswith(b"\x1a\x45\xdf\xa3"),  # WebM too
-    "mov": lambda head: head[4:8] == b"ftyp",  # MP4, M4A, 3GP
+    "mov": lambda head: head[4:8] in _MOV_BOXES,  # MP4, M4A, 3GP; QuickTime's need not begin with their type
     "ogg": lambda head: head.startswith(b"OggS"),  # with codecs that libsndfile lacks
-    "flac": lambda head: head.startswith(b"fLaC"),  # with a length that is missing or lies
-    "aac": lambda head: head[:1] == b"\xff" and head[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9"),
+    "flac": lambda head: head.startswith(b"fLaC"),  # damaged, or with a length that is missing or lies
+    "aac": is_adts,
     "amr": lambda head: head.startswith(b"#!AMR"),
+    "caf": lambda head: head.startswith(b"caff"),
+    "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
+    "mp3": lambda head: read_mp3_frame(head) is not None,
 }
+# Of a frame with more channels in planes of their own PyAV reads past the last one and crashes; damaged AAC has
+# announced 41.
+_MOST_PLANES = 8
+# Whose duration is counted, not guessed from the bit rate.
+_TELL_DURATION = ("matroska", "mov", "caf")
+
+# Decoders that sound in these containers needs.
+_CODECS = frozenset(
+    {
+        "aac",
+        "aac_latm",
+        "ac3",
+        "alac",
+        "eac3",
+        "flac",
+        "gsm",
+        "gsm_ms",
+        "libopus",
+        "opus",
+        "vorbis",
+        "libspeex",
+        "speex",
+    }
+    | {"amrnb", "amrwb", "libopencore_amrnb", "libopencore_amrwb", "g722", "g726", "g726le", "truespeech"}
+    | {"mp1", "mp1float", "mp2", "mp2float", "mp3", "mp3float", "qcelp", "qdm2", "mace3", "mace6", "tta", "wavpack"}
+    | {"adpcm_ima_qt", "adpcm_ima_wav", "adpcm_ms", "adpcm_swf", "adpcm_yamaha", "pcm_alaw", "pcm_mulaw"}
+    | {f"pcm_{kind}{bits}{end}" for kind in "su" for bits in (16, 24, 32) for end in ("le", "be")}
+    | {"pcm_s8", "pcm_u8", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"}
+)
+
+# Full scale and middle of FFmpeg's sample formats, planar (`p`) or not.
+_SCALES = {"u8": (128.0, 128.0), "s16": (2.0**15, 0.0), "s32": (2.0**31, 0.0)}
 
 
-class TooLongError(InputError):
-    """A recording that is longer than is wanted."""
+def ffmpeg_reader(file: Excerpt) -> str | None:
+    """FFmpeg's name of the one reader that fits a file's first bytes; None if none does."""
+    head = file.at(0, 16)
+    return next((reader for reader, fits in _READERS.items() if fits(head)), None)
 
 
-@dataclass(frozen=True)
-class Sound:
-    """A decoded recording, mixed down.
+def ffmpeg_blocks(file: Excerpt, reader: str) -> Generator[Block, None, list[str]]:
+    """Decode the first stream of sound in a container by the reader that `ffmpeg_reader` names.
 
-    Attributes:
-        samples: float32 [frames], mono, the mean of the channels; full scale at 1.0.
-        rate_hz: native sample rate.
-        channels: how many there were.
-        container: `WAV`, `OGG` and so on as libsndfile calls it, or FFmpeg's name of the container.
-    """
-
-    samples: Floats
-    rate_hz: int
-    channels: int
-    container: str
-
-    @property
-    def seconds(self) -> float:
-        """Duration."""
-        return len(self.samples) / self.rate_hz
-
-
-def read_sound(source: Path | bytes, *, max_seconds: float, name: str | None = None) -> Sound:
-    """Decode a recording of any usual format, reading no more than is allowed.
-
-    Args:
-        source: path or content of the file.
-        max_seconds: longest duration accepted; above 48 kHz, longest at 48 kHz with as many samples.
-        name: what to call it in an error; by default the path.
+    Returns:
+        What is lost.
 
     Raises:
-        DecodeError: no reader finds sound in it, or a sample is not a finite number.
-        TooLongError: it goes on after `max_seconds`.
-        OSError: the path cannot be read.
+        DecodeError: there is no sound in it, or nothing of it can be decoded.
+        Exception: whatever else PyAV raises.
     """
-    called = name or (str(source) if isinstance(source, Path) else "recording")
-    with source.open("rb") if isinstance(source, Path) else io.BytesIO(source) as handle:
-        head = handle.read(16)
-        handle.seek(0)
-        try:
-            sound = _by_libsndfile(handle, max_seconds, called)
-        except soundfile.LibsndfileError as error:
-            reader = next((reader for reader, fits in _READERS.items() if fits(head)), None)
-            if reader is None:
-                raise DecodeError(f"{called}: not a sound file: {error.error_string}") from error
-            handle.seek(0)
-            sound = _by_ffmpeg(handle, reader, max_seconds, called)
-    broken = int(np.count_nonzero(~np.isfinite(sound.samples)))
-    if broken:
-        raise DecodeError(f"{called}: {broken} of {len(sound.samples)} samples are NaN or infinite, expected numbers")
-    return sound
+    file.seek(0)
+    options = {"codec_whitelist": ",".join(sorted(_CODECS))}
+    with av.open(file, "r", format=reader, metadata_errors="replace", options=options) as container:
+        if not container.streams.audio:
+            raise DecodeError(f"a {reader} file without sound")
+        stream = container.streams.audio[0]
+        if stream.codec_context is None:
+            raise DecodeError(f"a {reader} file with sound of an unknown codec")
+        if (codec := stream.codec_context.codec.name) not in _CODECS:
+            raise DecodeError(f"a {reader} file with sound of a codec that is not read: {codec}")
+        if reader == "flac":
+            # Without it a damaged frame is noise; with it, the frame is left out.
+            stream.codec_context.options = {"err_detect": "crccheck+explode"}
+        seconds, frames = 0.0, 0
+        packets = _Packets(container, stream)
+        for frame in packets:
+            if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
+                packets.faults.append(f"{frame.layout.nb_channels} channels, at most {_MOST_PLANES} are read")
+                continue
+            block = _to_block(frame)
+            seconds += len(block.samples) / block.rate_hz
+            frames += len(block.samples)
+            yield block
+        lost = []
+        if seconds == 0.0 and packets.faults:
+            raise DecodeError(f"nothing in it can be decoded as {codec}: {packets.faults[0]}")
+        if seconds == 0.0:
+            channels = max(1, stream.codec_context.channels)
+            yield Block(stream.codec_context.sample_rate, np.zeros((0, channels), dtype=np.float32))
+        if packets.faults:
+            lost.append(f"{len(packets.faults)} of {packets.count} packets cannot be decoded: {packets.faults[0]}")
+        if reader == "flac" and (counted := flac_frames(file)) is not None and frames < counted:
+            lost.append(f"{frames} frames read, {counted} announced")
+        announced = _announced_seconds(container, stream) if reader in _TELL_DURATION else None
+        if announced is not None and seconds < announced - max(
+            _TOLERANCE_SECONDS, _TOLERANCE_FRAMES / stream.codec_context.sample_rate
+        ):
+            lost.append(f"{seconds:.2f} s read, {announced:.2f} s announced")
+        return lost
 
 
-def _by_libsndfile(handle: object, max_seconds: float, called: str) -> Sound:
-    with soundfile.SoundFile(handle) as sound:
-        rate_hz, channels = sound.samplerate, sound.channels
-        _check_rate(rate_hz, called)
-        samples = _gather(_libsndfile_blocks(sound), rate_hz, max_seconds, called)
-        return Sound(samples, rate_hz, channels, sound.format)
+class _Packets:
+    """Frames of a stream; packets that cannot be decoded are left out, each with its fault."""
+
+    def __init__(self, container: av.container.InputContainer, stream: av.AudioStream) -> None:
+        self.faults: list[str] = []
+        self.count = 0
+        self._packets = container.demux(stream)
+
+    def __iter__(self) -> Iterator[av.AudioFrame]:
+        while True:
+            try:
+                packet = next(self._packets, None)
+            except av.FFmpegError as error:
+                self.faults.append(error.strerror or str(error))
+                return
+            if packet is None:
+                return
+            self.count += 1
+            try:
+                frames = packet.decode()
+            except av.FFmpegError as error:
+                self.faults.append(error.strerror or str(error))
+                continue
+            yield from frames
 
 
-def _libsndfile_blocks(sound: soundfile.SoundFile) -> Iterator[Floats]:
-    """Frames as float32 [channels, frames], ended by an empty block."""
-    # The header's count of frames is not believed: asked for all, soundfile sets aside memory for that many.
-    frames = max(1, BLOCK_SAMPLES // sound.channels)
-    while True:
-        yield sound.read(frames, dtype="float32", always_2d=True).T
+def _announced_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:
+    if stream.duration and stream.time_base:
+        return float(stream.duration * stream.time_base)
+    return container.duration / av.time_base if container.duration else None
 
 
-def _by_ffmpeg(handle: object, reader: str, max_seconds: float, called: str) -> Sound:
-    try:
-        with av.open(handle, "r", format=reader, metadata_errors="replace") as container:
-            if not container.streams.audio:
-                raise DecodeError(f"{called}: a {reader} file without sound")
-            stream = container.streams.audio[0]
-            if stream.codec_context is None:
-                raise DecodeError(f"{called}: a {reader} file with sound of an unknown codec")
-            rate_hz, channels = stream.codec_context.sample_rate, stream.codec_context.channels
-            _check_rate(rate_hz, called)
-            blocks = _ffmpeg_blocks(container, stream, rate_hz)
-            return Sound(_gather(blocks, rate_hz, max_seconds, called), rate_hz, channels, reader)
-    except av.FFmpegError as error:
-        raise DecodeError(f"{called}: FFmpeg cannot read it as {reader}: {error.strerror}") from error
-
-
-def _ffmpeg_blocks(container: av.container.InputContainer, stream: av.AudioStream, rate_hz: int) -> Iterator[Floats]:
-    """Frames as float32 [channels, frames] at one rate, ended by an empty one."""
-    to_floats = av.AudioResampler(format="fltp", rate=rate_hz)
-    for frame in chain(container.decode(stream), [None]):
-        for block in to_floats.resample(frame):
-            yield block.to_ndarray().astype(np.float32, copy=False)
-    yield np.zeros((1, 0), dtype=np.float32)
-
-
-def _gather(blocks: Iterator[Floats], rate_hz: int, max_seconds: float, called: str) -> Floats:
-    """Mix down blocks [channels, frames] and join them, until an empty one."""
-    most = int(max_seconds * min(rate_hz, FULL_RATE_HZ))
-    gathered: list[Floats] = []
-    frames = 0
-    for block in blocks:
-        if block.shape[1] == 0:
-            break
-        frames += block.shape[1]
-        if frames > most:
-            raise TooLongError(f"{called}: longer than {most / rate_hz:g} s, the most that is accepted at {rate_hz} Hz")
-        gathered.append(block[0] if len(block) == 1 else block.mean(axis=0))
-    return np.concatenate(gathered) if gathered else np.zeros(0, dtype=np.float32)
-
-
-def _check_rate(rate_hz: int, called: str) -> None:
-    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-        raise DecodeError(f"{called}: a sample rate of {rate_hz} Hz, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}")
+def _to_block(frame: av.AudioFrame) -> Block:
+    values = frame.to_ndarray()  # [channels, frames] if planar, else [1, frames * channels]
+    channels = frame.layout.nb_channels
+    samples = values.T if frame.format.is_planar else values.reshape(-1, channels)
+    scale, middle = _SCALES.get(frame.format.name.removesuffix("p"), (1.0, 0.0))
+    # Exact: a power of two, and for 8 bits a whole number.
+    return Block(frame.sample_rate, (samples.astype(np.float32) - np.float32(middle)) / np.float32(scale))

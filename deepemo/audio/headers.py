@@ -1,84 +1,201 @@
-"""What the header of a sound file announces, before and beside what the decoder makes of it."""
+"""What the header of a sound file announces, and how far that can be believed.
 
-import io
+An announced length is a claim. Programs that write to a pipe cannot go back to fill it in and leave 0 or a number near
+2^31 or 2^32; a file that was cut short announces more than it holds. Decoders take either at its word, each in its own
+way, so the length of the sound is found here first and put right where it is wrong.
+"""
+
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-import soundfile
-
-from deepemo.audio.decode import DecodeError
+from deepemo.audio.excerpt import Excerpt
 
 # Far below any recorder, far above any sound card: beyond them a header lies.
 LOWEST_RATE_HZ = 2_000
 HIGHEST_RATE_HZ = 768_000
 
-_BYTE_ORDERS = {b"RIFF": "<", b"RIFX": ">", b"FORM": ">"}
-_SOUND_CHUNKS = (b"data", b"SSND")
+# How near to 2^31 or 2^32 a length is one that nobody filled in: programs take their header's bytes off, and round, the
+# furthest to 0x7f000000.
+_NEAR = 1 << 25
+# Likewise above 0, where sound follows all the same.
+_NEXT_TO_NOTHING = 44
+_FLAC_MOST_FRAMES = (1 << 36) - 1
 
-# Programs that write to a pipe cannot go back to fill in the length, and leave one of these.
-_UNKNOWN_LENGTHS = (0, 0x7FFFFFFF, 0xFFFFFFFF)
+_BYTE_ORDERS = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}
+_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+_W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
 @dataclass(frozen=True)
-class Announced:
-    """Size of a recording by its header.
+class SoundChunk:
+    """Where the sound of a file lies.
 
     Attributes:
-        rate_hz: sample rate, between `LOWEST_RATE_HZ` and `HIGHEST_RATE_HZ`.
-        frames: samples of each channel.
-        channels: how many there are.
+        start: position of its first byte.
+        announced: bytes of it by the header; None if the header leaves that open.
+        held: bytes of it that the file has.
+        fields: position, format of `struct` and value of each field that tells the length, as it should be.
     """
 
-    rate_hz: int
-    frames: int
-    channels: int
+    start: int
+    announced: int | None
+    held: int
+    fields: tuple[tuple[int, str, int], ...]
 
     @property
-    def seconds(self) -> float:
-        """Duration."""
-        return self.frames / self.rate_hz
+    def missing(self) -> int:
+        """Bytes that are announced beyond the end of the file."""
+        return 0 if self.announced is None else max(0, self.announced - self.held)
+
+    @property
+    def corrections(self) -> dict[int, bytes]:
+        """What to write at which position, so that the header announces what the file holds; empty if it does."""
+        if self.announced is not None and not self.missing:
+            return {}
+        return {position: struct.pack(form, value) for position, form, value in self.fields}
 
 
-def read_header(payload: bytes, *, name: str) -> Announced:
-    """Read the header alone, so that a file that unfolds to hours is noticed before it is decoded.
+@dataclass(frozen=True)
+class _Chunk:
+    """A chunk of a file that consists of them: its name, where its length stands, and its content begins."""
 
-    Args:
-        payload: the whole file.
-        name: what to call it in an error.
-
-    Raises:
-        DecodeError: libsndfile cannot read it, or the sample rate is none that recordings have.
-    """
-    try:
-        with soundfile.SoundFile(io.BytesIO(payload)) as sound:
-            announced = Announced(sound.samplerate, sound.frames, sound.channels)
-    except soundfile.LibsndfileError as error:
-        raise DecodeError(f"{name}: not a sound file that libsndfile reads: {error.error_string}") from error
-    if not LOWEST_RATE_HZ <= announced.rate_hz <= HIGHEST_RATE_HZ:
-        expected = f"expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
-        raise DecodeError(f"{name}: a sample rate of {announced.rate_hz} Hz, {expected}")
-    return announced
+    name: bytes
+    length_at: int
+    start: int
+    length: int
 
 
-def missing_bytes(payload: bytes) -> int:
-    """Bytes of sound that a WAV or AIFF header announces beyond the end of the file.
+def find_sound_chunk(file: Excerpt) -> SoundChunk | None:
+    """Find the sound in a WAV, RF64, AIFF, AU, CAF or W64 file; None in any other, and where there is no such chunk."""
+    head = file.at(0, 40)
+    if head[:4] in (b".snd", b"dns."):
+        return _au(head, file.size)
+    if head[:4] == b"caff":
+        return _caf(file)
+    if head[:16] == _W64_RIFF:
+        return _w64(file)
+    if head[:4] in _BYTE_ORDERS:
+        return _iff(file, head)
+    return None
 
-    libsndfile lowers the announced length to what the file holds, so a file that was cut short decodes without an
-    error.
 
-    Args:
-        payload: the whole file.
+def flac_frames(file: Excerpt) -> int | None:
+    """Frames that the header of a FLAC stream announces; None if it leaves them open, or is none."""
+    head = file.at(0, 26)
+    if len(head) < 26 or head[:4] != b"fLaC":
+        return None
+    frames = int.from_bytes(head[21:26], "big") & _FLAC_MOST_FRAMES
+    return None if frames == 0 or frames > _FLAC_MOST_FRAMES - _NEAR else frames
 
-    Returns:
-        0 if nothing is missing, if the header leaves the length open, or if it is another kind of file.
-    """
-    order = _BYTE_ORDERS.get(payload[:4])
+
+def _iff(file: Excerpt, head: bytes) -> SoundChunk | None:
+    order = _BYTE_ORDERS[head[:4]]
+    wanted = b"SSND" if head[:4] == b"FORM" else b"data"
+    frames_field: tuple[int, str, int] | None = None
+    wide: tuple[int, int] | None = None  # where RF64 keeps the length of the data, and which it is
+    bytes_a_frame = 0
+    for chunk in _chunks(file, order):
+        if chunk.name == b"COMM":
+            channels, _, bits = struct.unpack(">hIh", file.at(chunk.start, 8).ljust(8, b"\0"))
+            compressed = head[8:12] == b"AIFC" and file.at(chunk.start + 18, 4) not in (b"NONE", b"twos", b"sowt")
+            bytes_a_frame = 0 if compressed else channels * ((bits + 7) // 8)
+            frames_field = (chunk.start + 2, ">I", 0)
+        if chunk.name == b"ds64" and head[:4] == b"RF64":
+            wide = (chunk.start + 8, int.from_bytes(file.at(chunk.start + 8, 8), "little"))
+        if chunk.name != wanted:
+            continue
+        held = file.size - chunk.start
+        if wide is not None and chunk.length == 0xFFFFFFFF:
+            length, fields = wide[1], [(wide[0], "<Q", held), (4, "<I", 0xFFFFFFFF), (wide[0] - 8, "<Q", file.size - 8)]
+            announced = _believed(length, 8, follows=held > 0)
+        else:
+            fields = [(chunk.length_at, f"{order}I", held), (4, f"{order}I", file.size - 8)]
+            follows = held > chunk.length and not _is_chain(file, order, chunk.start + chunk.length)
+            announced = _believed(chunk.length, 4, follows=follows)
+        if frames_field is not None and bytes_a_frame > 0:
+            # Of an AIFF's chunk of sound the first 8 bytes are none.
+            fields.append((frames_field[0], ">I", max(0, held - 8) // bytes_a_frame))
+        return SoundChunk(chunk.start, announced, held, _writable(fields))
+    return None
+
+
+def _au(head: bytes, size: int) -> SoundChunk | None:
+    order = ">" if head[:4] == b".snd" else "<"
+    if len(head) < 12:
+        return None
+    start, length = struct.unpack_from(f"{order}II", head, 4)
+    held = max(0, size - start)
+    announced = _believed(length, 4, follows=held > length)
+    return SoundChunk(start, announced, held, _writable([(8, f"{order}I", held)]))
+
+
+def _caf(file: Excerpt) -> SoundChunk | None:
+    position = 8
+    while len(header := file.at(position, 12)) == 12:
+        name, length = struct.unpack(">4sq", header)
+        start = position + 12
+        if name == b"data":
+            held = file.size - start
+            announced = _believed(length, 8, follows=held > _NEXT_TO_NOTHING)
+            return SoundChunk(start, announced, held, ((position + 4, ">q", held),))
+        if length < 0:
+            return None
+        position = start + length
+    return None
+
+
+def _w64(file: Excerpt) -> SoundChunk | None:
+    position = 40
+    while len(header := file.at(position, 24)) == 24:
+        length = int.from_bytes(header[16:], "little")  # of the whole chunk, its header of 24 bytes included
+        if header[:16] == _W64_DATA:
+            held = file.size - position - 24
+            announced = _believed(max(0, length - 24), 8, follows=held > 0)
+            return SoundChunk(position + 24, announced, held, ((position + 16, "<Q", held + 24), (16, "<Q", file.size)))
+        if length < 24:
+            return None
+        position += (length + 7) // 8 * 8
+    return None
+
+
+def _chunks(file: Excerpt, order: str) -> Iterator[_Chunk]:
     position = 12
-    while order is not None and position + 8 <= len(payload):
-        name, length = struct.unpack_from(f"{order}4sI", payload, position)
-        position += 8
-        if name in _SOUND_CHUNKS:
-            return 0 if length in _UNKNOWN_LENGTHS else max(0, length - (len(payload) - position))
+    while len(header := file.at(position, 8)) == 8:
+        name, length = struct.unpack(f"{order}4sI", header)
+        yield _Chunk(name, position + 4, position + 8, length)
         # Chunks are padded to an even length.
-        position += length + length % 2
-    return 0
+        position += 8 + length + length % 2
+
+
+def _believed(length: int, field_bytes: int, *, follows: bool) -> int | None:
+    """The announced length, or None if it is one that was never filled in.
+
+    Args:
+        length: as it stands there.
+        field_bytes: 4 or 8, of the field.
+        follows: whether there is more after so much than other chunks.
+    """
+    near = any(abs(length - full) <= _NEAR for full in (1 << 31, 1 << 32))
+    if field_bytes == 8:
+        near = near or length < 0 or length >= 1 << 62
+    return None if near or (follows and length <= _NEXT_TO_NOTHING) else length
+
+
+def _is_chain(file: Excerpt, order: str, position: int) -> bool:
+    """Whether from here on there are chunks up to the end of the file, or little more than padding."""
+    position += position % 2
+    while len(header := file.at(position, 8)) == 8:
+        name, length = struct.unpack(f"{order}4sI", header)
+        if not all(0x20 <= letter < 0x7F for letter in name):
+            return False
+        position += 8 + length + length % 2
+    return position >= file.size - 1
+
+
+def _writable(fields: list[tuple[int, str, int]]) -> tuple[tuple[int, str, int], ...]:
+    """The fields, those of 32 bits no higher than they can hold."""
+    return tuple(
+        (position, form, value if form.endswith("Q") else min(max(0, value), 0xFFFFFFFF))
+        for position, form, value in fields
+    )

@@ -211,7 +211,7 @@ def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
         scores.plot(epochs, history["accuracy"], color=colour, linestyle="--", label=f"{model}, training accuracy")
         scores.plot(epochs, history["val_uar"], color=colour, label=f"{model}, validation UAR")
         start = _last_phase(history)
-        best = start + int(history["val_uar"].to_numpy()[start:].argmax())
+        best = start + int(history["val_loss"].to_numpy()[start:].argmin())
         best_uar = float(history["val_uar"].to_numpy()[best])
         scores.plot(best + 1, best_uar, "o", color=colour, markeredgecolor="black")
         scores.annotate(

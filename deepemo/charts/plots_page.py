@@ -1,4 +1,4 @@
-"""The scripts with which the page of `dvc plots show` draws its plots without internet."""
+"""The page of `dvc plots show`, which draws its plots without internet wherever it is written."""
 
 from pathlib import Path
 
@@ -6,19 +6,56 @@ import vl_convert
 
 from deepemo.files import write_text
 
+# .dvc/config names it as the template of DVC's page.
+TEMPLATE = Path("plots/page/template.html")
 # The oldest version that the package holds; DVC's templates are written for Vega-Lite 5.
 VEGA_LITE = "5.8"
 # The name by which DVC's page calls the script for each plot.
 EXPORT = "window.vegaEmbed = vegaEmbed;"
+# Drawn together in one picture a measure; DVC draws each stage's file by itself as well.
+DRAWN_TOGETHER = ("plots_learning_curve_shallow_csv", "plots_learning_curve_transfer_csv")
+
+_STYLE = """
+        :root { color-scheme: light dark; }
+        body { margin: 0 auto; padding: 1rem; max-width: 75rem; font-family: system-ui, sans-serif;
+            background: light-dark(#f4f4f6, #17181c); }
+        main { display: flex; flex-wrap: wrap; gap: 1rem; }
+        main > div { max-width: 100%; box-sizing: border-box; padding: 1rem !important; border: 0 !important;
+            border-radius: 0.5rem; background: #fff; color: #222; overflow-x: auto !important;
+            text-align: left !important; white-space: normal !important; }
+        main > div:has(img) { flex-basis: 100%; }
+        main > div > div { max-width: 100%; margin: 0 1rem 0 0 !important; border: 0 !important; }
+        main p { margin: 0 0 0.5rem; font-size: 0.85rem; color: #555; }
+        main img { max-width: 100%; height: auto; }
+"""
+_HEAD = """\
+<!DOCTYPE html>
+<html lang="en">
+<head>
+    <meta charset="utf-8">
+    <meta name="viewport" content="width=device-width, initial-scale=1">
+    {refresh_tag}
+    <title>DeepEmo: plots</title>
+"""
+_BODY = """
+</head>
+<body>
+    <h1>DeepEmo: plots</h1>
+    <main>
+    {plot_divs}
+    </main>
+</body>
+</html>
+"""
 
 
-def write_scripts(path: Path) -> None:
-    """Write Vega, Vega-Lite and Vega-Embed as one script that sets `window.vegaEmbed`.
+def write_template(path: Path = TEMPLATE) -> None:
+    """Write the template that `dvc plots show` and `dvc plots diff` fill.
 
-    They come from the installed package vl-convert-python. DVC's own page loads them from the internet and stays blank
-    without it; the template `.dvc/page/plots.html` looks for this file first.
-
-    Args:
-        path: of the JavaScript file.
+    It holds Vega, Vega-Lite and Vega-Embed as one script, which sets `window.vegaEmbed`. They come out of the installed
+    package vl-convert-python. DVC's own page loads them from the internet instead, and is blank without it.
     """
-    write_text(path, vl_convert.javascript_bundle(EXPORT, vl_version=VEGA_LITE))
+    script = vl_convert.javascript_bundle(EXPORT, vl_version=VEGA_LITE)
+    hidden = ", ".join(f"#{name}" for name in DRAWN_TOGETHER)
+    style = f"    <style>{_STYLE}        {hidden} {{ display: none; }}\n    </style>\n"
+    write_text(path, f"{_HEAD}{style}    <script>{script}</script>{_BODY}")

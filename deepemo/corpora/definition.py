@@ -74,11 +74,14 @@ Source = Archive | LfsFiles | Dataverse | ByHand | Generated
 class Utterance:
     """What a file's name says of the recording.
 
-    `name` is the canonical stem, the same for every layout of the corpus. `emotion` is one of the seven or the
-    corpus's own word for one outside them (`calm`, `boredom`). `repairs` names what was mended in reading the name.
+    `name` is the canonical stem, the same for every layout of the corpus. `performance` is the same for all recordings
+    of one performance, by whatever device: of one speaker who once says one sentence in one emotion and intensity; it
+    is the name of the recording to prefer. `emotion` is one of the seven or the corpus's own word for one outside them
+    (`calm`, `boredom`). `repairs` names what was mended in reading the name.
     """
 
     name: str
+    performance: str
     speaker: str
     gender: str
     emotion: str
@@ -93,12 +96,14 @@ class Corpus:
     """A corpus: where it comes from, on what terms, and how its file names are read.
 
     `name_pattern` is searched in a member's path without its suffix, with forward slashes. Its named groups
-    `speaker` and `emotion` are required; `sentence`, `intensity` and `channel` may be absent. Where it ignores case,
-    codes are read in either case. `emotions` leads from every code to one of the seven or to a word of
-    `other_emotions`, the corpus's own words for what is outside them. `folders` are the names of folders and archives,
-    besides the corpus's own, under which copies of it are found. `clips` is how many recordings its makers publish,
-    `size_bytes` the size of the archive where `source` is one, else of all recordings unpacked; rounded where they
-    publish no exact figure.
+    `speaker` and `emotion` are required; `sentence`, `intensity`, `channel` and `medium` may be absent. Where it
+    ignores case, codes are read in either case. What it matches names a performance, but for the group `medium`, which
+    says by what device it was recorded; `best_medium` is the code of the one to prefer. `emotions` leads from every
+    code to one of the seven or to a word of `other_emotions`, the corpus's own words for what is outside them.
+    `folders` are the names of folders and archives, besides the corpus's own, under which copies of it are found;
+    `copies.same_name` says which count as the same. `clips` is how many recordings its makers publish, `size_bytes`
+    the size of the archive where `source` is one, else of all recordings unpacked; rounded where they publish no exact
+    figure.
 
     Raises:
         ContractError: `emotions` and `other_emotions` do not fit each other or the seven.
@@ -122,6 +127,7 @@ class Corpus:
     speaker_aliases: Mapping[str, str] = field(default_factory=dict)
     name_repairs: Mapping[str, str] = field(default_factory=dict)
     speech_channel: str | None = None
+    best_medium: str | None = None
     folders: tuple[str, ...] = ()
     native_rate_hz: int | None = None
 
@@ -164,8 +170,13 @@ class Corpus:
         codes = match.groupdict(default="")
         sentence = codes.get("sentence", "")
         intensity = codes.get("intensity", "")
+        spelled = {"speaker": speaker, "emotion": emotion}
+        if self.name_pattern.flags & re.IGNORECASE and sentence:
+            spelled["sentence"] = sentence = sentence.lower()
+        medium = {"medium": self.best_medium} if self.best_medium is not None else {}
         return Utterance(
-            name=_spelled_with(match, speaker=speaker, emotion=emotion),
+            name=_spelled_with(match, **spelled),
+            performance=_spelled_with(match, **spelled, **medium),
             speaker=speaker,
             gender=self.genders[speaker],
             emotion=self.emotions[emotion],

@@ -1,23 +1,15 @@
 """The recordings of one corpus as they lie in `data/raw/<corpus>.zip`."""
 
-import errno
-import lzma
 import os
 import threading
-import zipfile
-import zlib
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
-from deepemo.errors import InputError
+from deepemo.corpora.archive import Archive, ArchiveError
+from deepemo.recordings import POINTER_ADVICE, read_pointer
 
-RECORDING_SUFFIXES = (".wav", ".wave", ".flac", ".aif", ".aiff", ".ogg", ".opus", ".mp3")
-
-_DAMAGE = (zipfile.BadZipFile, zlib.error, lzma.LZMAError, EOFError, RuntimeError, UnicodeDecodeError, OSError)
-
-
-class RawCorpusError(InputError):
-    """An archive of recordings, or a member of it, that cannot be read."""
+# What is wrong with an archive of recordings, or with a member of it.
+RawCorpusError = ArchiveError
 
 
 class RawCorpus:
@@ -30,7 +22,7 @@ class RawCorpus:
     def __init__(self, path: Path | str) -> None:
         self.path = Path(path)
         self._lock = threading.Lock()
-        self._archive: zipfile.ZipFile | None = None
+        self._archive: Archive | None = None
         self._opened_in: int | None = None
 
     @property
@@ -39,13 +31,13 @@ class RawCorpus:
         return self.path.stem
 
     def members(self) -> list[str]:
-        """Paths of the recordings in the archive, sorted; what is no recording by its suffix is left out.
+        """Paths of the recordings in the archive, sorted; what is no recording by its name is left out.
 
         Raises:
-            RawCorpusError: the archive is no zip.
+            RawCorpusError: the archive is no zip, or a recording in it is unsafe to unpack.
             FileNotFoundError: there is no such archive.
         """
-        return sorted(name for name in self._open().namelist() if _is_recording(name))
+        return self._open().recordings()
 
     def size_bytes(self, member: str) -> int:
         """Size of a member once unpacked, as the archive declares it; `read` returns no more than that.
@@ -53,22 +45,22 @@ class RawCorpus:
         Raises:
             RawCorpusError: it is missing.
         """
-        return self._info(member).file_size
+        return self._open().size_bytes(member)
 
     def read(self, member: str) -> bytes:
         """Return the bytes of a member.
 
         Raises:
-            RawCorpusError: it is missing, or its stored bytes are damaged.
+            RawCorpusError: it is missing, its stored bytes are damaged, or they are a Git LFS pointer.
         """
-        info = self._info(member)
-        try:
-            return self._open().read(info)
-        except _DAMAGE as error:
-            # Broken bz2 has no number, an offset outside the file is an invalid argument; others are the disk's.
-            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
-                raise
-            raise RawCorpusError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
+        with self._open().open(member) as stream:
+            content = stream.read()
+        if pointer := read_pointer(content):
+            raise RawCorpusError(
+                f"{self.path}: member {member!r} is a Git LFS pointer (to {pointer.size_bytes:,} bytes), no recording. "
+                f"{POINTER_ADVICE}"
+            )
+        return content
 
     def close(self) -> None:
         """Close the archive; it is opened again when it is read next."""
@@ -77,20 +69,11 @@ class RawCorpus:
                 self._archive.close()
             self._archive = None
 
-    def _info(self, member: str) -> zipfile.ZipInfo:
-        try:
-            return self._open().getinfo(member)
-        except KeyError as error:
-            raise RawCorpusError(f"{self.path}: holds no member {member!r}") from error
-
-    def _open(self) -> zipfile.ZipFile:
+    def _open(self) -> Archive:
         with self._lock:
             # After a fork both processes would move the one file offset that they share.
             if self._archive is None or self._opened_in != os.getpid():
-                try:
-                    self._archive = zipfile.ZipFile(self.path)
-                except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError) as error:
-                    raise RawCorpusError(f"{self.path}: expected a zip archive of recordings: {error}") from error
+                self._archive = Archive(self.path)
                 self._opened_in = os.getpid()
             return self._archive
 
@@ -102,10 +85,3 @@ class RawCorpus:
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (type(self), (self.path,))
-
-
-def _is_recording(name: str) -> bool:
-    path = PurePosixPath(name)
-    # macOS archives carry a resource fork `__MACOSX/.../._x.wav` beside each file.
-    is_folder = name.endswith("/")
-    return path.suffix.lower() in RECORDING_SUFFIXES and not path.name.startswith("._") and not is_folder

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pandas as pd
 
+from deepemo.files import write_csv
+
 GOOD = "good"
 QUARANTINED = "quarantined"
 
@@ -18,6 +20,8 @@ class Clip:
         clip: unique id, `<corpus>/<canonical file stem>`; the same for every layout of the corpus.
         corpus: name of the corpus in the registry.
         member: path of the recording inside `data/raw/<corpus>.zip`.
+        performance: `<corpus>/<name of the recording to prefer>`, shared by all recordings of one performance; empty if
+            the name is unknown.
         speaker: `<corpus>/<speaker code>`, empty if the name is unknown.
         gender: `female` or `male`, empty if the name is unknown.
         emotion: one of the seven, or the corpus's own word for one outside them.
@@ -40,6 +44,7 @@ class Clip:
     clip: str
     corpus: str
     member: str
+    performance: str = ""
     speaker: str = ""
     gender: str = ""
     emotion: str = ""
@@ -65,8 +70,7 @@ TEXT_COLUMNS = tuple(name for name, field in Clip.__dataclass_fields__.items() i
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write the clip table, in the order given."""
-    table = pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS))
-    table.to_csv(path, index=False, float_format="%.6g", lineterminator="\n")
+    write_csv(path, pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS)))
 
 
 def read_clips(path: Path) -> pd.DataFrame:

@@ -7,9 +7,8 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from deepemo.audio.decode import DecodeError, Recording, read_recording
-from deepemo.audio.headers import missing_bytes, read_header
-from deepemo.audio.levels import measure_levels
+from deepemo.audio.decode import DecodeError, Recording, TooLongError, read_recording
+from deepemo.audio.levels import cancelled_channel, measure_levels
 from deepemo.corpora.definition import Corpus, UnknownNameError
 from deepemo.corpora.raw import RawCorpus, RawCorpusError
 from deepemo.dataset.clips import Clip
@@ -21,7 +20,7 @@ MOST_BYTES = 256 * 2**20
 MOST_SAMPLES = 60_000_000
 LONGEST_SECONDS = 600.0
 
-REPAIRS = ("stereo", "aiff_container", "odd_sample_rate", "speaker_code", "file_name")
+REPAIRS = ("stereo", "opposite_polarity", "aiff_container", "odd_sample_rate", "speaker_code", "file_name")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,15 +54,14 @@ def inspect_recording(corpus: Corpus, member: str, archive: RawCorpus, gate: Voi
             return _with_fault(named, "empty", "the file has no bytes")
         if size_bytes > MOST_BYTES:
             return _with_fault(named, "too_long", f"{size_bytes} bytes; above {MOST_BYTES} none is decoded")
-        payload = archive.read(member)
-        announced = read_header(payload, name=member)
-        if announced.seconds > LONGEST_SECONDS or announced.frames * announced.channels > MOST_SAMPLES:
-            detail = f"{announced.seconds:g} s of {announced.channels} channels by its header; it is not decoded"
-            return _with_fault(named, "too_long", detail)
-        recording = read_recording(payload, name=member)
+        recording = read_recording(
+            archive.read(member), name=member, max_seconds=LONGEST_SECONDS, max_samples=MOST_SAMPLES
+        )
+    except TooLongError as error:
+        return _with_fault(named, "too_long", str(error))
     except (RawCorpusError, DecodeError) as error:
         return _with_fault(named, "undecodable", str(error))
-    return _inspect_samples(named, corpus, recording, payload, gate)
+    return _inspect_samples(named, corpus, recording, gate)
 
 
 def inspect_name(corpus: Corpus, member: str) -> Inspection:
@@ -79,6 +77,7 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         clip=f"{corpus.name}/{utterance.name}",
         corpus=corpus.name,
         member=member,
+        performance=f"{corpus.name}/{utterance.performance}",
         speaker=f"{corpus.name}/{utterance.speaker}",
         gender=utterance.gender,
         emotion=utterance.emotion,
@@ -93,9 +92,7 @@ def _with_fault(inspection: Inspection, reason: str, detail: str) -> Inspection:
     return replace(inspection, faults={**inspection.faults, reason: detail})
 
 
-def _inspect_samples(
-    named: Inspection, corpus: Corpus, recording: Recording, payload: bytes, gate: VoiceDecision
-) -> Inspection:
+def _inspect_samples(named: Inspection, corpus: Corpus, recording: Recording, gate: VoiceDecision) -> Inspection:
     repairs = (*_repairs(corpus, named.clip.member, recording), *filter(None, named.clip.repairs.split(";")))
     inspection = replace(
         named,
@@ -107,11 +104,8 @@ def _inspect_samples(
             repairs=";".join(repairs),
         ),
     )
-    if cut := missing_bytes(payload):
-        inspection = _with_fault(inspection, "truncated", f"the file ends {cut} bytes before the end of its sound")
-    elif recording.declared_frames > len(recording.samples):
-        detail = f"{len(recording.samples)} frames read, {recording.declared_frames} announced"
-        inspection = _with_fault(inspection, "truncated", detail)
+    if recording.partial is not None:
+        inspection = _with_fault(inspection, "truncated", recording.partial)
     if recording.samples.size == 0:
         return _with_fault(inspection, "empty", "the file has no samples")
     broken = int(np.count_nonzero(~np.isfinite(recording.samples)))
@@ -123,6 +117,8 @@ def _inspect_samples(
 def _repairs(corpus: Corpus, member: str, recording: Recording) -> Iterator[str]:
     if recording.channels > 1:
         yield "stereo"
+        if cancelled_channel(recording.samples) is not None:
+            yield "opposite_polarity"
     if recording.container.startswith("AIFF") and not PurePosixPath(member).suffix.lower().startswith(".aif"):
         yield "aiff_container"
     if corpus.native_rate_hz is not None and recording.rate_hz != corpus.native_rate_hz:

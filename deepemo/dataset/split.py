@@ -2,7 +2,7 @@
 
 One split serves two tests: new clips of speakers that are in training (`test_seen`), and speakers that are not
 (`test_unseen`). All draws are stable hashes of ids and the seed, so that a clip keeps its role when other clips are
-added or removed.
+added or removed. All recordings of one performance have the same role.
 """
 
 import hashlib
@@ -91,12 +91,20 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
     roles[clips["speaker"].isin(validation_speakers)] = VALIDATION
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
-        order = sorted(group.index, key=lambda row: _draw(str(clips.at[row, "clip"]), seed))
+        # A performance is drawn by its first clip, so that a clip that is alone in its own is drawn by its id.
+        first_clips = group.groupby(performances(group))["clip"].min()
+        order = sorted(first_clips.index, key=lambda performance: _draw(str(first_clips[performance]), seed))
         tested = round(section.test_share * len(order))
-        roles[order[:tested]] = TEST_SEEN
+        drawn = dict.fromkeys(order[:tested], TEST_SEEN)
         if not validation_speakers:
-            roles[order[tested : tested + round(section.validation_share * len(order))]] = VALIDATION
+            drawn |= dict.fromkeys(order[tested : tested + round(section.validation_share * len(order))], VALIDATION)
+        roles[group.index] = performances(group).map(drawn).fillna(TRAIN)
     return roles
+
+
+def performances(clips: pd.DataFrame) -> pd.Series:
+    """The performance of each clip, aligned with `clips`; a clip without one is its own."""
+    return clips["performance"].where(clips["performance"] != "", clips["clip"])
 
 
 def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFrame:

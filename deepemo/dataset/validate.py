@@ -10,12 +10,13 @@ from pathlib import Path
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from deepemo.corpora.raw import RECORDING_SUFFIXES, RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspect import Inspection, inspect_recording
 from deepemo.dataset.verdicts import Verdict, pass_verdicts
 from deepemo.errors import InputError
 from deepemo.params import Validate, VoiceDecision
+from deepemo.recordings import SUFFIXES
 
 _BATCH = 32
 _BATCHES_AHEAD = 4
@@ -58,9 +59,7 @@ def validate_recordings(
     for archive in archives:
         members = archive.members()
         if not members:
-            raise InputError(
-                f"{archive.path}: holds no recording, expected files that end in one of {list(RECORDING_SUFFIXES)}"
-            )
+            raise InputError(f"{archive.path}: holds no recording, expected files that end in one of {list(SUFFIXES)}")
         batches += [(archive, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
     recordings = sum(len(members) for _, members in batches)
     processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1

@@ -27,6 +27,7 @@ REASONS = (
     "contradicting_labels",
     "repeated_name",
     "duplicate_content",
+    "same_performance",
 )
 _PRECEDENCE = {reason: position for position, reason in enumerate(REASONS)}
 
@@ -50,8 +51,9 @@ def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[V
     """Judge every recording, first by itself, then beside the others.
 
     Recordings with the same samples and different emotions are all quarantined, since nothing tells which label is
-    true. Of recordings with the same samples and emotion, and of those with the same name, the first good one by clip
-    and member is kept. Clips are numbered where they share a name (`corpus/name`, `corpus/name~2`), the good one first.
+    true. Of recordings with the same samples and emotion, of those with the same name, and of those of the same
+    performance, one good one is kept: the one that its corpus prefers, else the first by clip and member. Clips are
+    numbered where they share a name (`corpus/name`, `corpus/name~2`), the good one first.
 
     Returns:
         One verdict a recording, ordered by corpus, clip and member.
@@ -62,6 +64,7 @@ def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[V
     _add_contradictions(clips, faults)
     _add_repeats(clips, faults, "duplicate_content", [clip.sha256 for clip in clips])
     _add_repeats(clips, faults, "repeated_name", [clip.clip for clip in clips])
+    _add_repeats(clips, faults, "same_performance", [clip.performance for clip in clips])
     return _with_unique_ids([_verdict(clip, found, limits) for clip, found in zip(clips, faults, strict=True)])
 
 
@@ -113,7 +116,8 @@ def _add_repeats(clips: Sequence[Clip], faults: list[dict[str, str]], reason: st
     for position, key in enumerate(keys):
         if key and not faults[position]:
             groups[key].append(position)
-    for first, *others in groups.values():
+    for positions in groups.values():
+        first, *others = sorted(positions, key=lambda position: clips[position].clip != clips[position].performance)
         for position in others:
             faults[position][reason] = f"as {clips[first].clip} in {clips[first].member}, which is kept"
 

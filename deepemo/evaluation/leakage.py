@@ -1,11 +1,19 @@
-"""Leak checks: the same voice, clip or content in training and in a test, or a fit on test clips."""
+"""Leak checks: the same voice, clip, performance or content in training and in a test, or a fit on test clips."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import pandas as pd
 
-from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, fingerprint_clips
+from deepemo.dataset.split import (
+    TEST_CORPUS,
+    TEST_SEEN,
+    TEST_UNSEEN,
+    TRAIN,
+    VALIDATION,
+    fingerprint_clips,
+    performances,
+)
 from deepemo.errors import InputError
 
 TEST_ROLES = (TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
@@ -46,7 +54,7 @@ def check_roles(split: pd.DataFrame, *, source: str) -> None:
 
 
 def check_content(split: pd.DataFrame, clips: pd.DataFrame, *, source: str) -> None:
-    """Check that the same content does not have two roles under two names.
+    """Check that no recording's content, and no performance, has two roles under two names.
 
     Args:
         split: the split table.
@@ -54,21 +62,23 @@ def check_content(split: pd.DataFrame, clips: pd.DataFrame, *, source: str) -> N
         source: the file that the clip table was read from, for the error.
 
     Raises:
-        InputError: two clips of different roles hold the same samples, or a clip of the split is not among the good
-            clips, so that its content is unknown.
+        InputError: two clips of different roles hold the same samples or are recordings of one performance, or a clip
+            of the split is not among the good clips, so that its content is unknown.
     """
     unknown = sorted(set(split["clip"]) - set(clips["clip"]))
     if unknown:
         raise InputError(f"{source}: {_some(unknown)} of the split not among its good clips, run split again")
-    content = split.merge(clips[["clip", "sha256"]], on="clip", validate="one_to_one")
-    roles = content.groupby("sha256")["role"].nunique()
-    shared = content[content["sha256"].isin(roles[roles > 1].index)].sort_values(["sha256", "clip"])
-    if len(shared):
-        pairs = [
-            " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))
-            for _, group in shared.groupby("sha256")
-        ]
-        raise InputError(f"{source}: the same content in two roles: {_some(pairs)}; quarantine one of each")
+    clips = clips.assign(performance=performances(clips))
+    known = split.merge(clips[["clip", "sha256", "performance"]], on="clip", validate="one_to_one")
+    for column, shared in (("sha256", "the same content"), ("performance", "recordings of one performance")):
+        roles = known.groupby(column)["role"].nunique()
+        twins = known[known[column].isin(roles[roles > 1].index)].sort_values([column, "clip"])
+        if len(twins):
+            pairs = [
+                " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))
+                for _, group in twins.groupby(column)
+            ]
+            raise InputError(f"{source}: {shared} in two roles: {_some(pairs)}; quarantine one of each")
 
 
 def check_fitted_on(fitted_on: Mapping[str, Any] | None, split: pd.DataFrame, role: str, *, source: str) -> None:

@@ -9,8 +9,7 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from deepemo.audio.containers import Sound, TooLongError, read_sound
-from deepemo.audio.decode import DecodeError
+from deepemo.audio.decode import DecodeError, Recording, TooLongError, read_mono
 from deepemo.http.metrics import Observations
 from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
@@ -97,6 +96,7 @@ class Desk:
         hop_seconds: float,
         min_confidence: float | None,
         picture: bool,
+        channel: int | None,
         gone: Awaitable[None],
     ) -> tuple[Recognition, Picture | None]:
         """Recognize the content of a sound file; draw it too if wanted.
@@ -107,6 +107,7 @@ class Desk:
             hop_seconds: likewise.
             min_confidence: likewise.
             picture: whether to draw it.
+            channel: which one to hear, as for `Recognizer.recognize`.
             gone: comes true when nobody waits for the answer any more; work not yet begun is dropped then.
 
         Raises:
@@ -120,6 +121,7 @@ class Desk:
             hop_seconds=hop_seconds,
             min_confidence=min_confidence,
             picture=picture,
+            channel=channel,
         )
         answer = asyncio.wrap_future(work)
         watch = asyncio.ensure_future(gone)
@@ -138,28 +140,35 @@ class Desk:
         self._batcher.close()
 
     def _work(
-        self, content: bytes, *, timeline: bool, hop_seconds: float, min_confidence: float | None, picture: bool
+        self,
+        content: bytes,
+        *,
+        timeline: bool,
+        hop_seconds: float,
+        min_confidence: float | None,
+        picture: bool,
+        channel: int | None,
     ) -> tuple[Recognition, Picture | None]:
         began = time.perf_counter()
-        sound = self._read(content)
+        recording = self._read(content, channel)
         recognition = self._recognizer.hear(
-            sound, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence
+            recording, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence
         )
-        drawn = draw(sound.samples, sound.rate_hz) if picture and len(sound.samples) else None
+        drawn = draw(recording.mono(), recording.rate_hz) if picture and len(recording.samples) else None
         seconds = time.perf_counter() - began
         self._usual_seconds += 0.1 * (seconds - self._usual_seconds)
         self._observations.answered(recognition, seconds)
         return recognition, drawn
 
-    def _read(self, content: bytes) -> Sound:
+    def _read(self, content: bytes, channel: int | None) -> Recording:
         try:
-            return read_sound(content, max_seconds=self._settings.max_seconds)
-        except DecodeError as error:
-            self._observations.unreadable(UNDECODABLE)
-            raise ProblemError(UNDECODABLE, str(error)) from error
+            return read_mono(content, max_seconds=self._settings.max_seconds, channel=channel)
         except TooLongError as error:
             self._observations.unreadable(TOO_LONG)
             raise ProblemError(TOO_LONG, str(error)) from error
+        except DecodeError as error:
+            self._observations.unreadable(UNDECODABLE)
+            raise ProblemError(UNDECODABLE, str(error)) from error
 
     def _busy(self, detail: str) -> ProblemError:
         self._observations.turned_away.inc()

@@ -20,6 +20,7 @@ from deepemo.http.settings import Settings
 from deepemo.http.uploads import FIELD, check_announced, receive
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.recognizer import HOP_SECONDS, Recognizer
+from deepemo.serving.sources import Channel
 
 PAGE = Path(__file__).with_name("page")
 DESCRIPTION = """
@@ -153,10 +154,15 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
             ),
         ] = None,
         picture: Annotated[bool, Query(description="Whether to draw waveform and spectrogram")] = False,
+        channel: Annotated[
+            Channel,
+            Query(description="What is heard of several channels: their mix, or the first or second alone"),
+        ] = Channel.MIX,
     ) -> dict[str, Any]:
         """Send a sound file as the one part `file` of a form.
 
         The answer is one of seven emotions, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
+        A damaged recording is answered by the part that could be read, with a remark, `partial`.
         """
         boundary = check_announced(request, settings.max_upload_bytes)
         with desk.place() as place:
@@ -173,6 +179,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
                 hop_seconds=hop_seconds,
                 min_confidence=min_confidence,
                 picture=picture,
+                channel=channel.number,
                 gone=_gone(request),
             )
         return {**recognition.to_dict(), "picture": drawn.to_dict() if drawn else None}

@@ -9,6 +9,7 @@ from deepemo.serving.reasons import UNKNOWN
 
 Answer = Literal["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise", "unknown"]
 Reason = Literal["too_short", "silent", "no_voice", "unsure"]
+Remark = Literal["partial", "opposite_polarity", "fewer_channels"]
 
 _RECOGNITION: JsonDict = {
     "answer": "happy",
@@ -29,10 +30,12 @@ _RECOGNITION: JsonDict = {
         "seconds": 2.8,
         "rate_hz": 48000,
         "channels": 1,
+        "channel": None,
         "container": "WAV",
         "rms_dbfs": -24.1,
         "voice_share": 0.81,
         "voice_seconds": 1.92,
+        "remarks": [],
     },
     "timeline": None,
     "model": "ensemble",
@@ -59,16 +62,26 @@ class Probabilities(BaseModel):
     surprise: float = Field(ge=0, le=1)
 
 
+class RemarkSchema(BaseModel):
+    """What is to be said of a recording that was heard all the same."""
+
+    remark: Remark
+    explanation: str = Field(description="The remark in words")
+    detail: str = Field(description="What was found")
+
+
 class HeardSchema(BaseModel):
     """The recording as it came."""
 
     seconds: float = Field(ge=0)
     rate_hz: int
     channels: int
+    channel: int | None = Field(ge=1, description="Which one alone was heard, the first being 1; null for their mix")
     container: str
     rms_dbfs: float
     voice_share: float | None = Field(ge=0, le=1, description="Share of 32 ms frames that count as speech")
     voice_seconds: float | None = Field(ge=0, description="Longest run of such frames")
+    remarks: list[RemarkSchema]
 
 
 class SpanSchema(BaseModel):

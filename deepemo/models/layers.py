@@ -1,7 +1,11 @@
-"""Layers that several families use: repeatable gradients, and batch normalisation by a fused kernel."""
+"""Layers that several families use: repeatable gradients, and batch normalisation that rounds alike everywhere."""
+
+from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+
+_Gradient = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -24,6 +28,10 @@ def normalise_by_batch(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Normalise feature maps by their own statistics.
 
+    TensorFlow's fused kernel multiplies by a reciprocal root that starts from the processor's approximate one, which
+    each maker rounds in its own way. This divides by a square root, both of which IEEE 754 rounds correctly, and takes
+    as long: its sums are products with a vector of ones, and its gradient is written out.
+
     Args:
         maps: float32 [n, h, w, channels].
         scale: float32 [channels].
@@ -33,17 +41,41 @@ def normalise_by_batch(
     Returns:
         The maps, and mean and variance [channels] as Keras's running statistics follow them.
     """
-    maps, mean, unbiased = tf.compat.v1.nn.fused_batch_norm(maps, scale, offset, epsilon=epsilon, is_training=True)
-    count = tf.cast(tf.size(maps) // tf.size(mean), tf.float32)
-    return maps, mean, unbiased * (count - 1.0) / count
+    rows = tf.reshape(maps, [-1, maps.shape[-1]])  # [n * h * w, channels]
+    ones = tf.ones([1, tf.shape(rows)[0]])
+    count = tf.cast(tf.shape(rows)[0], tf.float32)
+
+    def total(values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(ones @ values, [-1])  # [channels]
+
+    mean = total(rows) / count
+    variance = total(tf.square(rows - mean)) / count
+
+    def normalise(rows: tf.Tensor, scale: tf.Tensor, offset: tf.Tensor) -> tuple[tf.Tensor, _Gradient]:
+        inverse = 1.0 / tf.sqrt(variance + epsilon)
+        centred = rows - mean
+        factor = scale * inverse
+
+        def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+            # Ioffe and Szegedy, "Batch Normalization" (2015), section 3, with the mean and variance taken in.
+            of_offset = total(upstream)
+            of_factor = total(upstream * centred)
+            slope = factor * tf.square(inverse) * of_factor / count
+            of_rows = tf.nn.bias_add(factor * upstream - slope * centred, -factor * of_offset / count)
+            return of_rows, of_factor * inverse, of_offset
+
+        return tf.nn.bias_add(centred * factor, offset), gradient
+
+    normalised = tf.reshape(tf.custom_gradient(normalise)(rows, scale, offset), tf.shape(maps))
+    return tf.ensure_shape(normalised, maps.shape), tf.stop_gradient(mean), tf.stop_gradient(variance)
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation of feature maps float32 [n, h, w, channels], with the same weights.
 
-    Keras 3 takes an operation a step for it, which costs the shallow CNN a fifth of its training time on a CPU, and
-    uses its input three times, which is once too often: see `Handover`.
+    Keras 3 takes an operation a step for it, which costs the shallow CNN a fifth of its training time on a CPU, uses
+    its input three times, which is once too often (see `Handover`), and rounds differently from processor to processor.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
@@ -57,16 +89,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
         scale = self.gamma.value if self.scale else tf.ones_like(self.moving_mean)
         offset = self.beta.value if self.center else tf.zeros_like(self.moving_mean)
         if not (training and self.trainable):
-            maps, _, _ = tf.compat.v1.nn.fused_batch_norm(
-                inputs,
-                scale,
-                offset,
-                mean=self.moving_mean.value,
-                variance=self.moving_variance.value,
-                epsilon=self.epsilon,
-                is_training=False,
-            )
-            return maps
+            factor = scale / tf.sqrt(self.moving_variance.value + self.epsilon)
+            return tf.nn.bias_add(inputs * factor, offset - self.moving_mean.value * factor)
         maps, mean, variance = normalise_by_batch(inputs, scale, offset, epsilon=self.epsilon)
         for running, of_batch in ((self.moving_mean, mean), (self.moving_variance, variance)):
             running.assign(self.momentum * running + (1.0 - self.momentum) * of_batch)

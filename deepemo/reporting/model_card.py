@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
-import yaml
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
@@ -14,6 +13,7 @@ from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.reporting import card_data, card_figures
 from deepemo.reporting.markdown import table
+from deepemo.yaml12 import write_yaml
 
 NUMBERS = ("No", "One", "Two", "Three", "Four", "Five", "Six", "Seven", "Eight", "Nine")
 
@@ -176,6 +176,6 @@ processor and number of its cores give the same bytes.
 {versions}
 
 ```yaml
-{yaml.safe_dump(params, sort_keys=False, default_flow_style=None, width=110).strip()}
+{write_yaml(params).strip()}
 ```
 """

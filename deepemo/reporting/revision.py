@@ -1,6 +1,5 @@
 """What a run was made with: the revision of the code and the versions of the packages."""
 
-import platform
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
@@ -48,5 +47,8 @@ def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
 
 
 def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
-    """Versions of Python and of installed packages, by name."""
-    return {"python": platform.python_version(), **{package: version(package) for package in packages}}
+    """Versions of installed packages, by name.
+
+    Python's is left out: a report is the same bytes by each that the packages are locked for.
+    """
+    return {package: version(package) for package in packages}

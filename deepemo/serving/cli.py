@@ -25,10 +25,11 @@ from deepemo.errors import InputError
 from deepemo.http.settings import MIB, Settings
 from deepemo.models.registry import predictor_names
 from deepemo.serving.bundle import read_bundle, read_card
-from deepemo.serving.folders import find_recordings, recognize_all
+from deepemo.serving.folders import list_files, recognize_all
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.reasons import UNREADABLE
 from deepemo.serving.recognizer import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Recognizer
+from deepemo.serving.sources import Channel
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2
@@ -44,6 +45,15 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+class Channels(StrEnum):
+    """What is heard of several channels: their mix, one of them, or each by itself."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+    EACH = "each"
 
 
 def _known_model(name: str | None) -> str | None:
@@ -119,6 +129,9 @@ def predict(
     max_seconds: Annotated[
         float, typer.Option(min=1, callback=_finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
+    channel: Annotated[
+        Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
+    ] = Channels.MIX,
     model: Which = None,
     models: Models = Path("models"),
 ) -> None:
@@ -129,7 +142,7 @@ def predict(
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
-    paths = find_recordings(given)
+    paths = list_files(given)
     if not paths:
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
         raise typer.Exit(SOME_UNREADABLE)
@@ -147,18 +160,20 @@ def predict(
             hop_seconds=hop_seconds,
             min_confidence=min_confidence,
             max_seconds=max_seconds,
+            channel=None if channel is Channels.EACH else Channel(channel.value),
         )
         unreadable = 0
         if header := printer.header():
             typer.echo(header)
         # tqdm stays silent where stderr is no terminal.
         with tqdm(total=len(paths), unit="file", disable=None if len(paths) > 1 else True, leave=False) as progress:
-            for path, recognition in answers:
+            for path, recognitions in answers:
                 with tqdm.external_write_mode(file=sys.stdout):
-                    typer.echo(printer.answer(path, recognition))
+                    for recognition in recognitions:
+                        typer.echo(printer.answer(path, recognition))
                     sys.stdout.flush()
                 progress.update()
-                if recognition.reason in UNREADABLE:
+                if any(recognition.reason in UNREADABLE for recognition in recognitions):
                     unreadable += 1
     if unreadable:
         typer.echo(f"{unreadable} of {len(paths)} could not be read", err=True)

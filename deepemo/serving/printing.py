@@ -12,11 +12,13 @@ import typer
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
 from deepemo.serving.reasons import WORDS
-from deepemo.serving.results import Probabilities, Recognition, Span
+from deepemo.serving.results import Heard, Probabilities, Recognition, Span
 
 # Wide enough for the times of a segment.
 NARROWEST_NAME = 22
 WIDEST_NAME = 60
+# Columns of CSV on the recording: the channel that alone was heard, the first being 1, and the names of remarks.
+_RECORDING = ("channel", "remarks")
 
 
 class Printer(Protocol):
@@ -50,7 +52,7 @@ class Csv:
 
     def header(self) -> str | None:
         """Names of the columns."""
-        return _row(["file", "start_seconds", "end_seconds", "answer", "reason", "confidence", *EMOTIONS])
+        return _row(["file", "start_seconds", "end_seconds", "answer", "reason", "confidence", *EMOTIONS, *_RECORDING])
 
     def answer(self, path: Path, recognition: Recognition) -> str:
         """The rows of one file."""
@@ -62,7 +64,8 @@ class Csv:
             probabilities=recognition.probabilities,
         )
         line = recognition.timeline if self._timeline else None
-        return "\n".join(_row([str(path), *_cells(span)]) for span in (line.segments if line else [whole]))
+        recording = _recording_cells(recognition.heard)
+        return "\n".join(_row([str(path), *_cells(span), *recording]) for span in (line.segments if line else [whole]))
 
 
 class Table:
@@ -116,6 +119,15 @@ def _plain(text: str) -> str:
 
 
 def _remark(path: Path, recognition: Recognition) -> str:
+    said = [_reason(path, recognition)]
+    if recognition.heard is not None:
+        if recognition.heard.channel is not None:
+            said.insert(0, f"channel {recognition.heard.channel + 1}")
+        said += [f"{remark.name} ({remark.detail})" for remark in recognition.heard.remarks]
+    return "; ".join(filter(None, said))
+
+
+def _reason(path: Path, recognition: Recognition) -> str:
     if recognition.reason is None:
         return ""
     if recognition.probabilities is None:
@@ -137,7 +149,15 @@ def _cells(span: Span) -> list[str]:
     ]
 
 
+def _recording_cells(heard: Heard | None) -> list[str]:
+    if heard is None:
+        return ["", ""]
+    channel = "" if heard.channel is None else str(heard.channel + 1)
+    return [channel, ";".join(remark.name for remark in heard.remarks)]
+
+
 def _row(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    csv.writer(line, lineterminator="").writerow(cells)
-    return line.getvalue()
+    # So that a carriage return or newline in a cell is quoted: csv quotes, for certain, only what ends its own lines.
+    csv.writer(line, lineterminator="\r\n").writerow(cells)
+    return line.getvalue().removesuffix("\r\n")

@@ -6,13 +6,12 @@ import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.containers import Sound, TooLongError
-from deepemo.audio.decode import DecodeError
+from deepemo.audio.decode import DecodeError, Recording, TooLongError
 from deepemo.audio.levels import measure_levels
 from deepemo.errors import InputError
 from deepemo.models.family import FrontEnd
@@ -21,7 +20,7 @@ from deepemo.serving.batching import Inputs, stack
 from deepemo.serving.bundle import ClipLimits, read_bundle
 from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
 from deepemo.serving.results import Heard, Recognition, Timeline, unknown
-from deepemo.serving.sources import Source, to_sound
+from deepemo.serving.sources import Source, to_mono
 from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
 from deepemo.serving.windows import Piece, cut
 from deepemo.vad.gate import decide_voice, speech_probabilities
@@ -33,6 +32,8 @@ FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
 HOP_SECONDS = 1.0
 SHORTEST_HOP_SECONDS = 0.1
 MAX_SECONDS = 3600.0
+# Each of which can be asked for in one go.
+MOST_CHANNELS = 32
 # Somebody who pauses less between two words has not stopped speaking.
 LONGEST_BREATH_SECONDS = 2.0
 # Windows whose inputs are in memory at once.
@@ -114,6 +115,7 @@ class Recognizer:
         hop_seconds: float = HOP_SECONDS,
         min_confidence: float | None = None,
         max_seconds: float = MAX_SECONDS,
+        channel: int | None = None,
     ) -> Recognition:
         """Say what emotion is heard in a recording.
 
@@ -128,6 +130,8 @@ class Recognizer:
             min_confidence: probability in [0, 1] from which an emotion is answered; by default what `evaluate` chose;
                 0 for always.
             max_seconds: longest recording that is read.
+            channel: which one to hear, the first being 0; the last one of a recording that has fewer. By default their
+                mix, or the loudest one if they cancel one another in it.
 
         Returns:
             The answer. What cannot be read, heard or told is answered `unknown` with a reason, not raised.
@@ -142,37 +146,64 @@ class Recognizer:
             raise InputError(f"Bad min_confidence {min_confidence}, expected 0 to 1")
         if not 0 < max_seconds < math.inf:
             raise InputError(f"Bad max_seconds {max_seconds}, expected more than 0")
+        if channel is not None and channel < 0:
+            raise InputError(f"Bad channel {channel}, expected 0 or more")
         try:
-            sound = to_sound(source, rate_hz, max_seconds)
-        except DecodeError as error:
-            return unknown(UNDECODABLE, model=self.model.name, detail=str(error))
+            recording = to_mono(source, rate_hz, max_seconds, channel)
         except TooLongError as error:
             return unknown(TOO_LONG, model=self.model.name, detail=str(error))
-        return self.hear(sound, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence)
+        except DecodeError as error:
+            return unknown(UNDECODABLE, model=self.model.name, detail=str(error))
+        return self.hear(recording, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence)
+
+    def recognize_each(self, source: Source, rate_hz: int | None = None, **options: Any) -> list[Recognition]:
+        """Say what emotion is heard in each channel of a recording, one after the other.
+
+        Args:
+            source: as for `recognize`; decoded once a channel, so that memory does not grow with their number.
+            rate_hz: likewise.
+            options: of `recognize`, without `channel`.
+
+        Returns:
+            An answer for each channel; one alone for what cannot be read, or has more than `MOST_CHANNELS`.
+
+        Raises:
+            InputError: an argument is impossible.
+            OSError: the path cannot be read.
+        """
+        first = self.recognize(source, rate_hz, channel=0, **options)
+        channels = 1 if first.heard is None else first.heard.channels
+        if channels > MOST_CHANNELS:
+            detail = f"{channels} channels, expected at most {MOST_CHANNELS} if each is to be heard"
+            return [unknown(UNDECODABLE, model=self.model.name, detail=detail)]
+        return [first, *(self.recognize(source, rate_hz, channel=number, **options) for number in range(1, channels))]
 
     def hear(
-        self, sound: Sound, *, timeline: bool, hop_seconds: float, min_confidence: float | None = None
+        self, recording: Recording, *, timeline: bool, hop_seconds: float, min_confidence: float | None = None
     ) -> Recognition:
-        """Say what emotion is heard in a decoded recording; arguments as for `recognize`."""
+        """Say what emotion is heard in a decoded recording of one channel; arguments as for `recognize`."""
+        samples = recording.mono()
         heard = Heard(
-            seconds=sound.seconds,
-            rate_hz=sound.rate_hz,
-            channels=sound.channels,
-            container=sound.container,
-            rms_dbfs=measure_levels(sound.samples).rms_dbfs,
+            seconds=recording.seconds,
+            rate_hz=recording.rate_hz,
+            channels=recording.channels,
+            channel=recording.channel,
+            container=recording.container,
+            rms_dbfs=measure_levels(samples).rms_dbfs,
+            remarks=recording.remarks,
         )
         name = self.model.name
-        if sound.seconds < self.limits.min_seconds:
-            detail = f"{sound.seconds:.2f} s, expected at least {self.limits.min_seconds:g} s"
+        if recording.seconds < self.limits.min_seconds:
+            detail = f"{recording.seconds:.2f} s, expected at least {self.limits.min_seconds:g} s"
             return unknown(TOO_SHORT, model=name, heard=heard, detail=detail)
         if heard.rms_dbfs < self.limits.silent_below_dbfs:
             detail = f"{heard.rms_dbfs:.0f} dBFS, expected at least {self.limits.silent_below_dbfs:g} dBFS"
             return unknown(SILENT, model=name, heard=heard, detail=detail)
 
-        speech = speech_probabilities(sound.samples, sound.rate_hz)  # one a frame of 32 ms
+        speech = speech_probabilities(samples, recording.rate_hz)  # one a frame of 32 ms
         report = decide_voice(speech, self.gate)
         heard = replace(heard, voice_share=report.share, voice_seconds=report.longest_seconds)
-        windows = self._windows(sound, speech, hop_seconds)
+        windows = self._windows(recording, speech, hop_seconds)
         told = [window.probabilities for window in windows if window.probabilities is not None]
         if not told:
             return unknown(NO_VOICE, model=name, heard=heard)
@@ -182,7 +213,7 @@ class Recognizer:
         answer, reason = decide(mean, threshold)
         line = None
         if timeline and len(windows) > 1:
-            line = self._timeline(windows, speech, sound.seconds, hop_seconds, threshold)
+            line = self._timeline(windows, speech, recording.seconds, hop_seconds, threshold)
         return Recognition(
             answer=answer,
             reason=reason,
@@ -192,9 +223,9 @@ class Recognizer:
             model=name,
         )
 
-    def _windows(self, sound: Sound, speech: Float32Array, hop_seconds: float) -> list[Window]:
+    def _windows(self, recording: Recording, speech: Float32Array, hop_seconds: float) -> list[Window]:
         """Windows over a recording, with the model's answer to those in which somebody speaks."""
-        pieces = cut(sound, self.model.front_end, hop_seconds)
+        pieces = cut(recording, self.model.front_end, hop_seconds)
         spoken = [self._is_spoken(speech, piece) for piece in pieces]
         answers = iter(self._ask([piece for piece, speaks in zip(pieces, spoken, strict=True) if speaks]))
         return [

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
+from deepemo.audio.remarks import Remark
 from deepemo.serving.reasons import UNKNOWN, WORDS
 
 PROBABILITY_DIGITS = 6
@@ -19,10 +20,12 @@ class Heard:
         seconds: duration.
         rate_hz: native sample rate.
         channels: number of channels before mixing down.
+        channel: which one alone was heard, the first being 0; None for their mix.
         container: name of its container, such as `WAV`; `samples` if it came as an array.
-        rms_dbfs: level of the mix; a full-scale sine has -3.01 dBFS.
+        rms_dbfs: level of what was heard; a full-scale sine has -3.01 dBFS.
         voice_share: share of the 32 ms frames that count as speech; None if nobody listened for it.
         voice_seconds: longest run of such frames; None likewise.
+        remarks: what is to be said of it, at most one of a kind.
     """
 
     seconds: float
@@ -32,6 +35,8 @@ class Heard:
     rms_dbfs: float
     voice_share: float | None = None
     voice_seconds: float | None = None
+    channel: int | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def to_dict(self) -> dict[str, Any]:
         """As JSON values."""
@@ -39,10 +44,15 @@ class Heard:
             "seconds": round(self.seconds, SECONDS_DIGITS),
             "rate_hz": self.rate_hz,
             "channels": self.channels,
+            "channel": None if self.channel is None else self.channel + 1,
             "container": self.container,
             "rms_dbfs": round(self.rms_dbfs, 1),
             "voice_share": None if self.voice_share is None else round(self.voice_share, 3),
             "voice_seconds": None if self.voice_seconds is None else round(self.voice_seconds, SECONDS_DIGITS),
+            "remarks": [
+                {"remark": remark.name, "explanation": remark.explanation, "detail": remark.detail}
+                for remark in self.remarks
+            ],
         }
 
 

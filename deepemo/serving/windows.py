@@ -3,8 +3,7 @@
 from typing import NamedTuple
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.containers import Sound
-from deepemo.audio.decode import resample
+from deepemo.audio.decode import Recording, resample
 from deepemo.models.family import FrontEnd
 from deepemo.serving.timeline import window_starts
 
@@ -35,11 +34,11 @@ class Piece(NamedTuple):
         return self.start_seconds + self.seconds
 
 
-def cut(sound: Sound, front_end: FrontEnd, hop_seconds: float) -> list[Piece]:
+def cut(recording: Recording, front_end: FrontEnd, hop_seconds: float) -> list[Piece]:
     """Cut a recording.
 
     Args:
-        sound: the recording.
+        recording: of one channel.
         front_end: the model's, which says how long a clip is and what does not count for its length.
         hop_seconds: from the start of one window to the next.
 
@@ -49,10 +48,10 @@ def cut(sound: Sound, front_end: FrontEnd, hop_seconds: float) -> list[Piece]:
     """
     rate_hz = front_end.sample_rate_hz
     clip_samples = round(front_end.clip_seconds * rate_hz)
-    samples = resample(sound.samples, sound.rate_hz, rate_hz)
+    samples = resample(recording.mono(), recording.rate_hz, rate_hz)
     trimmed = front_end.trim(samples)
     if len(trimmed) <= clip_samples:
-        return [Piece(0.0, sound.samples, sound.rate_hz)]
+        return [Piece(0.0, recording.mono(), recording.rate_hz)]
     window = clip_samples
     if len(trimmed) > LONGEST_SENTENCE_SECONDS * rate_hz:
         window = min(window, round(SENTENCE_SECONDS * rate_hz))

@@ -103,6 +103,6 @@ def summary(history: History) -> dict[str, Any]:
     {'epochs': 2, 'best_epoch': 1, 'val_loss': 1.2, 'val_accuracy': 0.5, 'val_uar': 0.4}
     """
     last = [row for row in history if row.get("phase") == history[-1].get("phase")]
-    best = max(last, key=lambda row: row["val_uar"])
+    best = min(last, key=lambda row: row["val_loss"])
     figures = {name: round(best[name], 4) for name in ("val_loss", "val_accuracy", "val_uar")}
     return {"epochs": len(history), "best_epoch": best["epoch"], **figures}

@@ -68,7 +68,7 @@ class RateGroup:
 @dataclass
 class _State:
     epoch: int = 0
-    best_uar: float = -1.0
+    best_loss: float = math.inf
     best_epoch: int = 0
     history: list[dict[str, float]] = field(default_factory=list)
 
@@ -202,8 +202,10 @@ class Trainer:
                     "accuracy": float(np.mean([right for _, right in figures])),
                     **self._validate(),
                 }
-                if row["val_uar"] > state.best_uar:
-                    state.best_uar, state.best_epoch = row["val_uar"], state.epoch
+                # The UAR of some hundred clips jumps by points from epoch to epoch, so that its best is the luckiest;
+                # the loss of the same clips is smooth.
+                if row["val_loss"] < state.best_loss:
+                    state.best_loss, state.best_epoch = row["val_loss"], state.epoch
                     best = [variable.numpy() for variable in self.network.variables]
                 self._swap_averages()
                 row["seconds"] = round(time.monotonic() - began, 3)

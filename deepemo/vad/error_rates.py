@@ -85,7 +85,12 @@ def measure_error_rates(decision: VoiceDecision, trials: Iterable[Trial], *, is_
 
 
 def summarize(
-    decision: VoiceDecision, speech: ErrorRates, non_speech: ErrorRates | None, made_sounds: ErrorRates
+    decision: VoiceDecision,
+    speech: ErrorRates,
+    non_speech: ErrorRates | None,
+    made_sounds: ErrorRates,
+    *,
+    left_out: int = 0,
 ) -> dict[str, Any]:
     """The measurement as a mapping for JSON: the decision, the goals, whether they are met, and all error rates.
 
@@ -94,6 +99,7 @@ def summarize(
         speech: measured on clips of speech.
         non_speech: measured on recordings without speech; None if there are none.
         made_sounds: measured on sounds computed by this package.
+        left_out: how many files among the recordings without speech could not be read.
     """
     others = [rates for rates in (non_speech, made_sounds) if rates is not None]
     return {
@@ -111,7 +117,7 @@ def summarize(
             "others": all(rates.total.rate <= MAX_OTHERS_ACCEPTED for rates in others),
         },
         "speech": speech.to_dict("rejected"),
-        "non_speech": non_speech and non_speech.to_dict("accepted"),
+        "non_speech": non_speech and {**non_speech.to_dict("accepted"), "left_out": left_out},
         "made_sounds": made_sounds.to_dict("accepted"),
     }
 

@@ -13,10 +13,11 @@ import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import read_recording, resample
+from deepemo.audio.decode import DecodeError, Recording, read_recording, resample
 from deepemo.audio.levels import at_level
-from deepemo.corpora.raw import RECORDING_SUFFIXES, RawCorpus
+from deepemo.corpora.raw import RawCorpus
 from deepemo.errors import InputError
+from deepemo.recordings import POINTER_ADVICE, find_recordings, printable, read_pointer
 from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
 
 LEVELS_DBFS = (-20, -30, -40)
@@ -43,7 +44,7 @@ class Trial:
 
 def is_held_out(name: str) -> bool:
     """Whether a speaker or a source of sound is used for trials: half of all, chosen by a digest of the name."""
-    return hashlib.sha256(name.encode()).digest()[0] % 2 == 1
+    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] % 2 == 1
 
 
 def choose_clips(clips: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
@@ -91,30 +92,62 @@ def _conditions(voice: Float32Array, random: np.random.Generator) -> Iterator[tu
             yield f"{colour}_noise_{snr_db}_db", to_16_bits(mixed)
 
 
-def non_speech_trials(folder: Path) -> Iterator[Trial]:
-    """Held-out recordings without speech from a folder.
+class NonSpeech:
+    """Trials of the recordings without speech in a folder and its subfolders.
 
     The class of a recording is the name of the folder that holds it. Sounds cut from one recording (`1-17367-A.wav`,
-    `1-17367-B.wav`) are held out together.
+    `1-17367-B.wav`) are held out together. Held-out recordings are used, or all where none is. A file that cannot be
+    read is left out.
 
-    Args:
-        folder: searched with its subfolders.
-
-    Raises:
-        InputError: the folder is missing or holds no recording.
+    Attributes:
+        left_out: why each file so far was left out.
     """
-    paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in RECORDING_SUFFIXES)
-    if not paths:
-        raise InputError(
-            f"gate.non_speech_dir: {folder} holds no recordings, expected files that end in one of "
-            f"{list(RECORDING_SUFFIXES)}"
-        )
-    for path in paths:
-        source = re.sub(r"-[A-Z]$", "", path.stem)
-        if is_held_out(path.parent.name + source):
-            recording = read_recording(path)
-            labels = {"condition": "as_recorded", "class": path.parent.name}
-            yield Trial(samples=recording.mono(), rate_hz=recording.rate_hz, labels=labels)
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.left_out: list[str] = []
+
+    def __iter__(self) -> Iterator[Trial]:
+        """The trials, from the first.
+
+        Raises:
+            InputError: the folder is missing, holds no recording, or none that can be read.
+        """
+        self.left_out = []
+        if not self._folder.is_dir():
+            raise InputError(f"gate.non_speech_dir: {self._folder}: no such folder")
+        files = sorted(find_recordings(self._folder, lambda error: self.left_out.append(str(error))))
+        if not files and not self.left_out:
+            raise InputError(f"gate.non_speech_dir: {self._folder} holds no recordings")
+        played = 0
+        for path in [path for path in files if _is_held_out_sound(path)] or files:
+            try:
+                recording = _read_sound(path)
+            except (DecodeError, OSError) as error:
+                self.left_out.append(str(error))
+            else:
+                played += 1
+                labels = {"condition": "as_recorded", "class": printable(path.parent.name)}
+                yield Trial(samples=recording.mono(), rate_hz=recording.rate_hz, labels=labels)
+        if not played:
+            raise InputError(
+                f"gate.non_speech_dir: none of {len(self.left_out)} recordings in {self._folder} can be read, "
+                f"such as {self.left_out[0]}"
+            )
+
+
+def _is_held_out_sound(path: Path) -> bool:
+    return is_held_out(path.parent.name + re.sub(r"-[A-Z]$", "", path.stem))
+
+
+def _read_sound(path: Path) -> Recording:
+    name, content = printable(str(path)), path.read_bytes()
+    if read_pointer(content):
+        raise DecodeError(f"{name}: a Git LFS pointer, not a recording. {POINTER_ADVICE}")
+    recording = read_recording(content, name=name)
+    if not len(recording.samples) or not np.isfinite(recording.samples).all():
+        raise DecodeError(f"{name}: no samples, or some that are no finite numbers")
+    return recording
 
 
 def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:

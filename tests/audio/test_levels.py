@@ -1,7 +1,15 @@
 import numpy as np
 import pytest
 
-from deepemo.audio.levels import FLOOR_DBFS, at_level, measure_levels, rms, to_dbfs
+from deepemo.audio.levels import (
+    FLOOR_DBFS,
+    at_level,
+    cancelled_channel,
+    measure_levels,
+    mix_down,
+    rms,
+    to_dbfs,
+)
 
 
 def sine(amplitude: float, frames: int = 16_000) -> np.ndarray:
@@ -61,3 +69,32 @@ def test_silence_has_no_level_to_be_brought_to() -> None:
     silence = np.zeros(10, dtype=np.float32)
     np.testing.assert_array_equal(at_level(silence, -20.0), silence)
     assert rms(np.zeros(0, dtype=np.float32)) == 0.0
+
+
+@pytest.mark.parametrize(
+    ("gains", "channel"),
+    [
+        ((1.0, -1.0), 0),
+        ((-0.9, 1.0), 1),
+        ((1.0, 1.0), None),
+        ((1.0, 0.0), None),
+        ((1.0, -0.5), None),
+        ((1.0,), None),
+        ((0.0, 0.0), None),
+        ((0.5, -1.0, 0.5), 1),
+        ((1.0, 0.0, 0.0, 0.0, 0.0, 0.0), None),
+    ],
+)
+def test_channels_that_cancel_one_another_are_told_from_quiet_ones(
+    gains: tuple[float, ...], channel: int | None
+) -> None:
+    voice = np.random.default_rng(0).normal(0, 0.1, 16_000).astype(np.float32)
+    samples = np.stack([np.float32(gain) * voice for gain in gains], axis=1)
+    assert cancelled_channel(samples) == channel
+    heard = samples.mean(axis=1) if channel is None else samples[:, channel]
+    np.testing.assert_allclose(mix_down(samples), heard, atol=1e-7)
+
+
+def test_independent_channels_do_not_cancel_one_another() -> None:
+    samples = np.random.default_rng(0).normal(0, 0.1, (16_000, 8)).astype(np.float32)
+    assert cancelled_channel(samples) is None

@@ -62,6 +62,7 @@ def test_features_equal_an_independent_reference(spec: FeatureSpec) -> None:
     np.testing.assert_allclose(features, reference(noise, spec), atol=2e-3)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("hz", [200.0, 1000.0, 3333.0, 7000.0])
 def test_a_tone_lights_the_band_of_its_frequency(hz: float) -> None:
     tone = np.sin(2 * np.pi * hz * np.arange(16000) / 16000).astype(np.float32)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from benchmarks._experiments import (
     Ablations,
@@ -24,6 +23,7 @@ from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
 from benchmarks.ablations import command, list_commands, results, run_experiments
 from deepemo.errors import InputError
 from deepemo.params import Params
+from deepemo.yaml12 import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[2]
 PARAMS = {
@@ -67,7 +67,7 @@ TWO = {"download.corpora": ["one", "two"]}
 
 def test_the_list_of_experiments_fits_params_yaml() -> None:
     ablations = read_ablations(ROOT / "docs" / "ablations.yaml")
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     for experiment in ablations.experiments:
         Params.model_validate(with_overrides(params, {**ablations.base, **experiment.set}))
 
@@ -166,6 +166,7 @@ def test_a_list_with_an_unknown_key_is_refused_by_name(tmp_path: Path) -> None:
         read_ablations(path)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("git") is None, reason="git is not installed")
 def test_a_listed_command_run_by_dvc_is_found_again(tmp_path: Path) -> None:
     stage = (
@@ -174,7 +175,7 @@ def test_a_listed_command_run_by_dvc_is_found_again(tmp_path: Path) -> None:
         "json.dump(dict(val_uar=1 - d, val_accuracy=0.5, best_epoch=1), open('metrics/train_shallow.json', 'w'))"
     )
     (tmp_path / "stage.py").write_text(stage)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    (tmp_path / "params.yaml").write_text(write_yaml(PARAMS))
     metrics = [{"metrics/train_shallow.json": {"cache": False}}]
     stages = {
         "train_shallow": {
@@ -183,7 +184,7 @@ def test_a_listed_command_run_by_dvc_is_found_again(tmp_path: Path) -> None:
             "metrics": metrics,
         }
     }
-    (tmp_path / "dvc.yaml").write_text(yaml.safe_dump({"stages": stages}))
+    (tmp_path / "dvc.yaml").write_text(write_yaml({"stages": stages}))
 
     def call(*arguments: str) -> str:
         return subprocess.run(arguments, cwd=tmp_path, check=True, capture_output=True, text=True).stdout

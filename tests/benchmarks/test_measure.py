@@ -8,6 +8,7 @@ import pytest
 from benchmarks._measure import in_turns, times, write_section
 
 
+@pytest.mark.slow
 def test_each_round_starts_with_another_way_after_a_warm_up() -> None:
     called: list[str] = []
     in_turns({"a": lambda: called.append("a"), "b": lambda: called.append("b")}, 3)

@@ -23,12 +23,14 @@ def bars() -> Figure:
     return figure
 
 
+@pytest.mark.slow
 def test_the_same_picture_is_the_same_file(tmp_path: Path) -> None:
     for name in ("one", "two"):
         save(bars(), tmp_path / "new" / f"{name}.png")
     assert (tmp_path / "new/one.png").read_bytes() == (tmp_path / "new/two.png").read_bytes()
 
 
+@pytest.mark.slow
 def test_the_file_says_nothing_of_when_or_by_what_it_was_made(tmp_path: Path) -> None:
     save(bars(), tmp_path / "bars.png")
     content, place, chunks = (tmp_path / "bars.png").read_bytes(), 8, []
@@ -39,6 +41,7 @@ def test_the_file_says_nothing_of_when_or_by_what_it_was_made(tmp_path: Path) ->
     assert set(chunks) <= {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
 
 
+@pytest.mark.slow
 def test_the_palette_moves_no_colour_that_anyone_sees(tmp_path: Path) -> None:
     save(bars(), tmp_path / "bars.png")
     with Image.open(tmp_path / "bars.png") as image:

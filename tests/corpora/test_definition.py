@@ -106,6 +106,7 @@ def test_pattern_names_its_groups_and_reads_whole_file_names(corpus: Corpus) -> 
     groups = set(corpus.name_pattern.groupindex)
     assert {"speaker", "emotion"} <= groups
     assert ("channel" in groups) == (corpus.speech_channel is not None)
+    assert ("medium" in groups) == (corpus.best_medium is not None)
     assert corpus.name_pattern.pattern.startswith("(?:^|/)")
     assert corpus.name_pattern.pattern.endswith("$")
 
@@ -149,6 +150,66 @@ def test_no_two_corpora_read_one_name() -> None:
             else:
                 with pytest.raises(UnknownNameError):
                     corpus.parse(name)
+
+
+# A recording, others of the same performance, and of others: another speaker, sentence, emotion, intensity, take.
+PERFORMANCES = {
+    "ravdess": (
+        "03-01-06-01-02-01-12",
+        ["Actor_12/01-01-06-01-02-01-12", "02-01-06-01-02-01-12"],
+        [
+            *("03-02-06-01-02-01-12", "03-01-05-01-02-01-12", "03-01-06-02-02-01-12"),
+            *("03-01-06-01-01-01-12", "03-01-06-01-02-02-12", "03-01-06-01-02-01-13"),
+        ],
+    ),
+    "crema_d": (
+        "1040_ITH_SAD_XX",
+        ["AudioMP3/1040_ITH_SAD_XX", "1040_ITH_SAD_X"],
+        ["1041_ITH_SAD_XX", "1040_TIE_SAD_XX", "1040_ITH_FEA_XX", "1040_ITH_SAD_LO"],
+    ),
+    "tess": (
+        "OAF_bite_neutral",
+        ["OAF_neutral/OA_bite_neutral", "OAF_Bite_Neutral"],
+        ["YAF_bite_neutral", "OAF_back_neutral", "OAF_bite_sad"],
+    ),
+    "savee": ("DC/a01", ["ALL/DC_a01", "AudioData/DC/a01"], ["JE/a01", "DC/a02", "DC/sa01"]),
+    "emodb": ("03a01Fa", ["wav/03a01Fa"], ["08a01Fa", "03a02Fa", "03a01Wa", "03a01Fb"]),
+    "synthetic": (
+        "spk03_s05_ang_t1",
+        ["spk03/spk03_s05_ang_t1"],
+        ["spk04_s05_ang_t1", "spk03_s06_ang_t1", "spk03_s05_sad_t1", "spk03_s05_ang_t2"],
+    ),
+}
+
+
+@pytest.mark.parametrize(("corpus", "named"), PERFORMANCES.items(), ids=PERFORMANCES)
+def test_recordings_of_one_performance_share_it_and_no_others(
+    corpus: str, named: tuple[str, list[str], list[str]]
+) -> None:
+    name, same, others = named
+    read = CORPORA[corpus].parse
+    performance = read(f"{name}.wav").performance
+    assert {read(f"{each}.flac").performance for each in same} == {performance}
+    assert len({read(f"{each}.wav").performance for each in others} - {performance}) == len(others)
+
+
+@pytest.mark.parametrize("corpus", PERFORMANCES)
+def test_a_performance_is_the_name_of_a_recording_of_it(corpus: str) -> None:
+    name, same, _ = PERFORMANCES[corpus]
+    for each in (name, *same):
+        performance = CORPORA[corpus].parse(f"{each}.wav").performance
+        preferred = CORPORA[corpus].parse(f"{performance}.wav")
+        assert preferred.name == preferred.performance == performance
+
+
+def test_the_medium_tells_recordings_of_a_performance_apart() -> None:
+    filmed = replace(
+        MADE_UP,
+        name_pattern=re.compile(r"(?:^|/)(?P<medium>[12])(?P<speaker>[A-Z]+)[/_](?P<emotion>[a-z]+)$"),
+        best_medium="2",
+    )
+    assert [filmed.parse(f"{medium}AB_an.wav").name for medium in "12"] == ["1AB_an", "2AB_an"]
+    assert {filmed.parse(f"{medium}AB_an.wav").performance for medium in "12"} == {"2AB_an"}
 
 
 def test_params_take_the_names_of_the_registry() -> None:

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 PLUGIN = """
 from deepemo.corpora import catalogue
@@ -14,6 +16,7 @@ catalogue.__path__.append({folder!r})
 """
 
 
+@pytest.mark.slow
 def test_the_module_and_the_test_of_the_guide_work_as_they_stand(tmp_path: Path) -> None:
     guide = (ROOT / "docs/adding-a-corpus.md").read_text(encoding="utf-8")
     module, test = re.findall(r"^```python\n(.*?)^```$", guide, re.DOTALL | re.MULTILINE)

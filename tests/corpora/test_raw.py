@@ -134,3 +134,12 @@ def test_a_damaged_member_is_named_and_the_others_are_read(archive: Path) -> Non
     with pytest.raises(RawCorpusError, match=r"some_corpus\.zip: member 'b/003\.wav' cannot be unpacked"):
         corpus.read("b/003.wav")
     assert corpus.read("b/004.wav") == CONTENTS["b/004.wav"]
+
+
+def test_a_git_lfs_pointer_is_called_one(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n"
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("a.wav", pointer)
+    told = r"x\.zip: member 'a\.wav' is a Git LFS pointer \(to 98,254 bytes\), no recording\. GitHub's"
+    with pytest.raises(RawCorpusError, match=told):
+        RawCorpus(tmp_path / "x.zip").read("a.wav")

@@ -1,9 +1,14 @@
+import csv
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from deepemo.dataset.clips import COLUMNS, TEXT_COLUMNS, Clip, good_clips, read_clips, write_clips
+from deepemo.files import write_csv
 
 # All that pandas would take for a number or for nothing at all.
 TRICKY = Clip(
@@ -58,3 +63,26 @@ def test_good_clips_are_renumbered(tmp_path: Path) -> None:
     good = good_clips(read_clips(tmp_path / "clips.csv"))
     assert good["clip"].tolist() == ["1", "3"]
     np.testing.assert_array_equal(good.index, [0, 1])
+
+
+TEXTS = st.text(st.sampled_from("ab,\"'\r\n\t;\u2028é "), max_size=6)
+
+
+@given(st.lists(st.tuples(TEXTS, TEXTS), min_size=1, max_size=5))
+def test_any_text_comes_back_from_any_table(
+    tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[str, str]]
+) -> None:
+    """Lone carriage returns included, which Python's csv leaves unquoted in some releases."""
+    path = tmp_path_factory.mktemp("tables") / "table.csv"
+    table = pd.DataFrame(rows, columns=["one", "two"])
+    write_csv(path, table)
+    pd.testing.assert_frame_equal(pd.read_csv(path, dtype=str, keep_default_na=False), table)
+    with path.open(encoding="utf-8", newline="") as stream:
+        assert [tuple(row) for row in csv.reader(stream)][1:] == rows
+
+
+def test_a_table_of_plain_text_has_the_bytes_that_pandas_gives_it(tmp_path: Path) -> None:
+    table = pd.DataFrame({"text": ["a", 'b, "c"', ""], "number": [1 / 3, 2.0, 1e-9]})
+    write_csv(tmp_path / "table.csv", table)
+    expected = table.to_csv(index=False, float_format="%.6g", lineterminator="\n")
+    assert (tmp_path / "table.csv").read_bytes() == expected.encode()

@@ -85,7 +85,7 @@ def test_a_good_recording_is_named_and_measured(inspect: Inspect) -> None:
         (encoded(NOISE, container="AIFF")[:-8000], "truncated", "ends 8000 bytes before"),
         (encoded(np.array([0.1, np.nan, np.inf, 0.2]), subtype="FLOAT"), "not_finite", "2 samples are NaN"),
         (encoded(np.zeros(700), rate_hz=1), "undecodable", "a sample rate of 1 Hz"),
-        (encoded(np.zeros(60 * 2_000 * 11, np.int16), rate_hz=2_000), "too_long", "660 s of 1 channels by its header"),
+        (encoded(np.zeros(60 * 2_000 * 11, np.int16), rate_hz=2_000), "too_long", "longer than 600 s"),
     ],
     ids=["no bytes", "no samples", "html", "header cut", "wav cut", "aiff cut", "nan", "rate", "long"],
 )
@@ -107,7 +107,7 @@ def test_an_mp3_cut_short_has_fewer_frames_than_its_header_says(inspect: Inspect
     whole = encoded(NOISE, container="MP3", subtype="MPEG_LAYER_III")
     assert not inspect(whole, "AB_s1_ang.mp3").faults
     found = inspect(whole[: len(whole) // 2], "AB_s1_ang.mp3")
-    assert re.fullmatch(r"\d+ frames read, \d+ announced", found.faults["truncated"])
+    assert re.search(r"\d+ frames read, \d+ announced$", found.faults["truncated"])
 
 
 def test_a_member_of_absurd_size_is_not_unpacked(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,12 +116,29 @@ def test_a_member_of_absurd_size_is_not_unpacked(inspect: Inspect, monkeypatch: 
     assert "above 1000 none is decoded" in inspect(encoded(NOISE)).faults["too_long"]
 
 
-def test_a_length_that_lies_takes_no_memory(inspect: Inspect) -> None:
+def test_a_length_that_nobody_filled_in_is_no_fault(inspect: Inspect) -> None:
     flac = bytearray(encoded(NOISE, container="FLAC"))
     # STREAMINFO's 36 bits of total samples end at byte 26.
     flac[21] |= 0x0F
     flac[22:26] = b"\xff" * 4
-    assert "by its header; it is not decoded" in inspect(bytes(flac), "AB_s1_ang.flac").faults["too_long"]
+    wav = bytearray(encoded(NOISE))
+    wav[40:44] = struct.pack("<I", 0x7FFFF000)
+    for payload, member in ((flac, "AB_s1_ang.flac"), (wav, "AB_s1_ang.wav")):
+        found = inspect(bytes(payload), member)
+        assert (found.faults, found.clip.seconds) == ({}, 1.0)
+
+
+def test_more_samples_than_a_clip_has_are_not_kept(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(inspection, "MOST_SAMPLES", 20_000)
+    assert inspect(encoded(NOISE)).faults == {}
+    stereo = inspect(encoded(np.stack([NOISE, NOISE], axis=1)))
+    assert "2 channels of more than 20000 samples" in stereo.faults["too_long"]
+
+
+def test_two_recordings_in_one_file_are_one_clip(inspect: Inspect) -> None:
+    joined = encoded(NOISE, container="FLAC") + encoded(NOISE[:8000], container="FLAC", rate_hz=8_000)
+    found = inspect(joined, "AB_s1_ang.flac")
+    assert (found.faults, found.clip.seconds) == ({}, 2.0)
 
 
 def test_damage_in_the_archive_is_a_fault_of_that_clip(tmp_path: Path) -> None:
@@ -182,12 +199,12 @@ def test_clipping_of_one_channel_is_seen_though_the_mix_is_not_clipped(inspect: 
     assert clip.peak_dbfs == pytest.approx(-6.02, abs=0.01)
 
 
-def test_channels_of_opposite_sign_are_silent_once_mixed(inspect: Inspect) -> None:
-    assert inspect(encoded(np.stack([NOISE, -NOISE], axis=1), subtype="FLOAT")).clip.rms_dbfs == -240.0
+def test_of_channels_of_opposite_polarity_one_is_heard(inspect: Inspect) -> None:
+    found = inspect(encoded(np.stack([NOISE, -NOISE], axis=1), subtype="FLOAT"))
+    assert found.clip.rms_dbfs == pytest.approx(inspect(encoded(NOISE, subtype="FLOAT")).clip.rms_dbfs, abs=0.01)
+    assert found.clip.repairs == "stereo;opposite_polarity"
 
 
-# libsndfile seeks before the start of a damaged AIFF; soundfile's callback refuses, as it should.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC", "OGG", "MP3"])
 def test_no_damage_raises(inspect: Inspect, container: str) -> None:
     """Bytes flipped and cut at random: every file gets its inspection."""

@@ -29,6 +29,7 @@ def clips(corpus: str, speakers: int, each: int = 6) -> pd.DataFrame:
     rows = [
         {
             "clip": f"{corpus}/{speaker:02d}_{emotion}_{take}",
+            "performance": f"{corpus}/{speaker:02d}_{emotion}_{take}",
             "corpus": corpus,
             "speaker": f"{corpus}/{speaker:02d}",
             "gender": ("female", "male")[speaker % 2],
@@ -136,3 +137,21 @@ def test_fingerprint_knows_sets_and_not_orders() -> None:
     assert fingerprint_clips(["b", "a"]) == fingerprint_clips(["a", "b"])
     assert fingerprint_clips(["a", "b"]) != fingerprint_clips(["a", "c"])
     assert fingerprint_clips(["ab"]) != fingerprint_clips(["a", "b"])
+
+
+def test_a_clip_alone_of_its_performance_is_drawn_as_if_there_were_no_performances(table: pd.DataFrame) -> None:
+    split = split_clips(table, SECTION, seed=SEED)
+    unknown = split_clips(table.assign(performance=""), SECTION, seed=SEED)
+    other_ids = split_clips(table.assign(performance=table["clip"] + " as performed"), SECTION, seed=SEED)
+    pd.testing.assert_frame_equal(unknown, split)
+    pd.testing.assert_frame_equal(other_ids, split)
+
+
+def test_recordings_of_one_performance_have_one_role(table: pd.DataFrame) -> None:
+    twins = table.assign(clip=table["clip"] + " by the camera")
+    both = pd.concat([table, twins], ignore_index=True).sample(frac=1, random_state=3).reset_index(drop=True)
+    split = split_clips(both, SECTION, seed=SEED).assign(performance=both["performance"])
+    assert (split.groupby("performance")["role"].nunique() == 1).all()
+    alone = split_clips(table, SECTION, seed=SEED).set_index("clip")["role"]
+    with_twins = split.set_index("clip")["role"].loc[alone.index]
+    pd.testing.assert_series_equal(with_twins, alone)

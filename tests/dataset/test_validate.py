@@ -14,7 +14,7 @@ import soundfile
 
 from deepemo.corpora.raw import RawCorpus, RawCorpusError
 from deepemo.corpora.registry import CORPORA
-from deepemo.dataset.clips import GOOD
+from deepemo.dataset.clips import GOOD, read_clips, write_clips
 from deepemo.dataset.validate import find_archives, validate_recordings
 from deepemo.dataset.validation_report import count_verdicts, write_quarantine
 from deepemo.dataset.verdicts import REASONS, Verdict
@@ -96,6 +96,7 @@ def test_every_planted_fault_is_found_and_no_other(raw: Path) -> None:
     assert reasons(verdicts) == EXPECTED
 
 
+@pytest.mark.slow
 def test_processes_find_the_same_in_the_same_order(raw: Path) -> None:
     alone = validate_recordings(find_archives(raw), LIMITS, workers=1)
     assert validate_recordings(find_archives(raw), LIMITS, workers=2) == alone
@@ -144,6 +145,7 @@ def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
         validate_recordings(find_archives(tmp_path), LIMITS)
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_same_bytes_again(raw: Path, tmp_path: Path) -> None:
     (tmp_path / "data" / "raw").mkdir(parents=True)
     (raw / "crema_d.zip").rename(tmp_path / "data" / "raw" / "crema_d.zip")
@@ -163,6 +165,59 @@ def test_the_stage_writes_the_same_bytes_again(raw: Path, tmp_path: Path) -> Non
         contents.append([(tmp_path / output).read_bytes() for output in outputs])
     assert contents[0] == contents[1]
     assert json.loads(contents[0][1])["all"]["good"] == 39
+
+
+def test_odd_names_give_a_row_a_recording_and_all_are_good(tmp_path: Path) -> None:
+    """Line ends, bytes that are no text, backslashes, one path twice, and strangers of every kind beside them."""
+    named = ["a\rb", "a\nb", "tab\t", "\x85", "back\\slash", "plain", "-,;'\"", "été"]
+    with zipfile.ZipFile(tmp_path / "crema_d.zip", "w") as archive:
+        for number, folder in enumerate(named):
+            entry = zipfile.ZipInfo("placeholder")
+            entry.filename = f"{folder}/{1001 + number}_IEO_SAD_LO.wav"
+            archive.writestr(entry, wav(noise(number)))
+        for name in ("12:30 notes.txt", "../readme.txt", "__MACOSX/._1001_IEO_SAD_LO.wav", "Thumbs.db", "desktop.ini"):
+            archive.writestr(name, b"no recording")
+    verdicts = validate_recordings(find_archives(tmp_path), LIMITS)
+    write_clips(tmp_path / "clips.csv", [verdict.clip for verdict in verdicts])
+    table = read_clips(tmp_path / "clips.csv")
+    assert table["clip"].tolist() == [f"crema_d/{1001 + number}_IEO_SAD_LO" for number in range(len(named))]
+    assert set(table["verdict"]) == {GOOD}
+    members = table["member"].tolist()
+    assert members[:2] == ["a%0Db/1001_IEO_SAD_LO.wav", "a%0Ab/1002_IEO_SAD_LO.wav"]
+    assert RawCorpus(tmp_path / "crema_d.zip").members() == sorted(members)
+
+
+@pytest.mark.filterwarnings("ignore:Duplicate name")
+@pytest.mark.parametrize(("second", "reason"), [(1, "duplicate_content"), (2, "repeated_name")])
+def test_one_path_twice_is_two_rows(tmp_path: Path, second: int, reason: str) -> None:
+    with zipfile.ZipFile(tmp_path / "crema_d.zip", "w") as archive:
+        for content in (1, second):
+            archive.writestr("AudioWAV/1001_IEO_SAD_LO.wav", wav(noise(content)))
+    clips = [verdict.clip for verdict in validate_recordings(find_archives(tmp_path), LIMITS)]
+    assert [(clip.clip, clip.member, clip.reason) for clip in clips] == [
+        ("crema_d/1001_IEO_SAD_LO", "AudioWAV/1001_IEO_SAD_LO.wav", ""),
+        ("crema_d/1001_IEO_SAD_LO~2", "~2/AudioWAV/1001_IEO_SAD_LO.wav", reason),
+    ]
+
+
+def test_the_sound_of_a_video_is_the_same_performance_as_the_sound_file(tmp_path: Path) -> None:
+    names = ("01-01-05-01-01-01-01", "01-01-05-01-01-02-01", "03-01-05-01-01-01-01")
+    pack(tmp_path / "ravdess.zip", {f"{name}.wav": wav(noise(seed, 48_000), 48_000) for seed, name in enumerate(names)})
+    clips = [verdict.clip for verdict in validate_recordings(find_archives(tmp_path), LIMITS)]
+    assert {clip.clip.split("/")[1]: clip.reason for clip in clips} == {
+        "01-01-05-01-01-01-01": "same_performance",
+        "01-01-05-01-01-02-01": "",
+        "03-01-05-01-01-01-01": "",
+    }
+    assert len({clip.performance for clip in clips if clip.verdict == GOOD}) == 2
+
+
+def test_pointers_are_quarantined_as_what_they_are(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n"
+    pack(tmp_path / "crema_d.zip", {"1001_IEO_SAD_LO.wav": pointer.encode(), "1002_IEO_SAD_LO.wav": wav(noise(2))})
+    verdicts = validate_recordings(find_archives(tmp_path), LIMITS)
+    assert reasons(verdicts) == {"1001_IEO_SAD_LO": "undecodable"}
+    assert "is a Git LFS pointer (to 98,254 bytes), no recording" in verdicts[0].faults["undecodable"]
 
 
 @pytest.fixture(scope="module")

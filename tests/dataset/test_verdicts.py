@@ -203,3 +203,22 @@ def test_the_order_of_what_comes_in_does_not_matter() -> None:
 
 def test_reasons_are_given_once_each() -> None:
     assert len(set(REASONS)) == len(REASONS)
+
+
+def test_of_one_performance_the_recording_that_the_corpus_prefers_is_kept() -> None:
+    camera, microphone = (found(name, performance="toy/03-a") for name in ("01-a", "03-a"))
+    verdicts = judged(camera, microphone)
+    assert verdicts["03-a.wav"].clip.verdict == GOOD
+    assert verdicts["01-a.wav"].clip.reason == "same_performance"
+    assert verdicts["01-a.wav"].faults["same_performance"] == "as toy/03-a in 03-a.wav, which is kept"
+
+
+def test_of_one_performance_another_recording_stands_in_for_a_bad_one() -> None:
+    camera, microphone = (found(name, performance="toy/03-a", seconds=s) for name, s in (("01-a", 2.0), ("03-a", 0.1)))
+    verdicts = judged(camera, microphone)
+    assert verdicts["01-a.wav"].clip.verdict == GOOD
+    assert verdicts["03-a.wav"].clip.reason == "too_short"
+
+
+def test_recordings_of_no_known_performance_are_not_one() -> None:
+    assert all(verdict.clip.verdict == GOOD for verdict in judged(found(), found()).values())

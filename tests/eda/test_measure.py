@@ -64,7 +64,7 @@ def recording(corpus: str, member: str) -> Recording:
     voice = sum(np.sin(2 * np.pi * (100 + 10 * number) * harmonic * seconds) / harmonic for harmonic in range(1, 9))
     sound = voice if number else np.random.default_rng(1).normal(size=len(seconds))
     samples = np.concatenate([np.zeros(RATE_HZ // 10), sound]).astype(np.float32)
-    return Recording(samples=samples[:, np.newaxis], rate_hz=RATE_HZ, declared_frames=len(samples), container="WAV")
+    return Recording(samples=samples[:, np.newaxis], rate_hz=RATE_HZ, container="WAV", channels=1)
 
 
 def test_measurements_stand_beside_their_clips() -> None:

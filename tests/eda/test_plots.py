@@ -64,6 +64,7 @@ def drawn(mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: M
     return list(all_plots(findings(explored(*mix), sounds)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES, ids=len)
 def test_every_picture_has_a_title_axes_with_names_and_something_on_them(
     mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
@@ -78,6 +79,7 @@ def test_every_picture_has_a_title_axes_with_names_and_something_on_them(
         assert any(axes.get_ylabel() or named(axes.get_yticklabels()) for axes in panels), plot.name
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mix", MIXES, ids=len)
 def test_nothing_written_is_cut_off_or_lies_over_a_title(
     mix: tuple[str, ...], explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
@@ -114,6 +116,7 @@ def test_the_pictures_come_in_one_order_with_names_of_their_own(
     assert sections == sorted(sections, key=sections.index)
 
 
+@pytest.mark.slow
 def test_a_picture_is_the_same_bytes_again(
     tmp_path: Path, explored: Callable[..., Measurements], sounds: Mapping[str, MonoClip]
 ) -> None:

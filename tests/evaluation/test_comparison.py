@@ -51,6 +51,7 @@ def test_pairing_sees_what_two_intervals_would_not() -> None:
     assert found.p < 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("unit", ["clip", "speaker"])
 def test_luck_is_called_luck_nineteen_times_of_twenty(unit: str) -> None:
     """Equal predictors; by speaker, each has a bias of its own towards one of them."""

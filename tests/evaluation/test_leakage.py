@@ -17,7 +17,8 @@ def split(made_split: pd.DataFrame) -> pd.DataFrame:
 
 @pytest.fixture
 def clips(made_split: pd.DataFrame) -> pd.DataFrame:
-    return made_split[["clip"]].assign(sha256=[f"{row:064x}" for row in range(len(made_split))])
+    digests = [f"{row:064x}" for row in range(len(made_split))]
+    return made_split[["clip"]].assign(sha256=digests, performance=made_split["clip"])
 
 
 def test_a_clean_split_passes(split: pd.DataFrame, clips: pd.DataFrame) -> None:
@@ -65,6 +66,18 @@ def test_the_same_content_twice_in_one_role_is_no_leak(split: pd.DataFrame, clip
     first, second = split.index[split["role"] == "train"][:2]
     clips.loc[first, "sha256"] = clips.loc[second, "sha256"]
     check_content(split, clips, source="data/clips.csv")
+
+
+def test_one_performance_in_two_roles(split: pd.DataFrame, clips: pd.DataFrame) -> None:
+    trained, tested = (split.index[split["role"] == role][0] for role in ("train", "test_seen"))
+    clips.loc[tested, "performance"] = clips.loc[trained, "performance"]
+    twins = r"north/04_angry_0 \(test_seen\) = north/04_angry_4 \(train\)"
+    with pytest.raises(InputError, match=f"recordings of one performance in two roles: {twins}"):
+        check_content(split, clips, source="data/clips.csv")
+
+
+def test_performances_that_nobody_named_are_not_one(split: pd.DataFrame, clips: pd.DataFrame) -> None:
+    check_content(split, clips.assign(performance=""), source="data/clips.csv")
 
 
 def test_a_clip_of_unknown_content(split: pd.DataFrame, clips: pd.DataFrame) -> None:

@@ -40,6 +40,23 @@ def test_a_recording_is_answered(client, wav):
     assert answer["picture"] is None
 
 
+def test_one_channel_can_be_asked_for(client, wav):
+    call = wav(np.stack([tone(2), tone(2, 0.1)], axis=1))
+    for channel, answer, number in (("mix", "angry", None), ("left", "angry", 1), ("right", "happy", 2)):
+        heard = send(client, call, params={"channel": channel}).json()
+        assert (heard["answer"], heard["recording"]["channel"]) == (answer, number)
+    assert_problem(send(client, call, params={"channel": "middle"}), 422, "bad_parameter")
+
+
+def test_what_is_to_be_said_of_a_recording_comes_with_its_answer(client, wav):
+    content = wav(np.stack([tone(2), -tone(2)], axis=1))[:-8_000]
+    response = send(client, content)
+    assert response.status_code == 200
+    remarks = response.json()["recording"]["remarks"]
+    assert [remark["remark"] for remark in remarks] == ["partial", "opposite_polarity"]
+    assert all(remark["explanation"] and remark["detail"] for remark in remarks)
+
+
 def test_a_long_recording_has_a_timeline_by_the_hop_asked_for(client, wav):
     content = wav(np.concatenate([tone(5), tone(5, 0.1)]))
     timeline = send(client, content, params={"hop_seconds": 0.5}).json()["timeline"]

@@ -11,6 +11,7 @@ EXAMPLES = 15
 NOT_PROMISED = [positive_data_acceptance]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("mode", "key"),
     [(GenerationMode.POSITIVE, None), (GenerationMode.NEGATIVE, None), (GenerationMode.POSITIVE, "a secret")],

@@ -12,6 +12,8 @@ from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
 from deepemo.http.app import PAGE
 
+pytestmark = pytest.mark.slow
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 RATE_HZ = 16_000
 ANSWER_MS = 30_000
@@ -119,6 +121,20 @@ def test_certainty_is_not_rounded_up_to(open_page, live):
         f"import('{live}/page/emotions.js').then(({{ percent }}) => [0.994, 0.996, 1].map(percent))"
     )
     assert shown == ["99%", ">99%", "100%"]
+
+
+def test_what_is_to_be_said_of_a_recording_stands_under_its_answer(open_page, speech, wav, tmp_path):
+    (tmp_path / "cut.wav").write_bytes(wav(np.stack([speech, -speech], axis=1))[:-16_000])
+    (tmp_path / "whole.wav").write_bytes(wav(speech))
+    page = open_page()
+    upload(page, tmp_path / "cut.wav")
+    expect(page.locator("#answer")).to_have_text("happy")
+    expect(page.locator("#remarks li")).to_have_count(2)
+    expect(page.locator("#remarks")).to_contain_text("Only a part of the recording could be read.")
+    expect(page.locator("#remarks")).to_contain_text("one of them was heard")
+    expect(page.locator("#facts")).to_contain_text(re.compile(r"channel [12] heard"))
+    upload(page, tmp_path / "whole.wav")
+    expect(page.locator("#remarks")).to_be_hidden()
 
 
 def test_a_long_recording_has_a_timeline_to_choose_from(open_page, speech, wav, tmp_path):

@@ -16,6 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 # TensorFlow's, of code alone; a process that is killed cannot remove them.
 GENERATED = "__autograph_generated_file"

@@ -12,7 +12,6 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-import yaml
 from typer.testing import CliRunner
 
 import deepemo
@@ -25,6 +24,7 @@ from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving import cli
 from deepemo.serving.bundle import read_bundle
+from deepemo.yaml12 import read_yaml, write_yaml
 from stages import embed, evaluate, train
 
 ROOT = Path(__file__).parents[2]
@@ -157,7 +157,7 @@ def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 @pytest.fixture(scope="module")
 def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     """The default params, scaled down, with the section of the toy."""
-    content = yaml.safe_load((ROOT / "params.yaml").read_text())
+    content = read_yaml(ROOT / "params.yaml")
     content["train_shallow"].update(epochs=1, channels=[4])
     content["embed"].update(weights="random", depths=[0.1])
     content["train_transfer"].update(epochs=1, batch_size=16)
@@ -165,7 +165,7 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["train_toy"] = PARAMS
     content["evaluate"]["bootstrap_samples"] = 100
     path = tmp_path_factory.mktemp("params") / "params.yaml"
-    path.write_text(yaml.safe_dump(content, sort_keys=False))
+    path.write_text(write_yaml(content))
     return load_params(path)
 
 

@@ -60,6 +60,7 @@ def test_a_shallow_network_comes_back_with_the_same_answers(tmp_path: Path, shal
     np.testing.assert_allclose(loaded.logits(features()), shallow(features(), training=False), atol=1e-6)
 
 
+@pytest.mark.slow
 def test_a_transferred_network_needs_no_imagenet_weights_to_come_back(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     network, _ = build_transfer(frames=SPEC.frames, bands=SPEC.bands, weights="imagenet", **TRANSFER_SETTINGS)

@@ -1,26 +1,48 @@
-"""dvc.yaml names exactly the modules that each stage imports, and its sections of params."""
+"""dvc.yaml names exactly the code that each stage imports, file by file or as a folder, and its sections of params."""
 
 import ast
+import inspect
 from pathlib import Path
 
 import pytest
-import yaml
+
+from deepemo.models.registry import family_names, load_family
+from deepemo.yaml12 import read_yaml
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
-# Found by the registry at run time, not by an import statement: a dep as a folder.
-FOLDERS = {"deepemo/corpora/registry.py": "deepemo/corpora/catalogue"}
-# Holds no behaviour: its values are tracked as params, section by section.
-SCHEMA = {"deepemo/params.py"}
+STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
+# Found at run time, not by an import statement: a dep as a folder.
+CATALOGUE = "deepemo/corpora/catalogue"
+FOUND_BY = {"deepemo/corpora/registry.py": CATALOGUE}
+# They hold no behaviour: values are tracked as params, section by section, and names lead to modules that are deps.
+SCHEMA = {"deepemo/params.py", "deepemo/pipeline.py", "deepemo/models/registry.py"}
 # Docstrings alone, or names that only the schema reads.
-EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")} | {"stages/__init__.py"}
+EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")}
+# Stages that work for one family of models, which is their argument: each calls that function of the family's module,
+# whose other functions it does not run. The module itself holds sections of params and words, and is no dep of theirs.
+OF_A_FAMILY = ("train", "embed")
 
 
-def imported(path: Path) -> set[str]:
-    """Project files that a file imports, at its top or inside a function."""
+def module_and_family(stage: str) -> tuple[str, str | None]:
+    """The module that a stage runs, and the family that it names: `python -m stages.train shallow`."""
+    python, option, module, *family = STAGES[stage]["cmd"].split()
+    assert (python, option) == ("python", "-m")
+    assert len(family) <= 1
+    return module.removeprefix("stages."), family[0] if family else None
+
+
+def imported(path: Path, *, leaving_out: tuple[str, ...] = (), only: str | None = None) -> set[str]:
+    """Project files that a file imports, at its top or inside a function: all, all but some functions, or one alone."""
+    tree: ast.AST = ast.parse(path.read_text())
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    if only is not None:
+        (tree,) = [function for function in functions if function.name == only]
+    skipped = {id(node) for function in functions if function.name in leaving_out for node in ast.walk(function)}
     found = set()
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree):
         names = []
+        if id(node) in skipped:
+            continue
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
@@ -32,19 +54,34 @@ def imported(path: Path) -> set[str]:
     return found
 
 
-def closure(start: str) -> set[str]:
-    """Everything that a stage imports, directly or not; folders for what is found at run time."""
-    todo, seen = [start], set()
+def modules_in(folder: str) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in (ROOT / folder).rglob("*.py")} - EMPTY
+
+
+def family_module(name: str) -> str:
+    """File of the module that describes a family."""
+    return Path(inspect.getfile(load_family(name).train)).relative_to(ROOT).as_posix()
+
+
+def closure(stage: str) -> set[str]:
+    """Everything that a stage imports, directly or not, with what is found at run time."""
+    module, family = module_and_family(stage)
+    families = {family_module(name) for name in family_names()}
+    todo, seen, left_out = ["stages/__init__.py", f"stages/{module}.py"], set(), set(SCHEMA)
+    if family is not None:
+        left_out |= families
+        todo += imported(ROOT / family_module(family), only=module)
+    elif module == "evaluate":
+        todo += families
     while todo:
         file = todo.pop()
-        if file in seen or file in SCHEMA:
+        if file in seen or file in left_out:
             continue
         seen.add(file)
-        if file in FOLDERS:
-            seen.add(FOLDERS[file])
-            todo += [path.relative_to(ROOT).as_posix() for path in (ROOT / FOLDERS[file]).glob("*.py")]
-        todo += imported(ROOT / file)
-    return {file for file in seen - EMPTY if not any(file.startswith(f"{folder}/") for folder in FOLDERS.values())}
+        if file in FOUND_BY:
+            todo += modules_in(FOUND_BY[file])
+        todo += imported(ROOT / file, leaving_out=OF_A_FAMILY if file in families else ())
+    return seen - EMPTY
 
 
 def flat(entries: list[str | dict[str, object]]) -> set[str]:
@@ -53,14 +90,26 @@ def flat(entries: list[str | dict[str, object]]) -> set[str]:
 
 @pytest.mark.parametrize("name", STAGES)
 def test_code_deps_are_what_the_stage_imports(name: str) -> None:
-    code = {dep for dep in STAGES[name]["deps"] if dep.startswith(("stages/", "deepemo/"))}
-    assert code == closure(f"stages/{name}.py")
+    code = [dep for dep in STAGES[name]["deps"] if dep.startswith(("stages/", "deepemo/"))]
+    named = [file for dep in code for file in (modules_in(dep) if (ROOT / dep).is_dir() else [dep])]
+    assert len(named) == len(set(named)), "a module is named twice, by itself and by its folder"
+    assert set(named) == closure(name)
 
 
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_is_described_and_run_as_a_module(name: str) -> None:
-    assert STAGES[name]["cmd"] == f"python -m stages.{name}"
+    module, family = module_and_family(name)
+    assert (ROOT / "stages" / f"{module}.py").is_file()
+    assert (family is not None) == (module in OF_A_FAMILY)
+    assert family is None or family in family_names()
     assert len(STAGES[name]["desc"]) > 20
+
+
+def test_every_family_is_trained_and_embedded_if_it_embeds() -> None:
+    run = {module_and_family(name) for name in STAGES}
+    for name in family_names():
+        assert ("train", name) in run
+        assert (("embed", name) in run) == (load_family(name).embed is not None)
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -9,12 +9,14 @@ from typing import Any
 
 import pandas as pd
 import pytest
-import yaml
 
 from deepemo.pipeline import load_params
+from deepemo.yaml12 import read_yaml, write_yaml
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-STAGES = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]
+STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
 TINY = {
     "featurize": {"clip_seconds": 1.5, "mel_bands": 40, "shards": 3},
     "train_shallow": {"channels": [4, 8], "epochs": 2},
@@ -30,11 +32,11 @@ SLICE = {
 
 
 def prepare(folder: Path, download: dict[str, Any]) -> None:
-    params = yaml.safe_load((ROOT / "params.yaml").read_text())
+    params = read_yaml(ROOT / "params.yaml")
     for section, values in {**TINY, "download": download}.items():
         params[section].update(values)
     params["train_transfer"]["finetune"].update(trainable_blocks=1, epochs=1, batch_size=32)
-    (folder / "params.yaml").write_text(yaml.safe_dump(params))
+    (folder / "params.yaml").write_text(write_yaml(params))
 
 
 def run_all(folder: Path) -> None:

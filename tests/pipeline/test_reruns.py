@@ -13,8 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from dvc.repo import Repo
+
+from deepemo.yaml12 import read_yaml, write_yaml
+
+pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 
@@ -62,14 +65,14 @@ RERUNS = [
 
 
 def set_param(path: Path, key: str, value: Any) -> None:
-    params = yaml.safe_load(path.read_text())
+    params = read_yaml(path)
     section = params
     *parents, last = key.split(".")
     for parent in parents:
         section = section[parent]
     assert section[last] != value, f"{key} is {value!r} already"
     section[last] = value
-    path.write_text(yaml.safe_dump(params))
+    path.write_text(write_yaml(params))
 
 
 def reproduce() -> set[str]:
@@ -81,7 +84,7 @@ def reproduce() -> set[str]:
 def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the real dvc.yaml and params.yaml, stand-in commands, and one finished run."""
     folder = tmp_path_factory.mktemp("pipeline")
-    config = yaml.safe_load((ROOT / "dvc.yaml").read_text())
+    config = read_yaml(ROOT / "dvc.yaml")
     config.pop("plots", None)
     (folder / "stand_in.py").write_text(STAND_IN)
     for name, stage in config["stages"].items():
@@ -92,7 +95,7 @@ def pipeline(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
                 shutil.copy(ROOT / dep, folder / dep)
             elif dep.startswith("deepemo/"):
                 shutil.copytree(ROOT / dep, folder / dep, dirs_exist_ok=True)
-    (folder / "dvc.yaml").write_text(yaml.safe_dump(config))
+    (folder / "dvc.yaml").write_text(write_yaml(config))
     shutil.copy(ROOT / "params.yaml", folder)
     shutil.copy(ROOT / ".dvcignore", folder)
     Repo.init(str(folder), no_scm=True).close()

@@ -87,7 +87,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
         gate=_measured_gate(with_recordings=True),
         params=params,
         revision="0123abc",
-        versions={"python": "3.11.7", "tensorflow": "2.16.2"},
+        versions={"keras": "3.15.1", "tensorflow": "2.16.2"},
         pictures="../plots/evaluate",
     )
 

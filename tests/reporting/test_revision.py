@@ -53,6 +53,4 @@ def test_says_when_there_is_nothing_to_name(checkout: Path, tmp_path_factory: py
 def test_versions_are_those_installed() -> None:
     import numpy as np
 
-    found = package_versions(["numpy"])
-    assert found["numpy"] == np.__version__
-    assert found["python"].startswith("3.")
+    assert package_versions(["numpy"]) == {"numpy": np.__version__}

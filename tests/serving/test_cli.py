@@ -84,6 +84,42 @@ def test_csv_has_a_row_a_file_or_a_row_a_segment(predict, recordings):
     assert [row["file"] for row in longer].count(str(recordings / "deeper" / "d.WAV")) >= 2
 
 
+def test_a_channel_or_each_of_them_is_answered(predict, tmp_path, wav):
+    call = tmp_path / "call.wav"
+    call.write_bytes(wav(np.stack([tone(2), tone(2, 0.1)], axis=1)))
+    mono = tmp_path / "mono.wav"
+    mono.write_bytes(wav(tone(2)))
+
+    def answers(*options):
+        rows = csv.DictReader(io.StringIO(predict(tmp_path, "--csv", *options).stdout))
+        return [(row["answer"], row["channel"], row["remarks"]) for row in rows]
+
+    assert answers() == [("angry", "", ""), ("angry", "", "")]
+    assert answers("--channel", "left") == [("angry", "1", ""), ("angry", "1", "")]
+    assert answers("--channel", "right") == [("happy", "2", ""), ("angry", "1", "fewer_channels")]
+    assert answers("--channel", "each") == [("angry", "1", ""), ("happy", "2", ""), ("angry", "1", "")]
+    lines = predict(call, "--channel", "each").stdout.splitlines()
+    assert ["channel 1" in lines[1], "channel 2" in lines[2]] == [True, True]
+    assert predict(call, "--channel", "middle").exit_code == 2
+
+
+def test_what_is_missing_of_a_recording_is_said(predict, tmp_path, wav):
+    cut = tmp_path / "cut.wav"
+    cut.write_bytes(wav(tone(3))[:-16_000])
+    run = predict(cut)
+    assert run.exit_code == 0
+    assert "angry" in run.stdout
+    assert "partial (the file ends 16000 bytes before the end of its sound)" in run.stdout
+    [content] = map(json.loads, predict(cut, "--json").stdout.splitlines())
+    assert content["recording"]["remarks"] == [
+        {
+            "remark": "partial",
+            "explanation": "Only a part of the recording could be read.",
+            "detail": "the file ends 16000 bytes before the end of its sound",
+        }
+    ]
+
+
 def test_a_missing_file_is_reported_and_the_others_are_answered(predict, recordings):
     run = predict(recordings / "nowhere.wav", recordings / "a.wav")
     assert "No such file" in run.stdout
@@ -96,6 +132,52 @@ def test_a_file_named_like_csv_needs_is_quoted(predict, tmp_path, wav):
     odd.write_bytes(wav(tone(1)))
     rows = list(csv.DictReader(io.StringIO(predict(odd, "--csv").stdout, newline="")))
     assert rows[0]["file"] == str(odd)
+
+
+@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", "\r\n.wav"])
+def test_a_line_end_in_a_name_makes_no_second_row(predict, tmp_path, wav, name):
+    (tmp_path / name).write_bytes(wav(tone(1)))
+    rows = list(csv.DictReader(io.StringIO(predict(tmp_path, "--csv").stdout_bytes.decode(), newline="")))
+    assert [(row["file"], row["answer"]) for row in rows] == [(str(tmp_path / name), "angry")]
+
+
+def test_hidden_files_in_a_folder_are_nobodys_recording(predict, tmp_path, wav):
+    for name in ("._a.wav", "__MACOSX/a.wav", ".cache/a.wav", "Thumbs.db", "desktop.ini"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(b"no sound")
+    (tmp_path / "a.wav").write_bytes(wav(tone(1)))
+    run = predict(tmp_path)
+    assert len(run.stdout.splitlines()) == 2
+    assert run.exit_code == 0
+    assert predict(tmp_path / "._a.wav").exit_code == 1, "a file that is named itself is tried"
+
+
+def test_a_folder_inside_that_cannot_be_listed_is_reported(predict, tmp_path, wav, monkeypatch):
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "a.wav").write_bytes(wav(tone(1)))
+    listed = os.scandir
+
+    def scandir(path):
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    run = predict(tmp_path)
+    assert [line.split()[1] for line in run.stdout.splitlines()[1:]] == ["unknown", "angry"]
+    assert run.stderr.splitlines() == ["1 of 2 could not be read"]
+
+
+def test_a_git_lfs_pointer_is_called_one(predict, tmp_path):
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n"
+    (tmp_path / "a.wav").write_text(pointer)
+    run = predict(tmp_path, "--json")
+    answer = json.loads(run.stdout)
+    assert answer["reason"] == "undecodable"
+    assert answer["detail"].startswith(f"{tmp_path}/a.wav: a Git LFS pointer, not a recording. GitHub's 'Download ZIP'")
+    assert "git lfs pull" in answer["detail"]
+    assert run.exit_code == 1
 
 
 def test_no_name_breaks_the_table_or_commands_the_terminal(predict, tmp_path, wav):
@@ -156,7 +238,7 @@ def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wa
     answers = recognize_all(
         trusting, repeat(tmp_path / "a.wav"), timeline=False, hop_seconds=1, min_confidence=None, max_seconds=60
     )
-    assert [recognition.answer for _, recognition in islice(answers, 20)] == ["angry"] * 20
+    assert [recognition.answer for _, [recognition] in islice(answers, 20)] == ["angry"] * 20
     answers.close()
 
 
@@ -177,7 +259,7 @@ from deepemo.serving.results import Recognition
 from deepemo.serving.printing import Table
 from deepemo.serving.results import unknown
 cli._load = lambda models, model: None
-cli.recognize_all = lambda recognizer, paths, **options: ((path, unknown("silent", model="fake")) for path in paths)
+cli.recognize_all = lambda recognizer, paths, **options: ((path, [unknown("silent", model="fake")]) for path in paths)
 sys.stdin.read()
 cli.app()
 """

@@ -1,10 +1,14 @@
 from itertools import pairwise
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from deepemo.audio.remarks import OPPOSITE_POLARITY, PARTIAL
+from deepemo.audio.remarks import WORDS as REMARK_WORDS
 from deepemo.errors import InputError
+from deepemo.http import schemas
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.reasons import REASONS, WORDS
 from deepemo.serving.recognizer import Recognizer
@@ -76,11 +80,42 @@ def test_silence_around_speech_takes_nothing_away(recognizer, speech):
 
 
 def test_channels_are_averaged_and_counted(trusting):
-    stereo = np.stack([tone(2), -tone(2)], axis=1)
-    assert trusting.recognize(stereo, RATE_HZ).reason == "silent"
     answer = trusting.recognize(np.stack([tone(2), tone(2)], axis=1), RATE_HZ)
     assert answer.heard.channels == 2
     assert answer.heard.rms_dbfs == pytest.approx(20 * np.log10(0.3 / np.sqrt(2)), abs=0.01)
+
+
+def test_channels_that_cancel_one_another_are_not_silent(recognizer, speech, wav):
+    stereo = np.stack([speech, -speech], axis=1)
+    for answer in (recognizer.recognize(stereo, RATE_HZ), recognizer.recognize(wav(stereo))):
+        assert answer.answer == "happy"
+        assert answer.heard.channels == 2
+        assert answer.heard.channel is not None
+        assert [remark.name for remark in answer.heard.remarks] == [OPPOSITE_POLARITY]
+        [remark] = answer.to_dict()["recording"]["remarks"]
+        assert remark["explanation"] == REMARK_WORDS[OPPOSITE_POLARITY]
+
+
+def test_each_channel_may_be_heard_by_itself(trusting, wav):
+    call = wav(np.stack([tone(2, 0.5), tone(2, 0.1)], axis=1))
+    assert trusting.recognize(call, channel=0).answer == "angry"
+    assert trusting.recognize(call, channel=1).answer == "happy"
+    each = trusting.recognize_each(call, timeline=False)
+    assert [(answer.answer, answer.heard.channel) for answer in each] == [("angry", 0), ("happy", 1)]
+    assert [answer.reason for answer in trusting.recognize_each(b"no sound")] == ["undecodable"]
+    [mono] = trusting.recognize_each(tone(2), RATE_HZ)
+    assert mono.heard.remarks == ()
+    [many] = trusting.recognize_each(np.zeros((8000, 33), np.float32), RATE_HZ)
+    assert many.detail == "33 channels, expected at most 32 if each is to be heard"
+
+
+def test_a_cut_recording_is_answered_with_a_remark(recognizer, speech, wav):
+    whole = wav(np.tile(speech, 2))
+    answer = recognizer.recognize(whole[: len(whole) * 2 // 3])
+    assert answer.answer == "happy"
+    [remark] = answer.heard.remarks
+    assert remark.name == PARTIAL
+    assert "before the end of its sound" in remark.detail
 
 
 def test_a_long_recording_gets_windows_and_joined_segments(trusting, model):
@@ -152,6 +187,7 @@ def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
         ("min_confidence", 1.1),
         ("min_confidence", np.nan),
         ("max_seconds", 0),
+        ("channel", -1),
     ):
         with pytest.raises(InputError, match=f"{name} {value}"):
             recognizer.recognize(tone(1), RATE_HZ, **{name: value})
@@ -159,5 +195,7 @@ def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
         recognizer.recognize("nowhere.wav")
 
 
-def test_every_reason_has_words():
+def test_every_reason_and_remark_has_words_and_stands_in_the_schema():
     assert all(WORDS[reason].endswith(".") for reason in REASONS)
+    assert all(words.endswith(".") for words in REMARK_WORDS.values())
+    assert get_args(schemas.Remark) == tuple(REMARK_WORDS)

@@ -22,6 +22,8 @@ from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.predictor import Predictor
 from tests.fixtures.models import FITTED, SPEC
 
+pytestmark = pytest.mark.slow
+
 RATE_HZ = 16_000
 
 

@@ -68,6 +68,7 @@ def written(folder: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.slow
 def test_everything_is_written_and_the_same_again(
     run_folder: Path, params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:

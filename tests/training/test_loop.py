@@ -65,6 +65,7 @@ def train(folder: Path, killed_after: int = 0) -> subprocess.CompletedProcess[st
     return subprocess.run(command, capture_output=True, text=True, env={"TF_CPP_MIN_LOG_LEVEL": "3", "PATH": ""})
 
 
+@pytest.mark.slow
 def test_training_learns_repeats_itself_and_survives_a_kill(easy: Path) -> None:
     first = train(easy)
     assert first.returncode == 0, first.stderr

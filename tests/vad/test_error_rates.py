@@ -15,7 +15,7 @@ from deepemo.vad.error_rates import (
     summarize,
     wilson_interval,
 )
-from deepemo.vad.trials import Trial, non_speech_trials
+from deepemo.vad.trials import NonSpeech, Trial
 
 ROOT = Path(__file__).parents[2]
 
@@ -119,6 +119,6 @@ def test_the_summary_is_json_with_the_decision_in_it() -> None:
 @pytest.mark.corpora
 def test_of_real_sounds_without_speech_few_enough_are_accepted(corpora_dir: Path) -> None:
     gate = load_params(ROOT / "params.yaml").gate
-    rates = measure_error_rates(gate, non_speech_trials(corpora_dir / "non_speech"), is_speech=False)
+    rates = measure_error_rates(gate, NonSpeech(corpora_dir / "non_speech"), is_speech=False)
     assert rates.total.trials == 70
     assert rates.total.rate <= MAX_OTHERS_ACCEPTED

@@ -54,6 +54,7 @@ def test_the_test_signal_is_heard_as_speech_and_noise_is_not() -> None:
     assert speech_probabilities(noise, RATE_HZ).max() < 0.15
 
 
+@pytest.mark.slow
 def test_long_recordings_are_heard_as_in_one_piece() -> None:
     samples = np.tile(like_speech(2.048), 40)  # 2,560 frames: more than a block
     np.testing.assert_allclose(load_network()(samples)[2000:2200], reference(samples)[2000:2200], atol=0.005)
@@ -115,6 +116,7 @@ def test_longest_run(flags: list[int], length: int) -> None:
     assert longest_run(np.array(flags, dtype=bool)) == length
 
 
+@pytest.mark.slow
 def test_threads_and_copies_hear_the_same() -> None:
     sounds = [like_speech(1.0, seed=seed) for seed in range(16)]
     decision = VoiceDecision(voice_threshold=0.3, min_voice_share=0.0, min_voice_seconds=0.0)

@@ -1,4 +1,5 @@
 import io
+import os
 import zipfile
 from collections import Counter
 from pathlib import Path
@@ -16,11 +17,11 @@ from deepemo.vad.trials import (
     LEVELS_DBFS,
     NOISE_SLOPES,
     SNRS_DB,
+    NonSpeech,
     Trial,
     choose_clips,
     is_held_out,
     made_sound_trials,
-    non_speech_trials,
     speech_trials,
     to_16_bits,
 )
@@ -99,15 +100,73 @@ def test_sounds_cut_from_one_recording_are_held_out_together(tmp_path: Path) -> 
             path = tmp_path / "rain" / f"1-{source}-{take}.wav"
             path.parent.mkdir(exist_ok=True)
             path.write_bytes(wav())
-    played = list(non_speech_trials(tmp_path))
+    played = list(NonSpeech(tmp_path))
     assert {trial.labels["class"] for trial in played} == {"rain"}
     assert len(played) % 3 == 0
     assert 15 < len(played) < 75
 
 
 def test_a_folder_without_recordings_is_named(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"gate\.non_speech_dir: .*nowhere holds no recordings"):
-        list(non_speech_trials(tmp_path / "nowhere"))
+    with pytest.raises(InputError, match=r"gate\.non_speech_dir: .*nowhere: no such folder"):
+        list(NonSpeech(tmp_path / "nowhere"))
+    (tmp_path / "notes.txt").write_text("no recording")
+    with pytest.raises(InputError, match=r"gate\.non_speech_dir: .* holds no recordings"):
+        list(NonSpeech(tmp_path))
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n"
+BAD = {
+    "not sound": b"a line of text",
+    "cut in its header": wav()[:20],
+    "empty": b"",
+    "without samples": wav()[:44],
+    "a pointer": POINTER.encode(),
+}
+
+
+@pytest.mark.parametrize("content", BAD.values(), ids=BAD)
+def test_a_bad_file_is_counted_and_ends_nothing(tmp_path: Path, content: bytes) -> None:
+    for number in range(20):
+        (tmp_path / f"{number}-good.wav").write_bytes(wav())
+        (tmp_path / f"{number}-bad.wav").write_bytes(content)
+    sounds = NonSpeech(tmp_path)
+    played = len(list(sounds))
+    assert played == sum(is_held_out(f"{tmp_path.name}{number}-good") for number in range(20))
+    assert len(sounds.left_out) == sum(is_held_out(f"{tmp_path.name}{number}-bad") for number in range(20))
+    assert all("-bad.wav" in reason for reason in sounds.left_out)
+    assert len(list(sounds)) == played, "it can be played again"
+
+
+def test_hidden_files_are_nobodys_recording(tmp_path: Path) -> None:
+    for name in ("rain/._1.wav", "__MACOSX/rain/2.wav", ".git/3.wav", "rain/Thumbs.db", "rain/.DS_Store"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(b"no sound")
+    with pytest.raises(InputError, match="holds no recordings"):
+        list(NonSpeech(tmp_path))
+    (tmp_path / "rain" / "1.wav").write_bytes(wav())
+    sounds = NonSpeech(tmp_path)
+    assert [trial.labels["class"] for trial in sounds] == ["rain"]
+    assert sounds.left_out == []
+
+
+def test_a_few_recordings_none_of_them_held_out_are_all_played(tmp_path: Path) -> None:
+    number = next(n for n in range(99) if not is_held_out(f"{tmp_path.name}{n}"))
+    (tmp_path / f"{number}.wav").write_bytes(wav())
+    assert len(list(NonSpeech(tmp_path))) == 1
+
+
+def test_a_folder_of_nothing_but_bad_files_is_an_error_that_names_one(tmp_path: Path) -> None:
+    (tmp_path / "a.wav").write_bytes(b"a line of text")
+    with pytest.raises(InputError, match=r"none of 1 recordings in .* can be read, such as .*a\.wav: not a sound file"):
+        list(NonSpeech(tmp_path))
+
+
+def test_names_that_are_no_text_are_played_under_a_name_that_is(tmp_path: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"pluie \xe9t\xe9\r")
+    folder.mkdir()
+    for number in range(8):
+        (folder / f"{number}.wav").write_bytes(wav())
+    assert {trial.labels["class"] for trial in NonSpeech(tmp_path)} == {"pluie %E9t%E9%0D"}
 
 
 def test_made_sounds_are_played_loud_and_quiet() -> None:

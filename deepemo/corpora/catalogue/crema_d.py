@@ -1,6 +1,7 @@
 """CREMA-D: 91 actors say twelve sentences in six emotions, one of the sentences at three intensities.
 
 The wavs lie in a git repository under Git LFS; `SentenceFilenames.csv` of the same repository names all of them.
+A performance is known by actor, sentence, emotion and level. A clone of the repository has each as an MP3 too.
 """
 
 import re
@@ -41,7 +42,7 @@ CORPUS = Corpus(
         member="AudioWAV/{name}.wav",
         other_names={"1040_ITH_SAD_XX": "1040_ITH_SAD_X"},
     ),
-    folders=("cremad", "crema-d", "CREMA-D", "crema-d-mirror"),
+    folders=("crema", "crema-d-mirror", "AudioWAV"),
     native_rate_hz=16_000,
     # 1001_IEO_ANG_HI
     name_pattern=re.compile(

@@ -1,8 +1,9 @@
 """EmoDB: ten German actors say ten sentences in six emotions, boredom among them, and neutrally.
 
 Nobody is surprised in it, and boredom is outside the seven. Names: speaker, text, letter of the German word for the
-emotion, version (`03a01Fa`); http://emodb.bilderbar.info/docu/ describes them. Of about 800 takes 535 are published, so
-that not every speaker says every text in every emotion.
+emotion, version (`03a01Fa`); http://emodb.bilderbar.info/docu/ describes them. A performance is known by all four:
+another version is another take. Of about 800 takes 535 are published, so that not every speaker says every text in
+every emotion.
 """
 
 import re
@@ -24,7 +25,7 @@ CORPUS = Corpus(
     source=ByHand(
         url="http://emodb.bilderbar.info/download/download.zip", reason="is published without a checksum to hold it to"
     ),
-    folders=("emo-db", "berlin-database-of-emotional-speech-emodb"),
+    folders=("berlin-database-of-emotional-speech-emodb",),
     native_rate_hz=16_000,
     # 03a01Fa
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>\d{2})(?P<sentence>[ab]\d{2})(?P<emotion>[A-Z])[a-z]$"),

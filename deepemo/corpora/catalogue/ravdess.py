@@ -2,6 +2,8 @@
 
 Audio of speech alone is fetched. A copy that also holds the songs (vocal channel 02) is read too: its songs are marked
 as not speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as the record's description says.
+Modalities are sound with a picture (01), a picture alone (02) and sound alone (03) of one performance, which all the
+other codes name.
 """
 
 import re
@@ -30,7 +32,7 @@ CORPUS = Corpus(
     native_rate_hz=48_000,
     # 03-01-06-01-02-01-12
     name_pattern=re.compile(
-        r"(?:^|/)\d{2}-(?P<channel>\d{2})-(?P<emotion>\d{2})-(?P<intensity>\d{2})-(?P<sentence>\d{2})-\d{2}"
+        r"(?:^|/)(?P<medium>0[123])-(?P<channel>\d{2})-(?P<emotion>\d{2})-(?P<intensity>\d{2})-(?P<sentence>\d{2})-\d{2}"
         r"-(?P<speaker>\d{2})$"
     ),
     emotions={
@@ -48,4 +50,5 @@ CORPUS = Corpus(
     sentences={"01": "Kids are talking by the door.", "02": "Dogs are sitting by the door."},
     intensities={"01": "normal", "02": "strong"},
     speech_channel="01",
+    best_medium="03",
 )

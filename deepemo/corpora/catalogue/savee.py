@@ -1,7 +1,8 @@
 """SAVEE: four English men, fifteen sentences in each of seven emotions, thirty in neutral.
 
 Given out after registration alone. A number stands for another sentence in each emotion, so that the sentence is known
-by both. Official copies have a folder a speaker (`DC/a01.wav`), Kaggle's one folder (`DC_a01.wav`).
+by both; a performance is known by speaker, emotion and number. Official copies have a folder a speaker (`DC/a01.wav`),
+Kaggle's one folder (`DC_a01.wav`).
 """
 
 import re
@@ -23,7 +24,7 @@ CORPUS = Corpus(
     source=ByHand(
         url="http://kahlan.eps.surrey.ac.uk/savee/Download.html", reason="is given out after registration alone"
     ),
-    folders=("surrey-audiovisual-expressed-emotion-savee", "savee-database", "AudioData"),
+    folders=("surrey-audiovisual-expressed-emotion-savee", "savee-database", "AudioData", "ALL"),
     native_rate_hz=44_100,
     # DC/sa01 or DC_sa01
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>[A-Z]{2})[/_](?P<sentence>(?P<emotion>[a-z]{1,2})\d{2})$"),

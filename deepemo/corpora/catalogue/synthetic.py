@@ -24,7 +24,7 @@ CORPUS = Corpus(
     clips=1354,
     size_bytes=149_572_506,
     source=Generated(),
-    # spk03_s05_ang_t1: speaker, sentence, emotion, take
+    # spk03_s05_ang_t1: speaker, sentence, emotion, take, which together are a performance
     name_pattern=re.compile(r"(?:^|/)(?P<speaker>spk\d{2})_(?P<sentence>s\d{2})_(?P<emotion>[a-z]{3})_t(?P<take>\d+)$"),
     emotions={
         "ang": "angry",

@@ -1,6 +1,7 @@
 """TESS: two actresses, 64 and 26 years old, say "Say the word ..." with 200 words in seven emotions.
 
 Kaggle's copies nest a second copy in the first and disagree on the names of folders: only file names are read.
+A performance is known by speaker, word and emotion.
 """
 
 import re
@@ -25,6 +26,7 @@ CORPUS = Corpus(
     folders=(
         "toronto-emotional-speech-set-tess",
         "TESS Toronto emotional speech set data",
+        "Toronto emotional speech set",
         "dataverse_files",
     ),
     native_rate_hz=24_414,

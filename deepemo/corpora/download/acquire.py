@@ -5,9 +5,9 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import ByHand, Corpus, Generated
 from deepemo.corpora.download.copies import CopyNotFoundError, find_copy
-from deepemo.corpora.download.folders import Archive
 from deepemo.corpora.download.http import FetchError, Patience
 from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.download.provenance import Provenance, ProvenanceError, read_provenance, record, write_provenance
@@ -15,6 +15,7 @@ from deepemo.corpora.download.publishers import ByHandError, address, fetch_corp
 from deepemo.corpora.synthetic.generate import generate
 from deepemo.errors import InputError
 from deepemo.params import Download
+from deepemo.recordings import printable
 
 _LOG = logging.getLogger(__name__)
 
@@ -71,7 +72,7 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
             return _fetch(corpus, archive, connections=params.connections, patience=patience)
         except (FetchError, ByHandError) as error:
             raise InputError(f"{absence}; and {error}") from error
-    source = ", ".join(str(place.path) for place in places)
+    source = printable(", ".join(str(place.path) for place in places))
     contents = take_stock(corpus, places)
     known = _known(archive)
     if known and known.source == source and known.sha256 == contents.sha256 and known.describes(archive):

@@ -1,6 +1,7 @@
 """Pack a corpus's recordings into one zip: each once, in a fixed order, the same bytes for the same recordings."""
 
 import hashlib
+import logging
 import shutil
 import zipfile
 from collections.abc import Sequence
@@ -11,13 +12,21 @@ from typing import NamedTuple
 
 from tqdm import tqdm
 
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus, UnknownNameError
 from deepemo.corpora.download.disk import require_room, telling_full_disk
-from deepemo.corpora.download.folders import Place
+from deepemo.corpora.download.folders import Place, is_pointer
 from deepemo.errors import InputError
+from deepemo.recordings import POINTER_ADVICE, SUFFIXES, format_rank
+
+_LOG = logging.getLogger(__name__)
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK_BYTES = 1 << 20
+
+
+class PointerError(InputError):
+    """Git LFS pointers where recordings are expected."""
 
 
 class Found(NamedTuple):
@@ -35,7 +44,8 @@ class Contents:
 
     Attributes:
         recordings: one for each name and bytes, ordered by member.
-        repeated: how many were left out because another had the same name and the same bytes.
+        repeated: how many were left out because another had the same name and the same bytes, or is the same
+            performance in a format to prefer.
     """
 
     recordings: tuple[Found, ...]
@@ -58,13 +68,23 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
 
     Copies of a corpus that are put together by hand hold recordings twice, in a folder inside a folder. What has the
     same name and the same bytes is packed once, from the shortest path; what has the same name and other bytes is
-    packed each time, for validation to judge.
+    packed each time, for validation to judge. Of a performance in several formats (WAV beside MP3, sound beside video)
+    those in the first format of `recordings.SUFFIXES` are packed. Git LFS pointers are left out, and it is said how
+    many.
 
     Raises:
+        PointerError: there are Git LFS pointers and nothing else.
         InputError: two places hold different recordings under one path.
         ArchiveError: an archive is damaged.
     """
-    members = [(place, member) for place in places for member in place.recordings()]
+    for place in places:
+        if isinstance(place, Archive) and place.ignored:
+            _LOG.warning(
+                "%s: %d members that are no recordings are ignored for their paths or sizes, such as %r",
+                *(place.path, len(place.ignored), place.ignored[0]),
+            )
+    lying = [(place, member) for place in places for member in place.recordings()]
+    members = _best_formats(corpus, _without_pointers(corpus, lying))
     members.sort(key=lambda found: (found[1].count("/"), len(found[1]), found[1]))
     chosen: dict[tuple[str, str], Found] = {}
     for place, member in tqdm(members, desc=f"{corpus.name}: reading", unit="file", disable=None):
@@ -74,7 +94,7 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     for one, other in pairwise(recordings):
         if one.member == other.member:
             raise InputError(f"{one.place.path} and {other.place.path} hold different recordings under {one.member!r}")
-    return Contents(recordings=tuple(recordings), repeated=len(members) - len(recordings))
+    return Contents(recordings=tuple(recordings), repeated=len(lying) - len(recordings))
 
 
 def pack(contents: Contents, target: Path) -> None:
@@ -104,6 +124,40 @@ def file_sha256(path: Path) -> str:
     """Sha256 of a file."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def _without_pointers(corpus: Corpus, lying: list[tuple[Place, str]]) -> list[tuple[Place, str]]:
+    """The recordings without the Git LFS pointers among them."""
+    recordings, pointers = list[tuple[Place, str]](), list[tuple[Place, str]]()
+    for place, member in lying:
+        (pointers if is_pointer(place, member) else recordings).append((place, member))
+    if pointers:
+        place, member = pointers[0]
+        told = f"{place.path}: {len(pointers):,} of {len(lying):,} recordings are Git LFS pointers, such as {member}"
+        if not recordings:
+            raise PointerError(
+                f"{told}: they name recordings of {corpus.title} and hold none. {POINTER_ADVICE}; or take this copy "
+                "out of download.source_dir"
+            )
+        _LOG.warning("%s; they are left out. %s", told, POINTER_ADVICE)
+    return recordings
+
+
+def _best_formats(corpus: Corpus, members: list[tuple[Place, str]]) -> list[tuple[Place, str]]:
+    """The recordings without those whose performance is there in a format to prefer."""
+    best: dict[str, int] = {}
+    for _, member in members:
+        performance = _performance(corpus, member)
+        best[performance] = min(best.get(performance, len(SUFFIXES)), format_rank(member))
+    return [found for found in members if format_rank(found[1]) == best[_performance(corpus, found[1])]]
+
+
+def _performance(corpus: Corpus, member: str) -> str:
+    """What recordings of one performance share; a recording whose name is unknown is of its own."""
+    try:
+        return corpus.parse(member).performance
+    except UnknownNameError:
+        return member
 
 
 def _digest(place: Place, member: str) -> tuple[int, str]:

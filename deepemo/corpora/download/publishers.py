@@ -10,19 +10,19 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
+from deepemo.corpora.archive import Archive as ZipArchive
 from deepemo.corpora.definition import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
 from deepemo.corpora.download.copies import known_names
-from deepemo.corpora.download.folders import RECORDING_SUFFIX, Folder, Place
-from deepemo.corpora.download.folders import Archive as ZipArchive
+from deepemo.corpora.download.folders import Folder, Place, fail
 from deepemo.corpora.download.http import Fetcher, FetchError, MissingError, Patience
 from deepemo.corpora.download.partial import Expected, Partial
 from deepemo.corpora.download.progress import Progress
 from deepemo.errors import InputError
+from deepemo.recordings import find_recordings, is_recording, read_pointer
 
 _Item = TypeVar("_Item")
 
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
-_POINTER = re.compile(r"\Aversion \S+\noid sha256:([0-9a-f]{64})\nsize (\d+)\n?\Z")
 
 
 class SourceError(InputError):
@@ -137,10 +137,10 @@ def _fetch_files(
             _in_threads(bring_by_pointer, names, connections=connections, stop=stop)
         else:
             _in_threads(bring, files, connections=connections, stop=stop)
-    place = Folder(folder)
-    for member in set(place.recordings()) - members:
-        (folder / member).unlink()
-    return place
+    for path in list(find_recordings(folder, fail)):
+        if path.relative_to(folder).as_posix() not in members:
+            path.unlink()
+    return Folder(folder)
 
 
 def _fresh(patience: Patience, progress: Progress, url: str, target: Path) -> Path:
@@ -176,15 +176,16 @@ def _point(source: LfsFiles, name: str, folder: Path, fetcher: Fetcher) -> tuple
         name = source.other_names[name]
         url, pointer = source.pointer_url.format(name=name), folder / name
         fetcher.fetch([url], pointer, Expected())
-    content = pointer.read_text(encoding="utf-8", errors="replace")
-    match = _POINTER.match(content)
-    if match is None:
+    content = pointer.read_bytes()
+    told = read_pointer(content)
+    if told is None:
         pointer.unlink()
-        raise SourceError(f"{url}: found {content[:80]!r}, expected a Git LFS pointer with a sha256 and a size")
+        found = content[:80].decode("utf-8", "replace")
+        raise SourceError(f"{url}: found {found!r}, expected a Git LFS pointer with a sha256 and a size")
     return pointer, _Published(
         urls=tuple(media.format(name=name) for media in source.media_urls),
         member=source.member.format(name=name),
-        expected=Expected(size_bytes=int(match[2]), algorithm="sha256", digest=match[1]),
+        expected=Expected(size_bytes=told.size_bytes, algorithm="sha256", digest=told.sha256),
     )
 
 
@@ -194,7 +195,7 @@ def _listed_files(source: Dataverse, path: Path) -> Iterator[_Published]:
         for entry in json.loads(path.read_text(encoding="utf-8"))["data"]["latestVersion"]["files"]:
             file = entry["dataFile"]
             member = "/".join(filter(None, [entry.get("directoryLabel"), file["filename"]]))
-            if member.lower().endswith(RECORDING_SUFFIX):
+            if is_recording(member):
                 if not isinstance(file["filesize"], int) or not _MD5.fullmatch(file["md5"]):
                     raise TypeError(f"{member}: found a size of {file['filesize']!r} and an md5 of {file['md5']!r}")
                 yield _Published(

@@ -60,6 +60,7 @@ export class Result {
     byId("picture").hidden = true;
     this.say({ answer: "unknown", reason, explanation: words, confidence: null, probabilities: null }, "");
     byId("facts").textContent = "";
+    byId("remarks").hidden = true;
     byId("answer").focus({ preventScroll: true });
   }
 
@@ -146,9 +147,18 @@ export class Result {
   showFacts({ recording, model }) {
     const facts = [seconds(recording.seconds), `${recording.rate_hz / 1000} kHz`];
     if (recording.channels > 1) facts.push(`${recording.channels} channels`);
+    if (recording.channel !== null && recording.channels > 1) facts.push(`channel ${recording.channel} heard`);
     if (recording.voice_share !== null) facts.push(`voice in ${percent(recording.voice_share)} of it`);
     facts.push(`answered by ${model}`);
     byId("facts").textContent = facts.join(" · ");
+    byId("remarks").replaceChildren(
+      ...recording.remarks.map(({ explanation, detail }) => {
+        const line = text("li", explanation);
+        line.append(" ", text("span", `(${detail})`, "detail"));
+        return line;
+      }),
+    );
+    byId("remarks").hidden = recording.remarks.length === 0;
   }
 
   draw() {

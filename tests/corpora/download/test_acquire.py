@@ -13,13 +13,15 @@ from typing import Any
 
 import pytest
 
+from deepemo.corpora.archive import ArchiveError
 from deepemo.corpora.definition import Archive, Corpus, Dataverse
 from deepemo.corpora.download.acquire import acquire
 from deepemo.corpora.download.copies import CopyNotFoundError
 from deepemo.corpora.download.disk import DiskFullError
-from deepemo.corpora.download.folders import ArchiveError
 from deepemo.corpora.download.http import FetchError, Patience
+from deepemo.corpora.download.packing import PointerError
 from deepemo.corpora.download.provenance import Provenance
+from deepemo.corpora.raw import RawCorpus
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
 from deepemo.params import Download
@@ -221,18 +223,45 @@ def test_what_a_folder_does_not_hold_is_fetched(
 ) -> None:
     """So that SAVEE can come from a folder and the others from their makers, in one run."""
     assert bring(ravdess, source_dir=str(tmp_path)).source == server.url("/Audio_Speech_Actors_01-24.zip")
-    assert "looked for the folders ravdess/" in caplog.text
+    assert "looked for ravdess/" in caplog.text
     assert f"fetching it from {server.url('/')}" in caplog.text
+
+
+def test_pointers_are_not_replaced_by_a_download_in_silence(
+    server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path
+) -> None:
+    (tmp_path / "Ravdess-master").mkdir()
+    for member in MEMBERS:
+        name = tmp_path / "Ravdess-master" / Path(member).name
+        name.write_text("version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n")
+    with pytest.raises(PointerError, match=r"Ravdess-master: 5 of 5 recordings are Git LFS pointers"):
+        bring(ravdess, source_dir=str(tmp_path))
+    assert server.asked == []
+
+
+def test_odd_folders_come_whole_into_the_archive(ravdess: Corpus, bring: Acquire, tmp_path: Path, raw: Path) -> None:
+    """A carriage return, a byte that is no text, and a backslash left by unpacking: every recording is there once."""
+    folders = [b"Actor\r01", b"Acteur\xe901", b"win\\dows", b"plain", b"x\ny"]
+    for folder, (member, content) in zip(folders, MEMBERS.items(), strict=True):
+        path = tmp_path / "Ravdess" / os.fsdecode(folder + b"/" + Path(member).name.encode())
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    record = bring(ravdess, source_dir=str(tmp_path))
+    assert record.recordings == 5
+    packed = RawCorpus(raw / "ravdess.zip")
+    assert packed.members() == sorted(packed.members())
+    assert [name.split("/")[0] for name in packed.members()] == ["Acteur%E901", "Actor%0D01", "plain", "win", "x%0Ay"]
+    assert sorted(map(packed.read, packed.members())) == sorted(MEMBERS.values())
 
 
 def test_what_is_nowhere_tells_both_ways(
     server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     server.pages.clear()
-    with pytest.raises(InputError, match=r"looked for the folders ravdess/.*; and .*HTTP 404"):
+    with pytest.raises(InputError, match=r"looked for ravdess/.*; and .*HTTP 404"):
         bring(ravdess, source_dir=str(tmp_path))
     caplog.clear()
-    with pytest.raises(InputError, match=r"looked for the folders savee/.*; and SAVEE .*download\.source_dir"):
+    with pytest.raises(InputError, match=r"looked for savee/.*; and SAVEE .*download\.source_dir"):
         bring(CORPORA["savee"], source_dir=str(tmp_path))
     assert "fetching it" not in caplog.text, "nobody fetches what is given out by hand"
 

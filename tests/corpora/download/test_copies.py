@@ -1,15 +1,18 @@
 """Corpora in a folder that people put together: official layouts, Kaggle's, archives, and what is not there."""
 
 import io
+import shutil
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import soundfile
 
-from deepemo.corpora.download.copies import CopyNotFoundError, find_copy, known_names
-from deepemo.corpora.download.folders import Archive, ArchiveError
-from deepemo.corpora.download.packing import Contents, pack, take_stock
+from deepemo.corpora.archive import Archive, ArchiveError
+from deepemo.corpora.definition import Corpus
+from deepemo.corpora.download.copies import CopyNotFoundError, find_copy, known_names, same_name
+from deepemo.corpora.download.packing import Contents, PointerError, pack, take_stock
 from deepemo.corpora.raw import RawCorpus
 from deepemo.corpora.registry import CORPORA
 
@@ -56,6 +59,31 @@ LAYOUTS = {
     "crema_d, Kaggle": ("crema_d", ["cremad/{0}.wav", "cremad/{1}.wav"], ["1001_IEO_ANG_HI", "1040_ITH_SAD_XX"]),
     "tess, official": ("tess", ["dataverse_files/{0}.wav", "dataverse_files/{1}.wav"], ["OAF_back_sad", "YAF_dog_ps"]),
     "tess, by folders": ("tess", ["tess/OAF_Sad/{0}.wav", "tess/YAF_fear/{1}.WAV"], ["OAF_back_sad", "YAF_dog_ps"]),
+    "ravdess, of four in one": (
+        "ravdess",
+        ["Ravdess/audio_speech_actors_01-24/Actor_01/{0}.wav", "Ravdess/audio_speech_actors_01-24/Actor_12/{1}.wav"],
+        TWO_RAVDESS,
+    ),
+    "crema_d, of four in one": ("crema_d", ["Crema/{0}.wav", "Crema/{1}.wav"], ["1001_IEO_ANG_HI", "1001_IEO_SAD_HI"]),
+    "crema_d, from GitHub": (
+        "crema_d",
+        ["CREMA-D-master/AudioWAV/{0}.wav", "CREMA-D-master/AudioWAV/{1}.wav"],
+        ["1001_IEO_ANG_HI", "1001_IEO_SAD_HI"],
+    ),
+    "crema_d, its folder alone": (
+        "crema_d",
+        ["AudioWAV/{0}.wav", "AudioWAV/{1}.wav"],
+        ["1001_IEO_ANG_HI", "1001_IEO_SAD_HI"],
+    ),
+    "savee, flat": ("savee", ["ALL/{0}.wav", "ALL/{1}.wav"], ["DC_a01", "KL_sa02"]),
+    "savee, of four in one": ("savee", ["Savee/{0}.wav", "Savee/{1}.wav"], ["DC_a01", "KL_sa02"]),
+    "tess, of four in one": ("tess", ["Tess/OAF_Sad/{0}.wav", "Tess/YAF_ps/{1}.wav"], ["OAF_back_sad", "YAF_dog_ps"]),
+    "tess, Kaggle": (
+        "tess",
+        ["TESS Toronto emotional speech set data/{0}.wav", "TESS Toronto emotional speech set data/x/{1}.wav"],
+        ["OAF_back_sad", "YAF_dog_ps"],
+    ),
+    "emodb, in FLAC": ("emodb", ["EmoDB/{0}.flac", "EmoDB/{1}.FLAC"], ["03a01Fa", "16b10Lb"]),
     "emodb, official": ("emodb", ["emodb/wav/{0}.wav", "emodb/wav/{1}.wav"], ["03a01Fa", "16b10Lb"]),
 }
 
@@ -125,11 +153,151 @@ def test_official_archives_are_read_as_they_are(tmp_path: Path) -> None:
     assert names("ravdess", stock("ravdess", tmp_path / "case1")) == ["03-01-05-01-01-01-02", "03-01-05-01-01-01-03"]
 
 
-def test_unpacked_copy_goes_before_the_archive_beside_it(tmp_path: Path) -> None:
+def zip_of(path: Path, files: dict[str, int]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, number in files.items():
+            archive.writestr(name, tiny_wav(number))
+
+
+def test_unpacked_copy_goes_before_an_archive_with_as_much(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     write_tree(tmp_path, {"emodb/wav/03a01Fa.wav": 1})
-    (tmp_path / "emodb.zip").write_bytes(b"never opened")
-    (tmp_path / "emodb" / "download.zip").write_bytes(b"nor this")
+    zip_of(tmp_path / "emodb" / "download.zip", {"wav/03a01Fa.wav": 2})
+    zip_of(tmp_path / "emodb.zip", {"wav/03a01Fa.wav": 3})
+    assert find_copy(CORPORA["emodb"], tmp_path)[0].path == tmp_path / "emodb"
+    assert f"emodb: using {tmp_path}/emodb (1 recordings); left aside: {tmp_path}/emodb.zip (1" in caplog.text
+
+
+def test_the_fuller_copy_is_used_and_one_that_holds_all_twice_is_no_fuller(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"emodb/wav/03a01Fa.wav": 1, "emodb/again/03a01Fa.wav": 1, "emodb/a.mp3": 2})
+    write_tree(tmp_path, {"Emo-DB/03a01Fa.wav": 1, "Emo-DB/08a01Fa.wav": 2})
+    assert find_copy(CORPORA["emodb"], tmp_path)[0].path == tmp_path / "Emo-DB"
+
+
+def test_an_archive_that_is_none_does_not_hide_the_unpacked_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tree(tmp_path, {"emodb/wav/03a01Fa.wav": 1})
+    (tmp_path / "emodb.zip").write_bytes(b"half a download")
     assert names("emodb", stock("emodb", tmp_path)) == ["03a01Fa"]
+    assert "emodb.zip: expected a zip archive" in caplog.text
+
+
+@pytest.mark.parametrize("loose", ["emodb/03a01Wa.wav", "emodb/mine.wav", "EmoDB (1)/wav/03a01Wa.wav"])
+def test_a_loose_file_does_not_hide_the_archive_beside_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, loose: str
+) -> None:
+    write_tree(tmp_path, {loose: 1})
+    zip_of(tmp_path / "emodb" / "download.zip", {"wav/03a01Fa.wav": 2, "wav/08a01Fa.wav": 3})
+    assert names("emodb", stock("emodb", tmp_path)) == ["03a01Fa", "08a01Fa"]
+    used = f"emodb: using {tmp_path}/emodb/download.zip (2 recordings); left aside: {tmp_path / loose.split('/')[0]} ("
+    assert used in caplog.text
+
+
+SAME_NAMES = [
+    "CREMA-D",
+    "crema_d",
+    "Crema D",
+    "CREMAD",
+    "CREMA-D-master",
+    "crema-d-main",
+    "cremad (1)",
+    "crema_d-master (2)",
+]
+
+
+@pytest.mark.parametrize("name", SAME_NAMES)
+def test_names_are_one_but_for_case_signs_and_what_downloads_add(tmp_path: Path, name: str) -> None:
+    write_tree(tmp_path, {f"{name}/1001_IEO_ANG_HI.wav": 1})
+    assert same_name(name, "crema_d")
+    assert not same_name(name, "crema")
+    assert find_copy(CORPORA["crema_d"], tmp_path)[0].path == tmp_path / name
+
+
+@pytest.fixture
+def four_emodb() -> Corpus:
+    """EmoDB as if its makers had published four recordings."""
+    return replace(CORPORA["emodb"], clips=4)
+
+
+@pytest.mark.parametrize("folders", [["my berlin"], ["."], ["a/b", "c"]])
+def test_a_copy_under_an_unknown_name_is_used_if_it_is_half_of_it(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, four_emodb: Corpus, folders: list[str]
+) -> None:
+    write_tree(tmp_path, {f"{folders[0]}/03a01Fa.wav": 1, f"{folders[-1]}/08a01Fa.wav": 2, "other/speech.wav": 3})
+    found = take_stock(four_emodb, find_copy(four_emodb, tmp_path))
+    assert names("emodb", found) == ["03a01Fa", "08a01Fa"]
+    assert "has no folder or archive of EmoDB (looked for emodb/, " in caplog.text
+    assert f"using what is named as its recordings in {tmp_path}: 2 recordings, such as " in caplog.text
+
+
+def test_an_archive_under_an_unknown_name_is_used_too(tmp_path: Path, four_emodb: Corpus) -> None:
+    zip_of(tmp_path / "archive.zip", {"x/03a01Fa.wav": 1, "x/08a01Fa.wav": 2, "y/DC_a01.wav": 3})
+    (tmp_path / "broken.zip").write_bytes(b"of no concern")
+    assert names("emodb", take_stock(four_emodb, find_copy(four_emodb, tmp_path))) == ["03a01Fa", "08a01Fa"]
+
+
+def test_a_few_recordings_under_an_unknown_name_are_named_and_not_used(tmp_path: Path, four_emodb: Corpus) -> None:
+    write_tree(tmp_path, {"mine/03a01Fa.wav": 1, "emodb/hello.wav": 2})
+    with pytest.raises(CopyNotFoundError) as missing:
+        find_copy(four_emodb, tmp_path)
+    assert "1 recordings, such as mine/03a01Fa.wav are named as in EmoDB: put them into emodb/" in str(missing.value)
+    assert f"1 recordings in {tmp_path}/emodb are not named as in EmoDB" in str(missing.value)
+
+
+POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:{:064x}\nsize 98254\n"
+ADVICE = (
+    r"GitHub's 'Download ZIP' and a clone without git-lfs hold only pointers to recordings; run `git lfs install` and"
+)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+def test_pointers_are_called_pointers_with_what_to_do(tmp_path: Path, zipped: bool) -> None:
+    folder = tmp_path / "CREMA-D-master"
+    (folder / "AudioWAV").mkdir(parents=True)
+    for level in ("LO", "MD", "HI"):
+        (folder / "AudioWAV" / f"1001_IEO_ANG_{level}.wav").write_text(POINTER.format(len(level)))
+    if zipped:
+        shutil.make_archive(str(folder), "zip", folder)
+        shutil.rmtree(folder)
+    told = r"CREMA-D-master(\.zip)?: 3 of 3 recordings are Git LFS pointers, such as AudioWAV/1001_IEO_ANG_HI\.wav: .*"
+    with pytest.raises(PointerError, match=told + ADVICE):
+        stock("crema_d", tmp_path)
+
+
+def test_pointers_among_recordings_are_counted_and_left_out(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write_tree(tmp_path, {"crema_d/1001_IEO_ANG_LO.wav": 1})
+    (tmp_path / "crema_d" / "1001_IEO_ANG_HI.wav").write_text(POINTER.format(1))
+    assert names("crema_d", stock("crema_d", tmp_path)) == ["1001_IEO_ANG_LO"]
+    assert "1 of 2 recordings are Git LFS pointers, such as 1001_IEO_ANG_HI.wav; they are left out." in caplog.text
+
+
+def test_a_copy_of_recordings_goes_before_one_of_pointers(tmp_path: Path) -> None:
+    write_tree(tmp_path, {"crema/1001_IEO_ANG_LO.wav": 1})
+    (tmp_path / "CREMA-D-master").mkdir()
+    for level in ("LO", "MD", "HI"):
+        (tmp_path / "CREMA-D-master" / f"1001_IEO_ANG_{level}.wav").write_text(POINTER.format(1))
+    assert find_copy(CORPORA["crema_d"], tmp_path)[0].path == tmp_path / "crema"
+
+
+def test_of_a_performance_in_several_formats_the_best_is_packed(tmp_path: Path) -> None:
+    write_tree(tmp_path / "crema_d", {"AudioMP3/1001_IEO_ANG_LO.mp3": 1, "AudioWAV/1001_IEO_ANG_LO.wav": 2})
+    write_tree(tmp_path / "crema_d", {"AudioMP3/1001_IEO_SAD_LO.mp3": 3})
+    write_tree(tmp_path / "ravdess", {f"{medium}-01-05-01-01-01-01.wav": int(medium) for medium in ("01", "03")})
+    write_tree(tmp_path / "ravdess", {"videos/01-01-05-01-01-01-01.mp4": 4, "videos/02-01-05-01-01-01-01.mp4": 5})
+    crema_d = stock("crema_d", tmp_path)
+    packed = [found.member for found in crema_d.recordings]
+    assert packed == ["AudioMP3/1001_IEO_SAD_LO.mp3", "AudioWAV/1001_IEO_ANG_LO.wav"]
+    assert crema_d.repeated == 1
+    assert names("ravdess", stock("ravdess", tmp_path)) == ["01-01-05-01-01-01-01", "03-01-05-01-01-01-01"]
+
+
+def test_odd_names_that_are_no_recordings_are_counted_aloud(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    zip_of(tmp_path / "emodb.zip", {"wav/03a01Fa.wav": 1, "../notes.txt": 2, "/etc/x": 3})
+    assert names("emodb", stock("emodb", tmp_path)) == ["03a01Fa"]
+    assert (
+        "2 members that are no recordings are ignored for their paths or sizes, such as '../notes.txt'" in caplog.text
+    )
 
 
 def test_empty_folder_does_not_hide_the_archive_beside_it(tmp_path: Path) -> None:
@@ -152,7 +320,7 @@ def test_missing_corpus_is_told_with_what_was_looked_for(tmp_path: Path, corpus:
     with pytest.raises(CopyNotFoundError) as missing:
         find_copy(CORPORA[corpus], tmp_path)
     message = str(missing.value)
-    assert message.startswith(f"{tmp_path}: no {CORPORA[corpus].title} recordings (.wav) in it; looked for")
+    assert message.startswith(f"{tmp_path} has no folder or archive of {CORPORA[corpus].title} (looked for {corpus}/, ")
     for name in known_names(CORPORA[corpus]):
         assert f" {name}/" in message
         assert f" {name}.zip" in message

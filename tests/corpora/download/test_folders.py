@@ -1,50 +1,16 @@
-"""Folders and archives of recordings: what counts as one, and which archives are refused before anything is read."""
+"""Folders of recordings, whatever their files are called, and what in a place is no recording but a pointer."""
 
-import errno
 import os
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from deepemo.corpora.download import folders as places
-from deepemo.corpora.download.folders import Archive, ArchiveError, Folder, is_recording
-from deepemo.errors import InputError
+from deepemo.corpora.archive import Archive
+from deepemo.corpora.download.folders import Folder, Selection, is_pointer
 
 SOUND = b"RIFF and so on"
-
-
-def write_zip(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_STORED) -> Path:
-    with zipfile.ZipFile(path, "w", method) as archive:
-        for member, content in members.items():
-            archive.writestr(member, content)
-    return path
-
-
-def write_entry(path: Path, name: str, *, mode: int = 0o100644) -> Path:
-    """A zip of one member, whose name the module zipfile leaves as it is."""
-    entry = zipfile.ZipInfo("placeholder")
-    entry.filename = name
-    entry.external_attr = mode << 16
-    with zipfile.ZipFile(path, "w") as archive:
-        archive.writestr(entry, SOUND)
-    return path
-
-
-@pytest.mark.parametrize(
-    ("path", "expected"),
-    [
-        ("a.wav", True),
-        ("deep/er/A.WAV", True),
-        ("a.mp3", False),
-        ("wav", False),
-        ("._a.wav", False),
-        ("__MACOSX/a.wav", False),
-        (".cache/a.wav", False),
-    ],
-)
-def test_recordings_are_known_by_suffix_and_not_hidden(path: str, expected: bool) -> None:
-    assert is_recording(path) is expected
+POINTER = b"version https://git-lfs.github.com/spec/v1\noid sha256:" + b"0a" * 32 + b"\nsize 98254\n"
 
 
 def test_folder_finds_recordings_at_any_depth_in_order(tmp_path: Path) -> None:
@@ -58,11 +24,48 @@ def test_folder_finds_recordings_at_any_depth_in_order(tmp_path: Path) -> None:
         assert stream.read() == b"b/2.wav"
 
 
-def test_folder_with_a_name_that_is_not_utf8_is_told(tmp_path: Path) -> None:
-    (tmp_path / "good.wav").write_bytes(SOUND)
-    (tmp_path / os.fsdecode(b"Gl\xfcck.wav")).write_bytes(SOUND)
-    with pytest.raises(InputError, match=r"found the name 'Gl\\udcfcck\.wav', expected one in UTF-8; rename it"):
-        Folder(tmp_path).recordings()
+ODD = {
+    b"Gl\xfcck.wav": "Gl%FCck.wav",
+    b"Actor\r01/a.wav": "Actor%0D01/a.wav",
+    b"a\nb\x1b[31m.wav": "a%0Ab%1B[31m.wav",
+    b"c.wav\r": "c.wav",
+    "\u2028line\u0085.wav".encode(): "%E2%80%A8line%C2%85.wav",
+    b"win\\Actor_01\\d.wav": "win/Actor_01/d.wav",
+    b"x\\..\\..\\e.wav": "x%5C..%5C..%5Ce.wav",
+    b"C:\\f.wav": "C%3A%5Cf.wav",
+    b"12:30 g.wav": "12:30 g.wav",
+    b"a" * 200 + b"/" + b"b" * 250 + b".wav": "a" * 200 + "/" + "b" * 250 + ".wav",
+    "\u00e9t\u00e9 \U0001f600.wav".encode(): "\u00e9t\u00e9 \U0001f600.wav",
+}
+
+
+@pytest.mark.parametrize(("stored", "plain"), ODD.items(), ids=map(repr, ODD.values()))
+def test_a_name_of_a_folder_is_one_that_any_table_and_archive_may_hold(
+    tmp_path: Path, stored: bytes, plain: str
+) -> None:
+    path = tmp_path / os.fsdecode(stored)
+    path.parent.mkdir(exist_ok=True)
+    path.write_bytes(SOUND)
+    folder = Folder(tmp_path)
+    assert folder.recordings() == [plain]
+    assert folder.size_bytes(plain) == len(SOUND)
+    with folder.open(plain) as stream, zipfile.ZipFile(tmp_path / "packed.zip", "w") as packed:
+        packed.writestr(plain, stream.read())
+    packed_again = Archive(tmp_path / "packed.zip")
+    assert packed_again.recordings() == [plain], "the name that validation sees is that of the folder"
+
+
+def test_names_that_become_one_are_held_apart(tmp_path: Path) -> None:
+    for number, name in enumerate(("x%0D.wav", "x\r.wav", "d/a.wav", "d\\a.wav")):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(bytes([number]))
+    folder = Folder(tmp_path)
+    assert folder.recordings() == ["d/a.wav", "x%0D.wav", "~2/d/a.wav", "~2/x%0D.wav"]
+    contents = []
+    for member in folder.recordings():
+        with folder.open(member) as stream:
+            contents.append(stream.read())
+    assert sorted(contents) == [bytes([number]) for number in range(4)]
 
 
 def test_folder_follows_links_but_not_in_circles(tmp_path: Path) -> None:
@@ -74,108 +77,53 @@ def test_folder_follows_links_but_not_in_circles(tmp_path: Path) -> None:
     assert Folder(tmp_path / "tree").recordings() == ["linked/a.wav"]
 
 
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA])
-def test_archive_is_read_however_it_is_compressed(tmp_path: Path, method: int) -> None:
-    path = write_zip(tmp_path / "a.zip", {"x/2.wav": SOUND, "1.WAV": b"", "x/notes.txt": b"n"}, method)
-    archive = Archive(path)
-    assert archive.recordings() == ["1.WAV", "x/2.wav"]
-    with archive.open("x/2.wav") as stream:
-        assert stream.read() == SOUND
+def test_a_folder_that_cannot_be_listed_is_an_error_unless_it_may_be_passed_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "open").mkdir()
+    (tmp_path / "open" / "a.wav").write_bytes(SOUND)
+    (tmp_path / "closed").mkdir()
+    listed = os.scandir
+
+    def scandir(path: str) -> object:
+        if Path(path).name == "closed":
+            raise PermissionError(13, "Permission denied", str(path))
+        return listed(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    with pytest.raises(PermissionError, match="closed"):
+        Folder(tmp_path)
+    passed: list[OSError] = []
+    assert Folder(tmp_path, passed.append).recordings() == ["open/a.wav"]
+    assert [error.filename for error in passed] == [str(tmp_path / "closed")]
 
 
-@pytest.mark.parametrize("name", ["../out.wav", "a/../../out.wav", "/etc/out.wav", "C:/out.wav", "..\\out.wav"])
-def test_member_that_climbs_out_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ArchiveError, match=r"a\.zip: member .*out\.wav' is refused: its path leads out of the folder"):
-        Archive(write_entry(tmp_path / "a.zip", name))
+def test_selection_is_the_place_without_the_others(tmp_path: Path) -> None:
+    for name in ("a.wav", "b.wav"):
+        (tmp_path / name).write_bytes(name.encode())
+    chosen = Selection(Folder(tmp_path), lambda member: member != "a.wav")
+    assert chosen.recordings() == ["b.wav"]
+    assert chosen.size_bytes("b.wav") == 5
+    with chosen.open("b.wav") as stream:
+        assert stream.read() == b"b.wav"
 
 
-@pytest.mark.parametrize("name", ["", "."])
-def test_member_without_a_name_is_no_recording(tmp_path: Path, name: str) -> None:
-    assert Archive(write_entry(tmp_path / "a.zip", name)).recordings() == []
-
-
-def test_link_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"member 'a\.wav' is refused: it is a link"):
-        Archive(write_entry(tmp_path / "a.zip", "a.wav", mode=0o120777))
-
-
-def test_encrypted_member_is_refused(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "a.zip", {"a.wav": SOUND})
-    content = bytearray(path.read_bytes())
-    # The flag bits in the central directory (APPNOTE.TXT, 4.3.12).
-    content[content.index(b"PK\x01\x02") + 8] |= 1
-    path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="it is encrypted"):
-        Archive(path)
-
-
-def test_absurd_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = write_zip(tmp_path / "a.zip", {"a.wav": bytes(60), "b.wav": bytes(60)})
-    assert len(Archive(path).recordings()) == 2
-    monkeypatch.setattr(places, "MAX_ARCHIVE_BYTES", 119)
-    with pytest.raises(ArchiveError, match="its members declare 120 bytes, expected at most 119"):
-        Archive(path)
-    monkeypatch.setattr(places, "MAX_MEMBER_BYTES", 59)
-    with pytest.raises(ArchiveError, match=r"member 'a\.wav' is refused: it declares 60 bytes, expected at most 59"):
-        Archive(path)
-
-
-def test_declared_size_beyond_what_deflate_can_shrink_is_refused(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "a.zip", {"a.wav": bytes(1000)}, zipfile.ZIP_DEFLATED)
-    content = bytearray(path.read_bytes())
-    size_at = content.index(b"PK\x01\x02") + 24
-    content[size_at : size_at + 4] = (500_000_000).to_bytes(4, "little")
-    path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="declares 500,000,000 bytes out of"):
-        Archive(path)
-
-
-def test_silence_may_be_compressed_as_well_as_deflate_can(tmp_path: Path) -> None:
-    path = write_zip(tmp_path / "a.zip", {"a.wav": bytes(10_000_000)}, zipfile.ZIP_DEFLATED)
-    assert Archive(path).recordings() == ["a.wav"]
-
-
-def test_what_is_no_zip_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "a.zip"
-    path.write_bytes(b"<html>404</html>")
-    with pytest.raises(ArchiveError, match=r"a\.zip: expected a zip archive"):
-        Archive(path)
-
-
-@pytest.mark.parametrize("damaged", ["version", "name"])
-def test_directory_that_is_damaged_is_told(tmp_path: Path, damaged: str) -> None:
-    """A version that no program has, and a name that is not in the UTF-8 that its flag announces."""
-    path = write_zip(tmp_path / "a.zip", {"a.wav": SOUND})
-    content = bytearray(path.read_bytes())
-    entry = content.index(b"PK\x01\x02")
-    if damaged == "name":
-        content[entry + 9] |= 0x08
-        content[content.rindex(b"a.wav")] = 0xFF
-    else:
-        content[entry + 6] = 0xE3
-    path.write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"a\.zip: expected a zip archive: "):
-        Archive(path)
-
-
-def test_error_of_the_disk_in_reading_a_member_is_passed_on(tmp_path: Path) -> None:
-    archive = Archive(write_zip(tmp_path / "a.zip", {"a.wav": SOUND}))
-    with pytest.raises(OSError, match="No space left") as raised, archive.open("a.wav"):
-        raise OSError(errno.ENOSPC, "No space left")
-    assert not isinstance(raised.value, InputError)
-
-
-@pytest.mark.parametrize("method", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_damaged_member_is_named(tmp_path: Path, method: int) -> None:
-    path = write_zip(tmp_path / "a.zip", {"good.wav": SOUND, "x/bad.wav": bytes(range(256)) * 40}, method)
-    content = bytearray(path.read_bytes())
-    begin = content.index(b"x/bad.wav") + len("x/bad.wav")
-    for position in range(begin + 20, begin + 60):
-        content[position] ^= 0xFF
-    path.write_bytes(content)
-    archive = Archive(path)
-    with pytest.raises(ArchiveError, match=r"a\.zip: member 'x/bad\.wav' cannot be unpacked"):  # noqa: SIM117
-        with archive.open("x/bad.wav") as stream:
-            stream.read()
-    with archive.open("good.wav") as stream:
-        assert stream.read() == SOUND
+@pytest.mark.parametrize(
+    ("content", "expected"),
+    [
+        (POINTER, True),
+        (POINTER.rstrip(b"\n"), True),
+        (POINTER.replace(b"oid", b"ext-0-foo sha256:" + b"1" * 64 + b"\noid"), True),
+        (POINTER.replace(b"sha256:", b"md5:"), False),
+        (b"version 1\n", False),
+        (b"", False),
+        (POINTER + bytes(1024), False),
+        (b"RIFF" + bytes(40), False),
+    ],
+)
+def test_pointers_are_known_wherever_they_lie(tmp_path: Path, content: bytes, expected: bool) -> None:
+    (tmp_path / "a.wav").write_bytes(content)
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as packed:
+        packed.writestr("a.wav", content)
+    for place in (Folder(tmp_path), Archive(tmp_path / "a.zip")):
+        assert is_pointer(place, "a.wav") is expected

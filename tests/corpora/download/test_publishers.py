@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
+from deepemo.corpora.archive import ArchiveError
 from deepemo.corpora.definition import Archive, Corpus, Dataverse, LfsFiles
-from deepemo.corpora.download.folders import ArchiveError
 from deepemo.corpora.download.http import FetchError, Patience
 from deepemo.corpora.download.publishers import ByHandError, SourceError, fetch_corpus
 from deepemo.corpora.registry import CORPORA

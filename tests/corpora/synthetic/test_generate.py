@@ -92,6 +92,7 @@ def _speech_share(recording: Recording) -> float:
     return float(np.mean([detector.process_chunk(chunk) > 0.5 for chunk in chunks]))
 
 
+@pytest.mark.slow
 def test_another_process_writes_the_same_bytes(corpus: Path, tmp_path: Path) -> None:
     again = tmp_path / "again.zip"
     code = (
@@ -153,6 +154,7 @@ def test_planted_files_are_what_they_are_said_to_be(planted: dict[str, bytes], c
     assert 0.05 < read_recording(by_take["98"]).seconds < 0.3
 
 
+@pytest.mark.slow
 def test_clips_are_of_a_usable_length_and_level_and_hold_a_voice(clips: dict[str, bytes]) -> None:
     for member, content in clips.items():
         recording = read_recording(content)
@@ -184,7 +186,7 @@ def test_voices_have_the_gender_that_the_catalogue_gives_them() -> None:
             )
             samples = espeak.speak(request)
             spoken.add(samples.tobytes())
-            recording = Recording((samples[:, None] / 32768).astype(np.float32), RATE_HZ, len(samples), "WAV")
+            recording = Recording((samples[:, None] / 32768).astype(np.float32), RATE_HZ, "WAV", 1)
             pitches[speaker.code] = _pitch_hz(recording)
     assert len(spoken) == len(VOICES)
     assert set(pitches) == set(CORPUS.genders)

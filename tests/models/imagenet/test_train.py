@@ -63,6 +63,7 @@ def changed(before: dict[str, list[np.ndarray]], after: dict[str, list[np.ndarra
     return [any((was != now).any() for was, now in zip(before[name], after[name], strict=True)) for name in after]
 
 
+@pytest.mark.slow
 def test_the_last_blocks_learn_and_those_before_keep_weights_and_statistics(embedded: Path) -> None:
     frozen, tuned = train(embedded, 0), train(embedded, 2)
     assert [row["phase"] for row in frozen.history] == ["head"] * 2
@@ -79,6 +80,7 @@ def test_the_last_blocks_learn_and_those_before_keep_weights_and_statistics(embe
     assert all(layers_changed[first:])
 
 
+@pytest.mark.slow
 def test_more_blocks_than_there_are_means_all(embedded: Path) -> None:
     network = train(embedded, 99).network
     untouched = build_backbone("efficientnet_lite0", weights="random", height=12, width=7, seed=SEED).network

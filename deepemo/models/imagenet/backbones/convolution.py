@@ -73,7 +73,8 @@ class NormalisedConvolution(keras.layers.Layer):
             x, mean, variance = normalise_by_batch(x, self.gamma.value, self.beta.value, epsilon=_EPSILON)
             self._follow(mean, variance)
         else:
-            factor = self.gamma * tf.math.rsqrt(self.moving_variance + _EPSILON)
+            # Not rsqrt, which starts from the processor's own approximation: see `normalise_by_batch`.
+            factor = self.gamma / tf.sqrt(self.moving_variance + _EPSILON)
             # The last axis of a depthwise kernel counts the outputs of a channel, here 1; the one before, the channels.
             by_channel = factor if self.channels else factor[:, tf.newaxis]
             x = self._convolve(x, self.kernel * by_channel)

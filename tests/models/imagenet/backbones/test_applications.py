@@ -45,6 +45,7 @@ def keras_own(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> keras.M
     return network
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(APPLICATIONS))
 def test_scales_and_loads_as_keras_does(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "made.weights.h5"

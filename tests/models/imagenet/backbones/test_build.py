@@ -30,6 +30,7 @@ def sources(layer: keras.Layer) -> list[str]:
     return [tensor._keras_history.operation.name for tensor in tensors]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", BACKBONE_NAMES)
 def test_blocks_partition_the_layers_and_nothing_bypasses_them(name: str) -> None:
     backbone = build(name)
@@ -45,6 +46,7 @@ def test_blocks_partition_the_layers_and_nothing_bypasses_them(name: str) -> Non
     assert len(backbone.blocks) >= 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["efficientnet_lite0", "efficientnet_b0"])
 def test_random_weights_repeat_whatever_was_drawn_before(name: str) -> None:
     first = build(name)
@@ -65,6 +67,7 @@ def test_another_seed_draws_other_weights() -> None:
     assert kernels[0].std() == pytest.approx(kernels[1].std(), rel=0.2)
 
 
+@pytest.mark.slow
 def test_imagenet_weights_of_efficientnet_lite0_need_no_download(tmp_path: Path) -> None:
     backbone = build("efficientnet_lite0", weights="imagenet")
     stem = backbone.network.get_layer("stem").kernel.numpy()

@@ -1,0 +1,70 @@
+"""YAML as version 1.2 reads it (https://yaml.org/spec/1.2.2, section 10.3, the core schema).
+
+DVC reads and writes params.yaml and dvc.lock so. PyYAML follows YAML 1.1, where `1e-05`, which DVC writes for 0.00001,
+is text, `010` is eight and `no` is false. Here its reader and writer get the plain scalars of 1.2 instead.
+"""
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from deepemo.errors import InputError
+
+_TAG = "tag:yaml.org,2002:"
+# A plain scalar's tag, its pattern, and the characters that it can begin with; all others are text.
+_SCALARS: tuple[tuple[str, str, Iterable[str]], ...] = (
+    ("null", r"null|Null|NULL|~|", ("n", "N", "~", "")),
+    ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", "-+0123456789"),
+    ("float", r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("float", r"[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)", "-+."),
+    ("merge", r"<<", "<"),
+)
+_BASES = {"0o": 8, "0x": 16}
+
+
+class _Reader(yaml.SafeLoader):
+    """PyYAML's reader of plain data, with the scalars of YAML 1.2."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
+
+
+class _Writer(yaml.SafeDumper):
+    """PyYAML's writer of plain data, which quotes text that YAML 1.2 would take for something else."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
+
+
+for _name, _pattern, _first in _SCALARS:
+    for _class in (_Reader, _Writer):
+        _class.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+
+
+def _integer(reader: _Reader, node: yaml.ScalarNode) -> int:
+    text = reader.construct_scalar(node)
+    return int(text.removeprefix(text[:2]) if text[:2] in _BASES else text, _BASES.get(text[:2], 10))
+
+
+_Reader.add_constructor(f"{_TAG}int", _integer)
+
+
+def read_yaml(path: Path) -> Any:
+    """Read a YAML file.
+
+    Raises:
+        InputError: there is no such file, or it is not YAML.
+    """
+    try:
+        return yaml.load(path.read_text(encoding="utf-8"), _Reader)
+    except FileNotFoundError as error:
+        raise InputError(f"{path}: no such file") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not YAML: {error}") from error
+
+
+def write_yaml(content: Any) -> str:
+    """Plain data as YAML: keys in their order, lists and mappings without further ones in one line."""
+    return yaml.dump(content, Dumper=_Writer, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
