@@ -96,7 +96,7 @@ def test_values_are_exact_in_python_and_do_not_change() -> None:
     assert RECOGNITION.recording is not None
     assert RECOGNITION.recording.channel == 0
     with pytest.raises(ValidationError):
-        RECOGNITION.answer = "happy"  # type: ignore[misc]
+        RECOGNITION.answer = "happy"
 
 
 def test_confidence_and_explanation_cannot_contradict_the_answer() -> None:
@@ -125,7 +125,7 @@ def test_the_schema_names_what_can_be_answered() -> None:
     probabilities = properties["probabilities"]["anyOf"][0]
     assert list(probabilities["properties"]) == probabilities["required"] == list(EMOTIONS)
     recording = schema["$defs"]["RecordingInfo"]["properties"]
-    assert list(recording) == list(JSON["recording"])  # type: ignore[call-overload]
+    assert list(recording) == list(JSON["recording"])
     assert recording["channel"]["anyOf"][0]["minimum"] == 1
     assert recording["voice_share"]["anyOf"][0] == {"maximum": 1, "minimum": 0, "type": "number"}
     assert schema["$defs"]["RecordingRemark"]["properties"]["remark"]["enum"] == list(REMARKS)
@@ -149,4 +149,4 @@ def test_an_impossible_option_is_named(recognizer: Recognizer, name: str, value:
     with pytest.raises(InputError, match=f"Bad {name} {value}, expected "):
         replace(RecognitionOptions(), **{name: value})
     with pytest.raises(InputError, match=f"Bad {name} {value}, expected "):
-        recognizer.recognize(np.zeros(100), 16_000, **{name: value})  # type: ignore[arg-type]
+        recognizer.recognize(np.zeros(100), 16_000, **{name: value})

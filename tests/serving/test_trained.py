@@ -21,10 +21,9 @@ from deepemo.serving.batching import Batcher, stack
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.predictor import Predictor
 from tests.fixtures.models import FITTED, SPEC
+from tests.fixtures.serving import RATE_HZ
 
 pytestmark = pytest.mark.slow
-
-RATE_HZ = 16_000
 
 
 @pytest.fixture
