@@ -115,11 +115,12 @@ class Recognizer:
         Args:
             source: path or content of a sound file, or float samples [n] or [n, channels], full scale at 1.
             rate_hz: sample rate of samples; files have it in their header.
-            timeline: as for `RecognitionOptions`, like all that follow.
-            hop_seconds: from the start of one window to the start of the next.
-            min_confidence: probability from which an emotion is answered.
+            timeline: whether a recording longer than a clip gets a timeline.
+            hop_seconds: from the start of one window to the start of the next, at least 0.1.
+            min_confidence: probability in [0, 1] from which an emotion is answered; 0 for always, None for what
+                `evaluate` chose.
             max_seconds: longest recording that is read.
-            channel: which channel to use, the first being 0.
+            channel: which channel to use, the first being 0; None for the mix of all. See `RecognitionOptions`.
 
         Returns:
             The answer. A recording that cannot be read, or in which no emotion is recognized, is answered `unknown`

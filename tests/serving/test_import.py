@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
+from setuptools import find_packages
 
 ROOT = Path(__file__).parents[2]
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
@@ -89,6 +90,13 @@ def test_the_recognizer_is_there_by_its_short_name() -> None:
 def test_params_of_all_families_are_read_without_tensorflow() -> None:
     statement = "from deepemo.pipeline import load_params; load_params('params.yaml')"
     assert not imported_after(statement) & {"tensorflow", "keras", "pandas", "scipy", "sklearn", "matplotlib"}
+
+
+def test_nothing_but_the_package_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    found = find_packages(str(ROOT), **project["tool"]["setuptools"]["packages"]["find"])
+    assert "deepemo.serving" in found
+    assert {name.partition(".")[0] for name in found} == {"deepemo"}
 
 
 def test_packages_of_extras_are_found_and_are_not_of_the_core() -> None:
