@@ -10,8 +10,9 @@ import pandas as pd
 import pytest
 
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import fit_confidence
-from deepemo.evaluation.predictions import Predictions, softmax
+from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import Evaluation, evaluate
 from deepemo.params import VoiceDecision
 from deepemo.vad.error_rates import ErrorRates, summarize

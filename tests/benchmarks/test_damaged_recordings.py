@@ -14,8 +14,8 @@ from deepemo.dataset.inspect import inspect_recording
 from deepemo.dataset.verdicts import REASONS
 from deepemo.params import VoiceDecision
 from deepemo.serving.bundle import ClipLimits
-from deepemo.serving.reasons import UNDECODABLE
 from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.results import Reason
 
 PHONES_AND_BROWSERS = [
     Format("PyAV", "mov", "aac"),
@@ -71,8 +71,8 @@ def test_a_recognizer_answers_them_all(bad_files: list[bytes]) -> None:
     recognizer = Recognizer(Silent(), gate=gate, limits=limits)  # type: ignore[arg-type]
     recognizer._windows = lambda recording, speech, hop_seconds: []  # type: ignore[method-assign]
     reasons = Counter(recognizer.recognize(content).reason for content in bad_files)
-    assert set(reasons) <= {UNDECODABLE, "too_short", "no_voice", "silent"}
-    assert reasons[UNDECODABLE] > 0
+    assert set(reasons) <= {Reason.UNDECODABLE, "too_short", "no_voice", "silent"}
+    assert reasons[Reason.UNDECODABLE] > 0
 
 
 def test_validation_has_a_verdict_on_them_all(bad_files: list[bytes], tmp_path: Path) -> None:
