@@ -15,9 +15,9 @@ import typer
 
 from benchmarks._measure import in_turns, machine, write_section
 from deepemo.audio.augment import augment
-from deepemo.audio.decode import read_recording
 from deepemo.audio.features import Featurizer, decibel_spectrogram
-from deepemo.audio.levels import measure_levels
+from deepemo.audio.io.decode import read_recording
+from deepemo.audio.samples import measure_levels
 from deepemo.audio.spec import FeatureSpec
 from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips

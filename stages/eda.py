@@ -1,6 +1,6 @@
 """Stage `eda`: what the recordings are like, and the sample rate and length that are recommended for them."""
 
-from deepemo.audio.decode import Recording, read_recording
+from deepemo.audio.io.decode import Recording, read_recording
 from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore

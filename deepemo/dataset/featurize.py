@@ -10,8 +10,8 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from deepemo.audio.decode import read_recording
 from deepemo.audio.features import Featurizer
+from deepemo.audio.io.decode import read_recording
 from deepemo.corpora.raw import RawCorpus
 
 # Clips under way at once, a worker: enough to keep it busy while the oldest is written.

@@ -7,11 +7,12 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from deepemo.audio.decode import DecodeError, Recording, TooLongError, read_recording
-from deepemo.audio.levels import cancelled_channel, measure_levels
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.samples import cancelled_channel, measure_levels
 from deepemo.corpora.definition import Corpus, UnknownNameError
 from deepemo.corpora.raw import RawCorpus, RawCorpusError
 from deepemo.dataset.clips import Clip
+from deepemo.errors import DecodeError, TooLongError
 from deepemo.params import VoiceDecision
 from deepemo.vad.gate import detect_voice
 

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepemo.audio.decode import resample
+from deepemo.audio.samples import resample
 
 Floats = npt.NDArray[np.float32]
 

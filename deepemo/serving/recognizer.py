@@ -11,9 +11,9 @@ from typing import Any, Protocol, Self
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.decode import DecodeError, Recording, TooLongError
-from deepemo.audio.levels import measure_levels
-from deepemo.errors import InputError
+from deepemo.audio.io.decode import Recording
+from deepemo.audio.samples import measure_levels
+from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from deepemo.audio.remarks import Remark
+from deepemo.audio.io.decode import Remark
 from deepemo.serving.reasons import UNKNOWN, WORDS
 
 PROBABILITY_DIGITS = 6

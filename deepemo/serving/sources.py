@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepemo.audio.decode import DecodeError, Recording, TooLongError, choose_channel, read_mono
-from deepemo.errors import InputError
+from deepemo.audio.io.decode import Recording, choose_channel, read_mono
+from deepemo.errors import DecodeError, InputError, TooLongError
 
 Source = str | Path | bytes | npt.NDArray[Any]
 

@@ -3,7 +3,8 @@
 from typing import NamedTuple
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import Recording, resample
+from deepemo.audio.io.decode import Recording
+from deepemo.audio.samples import resample
 from deepemo.models.family import FrontEnd
 from deepemo.serving.timeline import window_starts
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import DecodeError, Recording, read_recording, resample
-from deepemo.audio.levels import at_level
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.samples import at_level, resample
 from deepemo.corpora.raw import RawCorpus
-from deepemo.errors import InputError
+from deepemo.errors import DecodeError, InputError
 from deepemo.recordings import POINTER_ADVICE, find_recordings, printable, read_pointer
 from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
 
@@ -123,7 +123,7 @@ class NonSpeech:
         for path in [path for path in files if _is_held_out_sound(path)] or files:
             try:
                 recording = _read_sound(path)
-            except (DecodeError, OSError) as error:
+            except (InputError, OSError) as error:
                 self.left_out.append(str(error))
             else:
                 played += 1

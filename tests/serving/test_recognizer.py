@@ -5,8 +5,7 @@ from typing import get_args
 import numpy as np
 import pytest
 
-from deepemo.audio.remarks import OPPOSITE_POLARITY, PARTIAL
-from deepemo.audio.remarks import WORDS as REMARK_WORDS
+from deepemo.audio.io.decode import OPPOSITE_POLARITY, PARTIAL, REMARKS
 from deepemo.errors import InputError
 from deepemo.http import schemas
 from deepemo.serving.bundle import ClipLimits
@@ -93,7 +92,7 @@ def test_channels_that_cancel_one_another_are_not_silent(recognizer, speech, wav
         assert answer.heard.channel is not None
         assert [remark.name for remark in answer.heard.remarks] == [OPPOSITE_POLARITY]
         [remark] = answer.to_dict()["recording"]["remarks"]
-        assert remark["explanation"] == REMARK_WORDS[OPPOSITE_POLARITY]
+        assert remark["explanation"] == REMARKS[OPPOSITE_POLARITY]
 
 
 def test_each_channel_may_be_heard_by_itself(trusting, wav):
@@ -197,5 +196,5 @@ def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
 
 def test_every_reason_and_remark_has_words_and_stands_in_the_schema():
     assert all(WORDS[reason].endswith(".") for reason in REASONS)
-    assert all(words.endswith(".") for words in REMARK_WORDS.values())
-    assert get_args(schemas.Remark) == tuple(REMARK_WORDS)
+    assert all(words.endswith(".") for words in REMARKS.values())
+    assert get_args(schemas.Remark) == tuple(REMARKS)

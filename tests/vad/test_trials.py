@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deepemo.audio.levels import measure_levels, rms
+from deepemo.audio.samples import measure_levels, rms
 from deepemo.corpora.raw import RawCorpus
 from deepemo.errors import InputError
 from deepemo.vad.stimuli import KINDS

