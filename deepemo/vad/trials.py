@@ -15,7 +15,7 @@ import pandas as pd
 from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import Recording, read_recording
 from deepemo.audio.samples import at_level, resample
-from deepemo.corpora.raw import RawCorpus
+from deepemo.corpora.archive import Archive
 from deepemo.errors import DecodeError, InputError
 from deepemo.recordings import POINTER_ADVICE, find_recordings, printable, read_pointer
 from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
@@ -60,7 +60,7 @@ def choose_clips(clips: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
     return candidates.sample(min(count, len(candidates)), random_state=seed).sort_values("clip")
 
 
-def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, seed: int) -> Iterator[Trial]:
+def speech_trials(clips: pd.DataFrame, archives: Mapping[str, Archive], *, seed: int) -> Iterator[Trial]:
     """Every clip as recorded, at several levels, and under noise at several signal-to-noise ratios.
 
     Levels and ratios refer to the RMS of the whole clip with its pauses. All versions but the recording itself are

@@ -8,7 +8,7 @@ other codes name.
 
 import re
 
-from deepemo.corpora.definition import Archive, Corpus
+from deepemo.corpora.definition import Corpus, ZipDownload
 
 CORPUS = Corpus(
     name="ravdess",
@@ -23,7 +23,7 @@ CORPUS = Corpus(
     ),
     clips=1440,
     size_bytes=208_468_073,
-    source=Archive(
+    source=ZipDownload(
         url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
         size_bytes=208_468_073,
         md5="bc696df654c87fed845eb13823edef8a",
