@@ -26,7 +26,7 @@ def shard_of(clip: str, shards: int) -> int:
 
     Example:
         >>> shard_of("synthetic/spk01_s01_ang_t1", 32)
-        0
+        6
     """
     return int.from_bytes(hashlib.blake2b(clip.encode(), digest_size=8).digest(), "big") % shards
 
