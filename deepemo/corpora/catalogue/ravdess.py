@@ -1,9 +1,9 @@
 """RAVDESS: 24 Canadian actors say two sentences in eight emotions at two intensities.
 
-Audio of speech alone is fetched. A copy that also holds the songs (vocal channel 02) is read too: its songs are marked
-as not speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as the record's description says.
-Modalities are sound with a picture (01), a picture alone (02) and sound alone (03) of one performance, which all the
-other codes name.
+Only the audio files of speech are fetched. Copies may also hold the songs (vocal channel 02), which are marked as not
+speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as the record's description says.
+Modalities are audio with video (01), video only (02) and audio only (03) of one performance, which the other codes
+identify.
 """
 
 import re
