@@ -9,7 +9,8 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from deepemo.audio.decode import DecodeError, Recording, TooLongError, read_mono
+from deepemo.audio.io.decode import Recording, read_mono
+from deepemo.errors import DecodeError, TooLongError
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError

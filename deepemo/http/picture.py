@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.decode import resample
+from deepemo.audio.samples import resample
 from deepemo.serving.results import Seconds, Value
 
 RATE_HZ = 16_000

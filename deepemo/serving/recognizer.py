@@ -11,9 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.decode import DecodeError, Recording, TooLongError, choose_channel, read_mono
-from deepemo.audio.levels import measure_levels
-from deepemo.errors import InputError
+from deepemo.audio.io.decode import Recording, choose_channel, read_mono
+from deepemo.audio.samples import measure_levels
+from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Self
 
 from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
 
-from deepemo.audio.remarks import REMARKS, Remark
+from deepemo.audio.io.decode import REMARKS, Remark
 from deepemo.emotions import EMOTIONS
 
 UNKNOWN = "unknown"

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import Recording, resample
+from deepemo.audio.io.decode import Recording
+from deepemo.audio.samples import resample
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.vad.gate import decide_voice

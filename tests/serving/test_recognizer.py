@@ -4,7 +4,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepemo.audio.remarks import OPPOSITE_POLARITY, PARTIAL, WORDS
+from deepemo.audio.io.decode import OPPOSITE_POLARITY, PARTIAL, REMARKS
 from deepemo.errors import InputError
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.options import RecognitionOptions
@@ -85,7 +85,7 @@ def test_channels_that_cancel_one_another_are_not_silent(recognizer, speech, wav
         assert answer.recording.channel is not None
         assert [remark.remark for remark in answer.recording.remarks] == [OPPOSITE_POLARITY]
         [remark] = answer.to_dict()["recording"]["remarks"]
-        assert remark["explanation"] == WORDS[OPPOSITE_POLARITY]
+        assert remark["explanation"] == REMARKS[OPPOSITE_POLARITY]
 
 
 def test_each_channel_may_be_heard_by_itself(trusting, wav):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from deepemo.audio.remarks import PARTIAL, REMARKS, WORDS, Remark
+from deepemo.audio.io.decode import PARTIAL, REMARKS, Remark
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.http.schemas import RecognitionResponse
@@ -113,7 +113,7 @@ def test_what_could_not_be_read_is_no_response_of_the_api() -> None:
 
 def test_every_reason_and_remark_has_words() -> None:
     assert all(reason.explanation.endswith(".") for reason in Reason)
-    assert all(WORDS[remark].endswith(".") for remark in REMARKS)
+    assert all(words.endswith(".") for words in REMARKS.values())
 
 
 def test_the_schema_names_what_can_be_answered() -> None:
