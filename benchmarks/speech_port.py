@@ -7,7 +7,7 @@ second to rounding; what is between the two references is the price of the origi
 Needs the extra `onnx`. For example: python -m benchmarks.speech_port recordings/ravdess --clips 20
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from pathlib import Path
@@ -171,7 +171,7 @@ def compare(clips: Sequence[np.ndarray], path: Path) -> dict[str, dict[str, Agre
     """
     network = moonshine_tiny()
     load_weights(network, path)
-    encoders = {
+    encoders: dict[str, Callable[[np.ndarray], list[np.ndarray]]] = {
         "port": lambda clip: _port(network, clip),
         "floats": Reference(path, in_floats=True),
         "original": Reference(path, in_floats=False),

@@ -118,7 +118,7 @@ class RotaryAttention(keras.layers.Layer):
         super().__init__(**options)
         self.heads = heads
 
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
+    def build(self, input_shape: tuple[int, ...]) -> None:
         """Create the kernels [c, 3 c] of queries, keys and values, and [c, c] of the output."""
         channels = input_shape[-1]
         self.queries_keys_values = self.add_weight(name="queries_keys_values", shape=(channels, 3 * channels))

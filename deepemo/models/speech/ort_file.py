@@ -99,7 +99,7 @@ def _slot(field: int) -> int:
     return 4 + 2 * field
 
 
-class _Table(Table):  # type: ignore[misc]
+class _Table(Table):
     """A FlatBuffers table whose fields are asked for by position; a field that is left out is empty."""
 
     def table(self, field: int) -> "_Table":
