@@ -106,17 +106,16 @@ def train_head(draw: DrawInputs, labels: np.ndarray, plan: HeadPlan, *, seed: in
     optimizer.exclude_from_weight_decay(var_names=["bias"])
     weights = head.trainable_variables
     optimizer.build(weights)
-    targets = np.eye(len(EMOTIONS), dtype=np.float32) * (1 - plan.label_smoothing) + plan.label_smoothing / len(
-        EMOTIONS
-    )
+    classes = len(EMOTIONS)
+    targets = np.eye(classes, dtype=np.float32) * (1 - plan.label_smoothing) + plan.label_smoothing / classes
 
-    @tf.function(reduce_retracing=True)
-    def step(inputs: tf.Tensor, wanted: tf.Tensor) -> None:
+    def take_step(inputs: tf.Tensor, wanted: tf.Tensor) -> None:
         with tf.GradientTape() as tape:
             logits = head(inputs, training=True)
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(wanted, logits))
         optimizer.apply(tape.gradient(loss, [weight.value for weight in weights]), weights)
 
+    step = tf.function(take_step)
     for _ in range(plan.epochs):
         order = random.permutation(count)
         for start in range(0, count - size + 1, size):
