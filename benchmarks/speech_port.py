@@ -22,7 +22,8 @@ from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession 
 
 from benchmarks._measure import write_section
 from deepemo.audio.decode import read_recording
-from deepemo.models.speech.embedding import SpeechInput
+from deepemo.models.speech.family import EmbedSpeech
+from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import TAPS, moonshine_tiny
 from deepemo.models.speech.moonshine_weights import load_weights, packaged_weights
 from deepemo.reporting.markdown import table

@@ -11,6 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from deepemo.models.layers import softmax
+
 SAMPLE_RATE_HZ = 16000
 CHANNELS = 288
 LAYERS = 6
@@ -81,7 +83,26 @@ def moonshine_tiny() -> keras.Model:
 
 
 def _norm(name: str) -> keras.layers.Layer:
-    return keras.layers.LayerNormalization(center=False, epsilon=_EPSILON, name=name)
+    return ChannelNormalisation(name=name)
+
+
+@keras.saving.register_keras_serializable(package="deepemo")
+class ChannelNormalisation(keras.layers.Layer):
+    """Layer normalisation without an offset: each frame to mean 0 and variance 1 over its channels, times a factor.
+
+    Keras's own multiplies by a reciprocal root that starts from the processor's approximate one, which each maker
+    rounds in its own way; this divides by a square root.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create a factor of each channel."""
+        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Normalise float32 [n, t, c]."""
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+        return centred / tf.sqrt(variance + _EPSILON) * self.gamma
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -99,7 +120,7 @@ class ClipNormalisation(keras.layers.Layer):
         share = inside / (tf.reduce_sum(inside, 1, keepdims=True) * x.shape[-1])  # sums to 1 over frames and channels
         centred = x - tf.reduce_sum(x * share, (1, 2), keepdims=True)
         variance = tf.reduce_sum(tf.square(centred) * share, (1, 2), keepdims=True)
-        return centred * (tf.math.rsqrt(variance + _EPSILON) * self.gamma) + self.beta
+        return centred * (self.gamma / tf.sqrt(variance + _EPSILON)) + self.beta
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -134,7 +155,7 @@ class RotaryAttention(keras.layers.Layer):
         scores = tf.matmul(_turn(queries * size**-0.5), _turn(keys), transpose_b=True)  # [n, heads, t, t]
         outside = 1.0 - tf.sequence_mask(frames, length, x.dtype)  # [n, t]
         scores -= 1e9 * outside[:, tf.newaxis, tf.newaxis, :]
-        attended = tf.transpose(tf.matmul(tf.nn.softmax(scores), values), [0, 2, 1, 3])  # [n, t, heads, size]
+        attended = tf.transpose(tf.matmul(softmax(scores, axis=-1), values), [0, 2, 1, 3])  # [n, t, heads, size]
         return tf.reshape(
             tf.matmul(tf.reshape(attended, [-1, channels]), self.output_kernel), [count, length, channels]
         )

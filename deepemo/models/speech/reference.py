@@ -5,13 +5,14 @@ express; no labels are needed. The mean of a few recordings says as much of what
 shrunk towards the mean of all speakers: of k recordings it counts for k / (k + `SHRINKAGE_RECORDINGS`).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Self
 
 import numpy as np
 
-from deepemo.models.speech.head import DrawInputs
+# Takes positions of training clips [n] and a source of randomness, and gives inputs float32 [n, width].
+DrawInputs = Callable[[np.ndarray, np.random.Generator], np.ndarray]
 
 SHRINKAGE_RECORDINGS = 3.0
 

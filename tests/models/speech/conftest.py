@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from deepemo.audio.decode import resample
-from deepemo.corpora.espeak import RATE_HZ, Espeak, Request
+from deepemo.corpora.synthetic.espeak import RATE_HZ, Espeak, Request
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, moonshine_tiny
 from deepemo.models.speech.moonshine_weights import load_weights, packaged_weights
 
