@@ -30,7 +30,7 @@ check: $(READY)
 
 # Needs uv; writes hashes and no index address, and for which machines the locked wheels are.
 lock:
-	uv pip compile pyproject.toml --extra dev --extra onnx --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
+	uv pip compile pyproject.toml --all-extras --universal --fork-strategy fewest --python-version 3.11 --generate-hashes \
 		--no-emit-index-url --no-header --no-annotate --quiet --output-file requirements.lock
 	wheels=$$(mktemp -d) && trap 'rm -r "$$wheels"' EXIT && \
 	uv pip compile requirements.lock --no-deps --universal --python-version 3.11 --generate-hashes --format pylock.toml \

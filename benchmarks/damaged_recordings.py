@@ -23,7 +23,8 @@ import typer
 from tqdm import tqdm
 
 from benchmarks._measure import machine, write_section
-from deepemo.audio.decode import DecodeError, read_mono, read_recording
+from deepemo.audio.io.decode import read_mono, read_recording
+from deepemo.errors import DecodeError, TooLongError
 from deepemo.reporting.markdown import table
 
 RATES_HZ = (8_000, 16_000, 48_000)
@@ -121,7 +122,7 @@ def read(content: bytes, turn: int) -> str:
             recording = read_recording(content, max_seconds=MOST_SECONDS, max_samples=10_000_000)
         else:
             recording = read_mono(content, max_seconds=MOST_SECONDS)
-    except DecodeError:
+    except (DecodeError, TooLongError):
         return "refused"
     return "whole" if recording.partial is None else "partial"
 

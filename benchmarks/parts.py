@@ -15,11 +15,11 @@ import typer
 
 from benchmarks._measure import in_turns, machine, write_section
 from deepemo.audio.augment import augment
-from deepemo.audio.decode import read_recording
 from deepemo.audio.features import Featurizer, decibel_spectrogram
-from deepemo.audio.levels import measure_levels
+from deepemo.audio.io.decode import read_recording
+from deepemo.audio.samples import measure_levels
 from deepemo.audio.spec import FeatureSpec
-from deepemo.corpora.raw import RawCorpus
+from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_feature_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
@@ -44,7 +44,7 @@ Row = tuple[str, str, str]
 
 def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, Callable[[], object]]:
     """What `validate` and `featurize` do with clips, each over all of them in one thread."""
-    archives = {corpus: RawCorpus(DATA / "raw" / f"{corpus}.zip") for corpus in clips["corpus"].unique()}
+    archives = {corpus: Archive(DATA / "raw" / f"{corpus}.zip") for corpus in clips["corpus"].unique()}
     members = list(zip(clips["corpus"], clips["member"], strict=True))
     names = clips["clip"].tolist()
 

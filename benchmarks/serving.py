@@ -90,7 +90,7 @@ class OneByOne:
 
     def probabilities(self, inputs: "Inputs") -> npt.NDArray[np.float64]:
         """Uncalibrated probabilities [n, 7]: what is timed is the way, not the answer."""
-        from deepemo.evaluation.predictions import softmax
+        from deepemo.evaluation.calibration import softmax
 
         networks = list(zip(self._networks, self._input_of, strict=True))
         return np.concatenate(

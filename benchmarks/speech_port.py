@@ -21,11 +21,12 @@ import typer
 from onnxruntime.tools.ort_format_model.ort_flatbuffers_py.fbs.InferenceSession import InferenceSession as OrtSession
 
 from benchmarks._measure import write_section
-from deepemo.audio.decode import read_recording
+from deepemo.audio.io.decode import read_recording
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import TAPS, moonshine_tiny
 from deepemo.models.speech.moonshine_weights import load_weights, packaged_weights
+from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
 SEED = 0
@@ -199,7 +200,8 @@ def main(
     paths = sorted(path for path in folder.rglob("*") if path.suffix.lower() in (".wav", ".flac"))
     drawn = np.random.default_rng(SEED).choice(np.array(paths, object), min(clips, len(paths)), replace=False)
     recordings = [read_recording(path) for path in drawn]
-    prepared = [SpeechInput().prepare(recording.mono(), recording.rate_hz) for recording in recordings]
+    front_end = SpeechFrontEnd(load_params().section("embed_speech", EmbedSpeech))
+    prepared = [front_end.prepare(recording.mono(), recording.rate_hz) for recording in recordings]
     compared = compare(prepared, packaged_weights())
     rows = [
         [

@@ -23,7 +23,7 @@ from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.shards import read_feature_spec, read_features, read_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.emotions import EMOTIONS
-from deepemo.evaluation.predictions import softmax
+from deepemo.evaluation.calibration import softmax
 from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
 from deepemo.params import Augment, Params

@@ -6,9 +6,11 @@ written beside its place and then moved there.
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -32,6 +34,8 @@ PLOTS = Path("plots")
 REPORTS = Path("reports")
 RESUME = Path(".resume")
 
+_DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
@@ -54,6 +58,35 @@ def written_whole(path: Path) -> Iterator[Path]:
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def require_room(path: Path, needed_bytes: int) -> None:
+    """Check that a file of this size still fits on the disk.
+
+    Raises:
+        InputError: it does not; the message says how much is free and how much is needed.
+    """
+    free_bytes = shutil.disk_usage(path.parent).free
+    if free_bytes < needed_bytes:
+        raise InputError(
+            f"{path}: the disk has {free_bytes:,} bytes free, {needed_bytes:,} are needed; make room and run again"
+        )
+
+
+@contextmanager
+def explained_full_disk(path: Path) -> Iterator[None]:
+    """Turn the system's error about a full disk, which names no file, into one that names the file being written.
+
+    Raises:
+        InputError: the disk, or the user's share of it, is full.
+        OSError: any other error in writing.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _DISK_FULL:
+            raise
+        raise InputError(f"{path}: cannot be written: {error.strerror}; make room and run again") from error
 
 
 def write_text(path: Path, text: str) -> None:

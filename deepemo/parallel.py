@@ -1,4 +1,4 @@
-"""One ordered map over many items, a bounded number of them in hand at a time."""
+"""An ordered map over many items in threads or processes, with a bounded number of items under way."""
 
 import multiprocessing
 from collections import deque
@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Items under way at once, a worker: enough to keep it busy while the oldest result is used.
+# Items under way at once, per worker: enough to keep it busy while the oldest result is used.
 AHEAD = 4
 
 
@@ -42,11 +42,33 @@ def ordered_map(
 
 
 def map_in_threads(
-    work: Callable[[Item], Result], items: Iterable[Item], *, workers: int, ahead: int = AHEAD
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    ahead: int = AHEAD,
+    stop: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """`ordered_map` over threads of this process, for work that lets go of Python's lock."""
+    """`ordered_map` over threads of this process, for work that releases Python's lock.
+
+    Args:
+        work: called with each item, in a thread.
+        items: taken one by one, in the caller's thread.
+        workers: how many threads.
+        ahead: items under way at once, per worker.
+        stop: called when an item fails or the caller stops, before the threads that still work are waited for.
+
+    Example:
+        >>> list(map_in_threads(len, ["a", "bc", ""], workers=2))
+        [1, 2, 0]
+    """
     with ThreadPoolExecutor(workers) as threads:
-        yield from ordered_map(work, items, threads, in_hand=workers * ahead)
+        try:
+            yield from ordered_map(work, items, threads, in_hand=workers * ahead)
+        except BaseException:
+            if stop is not None:
+                stop()
+            raise
 
 
 def map_in_processes(

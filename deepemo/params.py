@@ -31,8 +31,9 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _known_corpus(name: str, info: ValidationInfo) -> str:
-    known: Collection[str] = (info.context or {}).get("corpora", ())
-    if name not in known:
+    """Refuse a name that is not among the known ones, where they are given with the values."""
+    known: Collection[str] | None = (info.context or {}).get("corpora")
+    if known is not None and name not in known:
         raise ValueError(f"expected one of {sorted(known)}")
     return name
 

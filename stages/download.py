@@ -1,9 +1,8 @@
-"""Stage `download`: every wanted corpus as one zip, with a record of where it came from."""
-
-from pathlib import Path
+"""Stage `download`: each corpus as one zip, with its provenance."""
 
 from deepemo.corpora.download.acquire import acquire
 from deepemo.corpora.registry import CORPORA
+from deepemo.files import RAW
 from deepemo.params import Params
 from stages._run import stage_main
 
@@ -11,7 +10,7 @@ from stages._run import stage_main
 def main(params: Params) -> str:
     """Write data/raw."""
     corpora = [CORPORA[name] for name in params.download.corpora]
-    acquired = acquire(corpora, params.download, raw_dir=Path("data/raw"), seed=params.seed)
+    acquired = acquire(corpora, params.download, raw_dir=RAW, seed=params.seed)
     counts = (
         f"{provenance.corpus} {provenance.recordings} of {provenance.published_recordings} recordings"
         for provenance in acquired

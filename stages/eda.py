@@ -1,7 +1,7 @@
 """Stage `eda`: what the recordings are like, and the sample rate and length that are recommended for them."""
 
-from deepemo.audio.decode import Recording, read_recording
-from deepemo.corpora.raw import RawCorpus
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore
 from deepemo.eda.measure import measure_clips, pick_examples, read_examples, sample_clips
@@ -20,7 +20,7 @@ def main(params: Params) -> str:
     """
     clips = good_clips(read_clips(CLIPS))
     recommendation = recommend(clips, params.eda.coverage)
-    archives = {name: RawCorpus(RAW / f"{name}.zip") for name in clips["corpus"].unique()}
+    archives = {name: Archive(RAW / f"{name}.zip") for name in clips["corpus"].unique()}
 
     def read(corpus: str, member: str) -> Recording:
         return read_recording(archives[corpus].read(member), name=f"{archives[corpus].path}: {member}")

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from deepemo.corpora.raw import RawCorpus
+from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.files import CLIPS, METRICS, RAW, write_json
 from deepemo.params import Params
@@ -17,7 +17,7 @@ def main(params: Params) -> str:
     """Write metrics/gate.json."""
     gate, seed = params.gate, params.seed
     clips = choose_clips(good_clips(read_clips(CLIPS)), gate.clips, seed=seed)
-    archives = {corpus: RawCorpus(RAW / f"{corpus}.zip") for corpus in clips["corpus"].unique()}
+    archives = {corpus: Archive(RAW / f"{corpus}.zip") for corpus in clips["corpus"].unique()}
     trials = tqdm(speech_trials(clips, archives, seed=seed), desc="gate", unit="trial", disable=None)
     speech = measure_error_rates(gate, trials, is_speech=True)
     folder = gate.non_speech_dir

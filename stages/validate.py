@@ -3,8 +3,7 @@
 from deepemo.charts.style import save
 from deepemo.charts.validation import draw_clips
 from deepemo.dataset.clips import read_clips, write_clips
-from deepemo.dataset.validate import find_archives, validate_recordings
-from deepemo.dataset.validation_report import count_verdicts, write_quarantine
+from deepemo.dataset.validate import count_verdicts, find_archives, validate_recordings, write_quarantine
 from deepemo.files import CLIPS, METRICS, PLOTS, RAW, REPORTS, write_json
 from deepemo.params import Params
 from stages._run import stage_main

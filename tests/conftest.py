@@ -10,10 +10,11 @@ import pandas as pd
 import pytest
 
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import fit_confidence
-from deepemo.evaluation.predictions import Predictions, softmax
-from deepemo.models.registry import ENSEMBLE
+from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import Evaluation, evaluate
+from deepemo.models.registry import ENSEMBLE
 from deepemo.params import VoiceDecision
 from deepemo.vad.error_rates import ErrorRates, summarize
 
@@ -78,9 +79,7 @@ def _evaluated(predictions: Predictions) -> Evaluation:
     confidences = {name: fit_confidence(validation, name, 0.8) for name in predictions.predictors}
     models = [name for name in predictions.predictors if name != ENSEMBLE]
     weights = {name: 1 / len(models) for name in models}
-    return evaluate(
-        predictions, confidences, ensemble_weights=weights, majority_emotion="angry", samples=300, seed=1
-    )
+    return evaluate(predictions, confidences, ensemble_weights=weights, majority_emotion="angry", samples=300, seed=1)
 
 
 @pytest.fixture(scope="session")

@@ -36,69 +36,66 @@ from pathlib import Path
 
 cores, parts, folder = int(sys.argv[1]), sys.argv[2].split(","), Path(sys.argv[3])
 os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])
+root = Path.cwd()
+os.chdir(folder)
 import stages
 
 import numpy as np
 import pandas as pd
 
-from deepemo.audio.spectrogram import FeatureSpec
-from deepemo.models.imagenet.embed import embed_features
-from deepemo.dataset.shards import read_batches, write_shards
+from deepemo.audio.spec import FeatureSpec
+from deepemo.dataset.shards import write_shards
 from deepemo.emotions import EMOTIONS
-from deepemo.models.shallow.train import train_shallow
-from deepemo.training.loop import seed_everything
-from deepemo.models.imagenet.train import train_transfer
-from deepemo.models.imagenet.backbones.build import build_backbone
-from deepemo.models.imagenet.network import build_embedder
+from deepemo.files import EMBEDDINGS, FEATURES, MODELS, SPLIT, write_csv
+from deepemo.pipeline import load_params
+from deepemo.yaml12 import read_yaml, write_yaml
+from stages import embed, train
 
-FRAMES, BANDS, POOLING, DEPTHS = 64, 128, 2, [0.3, 0.65]
-SPEC = dict(sample_rate_hz=16000, kind="mel", clip_seconds=1.28, trim_below_db=None, window_seconds=0.064,
-            hop_seconds=0.02, mel_bands=BANDS, min_hz=50.0, max_hz=8000.0, range_db=80.0)
-AUGMENT = dict(append_neutral=0.3, time_scale=0.1, time_shift_seconds=0.04, frequency_shift_bands=1.0, gain_db=3.0,
-               noise=0.01, time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
-PHASE = dict(epochs=1, patience=1, batch_size=8, learning_rate=0.01, weight_decay=0.01, average_weights=0.5)
+SIZES = dict(clip_seconds=1.28, trim_below_db=None)
+PHASE = dict(epochs=1, patience=1, batch_size=8, average_weights=0.5)
+content = read_yaml(root / "params.yaml")
+content["featurize"] |= SIZES
+content["train_shallow"] |= PHASE | dict(channels=[8, 16, 32])
+content["embed"] |= dict(batch_size=8)
+content["train_transfer"] |= PHASE | dict(hidden_units=16)
+content["train_transfer"]["finetune"] |= PHASE | dict(trainable_blocks=3)
+Path("params.yaml").write_text(write_yaml(content))
+params = load_params()
+spec = FeatureSpec.from_params(params.featurize)
 digests = {}
 
 
-def note(name, arrays):
-    digests[name] = hashlib.sha256(b"".join(np.ascontiguousarray(array).tobytes() for array in arrays)).hexdigest()
+def note(name, contents):
+    digests[name] = hashlib.sha256(b"".join(contents)).hexdigest()
 
 
-def learned(trained):
-    figures = [[row[name] for name in ("loss", "val_loss")] for row in trained.history]
-    return [variable.numpy() for variable in trained.network.variables] + [np.array(figures)]
+def files(folder):
+    return [path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()]
 
 
-seed_everything(5)
 random = np.random.default_rng(5)
-clips = [(f"made/{number:02d}", random.uniform(0, 1, (FRAMES, BANDS)).astype(np.float32)) for number in range(28)]
-about = {"features": SPEC}
-write_shards(folder / "features", clips, shards=2, shape=(FRAMES, BANDS), about=about)
-split = pd.DataFrame(
-    {"clip": name, "emotion": EMOTIONS[number % 7], "role": "validation" if number >= 21 else "train"}
+shape = (spec.frames, spec.bands)
+clips = [(f"made/{number:02d}", random.uniform(0, 1, shape).astype(np.float32)) for number in range(28)]
+write_shards(FEATURES, clips, shards=2, shape=shape, about={"features": spec.to_dict()})
+rows = [
+    {"clip": name, "corpus": "made", "speaker": "made/a", "gender": "female", "emotion": EMOTIONS[number % 7],
+     "role": "validation" if number >= 21 else "train"}
     for number, (name, _) in enumerate(clips)
-)
+]
+write_csv(SPLIT, pd.DataFrame(rows))
 if "numpy" in parts:
     wide = random.normal(size=(300, 700))
-    note("numpy", [wide @ wide.T, (wide @ wide[0]).astype(np.float32), np.exp(wide), np.log(np.abs(wide)), np.sin(wide),
-                   np.tanh(wide.astype(np.float32)), np.exp(wide.astype(np.float32)), wide.std(0),
-                   np.fft.rfft(wide), np.linalg.svd(wide, compute_uv=False)])
+    arrays = [wide @ wide.T, (wide @ wide[0]).astype(np.float32), np.exp(wide), np.log(np.abs(wide)), np.sin(wide),
+              np.tanh(wide.astype(np.float32)), np.exp(wide.astype(np.float32)), wide.std(0),
+              np.fft.rfft(wide), np.linalg.svd(wide, compute_uv=False)]
+    note("numpy", [np.ascontiguousarray(array).tobytes() for array in arrays])
 if "embedding" in parts:
-    backbone = build_backbone("efficientnet_lite0", weights="imagenet", height=FRAMES, width=BANDS // POOLING, seed=5)
-    embedder = build_embedder(backbone, frames=FRAMES, bands=BANDS, band_pooling=POOLING, depths=DEPTHS)
-    about |= {"backbone": "efficientnet_lite0", "weights": "imagenet", "band_pooling": POOLING, "depths": DEPTHS}
-    embedded = list(embed_features(folder / "features", embedder, batch_size=8))
-    note("embedding", [values for _, values in embedded])
-    write_shards(folder / "embeddings", embedded, shards=2, shape=embedder.output_shape[1:], about=about)
+    embed.main(params, "transfer")
+    note("embedding", files(EMBEDDINGS))
 if "trainings" in parts:
-    common = dict(split=split, seed=5, features=folder / "features")
-    values = dict(PHASE, channels=[8, 16, 32], band_pooling=2, dropout=0.2, label_smoothing=0.05, augment=AUGMENT)
-    note("shallow", learned(train_shallow(values, **common, resume=folder / "shallow")))
-    finetune = dict(PHASE, trainable_blocks=3, rate_decay_per_block=0.5, augment=AUGMENT)
-    values = dict(PHASE, hidden_units=16, dropout=0.2, label_smoothing=0.05, finetune=finetune)
-    note("head and fine-tuning", learned(
-        train_transfer(values, **common, embeddings=folder / "embeddings", resume=folder / "transfer")
-    ))
+    for family in ("shallow", "transfer"):
+        train.main(params, family)
+        note(family, [*files(MODELS / family), Path(f"plots/learning_curve_{family}.csv").read_bytes()])
 print(json.dumps(digests))
 """
 
@@ -109,6 +106,7 @@ def start(folder: Path, parts: str, *, cores: int, environment: dict[str, str]) 
     clean = {name: value for name, value in os.environ.items() if name not in names}
     return subprocess.Popen(
         [sys.executable, "-c", COMPUTE, str(cores), parts, str(folder)],
+        cwd=ROOT,
         env={**clean, **environment, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
@@ -128,7 +126,7 @@ def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) ->
     here = start(tmp_path / "here", parts, cores=64, environment={})
     there = start(tmp_path / "there", parts, cores=1, environment=ELSEWHERE)
     first = digests(here)
-    assert list(first) == ["numpy", "embedding", "shallow", "head and fine-tuning"]
+    assert list(first) == ["numpy", "embedding", "shallow", "transfer"]
     assert digests(there) == first
 
 

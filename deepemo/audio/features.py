@@ -7,9 +7,8 @@ import tensorflow as tf
 import tensorflow_io as tfio
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import resample
+from deepemo.audio.samples import resample, trim_silence
 from deepemo.audio.spec import FeatureSpec, check_bands
-from deepemo.audio.trim import trim_silence
 
 # Power below which tensorflow-io's dbscale puts its floor; a peak at that floor means that there is no sound at all.
 SILENT_DB = -100.0

@@ -1,23 +1,25 @@
-"""The one reader of zip archives of recordings: everything about a member is checked before anything is read of it."""
+"""The reader of zip archives of recordings, which checks every member before it reads any."""
 
 import errno
 import lzma
+import os
 import re
 import stat
+import threading
 import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, TypeVar
+from typing import IO, Any, Self, TypeVar
 
 from deepemo.errors import InputError
-from deepemo.recordings import is_recording, printable
+from deepemo.recordings import POINTER_ADVICE, is_recording, printable, read_pointer
 
-# A recording of 1 GiB would be three hours long, an archive of 64 GiB a hundred times the largest corpus.
+# A recording of 1 GiB lasts three hours; an archive of 64 GiB is a hundred times the largest corpus.
 MAX_MEMBER_BYTES = 1 << 30
 MAX_ARCHIVE_BYTES = 64 << 30
-# Deflate shrinks zeros about a thousandfold at most, and a pause in speech far less.
+# Deflate shrinks zeros about a thousandfold, and speech far less.
 MAX_RATIO = 1100
 
 _DAMAGE = (
@@ -28,33 +30,30 @@ _DRIVE = re.compile(r"[A-Za-z]:")
 _Entry = TypeVar("_Entry")
 
 
-class ArchiveError(InputError):
-    """An archive that is damaged, or whose recordings would be unsafe to unpack."""
-
-
 class Archive:
-    """A zip archive of recordings. Every recording is checked before the first is read; threads may share it.
+    """A zip archive of recordings, read member by member.
 
-    Members that are no recordings are never read: what is odd about them is no fault of the archive's.
+    Every recording is checked when the archive is opened, before any is read. Members that are not recordings are never
+    read, so nothing about them is an error. Threads may share an archive. It may be pickled, or inherited by a fork:
+    each process opens the file for itself.
 
     Attributes:
-        path: where it lies.
-        ignored: stored names of members that are no recordings and would have been refused if they were.
-
-    Raises:
-        ArchiveError: it is no zip; a recording would climb out of the folder it is unpacked in, is a link or encrypted,
-            or declares an absurd size.
-        OSError: it cannot be opened.
+        path: of the zip.
+        ignored: stored names of members that are not recordings and would have been refused if they were.
     """
 
     def __init__(self, path: Path) -> None:
+        """Open an archive and check its recordings.
+
+        Raises:
+            InputError: it is not a zip; or a recording has a path that leads out of the folder it is unpacked in, is a
+                link, is encrypted, or declares a size beyond the limits.
+            OSError: it cannot be opened.
+        """
         self.path = path
-        try:
-            self._zip = zipfile.ZipFile(path)
-        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, OSError) as error:
-            if isinstance(error, OSError) and error.errno != errno.EINVAL:
-                raise
-            raise ArchiveError(f"{path}: expected a zip archive of recordings: {error}") from error
+        self._lock = threading.Lock()
+        self._zip: zipfile.ZipFile | None = self._open_zip()
+        self._process = os.getpid()
         found, ignored = [], []
         for entry in self._zip.infolist():
             name = entry.filename.replace("\\", "/")
@@ -62,26 +61,29 @@ class Archive:
             if name.endswith("/") or not is_recording(name):
                 ignored += [entry.filename] if fault else []
             elif fault:
-                raise ArchiveError(f"{path}: member {entry.filename!r} is refused: {fault}")
+                raise InputError(f"{path}: member {entry.filename!r} is refused: {fault}")
             else:
                 found.append((name, entry))
         self.ignored = tuple(ignored)
         self._members = named_apart(found)
         total = sum(entry.file_size for _, entry in found)
         if total > MAX_ARCHIVE_BYTES:
-            raise ArchiveError(
-                f"{path}: its recordings declare {total:,} bytes, expected {MAX_ARCHIVE_BYTES:,} or less"
-            )
+            raise InputError(f"{path}: its recordings declare {total:,} bytes, expected {MAX_ARCHIVE_BYTES:,} or less")
+
+    @property
+    def name(self) -> str:
+        """The file's name without suffix; in `data/raw`, the name of the corpus."""
+        return self.path.stem
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, in plain form (`named_apart`), sorted."""
+        """Paths of the recordings, sorted, as `named_apart` writes them."""
         return sorted(self._members)
 
     def size_bytes(self, member: str) -> int:
-        """Size of a recording once unpacked, as the archive declares it; no more than that is ever read.
+        """Unpacked size of a recording as the archive declares it; never more than that is read.
 
         Raises:
-            ArchiveError: it is not there.
+            InputError: there is no such member.
         """
         return self._entry(member).file_size
 
@@ -90,38 +92,89 @@ class Archive:
         """Open a recording for reading.
 
         Raises:
-            ArchiveError: it is not there, or what it holds is damaged.
+            InputError: there is no such member, or its stored bytes are damaged.
         """
         entry = self._entry(member)
         try:
-            with self._zip.open(entry) as stream:
+            with self._current_zip().open(entry) as stream:
                 yield stream
         except _DAMAGE as error:
-            # Broken bz2 has no number, an offset outside the file is an invalid argument; others are the disk's.
+            # Damaged bz2 gives an error without a number, an offset outside the file an invalid argument. Others are
+            # errors of the disk.
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
-            raise ArchiveError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
+            raise InputError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
+
+    def read(self, member: str) -> bytes:
+        """Return the bytes of a recording.
+
+        Raises:
+            InputError: there is no such member, its stored bytes are damaged, or they are a Git LFS pointer.
+        """
+        with self.open(member) as stream:
+            content = stream.read()
+        if pointer := read_pointer(content):
+            raise InputError(
+                f"{self.path}: member {member!r} is a Git LFS pointer (to {pointer.size_bytes:,} bytes), no recording. "
+                f"{POINTER_ADVICE}"
+            )
+        return content
 
     def close(self) -> None:
-        """Close the file."""
-        self._zip.close()
+        """Close the file; the next read opens it again."""
+        with self._lock:
+            if self._zip is not None and self._process == os.getpid():
+                self._zip.close()
+            self._zip = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.path,))
 
     def _entry(self, member: str) -> zipfile.ZipInfo:
         try:
             return self._members[member]
         except KeyError as error:
-            raise ArchiveError(f"{self.path}: holds no member {member!r}") from error
+            raise InputError(f"{self.path}: holds no member {member!r}") from error
+
+    def _current_zip(self) -> zipfile.ZipFile:
+        with self._lock:
+            # A forked process shares the position in the file with its parent, and must open the file again.
+            if self._zip is None or self._process != os.getpid():
+                self._zip = self._open_zip()
+                self._process = os.getpid()
+            return self._zip
+
+    def _open_zip(self) -> zipfile.ZipFile:
+        try:
+            return zipfile.ZipFile(self.path)
+        except (zipfile.BadZipFile, NotImplementedError, UnicodeDecodeError, OSError) as error:
+            if isinstance(error, OSError) and error.errno != errno.EINVAL:
+                raise
+            raise InputError(f"{self.path}: expected a zip archive of recordings: {error}") from error
 
 
 def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
-    """Give each recording of a folder or archive a path of its own that can be written into any table.
+    r"""Give each recording of a folder or archive a unique path that can be written into any table.
 
-    A path in plain form has forward slashes, no empty parts, no spaces behind the file's name, and `%0D` and the like
-    for characters that are not to be written. The second recording under one path is put into a folder `~2`, the third
-    into `~3`: its file name, which says what it is, stays.
+    Such a path has forward slashes, no empty parts, no spaces at its end, and `%0D` and the like in place of control
+    characters and undecodable bytes. The second recording under one path is put into a folder `~2`, the third into
+    `~3`, so that the file's name, which says what it is, stays.
 
     Args:
-        found: stored paths, each with what they lead to.
+        found: pairs of a stored path and the entry that it leads to.
+
+    Returns:
+        The entries by their paths.
+
+    Example:
+        >>> named_apart([("a\\x.wav", 1), ("./a//x.wav", 2), ("b\r.wav", 3)])
+        {'a/x.wav': 1, '~2/a/x.wav': 2, 'b%0D.wav': 3}
     """
     members: dict[str, _Entry] = {}
     for stored, entry in found:
@@ -140,7 +193,7 @@ def leads_out(path: str) -> bool:
 
 
 def _fault(entry: zipfile.ZipInfo, name: str) -> str | None:
-    """Why a member would be refused, if for anything; `name` has forward slashes."""
+    """Why a member is refused; None if it is not. `name` is its path with forward slashes."""
     if leads_out(name):
         return "its path leads out of the folder it is unpacked in"
     if stat.S_ISLNK(entry.external_attr >> 16):

@@ -1,4 +1,4 @@
-"""What every corpus says of itself, and the one parser that reads the names of its files."""
+"""The definition of a corpus, and the parser of its file names."""
 
 import re
 from collections.abc import Mapping
@@ -9,17 +9,9 @@ from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 
 
-class ContractError(InputError):
-    """A corpus that contradicts itself or the seven emotions."""
-
-
-class UnknownNameError(InputError):
-    """A file name that does not follow its corpus's naming."""
-
-
 @dataclass(frozen=True, kw_only=True)
-class Archive:
-    """One archive behind one address, as RAVDESS is published."""
+class ZipDownload:
+    """One zip at one address, such as RAVDESS."""
 
     url: str
     size_bytes: int
@@ -28,11 +20,15 @@ class Archive:
 
 @dataclass(frozen=True, kw_only=True)
 class LfsFiles:
-    """One wav a file, each checked against the sha256 and size of its Git LFS pointer.
+    """WAV files in a git repository, each checked against the sha256 and size of its Git LFS pointer.
 
-    `list_url` is a CSV whose column `list_column` holds the names of all files. The other addresses are templates with
-    `{name}`; the media ones are tried in order. `member` says where a file belongs in the corpus's folder tree.
-    `other_names` are names that the repository has held for a listed one.
+    Attributes:
+        list_url: address of a CSV that lists all files.
+        list_column: its column with the names, without suffix.
+        pointer_url: template of a pointer's address, with `{name}`.
+        media_urls: templates of a file's addresses, with `{name}`, tried in order.
+        member: template of a file's path in the corpus, with `{name}`.
+        other_names: names under which the repository may hold a listed file instead.
     """
 
     list_url: str
@@ -45,7 +41,12 @@ class LfsFiles:
 
 @dataclass(frozen=True, kw_only=True)
 class Dataverse:
-    """A Dataverse dataset: its JSON lists every file with an md5, each fetched by its id (`{id}`)."""
+    """A Dataverse dataset: its JSON lists every file with an md5.
+
+    Attributes:
+        dataset_url: address of that JSON.
+        file_url: template of a file's address, with `{id}`.
+    """
 
     dataset_url: str
     file_url: str
@@ -53,9 +54,11 @@ class Dataverse:
 
 @dataclass(frozen=True, kw_only=True)
 class ByHand:
-    """A corpus that people fetch themselves and point `source_dir` at.
+    """A corpus that users fetch themselves and name as `download.source_dir`.
 
-    `url` is where they get it, `reason` why this package does not: half a sentence of which the corpus is the subject.
+    Attributes:
+        url: where to get it.
+        reason: why this package does not fetch it: a half sentence with the corpus as its subject.
     """
 
     url: str
@@ -64,20 +67,27 @@ class ByHand:
 
 @dataclass(frozen=True)
 class Generated:
-    """A corpus that this package makes itself."""
+    """A corpus that this package generates."""
 
 
-Source = Archive | LfsFiles | Dataverse | ByHand | Generated
+Source = ZipDownload | LfsFiles | Dataverse | ByHand | Generated
 
 
 @dataclass(frozen=True, kw_only=True)
 class Utterance:
-    """What a file's name says of the recording.
+    """What the name of a file says about the recording.
 
-    `name` is the canonical stem, the same for every layout of the corpus. `performance` is the same for all recordings
-    of one performance, by whatever device: of one speaker who once says one sentence in one emotion and intensity; it
-    is the name of the recording to prefer. `emotion` is one of the seven or the corpus's own word for one outside them
-    (`calm`, `boredom`). `repairs` names what was mended in reading the name.
+    Attributes:
+        name: the canonical stem, the same for every layout of the corpus.
+        performance: shared by all recordings of one performance, in which one speaker says one sentence once in one
+            emotion and intensity; it is the name of the preferred recording.
+        speaker: the speaker's code.
+        gender: `female` or `male`.
+        emotion: one of the seven, or the corpus's own word for an emotion outside them (`calm`, `boredom`).
+        intensity: the corpus's word for it, or empty.
+        sentence: the words, or the corpus's code for them.
+        is_speech: false for songs.
+        repairs: known errors in the name that were corrected.
     """
 
     name: str
@@ -93,20 +103,38 @@ class Utterance:
 
 @dataclass(frozen=True, kw_only=True)
 class Corpus:
-    """A corpus: where it comes from, on what terms, and how its file names are read.
+    """A corpus: its source, its terms of use, and how its file names are read.
 
-    `name_pattern` is searched in a member's path without its suffix, with forward slashes. Its named groups
-    `speaker` and `emotion` are required; `sentence`, `intensity`, `channel` and `medium` may be absent. Where it
-    ignores case, codes are read in either case. What it matches names a performance, but for the group `medium`, which
-    says by what device it was recorded; `best_medium` is the code of the one to prefer. `emotions` leads from every
-    code to one of the seven or to a word of `other_emotions`, the corpus's own words for what is outside them.
-    `folders` are the names of folders and archives, besides the corpus's own, under which copies of it are found;
-    `copies.same_name` says which count as the same. `clips` is how many recordings its makers publish, `size_bytes`
-    the size of the archive where `source` is one, else of all recordings unpacked; rounded where they publish no exact
-    figure.
+    Attributes:
+        name: its name in `download.corpora`, and the name of its module in the catalogue.
+        title: its name as its makers write it.
+        language: ISO 639-1 code.
+        homepage: its address.
+        licence: terms of use.
+        citation: what to cite.
+        clips: number of recordings that its makers publish.
+        size_bytes: size of the zip if `source` is one, else of all recordings, unpacked; rounded if its makers publish
+            no exact figure.
+        source: how it is published.
+        name_pattern: searched in a recording's path without suffix, with forward slashes. The named groups `speaker`
+            and `emotion` are required; `sentence`, `intensity`, `channel` and `medium` are optional. If the pattern
+            ignores case, so do the codes. The whole match names the performance, except for the group `medium`, the
+            device that recorded it.
+        emotions: one of the seven emotions, or a word of `other_emotions`, by code.
+        other_emotions: the corpus's own words for emotions outside the seven.
+        genders: `female` or `male` by speaker code.
+        sentences: words by code.
+        intensities: words by code.
+        speaker_aliases: speaker codes by mistyped speaker code.
+        name_repairs: correct stems by mistyped stem.
+        speech_channel: code of the group `channel` that means speech; None if all recordings are speech.
+        best_medium: code of the group `medium` of the preferred recording of a performance.
+        folders: further names of folders and archives that hold copies of the corpus, see
+            `download.folders.same_name`.
+        native_rate_hz: sample rate of the recordings; another one is noted as an oddity.
 
     Raises:
-        ContractError: `emotions` and `other_emotions` do not fit each other or the seven.
+        InputError: `emotions` and `other_emotions` contradict each other or the seven emotions.
     """
 
     name: str
@@ -134,34 +162,38 @@ class Corpus:
     def __post_init__(self) -> None:
         for code, word in self.emotions.items():
             if word not in EMOTIONS and word not in self.other_emotions:
-                raise ContractError(
+                raise InputError(
                     f"{self.name}: emotions: found {word!r} for the code {code!r}, expected one of {list(EMOTIONS)}, "
                     f"or a word of other_emotions {list(self.other_emotions)}"
                 )
         for word in self.other_emotions:
             if word in EMOTIONS or word not in self.emotions.values():
-                raise ContractError(
+                raise InputError(
                     f"{self.name}: other_emotions: found {word!r}, expected words outside the seven to which a code of "
                     f"emotions leads: {[other for other in self.emotions.values() if other not in EMOTIONS]}"
                 )
 
     def parse(self, member: str) -> Utterance:
-        """Read what the name of a recording says.
+        """Read the name of a recording.
 
         Args:
             member: path of the recording inside its archive or folder, with forward slashes.
 
         Raises:
-            UnknownNameError: the name does not follow the corpus's pattern, or holds a code it does not define.
+            InputError: the name does not match the corpus's pattern, or contains an unknown code.
+
+        Example:
+            >>> from deepemo.corpora.registry import CORPORA
+            >>> said = CORPORA["crema_d"].parse("AudioWAV/1001_IEO_ANG_HI.wav")
+            >>> said.speaker, said.gender, said.emotion, said.intensity, said.sentence
+            ('1001', 'male', 'angry', 'high', "It's eleven o'clock.")
         """
         path = PurePosixPath(member)
         stem = self.name_repairs.get(path.stem, path.stem)
         repairs = ["file_name"] if stem != path.stem else []
         match = self.name_pattern.search(str(path.parent / stem))
         if match is None:
-            raise UnknownNameError(
-                f"{member}: not named as in {self.title}, expected to match {self.name_pattern.pattern}"
-            )
+            raise InputError(f"{member}: not named as in {self.title}, expected to match {self.name_pattern.pattern}")
         speaker = self._code(match, "speaker", {**self.genders, **self.speaker_aliases})
         if speaker in self.speaker_aliases:
             speaker = self.speaker_aliases[speaker]
@@ -187,16 +219,16 @@ class Corpus:
         )
 
     def _code(self, match: re.Match[str], group: str, known: Mapping[str, str]) -> str:
-        """The code in a group as the corpus spells it; upper and lower case are one if they are to the pattern."""
+        """The code in a group as the corpus spells it; case counts only if it does in the pattern."""
         found = match[group]
         for code in known:
             if code == found or (self.name_pattern.flags & re.IGNORECASE and code.lower() == found.lower()):
                 return code
-        raise UnknownNameError(f"{match.string}: unknown {group} {found!r}, expected one of {sorted(known)}")
+        raise InputError(f"{match.string}: unknown {group} {found!r}, expected one of {sorted(known)}")
 
 
 def _spelled_with(match: re.Match[str], **codes: str) -> str:
-    """The matched name with the codes in it as the corpus spells them, and without folders."""
+    """The matched name with these codes in place of the matched ones, its folders joined by `_`."""
     name, start = match[0], match.start()
     for group in sorted(codes, key=match.start, reverse=True):
         name = name[: match.start(group) - start] + codes[group] + name[match.end(group) - start :]

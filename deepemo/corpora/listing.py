@@ -1,23 +1,24 @@
-"""The corpora at a glance: on what terms, how large, how to get each, and what of them is on disk."""
+"""The listing of all corpora: terms of use, size, how to get each, and what is on disk."""
 
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepemo.corpora.definition import Archive, ByHand, Corpus, Dataverse, Generated, LfsFiles
-from deepemo.corpora.download.provenance import Provenance, ProvenanceError, read_provenance
+from deepemo.corpora.definition import ByHand, Corpus, Dataverse, Generated, LfsFiles, ZipDownload
+from deepemo.corpora.download.provenance import Provenance, read_provenance
 from deepemo.corpora.registry import CORPORA
+from deepemo.errors import InputError
 
 
 @dataclass(frozen=True, kw_only=True)
 class CorpusState:
-    """A corpus and what is there of it.
+    """A corpus, and what is on disk of it.
 
     Attributes:
         corpus: the corpus.
-        on_disk: what lies in the folder of raw corpora, in words.
-        provenance: the record of what was fetched; None if there is none, or if the zip is missing or of another size.
+        on_disk: what is in the folder of raw corpora, as text.
+        provenance: the record of its zip; None if there is none, or if the zip is missing or has another size.
     """
 
     corpus: Corpus
@@ -26,12 +27,12 @@ class CorpusState:
 
 
 def describe_corpora(raw_dir: Path) -> list[CorpusState]:
-    """Every corpus of the registry, by name, with what is on disk.
+    """Describe every known corpus, in the order of their names.
 
-    A zip is held to its record by its size alone; the stage `download` holds it to its checksum.
+    Only the size of a zip is compared with its record; the stage `download` compares its checksum.
 
     Args:
-        raw_dir: folder of the zips and their records; need not be there.
+        raw_dir: folder of the zips and their records; may be missing.
 
     Raises:
         OSError: a record cannot be read.
@@ -40,7 +41,7 @@ def describe_corpora(raw_dir: Path) -> list[CorpusState]:
 
 
 def how_to_get(corpus: Corpus) -> str:
-    """What a user does to have a corpus, in a sentence."""
+    """What a user does to get a corpus, in one sentence."""
     wanted = f"download.corpora: [{corpus.name}]"
     match corpus.source:
         case Generated():
@@ -50,7 +51,7 @@ def how_to_get(corpus: Corpus) -> str:
                 f"{corpus.title} {reason}: fetch it from {url} into <folder>/{corpus.name}, "
                 "then download.source_dir: <folder>"
             )
-        case Archive() | LfsFiles() | Dataverse():
+        case ZipDownload() | LfsFiles() | Dataverse():
             return f"{wanted} fetches it; or download.source_dir: <folder> where <folder>/{corpus.name} holds a copy"
 
 
@@ -90,7 +91,7 @@ def _describe(corpus: Corpus, raw_dir: Path) -> CorpusState:
     zip_bytes = archive.stat().st_size
     try:
         known = read_provenance(record)
-    except ProvenanceError as error:
+    except InputError as error:
         return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}); {error}")
     if known is None:
         return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}) without {record.name}")

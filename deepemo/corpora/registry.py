@@ -1,4 +1,4 @@
-"""The corpora this package knows, found among the modules of the catalogue."""
+"""The known corpora: the `CORPUS` of every module in the catalogue."""
 
 import importlib
 import pkgutil

@@ -1,4 +1,4 @@
-"""The clip table `data/clips.csv`: one row a clip, what it is and whether it may be used."""
+"""The clip table: one row for each recording, with its properties and its verdict."""
 
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
@@ -19,26 +19,26 @@ class Clip:
     Attributes:
         clip: unique id, `<corpus>/<canonical file stem>`; the same for every layout of the corpus.
         corpus: name of the corpus in the registry.
-        member: path of the recording inside `data/raw/<corpus>.zip`.
-        performance: `<corpus>/<name of the recording to prefer>`, shared by all recordings of one performance; empty if
+        member: path of the recording inside the corpus's zip.
+        performance: `<corpus>/<name of the preferred recording>`, shared by all recordings of one performance; empty if
             the name is unknown.
         speaker: `<corpus>/<speaker code>`, empty if the name is unknown.
         gender: `female` or `male`, empty if the name is unknown.
         emotion: one of the seven, or the corpus's own word for one outside them.
         intensity: the corpus's word for it, or empty.
-        sentence: what is said, or the corpus's code for it.
+        sentence: the words, or the corpus's code for them.
         rate_hz: native sample rate.
         channels: number of channels.
         seconds: duration.
         rms_dbfs: level of the mono mix, RMS relative to full scale (a full-scale sine has -3.01 dBFS).
         peak_dbfs: highest sample of the mono mix relative to full scale.
         clipped_share: share of the samples of all channels at full scale.
-        voice_share: share of 32 ms frames in which the voice gate hears speech.
+        voice_share: share of 32 ms frames that the voice gate takes for speech.
         voice_seconds: longest run of such frames.
         sha256: digest of the decoded samples and their rate.
         verdict: `good` or `quarantined`.
         reason: why it is quarantined, from `verdicts.REASONS`; empty if good.
-        repairs: oddities that were mended, from `inspection.REPAIRS`, joined by `;`.
+        repairs: oddities that were corrected, from `inspect.REPAIRS`, joined by `;`.
     """
 
     clip: str
@@ -74,7 +74,7 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def read_clips(path: Path) -> pd.DataFrame:
-    """Read the clip table; text columns hold text, empty rather than missing."""
+    """Read the clip table; empty text stays empty text, and does not become a missing value."""
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
 
 

@@ -1,4 +1,4 @@
-"""Look at one recording: read its name, decode it, measure it; judge nothing."""
+"""Inspect one recording: read its name, decode it, and measure it, without a verdict."""
 
 import hashlib
 from collections.abc import Iterator
@@ -7,17 +7,18 @@ from pathlib import PurePosixPath
 
 import numpy as np
 
-from deepemo.audio.decode import DecodeError, Recording, TooLongError, read_recording
-from deepemo.audio.levels import cancelled_channel, measure_levels
-from deepemo.corpora.definition import Corpus, UnknownNameError
-from deepemo.corpora.raw import RawCorpus, RawCorpusError
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.samples import cancelled_channel, measure_levels
+from deepemo.corpora.archive import Archive
+from deepemo.corpora.definition import Corpus
 from deepemo.dataset.clips import Clip
+from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.params import VoiceDecision
 from deepemo.vad.gate import detect_voice
 
-# What is larger is no clip, and decoding it would take the memory of many.
-MOST_BYTES = 256 * 2**20
-MOST_SAMPLES = 60_000_000
+# Larger files are no clips, and decoding them would take the memory of many.
+MAX_BYTES = 256 * 2**20
+MAX_SAMPLES = 60_000_000
 LONGEST_SECONDS = 600.0
 
 REPAIRS = ("stereo", "opposite_polarity", "aiff_container", "odd_sample_rate", "speaker_code", "file_name")
@@ -28,9 +29,9 @@ class Inspection:
     """What was found in one recording.
 
     Attributes:
-        clip: what is known of it; the verdict is not yet passed.
-        is_speech: whether its name says that it is speech, not song.
-        faults: reasons found while reading it, each with its explanation.
+        clip: its row of the clip table, without a verdict.
+        is_speech: false if its name says that it is a song.
+        faults: reasons against it that were found in reading it, each with an explanation.
     """
 
     clip: Clip
@@ -38,38 +39,38 @@ class Inspection:
     faults: dict[str, str]
 
 
-def inspect_recording(corpus: Corpus, member: str, archive: RawCorpus, gate: VoiceDecision) -> Inspection:
+def inspect_recording(corpus: Corpus, member: str, archive: Archive, gate: VoiceDecision) -> Inspection:
     """Read the name of a recording, decode it and measure it.
 
     Args:
-        corpus: the corpus that it is of.
+        corpus: its corpus.
         member: its path inside the archive.
-        archive: where to read its bytes.
-        gate: when a recording counts as speech.
+        archive: the zip that holds it.
+        gate: when a frame counts as speech.
     """
     named = inspect_name(corpus, member)
     try:
         size_bytes = archive.size_bytes(member)
         if size_bytes == 0:
             return _with_fault(named, "empty", "the file has no bytes")
-        if size_bytes > MOST_BYTES:
-            return _with_fault(named, "too_long", f"{size_bytes} bytes; above {MOST_BYTES} none is decoded")
+        if size_bytes > MAX_BYTES:
+            return _with_fault(named, "too_long", f"{size_bytes} bytes; above {MAX_BYTES} none is decoded")
         recording = read_recording(
-            archive.read(member), name=member, max_seconds=LONGEST_SECONDS, max_samples=MOST_SAMPLES
+            archive.read(member), name=member, max_seconds=LONGEST_SECONDS, max_samples=MAX_SAMPLES
         )
     except TooLongError as error:
         return _with_fault(named, "too_long", str(error))
-    except (RawCorpusError, DecodeError) as error:
+    except (InputError, DecodeError) as error:
         return _with_fault(named, "undecodable", str(error))
     return _inspect_samples(named, corpus, recording, gate)
 
 
 def inspect_name(corpus: Corpus, member: str) -> Inspection:
-    """Read only the name of a recording."""
+    """Inspect only the name of a recording."""
     path = PurePosixPath(member)
     try:
         utterance = corpus.parse(member)
-    except UnknownNameError as error:
+    except InputError as error:
         spelled_out = str(path.with_suffix("")).replace("/", "_")
         clip = Clip(clip=f"{corpus.name}/{spelled_out}", corpus=corpus.name, member=member)
         return Inspection(clip=clip, is_speech=True, faults={"unknown_name": str(error)})

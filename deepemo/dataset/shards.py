@@ -1,11 +1,10 @@
-"""Arrays of many clips on disk: a fixed number of TFRecord shards, a clip's shard by a stable hash of its id.
+"""Arrays of many clips in a fixed number of TFRecord shards; a stable hash of a clip's id chooses its shard.
 
-A record holds the clip's id and one float16 array; which role and emotion a clip has is looked up when it is read, so
-that a new split needs no new shards. Beside the shards, `spec.json` says what the arrays are.
+A record holds the clip's id and one float16 array. Its role and emotion are looked up when it is read, so that a new
+split needs no new shards. Beside the shards, `spec.json` describes the arrays.
 """
 
 import hashlib
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -16,13 +15,19 @@ import tensorflow as tf
 
 from deepemo.audio.spec import FeatureSpec
 from deepemo.errors import InputError
+from deepemo.files import read_json, write_json
 
 SPEC_FILE = "spec.json"
 _RECORD = {"clip": tf.io.FixedLenFeature([], tf.string), "values": tf.io.FixedLenFeature([], tf.string)}
 
 
 def shard_of(clip: str, shards: int) -> int:
-    """Number of a clip's shard: the same in every run and on every machine."""
+    """Number of a clip's shard, the same in every run and on every machine.
+
+    Example:
+        >>> shard_of("synthetic/spk01_s01_ang_t1", 32)
+        6
+    """
     return int.from_bytes(hashlib.blake2b(clip.encode(), digest_size=8).digest(), "big") % shards
 
 
@@ -34,17 +39,20 @@ def write_shards(
     shape: Sequence[int],
     about: Mapping[str, Any],
 ) -> int:
-    """Write clips' arrays to shards, in the order in which they come, holding one at a time.
+    """Write clips' arrays to shards in the order in which they come, with one array in memory at a time.
 
     Args:
-        folder: where the shards go; made if missing.
+        folder: folder of the shards; made if missing.
         arrays: pairs of clip id and float array of `shape`; stored as float16.
-        shards: how many shards.
+        shards: number of shards.
         shape: shape of every array.
-        about: what the arrays are, written to `spec.json` with the shape, shard and clip counts.
+        about: description of the arrays, written to `spec.json` with their shape and the numbers of shards and clips.
 
     Returns:
-        How many clips were written.
+        Number of clips.
+
+    Raises:
+        InputError: an array has another shape.
     """
     folder.mkdir(parents=True, exist_ok=True)
     count = 0
@@ -64,20 +72,17 @@ def write_shards(
             writers[shard_of(clip, shards)].write(example.SerializeToString(deterministic=True))
             count += 1
     content = {**about, "shape": list(shape), "shards": shards, "clips": count}
-    (folder / SPEC_FILE).write_text(json.dumps(content, indent=2) + "\n", encoding="utf-8")
+    write_json(folder / SPEC_FILE, content)
     return count
 
 
 def read_spec(folder: Path) -> dict[str, Any]:
-    """What the arrays in a folder of shards are.
+    """Read the description of the arrays in a folder of shards.
 
     Raises:
-        InputError: the folder holds no shards.
+        InputError: the folder holds no shards, or its description is not JSON.
     """
-    try:
-        content: dict[str, Any] = json.loads((folder / SPEC_FILE).read_text(encoding="utf-8"))
-    except FileNotFoundError as error:
-        raise InputError(f"{folder / SPEC_FILE}: no such file, expected a folder of shards") from error
+    content: dict[str, Any] = read_json(folder / SPEC_FILE, expected="a folder of shards")
     return content
 
 
@@ -106,7 +111,7 @@ def parse_records(records: tf.Tensor, shape: Sequence[int]) -> tuple[tf.Tensor, 
 
 
 def read_batches(folder: Path, *, batch_size: int) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Every clip of a folder of shards, in shard order, a batch at a time.
+    """Read every clip of a folder of shards in batches, in the order of the shards.
 
     Yields:
         The ids of at most `batch_size` clips and their float32 arrays [n, *shape].
@@ -118,7 +123,7 @@ def read_batches(folder: Path, *, batch_size: int) -> Iterator[tuple[list[str], 
 
 
 def read_features(folder: Path, clips: Iterable[str], *, batch_size: int) -> Iterator[tuple[list[str], np.ndarray]]:
-    """Like `read_batches`, for some of the clips alone.
+    """Read some of the clips of a folder of shards, as `read_batches` does.
 
     Raises:
         InputError: some of the clips are in no shard.

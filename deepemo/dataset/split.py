@@ -1,6 +1,6 @@
 """The split: the role of every good clip, the same for all models.
 
-One split serves two tests: new clips of speakers that are in training (`test_seen`), and speakers that are not
+There are two tests: new clips of speakers that are in training (`test_seen`), and clips of speakers that are not
 (`test_unseen`). All draws are stable hashes of ids and the seed, so that a clip keeps its role when other clips are
 added or removed. All recordings of one performance have the same role.
 """
@@ -24,8 +24,8 @@ TEST_CORPUS = "test_corpus"
 ROLES = (TRAIN, VALIDATION, TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
 COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
 
-# With fewer speakers than this left for training, validation takes clips of a corpus and not speakers.
-SPEAKERS_TO_SPARE = 6
+# With fewer speakers left than this, validation takes some of their clips, not some of the speakers.
+MIN_SPEAKERS_FOR_VALIDATION = 6
 
 
 def _draw(key: str, seed: int) -> float:
@@ -55,21 +55,21 @@ def _named_speakers(corpus: str, named: Iterable[str], present: set[str], what: 
 def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series:
     """Roles of the clips of one corpus.
 
-    The speakers that the section names for a role are taken; where it names none for the corpus, they are drawn: a
-    share of the speakers of each gender for the unseen test, and a share of the others for validation, or of their
-    clips where too few speakers are left. Of the training speakers' clips of each emotion, `test_share` go to the seen
-    test.
+    Speakers that the section names for a role get it. If it names none of the corpus, they are drawn: a share of the
+    speakers of each gender for `test_unseen`, and a share of the remaining ones for validation, or a share of their
+    clips if too few speakers remain. Of the training speakers' clips of each emotion, the section's `test_share` go to
+    `test_seen`.
 
     Args:
         clips: rows of the clip table, all of one corpus.
-        section: named speakers and shares.
+        section: shares and named speakers.
         seed: of every draw.
 
     Returns:
         A role for each row, aligned with `clips`.
 
     Raises:
-        InputError: none of the named speakers is there.
+        InputError: none of the speakers named for a role has a clip.
     """
     corpus = clips["corpus"].iloc[0]
     speakers = clips[["speaker", "gender"]].drop_duplicates()
@@ -82,7 +82,7 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
     left = speakers[~speakers["speaker"].isin(unseen_speakers)]
     if validation is not None:
         validation_speakers = _named_speakers(corpus, validation, set(left["speaker"]), "validation_speakers")
-    elif len(left) >= SPEAKERS_TO_SPARE:
+    elif len(left) >= MIN_SPEAKERS_FOR_VALIDATION:
         validation_speakers = _draw_speakers(left, section.validation_share, seed + 1)
     else:
         validation_speakers = set()
@@ -91,7 +91,7 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
     roles[clips["speaker"].isin(validation_speakers)] = VALIDATION
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
-        # A performance is drawn by its first clip, so that a clip that is alone in its own is drawn by its id.
+        # A performance is drawn by the id of its first clip, so a clip that is its only one is drawn by its own id.
         first_clips = group.groupby(performances(group))["clip"].min()
         order = sorted(first_clips.index, key=lambda performance: _draw(str(first_clips[performance]), seed))
         tested = round(section.test_share * len(order))
@@ -103,7 +103,7 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
 
 
 def performances(clips: pd.DataFrame) -> pd.Series:
-    """The performance of each clip, aligned with `clips`; a clip without one is its own."""
+    """The performance of each clip, aligned with `clips`; the clip's own id where it has none."""
     return clips["performance"].where(clips["performance"] != "", clips["clip"])
 
 
@@ -116,7 +116,7 @@ def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFra
         seed: of every draw.
 
     Raises:
-        InputError: nothing is left for training, a held-out corpus is not there, or an emotion has no training clip.
+        InputError: a held-out corpus has no clips, or an emotion has no training clip.
     """
     present = sorted(clips["corpus"].unique())
     absent = sorted(set(section.held_out_corpora) - set(present))
@@ -148,10 +148,11 @@ class Fingerprint(TypedDict):
 
 
 def fingerprint_clips(clips: Iterable[str]) -> Fingerprint:
-    """Fingerprint of a set of clip ids, whatever their order; it is kept beside what was fitted on these clips.
+    """Fingerprint of a set of clip ids, in any order; it is stored with what was fitted on these clips.
 
-    >>> fingerprint_clips(["b", "a"]) == fingerprint_clips(["a", "b"])
-    True
+    Example:
+        >>> fingerprint_clips(["b", "a"]) == fingerprint_clips(["a", "b"])
+        True
     """
     ids = sorted(clips)
     return {"clips": len(ids), "sha256": hashlib.sha256("".join(f"{clip}\n" for clip in ids).encode()).hexdigest()}

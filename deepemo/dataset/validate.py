@@ -1,36 +1,44 @@
-"""Inspect every recording of every corpus on all cores, a few at a time, and judge them."""
+"""Validate the recordings of all corpora: inspect each on all cores, judge them, and report the verdicts."""
 
 import multiprocessing
 import os
-from collections import deque
-from collections.abc import Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
-from deepemo.corpora.raw import RawCorpus
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.registry import CORPORA
-from deepemo.dataset.inspect import Inspection, inspect_recording
-from deepemo.dataset.verdicts import Verdict, pass_verdicts
+from deepemo.dataset.clips import GOOD, QUARANTINED
+from deepemo.dataset.inspect import REPAIRS, Inspection, inspect_recording
+from deepemo.dataset.verdicts import REASONS, Verdict, pass_verdicts
 from deepemo.errors import InputError
+from deepemo.files import write_csv
+from deepemo.parallel import map_in_processes
 from deepemo.params import Validate, VoiceDecision
 from deepemo.recordings import SUFFIXES
 
 _BATCH = 32
-_BATCHES_AHEAD = 4
-# Below this, starting processes takes longer than they save.
-_WORTH_PROCESSES = 256
+# Below this number of recordings, starting processes takes longer than they save.
+_MIN_FOR_PROCESSES = 256
 
-Batch = tuple[RawCorpus, list[str]]
+# Columns of the list of quarantined clips, before and after the explanation.
+_DESCRIBING = ("clip", "corpus", "member", "reason")
+_MEASURED = ("emotion", "speaker", "rate_hz", "channels", "seconds", "rms_dbfs", "clipped_share", "voice_share")
+
+# Path of an archive, and members of it.
+_Batch = tuple[Path, list[str]]
 
 
-def find_archives(folder: Path) -> list[RawCorpus]:
-    """The archives of known corpora in a folder, ordered by name.
+def find_archives(folder: Path) -> list[Archive]:
+    """Open the archives of known corpora in a folder, in the order of their names.
 
     Raises:
-        InputError: there is none, or one is of no corpus in the registry.
+        InputError: there is none; or one is not a zip, or is of no known corpus.
     """
     paths = sorted(folder.glob("*.zip"))
     if not paths:
@@ -38,76 +46,99 @@ def find_archives(folder: Path) -> list[RawCorpus]:
     for path in paths:
         if path.stem not in CORPORA:
             raise InputError(f"{path}: {path.stem!r} is no known corpus, expected one of {sorted(CORPORA)}")
-    return [RawCorpus(path) for path in paths]
+    return [Archive(path) for path in paths]
 
 
-def validate_recordings(
-    archives: Sequence[RawCorpus], limits: Validate, *, workers: int | None = None
-) -> list[Verdict]:
+def validate_recordings(archives: Sequence[Archive], limits: Validate, *, workers: int | None = None) -> list[Verdict]:
     """Inspect and judge every recording.
 
     Args:
-        archives: one a corpus.
+        archives: one for each corpus, named like the corpus.
         limits: when a clip is quarantined.
-        workers: processes to use; by default one a core. The outcome does not depend on it.
+        workers: number of processes; by default one per core, or this process alone if there are few recordings. The
+            result does not depend on it.
 
     Raises:
-        RawCorpusError: an archive is no zip.
         InputError: an archive holds no recording.
     """
-    batches: list[Batch] = []
+    batches: list[_Batch] = []
     for archive in archives:
-        members = archive.members()
+        members = archive.recordings()
         if not members:
             raise InputError(f"{archive.path}: holds no recording, expected files that end in one of {list(SUFFIXES)}")
-        batches += [(archive, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
+        batches += [(archive.path, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
     recordings = sum(len(members) for _, members in batches)
-    processes = (workers or os.cpu_count() or 1) if recordings >= _WORTH_PROCESSES or workers else 1
-    inspections = []
+    if workers is None:
+        workers = (os.cpu_count() or 1) if recordings >= _MIN_FOR_PROCESSES else 1
+    inspections: list[Inspection] = []
     with tqdm(total=recordings, desc="validate", unit="clip", disable=None) as progress:
-        for inspected in _inspect_batches(batches, limits, processes):
+        for inspected in map_in_processes(
+            _Inspector.inspect, batches, workers=workers, start=_Inspector.start, start_with=(limits,)
+        ):
             inspections += inspected
             progress.update(len(inspected))
     return pass_verdicts(inspections, limits)
 
 
-def _inspect_batches(batches: Sequence[Batch], gate: VoiceDecision, workers: int) -> Iterator[list[Inspection]]:
-    if workers == 1:
-        for batch in batches:
-            yield _inspect_batch(batch, gate)
-        return
-    # A fork of a process that runs TensorFlow or threads may hang: start fresh ones.
-    fresh = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, fresh, initializer=_Worker.start, initargs=(gate,)) as pool:
-        waiting: deque[Future[list[Inspection]]] = deque()
-        for batch in batches:
-            waiting.append(pool.submit(_Worker.run, batch))
-            if len(waiting) >= workers * _BATCHES_AHEAD:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-
-
-class _Worker:
-    """What a process keeps between batches: the voice gate and the open archives."""
+class _Inspector:
+    """What a process keeps between batches: when a frame counts as speech, and the open archives."""
 
     gate: VoiceDecision
-    archives: dict[Path, RawCorpus]
+    archives: dict[Path, Archive]
 
     @classmethod
     def start(cls, gate: VoiceDecision) -> None:
-        # One process a core: more threads than that would only wait for each other.
-        threadpool_limits(1, user_api="blas")
+        if multiprocessing.parent_process() is not None:
+            # There is one process per core: more threads would only wait for each other.
+            threadpool_limits(1, user_api="blas")
         cls.gate = gate
         cls.archives = {}
 
     @classmethod
-    def run(cls, batch: Batch) -> list[Inspection]:
-        archive, members = batch
-        return _inspect_batch((cls.archives.setdefault(archive.path, archive), members), cls.gate)
+    def inspect(cls, batch: _Batch) -> list[Inspection]:
+        path, members = batch
+        if path not in cls.archives:
+            cls.archives[path] = Archive(path)
+        archive = cls.archives[path]
+        corpus = CORPORA[archive.name]
+        return [inspect_recording(corpus, member, archive, cls.gate) for member in members]
 
 
-def _inspect_batch(batch: Batch, gate: VoiceDecision) -> list[Inspection]:
-    archive, members = batch
-    corpus = CORPORA[archive.name]
-    return [inspect_recording(corpus, member, archive, gate) for member in members]
+def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    """Count verdicts, over all clips and by corpus; reasons and repairs that do not occur are counted as 0."""
+    corpora = sorted({verdict.clip.corpus for verdict in verdicts})
+    return {
+        "all": _counts(verdicts),
+        "by_corpus": {
+            corpus: _counts([verdict for verdict in verdicts if verdict.clip.corpus == corpus]) for corpus in corpora
+        },
+    }
+
+
+def write_quarantine(path: Path, verdicts: Sequence[Verdict]) -> None:
+    """Write one row for each quarantined clip: its reason with an explanation, and the other reasons that hold."""
+    rows = [
+        {name: getattr(verdict.clip, name) for name in _DESCRIBING}
+        | {"detail": verdict.faults[verdict.clip.reason], "also": ";".join(list(verdict.faults)[1:])}
+        | {name: getattr(verdict.clip, name) for name in _MEASURED}
+        for verdict in verdicts
+        if verdict.clip.verdict == QUARANTINED
+    ]
+    table = pd.DataFrame(rows, columns=[*_DESCRIBING, "detail", "also", *_MEASURED])
+    write_csv(path, table)
+
+
+def _counts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
+    clips = [verdict.clip for verdict in verdicts]
+    reasons = Counter(clip.reason for clip in clips)
+    repairs = Counter(repair for clip in clips for repair in clip.repairs.split(";"))
+    good = [clip for clip in clips if clip.verdict == GOOD]
+    return {
+        "clips": len(clips),
+        "good": len(good),
+        "good_hours": round(sum(clip.seconds for clip in good) / 3600, 3),
+        "quarantined": len(clips) - len(good),
+        "reasons": {reason: reasons[reason] for reason in REASONS},
+        "repairs": {repair: repairs[repair] for repair in REPAIRS},
+        "good_without_voice": sum(verdict.clip.verdict == GOOD and not verdict.has_voice for verdict in verdicts),
+    }

@@ -1,4 +1,4 @@
-"""Pass the verdict on every inspected recording: good, or quarantined for a reason from a closed list."""
+"""Verdicts on inspected recordings: good, or quarantined for one of a fixed list of reasons."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -10,7 +10,7 @@ from deepemo.dataset.inspect import Inspection
 from deepemo.emotions import EMOTIONS
 from deepemo.params import Validate
 
-# In order of precedence: of several reasons that hold, the first is the one that is given.
+# In order of precedence: of several reasons that hold, the first one is given.
 REASONS = (
     "undecodable",
     "empty",
@@ -39,7 +39,7 @@ class Verdict:
     Attributes:
         clip: the row of the clip table.
         faults: every reason that holds against it, each with its explanation, in order of precedence.
-        has_voice: whether the voice gate hears a voice; false, too, where nothing could be heard.
+        has_voice: whether the voice gate accepts it; false if it could not be decoded.
     """
 
     clip: Clip
@@ -48,15 +48,19 @@ class Verdict:
 
 
 def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[Verdict]:
-    """Judge every recording, first by itself, then beside the others.
+    """Judge every recording, first by itself, then in comparison with the others.
 
-    Recordings with the same samples and different emotions are all quarantined, since nothing tells which label is
+    Recordings with the same samples and different emotions are all quarantined, since nothing shows which label is
     true. Of recordings with the same samples and emotion, of those with the same name, and of those of the same
-    performance, one good one is kept: the one that its corpus prefers, else the first by clip and member. Clips are
-    numbered where they share a name (`corpus/name`, `corpus/name~2`), the good one first.
+    performance, one good recording is kept: the one that its corpus prefers, else the first by clip and member. Clips
+    that share a name are numbered (`corpus/name`, `corpus/name~2`), the good one first.
+
+    Args:
+        inspections: of all recordings.
+        limits: when a clip is quarantined.
 
     Returns:
-        One verdict a recording, ordered by corpus, clip and member.
+        One verdict per recording, ordered by corpus, clip and member.
     """
     ordered = sorted(inspections, key=lambda found: (found.clip.corpus, found.clip.clip, found.clip.member))
     faults = [{**found.faults, **_faults_by_itself(found, limits)} for found in ordered]
@@ -135,7 +139,7 @@ def _with_unique_ids(verdicts: Sequence[Verdict]) -> list[Verdict]:
         groups[verdict.clip.clip].append(verdict)
     numbered = []
     for name, sharing in groups.items():
-        # A file may be called like one that is numbered here.
+        # A file may already have a name that ends in `~2`.
         free = (f"{name}~{number}" for number in count(2) if f"{name}~{number}" not in groups)
         ids = chain([name], free)
         for verdict, unique in zip(sorted(sharing, key=lambda each: each.clip.verdict != GOOD), ids, strict=False):

@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from deepemo.audio.decode import Recording
+from deepemo.audio.io.decode import Recording
 from deepemo.eda.longterm import band_spectrum, silent_ends
 from deepemo.eda.pitch import pitch_track
 from deepemo.emotions import EMOTIONS

@@ -4,7 +4,7 @@ import numpy as np
 from scipy.fft import irfft, next_fast_len, rfft
 from scipy.ndimage import binary_opening, median_filter
 
-from deepemo.audio.decode import resample
+from deepemo.audio.samples import resample
 
 # Enough for the harmonics that determine the period, at half the cost of 16 kHz.
 ANALYSIS_HZ = 8000

@@ -6,8 +6,7 @@ Training augments features instead (see `deepemo.audio.augment`), which is much 
 import numpy as np
 from scipy.signal import correlate
 
-from deepemo.audio.decode import resample
-from deepemo.audio.levels import rms
+from deepemo.audio.samples import resample, rms
 
 WINDOW_SECONDS = 0.04
 # How far a window may be moved so that it continues the previous one: half a period of the lowest pitch.

@@ -3,17 +3,25 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 
 from deepemo.arrays import Float64Array, Int64Array
 from deepemo.errors import InputError
-from deepemo.evaluation.predictions import softmax
 
 BINS = 15
 # Wide enough for any sane network; a fit that ends at a bound is a sign of labels that do not belong to the clips.
 TEMPERATURES = (0.05, 20.0)
 # Below what float32 softmax can give; keeps the logarithm of a rounded 0 finite.
 TINY = 1e-30
+
+
+def softmax(logits: Float64Array) -> Float64Array:
+    """Probabilities float64 [n, classes] of logits [n, classes].
+
+    >>> softmax(np.log([[1.0, 3.0]])).round(2).tolist()
+    [[0.25, 0.75]]
+    """
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 def scale(probabilities: Float64Array, temperature: float) -> Float64Array:
@@ -42,6 +50,8 @@ def fit_temperature(probabilities: Float64Array, labels: Int64Array) -> float:
     Raises:
         InputError: there are no clips.
     """
+    from scipy.optimize import minimize_scalar  # of the extra `pipeline`; `scale` serves without it
+
     if len(labels) == 0:
         raise InputError("calibration: found no validation clips, expected some")
     found = minimize_scalar(

@@ -11,6 +11,7 @@ import pandas as pd
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.errors import InputError
+from deepemo.evaluation.calibration import softmax
 from deepemo.files import write_csv
 from deepemo.models.registry import ENSEMBLE
 
@@ -23,16 +24,6 @@ class Model(Protocol):
 
     def logits(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
-
-
-def softmax(logits: Float64Array) -> Float64Array:
-    """Probabilities float64 [n, classes] of logits [n, classes].
-
-    >>> softmax(np.log([[1.0, 3.0]])).round(2).tolist()
-    [[0.25, 0.75]]
-    """
-    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
-    return np.asarray(shifted / shifted.sum(axis=1, keepdims=True), dtype=np.float64)
 
 
 @dataclass(frozen=True)

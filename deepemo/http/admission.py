@@ -1,4 +1,4 @@
-"""Where requests wait: so many at once, so many bytes, and the others are turned away at the door."""
+"""Admission control: how many requests are served and how many bytes are held at once; others are refused with 503."""
 
 import asyncio
 import time
@@ -9,44 +9,45 @@ from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from deepemo.audio.decode import DecodeError, Recording, TooLongError, read_mono
-from deepemo.http.metrics import Observations
+from deepemo.audio.io.decode import Recording, read_mono
+from deepemo.errors import DecodeError, TooLongError
+from deepemo.http.metrics import ServerMetrics
 from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
-from deepemo.http.settings import Settings
+from deepemo.http.server import Settings
 from deepemo.serving.batching import Batcher, one_thread_a_product
-from deepemo.serving.reasons import TOO_LONG, UNDECODABLE
+from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
-from deepemo.serving.results import Recognition
+from deepemo.serving.results import Reason, Recognition
 
 
-class Place:
-    """A request's place at the desk, and the bytes it holds."""
+class Slot:
+    """The slot of an admitted request, and the bytes that it holds."""
 
-    def __init__(self, desk: "Desk") -> None:
+    def __init__(self, admission: "Admission") -> None:
         self.held = 0
-        self._desk = desk
+        self._admission = admission
 
     def hold(self, count: int) -> None:
-        """Take bytes.
+        """Count bytes as held by this request.
 
         Raises:
             ProblemError: the server holds as many as it may.
         """
-        self._desk.take(count)
+        self._admission.hold(count)
         self.held += count
 
 
-class Desk:
-    """Admits requests, and has their recordings recognized in threads, off the event loop."""
+class Admission:
+    """Admits requests, and recognizes their recordings in threads, off the event loop."""
 
-    def __init__(self, recognizer: Recognizer, settings: Settings, observations: Observations) -> None:
+    def __init__(self, recognizer: Recognizer, settings: Settings, metrics: ServerMetrics) -> None:
         """Start the threads."""
         one_thread_a_product()
         self._settings = settings
-        self._observations = observations
+        self._metrics = metrics
         self._batcher = Batcher(
-            recognizer.model.probabilities, batch_windows=settings.batch_windows, on_batch=observations.batch
+            recognizer.model.probabilities, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
         )
         self._recognizer = recognizer.with_predict(self._batcher)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="recognize")
@@ -55,76 +56,61 @@ class Desk:
         self._usual_seconds = 0.1
 
     @contextmanager
-    def place(self) -> Iterator[Place]:
-        """A place for one request, given back at the end whatever happens.
+    def slot(self) -> Iterator[Slot]:
+        """A slot for one request, freed at the end of the block.
 
         Raises:
-            ProblemError: all are taken.
+            ProblemError: no slot is free.
         """
         self.check_free()
         self._in_flight += 1
-        self._observations.in_flight.set(self._in_flight)
-        place = Place(self)
+        self._metrics.in_flight.set(self._in_flight)
+        slot = Slot(self)
         try:
-            yield place
+            yield slot
         finally:
             self._in_flight -= 1
-            self._observations.in_flight.set(self._in_flight)
-            self.take(-place.held)
+            self._metrics.in_flight.set(self._in_flight)
+            self.hold(-slot.held)
 
     def check_free(self) -> None:
-        """Check that a place is free.
+        """Check that a slot is free.
 
         Raises:
-            ProblemError: all are taken.
+            ProblemError: there is none.
         """
         if self._in_flight >= self._settings.workers + self._settings.waiting:
             raise self._busy(f"{self._in_flight} recordings are being received or worked on")
 
-    def take(self, count: int) -> None:
-        """Count bytes in; negative ones out."""
+    def hold(self, count: int) -> None:
+        """Add to the bytes that all requests hold; a negative count takes bytes off.
+
+        Raises:
+            ProblemError: they would be more than are allowed.
+        """
         if count > 0 and self._held + count > self._settings.held_bytes:
             raise self._busy(f"{self._held} bytes of uploads are in memory")
         self._held += count
-        self._observations.held_bytes.set(self._held)
+        self._metrics.held_bytes.set(self._held)
 
     async def recognize(
-        self,
-        content: bytes,
-        *,
-        timeline: bool,
-        hop_seconds: float,
-        min_confidence: float | None,
-        picture: bool,
-        channel: int | None,
-        gone: Awaitable[None],
+        self, content: bytes, options: RecognitionOptions, *, picture: bool, disconnected: Awaitable[None]
     ) -> tuple[Recognition, Picture | None]:
-        """Recognize the content of a sound file; draw it too if wanted.
+        """Recognize the content of a sound file, and draw it if wanted.
 
         Args:
             content: of the file.
-            timeline: as for `Recognizer.recognize`.
-            hop_seconds: likewise.
-            min_confidence: likewise.
-            picture: whether to draw it.
-            channel: which one to hear, as for `Recognizer.recognize`.
-            gone: comes true when nobody waits for the answer any more; work not yet begun is dropped then.
+            options: of the recognition.
+            picture: whether to draw the recording.
+            disconnected: is done once the client has disconnected; work that has not begun is dropped then.
 
         Raises:
-            ProblemError: it cannot be read, or is too long.
-            ClientDisconnect: it was dropped.
+            ProblemError: the recording cannot be read, or is too long.
+            ClientDisconnect: the work was dropped.
         """
-        work = self._threads.submit(
-            self._work,
-            content,
-            timeline=timeline,
-            hop_seconds=hop_seconds,
-            min_confidence=min_confidence,
-            picture=picture,
-            channel=channel,
-        )
+        work = self._threads.submit(self._work, content, options, picture)
         answer = asyncio.wrap_future(work)
-        watch = asyncio.ensure_future(gone)
+        watch = asyncio.ensure_future(disconnected)
         both: set[asyncio.Future[Any]] = {answer, watch}
         try:
             await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -135,42 +121,31 @@ class Desk:
             watch.cancel()
 
     def close(self) -> None:
-        """Finish what was begun, then end the threads."""
+        """Finish what has begun, then end the threads."""
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._batcher.close()
 
-    def _work(
-        self,
-        content: bytes,
-        *,
-        timeline: bool,
-        hop_seconds: float,
-        min_confidence: float | None,
-        picture: bool,
-        channel: int | None,
-    ) -> tuple[Recognition, Picture | None]:
+    def _work(self, content: bytes, options: RecognitionOptions, picture: bool) -> tuple[Recognition, Picture | None]:
         began = time.perf_counter()
-        recording = self._read(content, channel)
-        recognition = self._recognizer.hear(
-            recording, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence
-        )
+        recording = self._read(content, options)
+        recognition = self._recognizer.recognize_decoded(recording, options)
         drawn = draw(recording.mono(), recording.rate_hz) if picture and len(recording.samples) else None
         seconds = time.perf_counter() - began
         self._usual_seconds += 0.1 * (seconds - self._usual_seconds)
-        self._observations.answered(recognition, seconds)
+        self._metrics.count_answer(recognition, seconds)
         return recognition, drawn
 
-    def _read(self, content: bytes, channel: int | None) -> Recording:
+    def _read(self, content: bytes, options: RecognitionOptions) -> Recording:
         try:
-            return read_mono(content, max_seconds=self._settings.max_seconds, channel=channel)
+            return read_mono(content, max_seconds=options.max_seconds, channel=options.channel)
         except TooLongError as error:
-            self._observations.unreadable(TOO_LONG)
-            raise ProblemError(TOO_LONG, str(error)) from error
+            self._metrics.count_unreadable(Reason.TOO_LONG)
+            raise ProblemError(Reason.TOO_LONG, str(error)) from error
         except DecodeError as error:
-            self._observations.unreadable(UNDECODABLE)
-            raise ProblemError(UNDECODABLE, str(error)) from error
+            self._metrics.count_unreadable(Reason.UNDECODABLE)
+            raise ProblemError(Reason.UNDECODABLE, str(error)) from error
 
     def _busy(self, detail: str) -> ProblemError:
-        self._observations.turned_away.inc()
+        self._metrics.turned_away.inc()
         seconds = max(1, round(self._in_flight * self._usual_seconds / self._settings.workers))
         return ProblemError("busy", detail, headers={"Retry-After": str(seconds)})

@@ -1,4 +1,4 @@
-"""The HTTP API and the page: recordings in, emotions out."""
+"""The HTTP API and the page."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -11,20 +11,20 @@ from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 
-from deepemo.http.admission import Desk
-from deepemo.http.metrics import CountRequests, Observations
-from deepemo.http.middleware import ApiKey, Guards
+from deepemo.http.admission import Admission
+from deepemo.http.metrics import ServerMetrics
+from deepemo.http.middleware import ApiKey, CountRequests, HostGuard
 from deepemo.http.problems import MEDIA_TYPE, ProblemError, install_handlers
-from deepemo.http.schemas import Health, ModelSchema, ProblemSchema, RecognitionSchema
-from deepemo.http.settings import Settings
+from deepemo.http.schemas import HealthResponse, ModelResponse, ProblemResponse, RecognitionResponse
+from deepemo.http.server import Settings
 from deepemo.http.uploads import FIELD, check_announced, receive
 from deepemo.serving.bundle import ClipLimits
-from deepemo.serving.recognizer import HOP_SECONDS, Recognizer
-from deepemo.serving.sources import Channel
+from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
+from deepemo.serving.recognizer import Recognizer
 
 PAGE = Path(__file__).with_name("page")
 DESCRIPTION = """
-Which of seven emotions is heard in a recording of speech, or an honest `unknown` with a reason.
+Which of seven emotions is heard in a recording of speech, or `unknown` with a reason.
 
 Errors are problem details (RFC 9457) whose `reason` programs can rely on. Recordings stay in memory while they are
 worked on and are not kept.
@@ -36,8 +36,8 @@ def _problems(**statuses: str) -> dict[int | str, dict[str, Any]]:
     return {
         int(status[1:]): {
             "description": words,
-            "model": ProblemSchema,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemSchema"}}},
+            "model": ProblemResponse,
+            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemResponse"}}},
         }
         for status, words in statuses.items()
     }
@@ -72,51 +72,51 @@ def create_app(
     """Make the application.
 
     Args:
-        recognizer: what answers.
-        about: what it is, see `Bundle.describe`.
+        recognizer: to use.
+        about: description of its model, see `Bundle.describe`.
         card: its model card in Markdown, if there is one.
         settings: limits and key; by default those of `Settings`.
     """
     settings = settings or Settings()
-    observations = Observations()
+    server_metrics = ServerMetrics()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        desk = Desk(recognizer, settings, observations)
-        app.state.desk = desk
+        admission = Admission(recognizer, settings, server_metrics)
+        app.state.admission = admission
         try:
             yield
         finally:
-            app.state.desk = None
-            await asyncio.to_thread(desk.close)
+            app.state.admission = None
+            await asyncio.to_thread(admission.close)
 
     app = FastAPI(
         title="DeepEmo",
         version=about.get("version") or "unknown",
         description=DESCRIPTION,
         lifespan=lifespan,
-        # Their pages load scripts from other hosts; docs/serving.md and /openapi.json say the same.
+        # Their pages load scripts from other hosts; docs/serving.md and /openapi.json have the same content.
         docs_url=None,
         redoc_url=None,
     )
-    app.state.desk = None
+    app.state.admission = None
     install_handlers(app)
-    app.add_middleware(Guards, hosts=settings.hosts)
-    app.add_middleware(CountRequests, observations=observations)
+    app.add_middleware(HostGuard, hosts=settings.hosts)
+    app.add_middleware(CountRequests, metrics=server_metrics)
     guarded = [Depends(ApiKey(settings.api_key))] if settings.api_key is not None else []
     app.include_router(_recognitions(settings, guarded))
     app.include_router(_model(about, card, settings=settings, limits=recognizer.limits, guarded=guarded))
-    app.include_router(_operation(observations, guarded))
+    app.include_router(_operation(server_metrics, guarded))
     app.include_router(_page())
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return app
 
 
-def _desk(request: Request) -> Desk:
-    desk = request.app.state.desk
-    if not isinstance(desk, Desk):
+def _admission(request: Request) -> Admission:
+    admission = request.app.state.admission
+    if not isinstance(admission, Admission):
         raise ProblemError("not_ready", headers={"Retry-After": "1"})
-    return desk
+    return admission
 
 
 def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRouter:
@@ -124,7 +124,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
 
     @router.post(
         "/recognitions",
-        response_model=RecognitionSchema,
+        response_model=RecognitionResponse,
         summary="Recognize the emotion in a recording",
         openapi_extra=_UPLOAD,
         responses=_problems(
@@ -139,7 +139,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
     )
     async def recognize(
         request: Request,
-        desk: Annotated[Desk, Depends(_desk)],
+        admission: Annotated[Admission, Depends(_admission)],
         timeline: Annotated[bool, Query(description="Whether a recording longer than a clip gets a timeline")] = True,
         hop_seconds: Annotated[
             float, Query(ge=0.25, le=60, description="From one window of the timeline to the next")
@@ -158,36 +158,37 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
             Channel,
             Query(description="What is heard of several channels: their mix, or the first or second alone"),
         ] = Channel.MIX,
-    ) -> dict[str, Any]:
+    ) -> RecognitionResponse:
         """Send a sound file as the one part `file` of a form.
 
         The answer is one of seven emotions, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
         A damaged recording is answered by the part that could be read, with a remark, `partial`.
         """
         boundary = check_announced(request, settings.max_upload_bytes)
-        with desk.place() as place:
+        options = RecognitionOptions(
+            timeline=timeline,
+            hop_seconds=hop_seconds,
+            min_confidence=min_confidence,
+            max_seconds=settings.max_seconds,
+            channel=channel.number,
+        )
+        with admission.slot() as slot:
             content = await receive(
                 request,
                 boundary,
                 max_bytes=settings.max_upload_bytes,
                 seconds=settings.upload_seconds,
-                hold=place.hold,
+                hold=slot.hold,
             )
-            recognition, drawn = await desk.recognize(
-                content,
-                timeline=timeline,
-                hop_seconds=hop_seconds,
-                min_confidence=min_confidence,
-                picture=picture,
-                channel=channel.number,
-                gone=_gone(request),
+            recognition, drawn = await admission.recognize(
+                content, options, picture=picture, disconnected=_disconnected(request)
             )
-        return {**recognition.to_dict(), "picture": drawn.to_dict() if drawn else None}
+        return RecognitionResponse.of(recognition, drawn)
 
     return router
 
 
-async def _gone(request: Request) -> None:
+async def _disconnected(request: Request) -> None:
     while not await request.is_disconnected():
         await asyncio.sleep(0.25)
 
@@ -209,8 +210,8 @@ def _model(
 
     @router.get(
         "/model",
-        response_model=ModelSchema,
-        summary="What answers, and where it comes from",
+        response_model=ModelResponse,
+        summary="The model that answers, and where it comes from",
         responses=_problems(s401="The API key is missing or wrong"),
     )
     async def model() -> dict[str, Any]:
@@ -235,21 +236,21 @@ def _model(
     return router
 
 
-def _operation(observations: Observations, guarded: list[params.Depends]) -> APIRouter:
+def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
-    @router.get("/healthz", response_model=Health, summary="Whether the server is alive")
+    @router.get("/healthz", response_model=HealthResponse, summary="Whether the server is alive")
     async def healthz() -> dict[str, str]:
         return {"status": "ok"}
 
     @router.get(
         "/readyz",
-        response_model=Health,
+        response_model=HealthResponse,
         summary="Whether the server takes recordings",
         responses=_problems(s503="Starting, stopping, or too much to do"),
     )
-    async def readyz(desk: Annotated[Desk, Depends(_desk)]) -> dict[str, str]:
-        desk.check_free()
+    async def readyz(admission: Annotated[Admission, Depends(_admission)]) -> dict[str, str]:
+        admission.check_free()
         return {"status": "ok"}
 
     @router.get(
@@ -260,7 +261,7 @@ def _operation(observations: Observations, guarded: list[params.Depends]) -> API
         responses=_problems(s401="The API key is missing or wrong"),
     )
     async def metrics() -> Response:
-        return Response(generate_latest(observations.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(generate_latest(server_metrics.registry), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -1,21 +1,15 @@
-"""What a server counts of itself, for Prometheus."""
-
-import time
-from collections.abc import MutableMapping
-from typing import Any
+"""Metrics of a server for Prometheus."""
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from deepemo.serving.reasons import UNKNOWN
-from deepemo.serving.results import Recognition
+from deepemo.serving.results import UNKNOWN, Reason, Recognition
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
 WINDOWS = (1, 2, 4, 8, 16, 32, 64, 128)
 
 
-class Observations:
-    """Counters of one server, in a registry of their own."""
+class ServerMetrics:
+    """Metrics of one server, in a registry of their own."""
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
@@ -48,56 +42,22 @@ class Observations:
         self.held_bytes = Gauge("deepemo_held_bytes", "Bytes of uploads in memory", registry=self.registry)
         self.turned_away = Counter("deepemo_turned_away_total", "Requests answered 503", registry=self.registry)
 
-    def batch(self, windows: int) -> None:
+    def count_batch(self, windows: int) -> None:
         """Count a batch."""
         self._batch_windows.observe(windows)
 
-    def answered(self, recognition: Recognition, seconds: float) -> None:
-        """Count an answer and the seconds of work in it."""
+    def count_answer(self, recognition: Recognition, seconds: float) -> None:
+        """Count an answer, and the seconds of work on it."""
         self._answers.labels(recognition.answer, recognition.reason or "").inc()
         self._work_seconds.observe(seconds)
-        if recognition.heard is not None:
-            self._audio_seconds.inc(recognition.heard.seconds)
+        if recognition.recording is not None:
+            self._audio_seconds.inc(recognition.recording.seconds)
 
-    def unreadable(self, reason: str) -> None:
+    def count_unreadable(self, reason: Reason) -> None:
         """Count a recording that could not be read."""
         self._answers.labels(UNKNOWN, reason).inc()
 
-    def request(self, method: str, route: str, status: int, seconds: float) -> None:
+    def count_request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
         self._requests.labels(method, route, str(status)).inc()
         self._request_seconds.labels(route).observe(seconds)
-
-
-class CountRequests:
-    """Middleware that counts every request by the route that answered it, never by the address that was asked for."""
-
-    METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-
-    def __init__(self, app: ASGIApp, observations: Observations) -> None:
-        self._app = app
-        self._observations = observations
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and count its answer."""
-        if scope["type"] != "http":
-            await self._app(scope, receive, send)
-            return
-        began = time.perf_counter()
-        status = 0  # if the client went away before an answer began
-
-        async def watch(message: Message) -> None:
-            nonlocal status
-            if message["type"] == "http.response.start":
-                status = message["status"]
-            await send(message)
-
-        try:
-            await self._app(scope, receive, watch)
-        finally:
-            method = scope["method"] if scope["method"] in self.METHODS else "other"
-            self._observations.request(method, _route(scope), status, time.perf_counter() - began)
-
-
-def _route(scope: MutableMapping[str, Any]) -> str:
-    return getattr(scope.get("route"), "path", None) or "none"

@@ -1,15 +1,19 @@
-"""What stands before every route: names the server answers to, the key, and headers that browsers obey."""
+"""What is done for every request: check its host and its API key, add security headers, count it."""
 
 import hmac
+import time
+from collections.abc import MutableMapping
+from typing import Any
 
 from fastapi import Request
 from fastapi.security import HTTPBearer
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from deepemo.http.metrics import ServerMetrics
 from deepemo.http.problems import ProblemError
 
-# The page runs its own two files and talks to its own server; recordings play from memory.
+# The page loads its own files and talks to its own server alone; recordings play from memory.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -34,8 +38,8 @@ HEADERS = {
 }
 
 
-class Guards:
-    """Middleware: refuses requests for other hosts, and adds the headers to every answer."""
+class HostGuard:
+    """Middleware that refuses requests for other hosts, and adds security headers to every answer."""
 
     def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
         self._app = app
@@ -63,26 +67,64 @@ class Guards:
 
 
 def host_name(header: str) -> str:
-    """A Host header without its port, in lower case: `[::1]:8000` to `[::1]`."""
+    """A Host header without its port, in lower case.
+
+    >>> host_name("[::1]:8000"), host_name("LOCALHOST")
+    ('[::1]', 'localhost')
+    """
     name, colon, port = header.rpartition(":")
     return (name if colon and port.isdecimal() else header).lower()
 
 
+class CountRequests:
+    """Middleware that counts every request by the route that answered it, never by the address in the request."""
+
+    METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
+
+    def __init__(self, app: ASGIApp, metrics: ServerMetrics) -> None:
+        self._app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and count its answer."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began = time.perf_counter()
+        status = 0  # if the client disconnects before an answer begins
+
+        async def watch(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        finally:
+            method = scope["method"] if scope["method"] in self.METHODS else "other"
+            self._metrics.count_request(method, _route(scope), status, time.perf_counter() - began)
+
+
+def _route(scope: MutableMapping[str, Any]) -> str:
+    return getattr(scope.get("route"), "path", None) or "none"
+
+
 class ApiKey(HTTPBearer):
-    """Dependency that wants `Authorization: Bearer <key>`."""
+    """Dependency that requires `Authorization: Bearer <key>`."""
 
     def __init__(self, key: str) -> None:
         super().__init__(scheme_name="ApiKey", description="Wanted where the server was given a key", auto_error=False)
         self._key = key.encode()
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]
-        """Let a request in.
+        """Check the key of a request.
 
         Raises:
-            ProblemError: it shows no key, or a wrong one.
+            ProblemError: the request has no key, or a wrong one.
         """
         shown = await super().__call__(request)
-        given = shown.credentials.encode("latin-1") if shown else b""  # headers are decoded so
+        given = shown.credentials.encode("latin-1") if shown else b""  # as headers are decoded
         if not hmac.compare_digest(given, self._key):
             raise ProblemError(
                 "no_key",

@@ -10,17 +10,17 @@ from fastapi.responses import JSONResponse, Response
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from deepemo.serving.reasons import TOO_LONG, UNDECODABLE
+from deepemo.serving.results import Reason
 
 MEDIA_TYPE = "application/problem+json"
-# Nobody reads it; the counters do. As nginx counts it.
+# The client went away: nobody reads this status, but it is counted. The number is that of nginx.
 CLIENT_GONE = 499
 TYPE_PREFIX = "urn:deepemo:problem:"
 
 # By reason: the status, and the title that is the same each time.
 PROBLEMS = {
-    UNDECODABLE: (HTTPStatus.UNPROCESSABLE_ENTITY, "The upload is not a sound file that can be read"),
-    TOO_LONG: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The recording is longer than is accepted"),
+    Reason.UNDECODABLE: (HTTPStatus.UNPROCESSABLE_ENTITY, "The upload is not a sound file that can be read"),
+    Reason.TOO_LONG: (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The recording is longer than is accepted"),
     "too_large": (HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The upload is larger than is accepted"),
     "too_slow": (HTTPStatus.REQUEST_TIMEOUT, "The upload did not arrive in time"),
     "bad_upload": (HTTPStatus.BAD_REQUEST, "The upload is not the form that is expected"),
@@ -36,10 +36,10 @@ PROBLEMS = {
 
 
 class ProblemError(Exception):
-    """What a request is refused with."""
+    """A request is refused."""
 
     def __init__(self, reason: str, detail: str | None = None, *, headers: Mapping[str, str] | None = None) -> None:
-        """Refuse for one of `PROBLEMS`, saying what was found and what was expected."""
+        """Refuse for one of `PROBLEMS`; the detail says what was found and what was expected."""
         super().__init__(reason, detail)
         self.reason = reason
         self.detail = detail
@@ -72,7 +72,7 @@ def problem_response(
 
 
 def install_handlers(app: FastAPI) -> None:
-    """Let every error of an app leave it as a problem document."""
+    """Answer every error of an app with a problem document."""
 
     @app.exception_handler(ProblemError)
     async def _problem(request: Request, error: ProblemError) -> JSONResponse:

@@ -1,15 +1,12 @@
-"""The API's answers as schemas, for OpenAPI and for clients."""
+"""Responses of the API, beside the results of the library."""
 
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
-from deepemo.serving.reasons import UNKNOWN
-
-Answer = Literal["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise", "unknown"]
-Reason = Literal["too_short", "silent", "no_voice", "unsure"]
-Remark = Literal["partial", "opposite_polarity", "fewer_channels"]
+from deepemo.http.picture import Picture
+from deepemo.serving.results import Reason, Recognition, RecordingInfo
 
 _RECOGNITION: JsonDict = {
     "answer": "happy",
@@ -50,91 +47,25 @@ _PROBLEM: JsonDict = {
 }
 
 
-class Probabilities(BaseModel):
-    """Calibrated probability of each emotion; together 1."""
-
-    angry: float = Field(ge=0, le=1)
-    disgust: float = Field(ge=0, le=1)
-    fear: float = Field(ge=0, le=1)
-    happy: float = Field(ge=0, le=1)
-    neutral: float = Field(ge=0, le=1)
-    sad: float = Field(ge=0, le=1)
-    surprise: float = Field(ge=0, le=1)
-
-
-class RemarkSchema(BaseModel):
-    """What is to be said of a recording that was heard all the same."""
-
-    remark: Remark
-    explanation: str = Field(description="The remark in words")
-    detail: str = Field(description="What was found")
-
-
-class HeardSchema(BaseModel):
-    """The recording as it came."""
-
-    seconds: float = Field(ge=0)
-    rate_hz: int
-    channels: int
-    channel: int | None = Field(ge=1, description="Which one alone was heard, the first being 1; null for their mix")
-    container: str
-    rms_dbfs: float
-    voice_share: float | None = Field(ge=0, le=1, description="Share of 32 ms frames that count as speech")
-    voice_seconds: float | None = Field(ge=0, description="Longest run of such frames")
-    remarks: list[RemarkSchema]
-
-
-class SpanSchema(BaseModel):
-    """A stretch of the recording with an answer of its own."""
-
-    start_seconds: float
-    end_seconds: float
-    answer: Answer
-    reason: Reason | None
-    confidence: float | None
-    probabilities: Probabilities | None
-
-
-class TimelineSchema(BaseModel):
-    """How the answer changes over a recording longer than a clip."""
-
-    window_seconds: float
-    hop_seconds: float
-    windows: list[SpanSchema] = Field(description="Overlapping, one a hop")
-    segments: list[SpanSchema] = Field(description="Neighbouring stretches with the same answer joined")
-
-
-class PictureSchema(BaseModel):
-    """The recording drawn in columns of equal width."""
-
-    seconds: float
-    columns: int
-    bands: int
-    min_hz: float
-    max_hz: float
-    low: list[int] = Field(description="Lowest sample in each column, in thousandths of full scale")
-    high: list[int] = Field(description="Highest sample in each column, likewise")
-    levels: str = Field(description="Base64 of a byte a band, low bands first, column by column: mel spectrogram")
-
-
-class RecognitionSchema(BaseModel):
-    """The answer to one recording."""
+class RecognitionResponse(Recognition):
+    """The answer to one recording that could be read."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_RECOGNITION]})
 
-    answer: Answer
-    reason: Reason | None = Field(description=f"Why the answer is `{UNKNOWN}`; null otherwise")
-    explanation: str | None = Field(description="The reason in words")
-    detail: str | None
-    confidence: float | None = Field(description="Probability of the likeliest emotion")
-    probabilities: Probabilities | None
-    recording: HeardSchema
-    timeline: TimelineSchema | None
-    model: str
-    picture: PictureSchema | None
+    reason: Literal[Reason.TOO_SHORT, Reason.SILENT, Reason.NO_VOICE, Reason.UNSURE] | None
+    """Why the answer is `unknown`; null otherwise."""
+    recording: RecordingInfo
+    """The recording as it came."""
+    picture: Picture | None
+    """Waveform and spectrogram, if asked for."""
+
+    @classmethod
+    def of(cls, recognition: Recognition, picture: Picture | None) -> Self:
+        """A recognition with its picture."""
+        return cls.model_validate({**dict(recognition), "picture": picture})
 
 
-class ProblemSchema(BaseModel):
+class ProblemResponse(BaseModel):
     """Problem details, RFC 9457; `reason` is stable, `detail` is for people."""
 
     model_config = ConfigDict(json_schema_extra={"examples": [_PROBLEM]})
@@ -146,8 +77,8 @@ class ProblemSchema(BaseModel):
     detail: str | None = None
 
 
-class CorpusSchema(BaseModel):
-    """A corpus that the model learned from."""
+class CorpusResponse(BaseModel):
+    """A corpus that the model was trained on."""
 
     name: str
     title: str
@@ -164,8 +95,8 @@ class ServerLimits(BaseModel):
     silent_below_dbfs: float = Field(description="What is quieter, by its RMS, is answered `unknown`, `silent`")
 
 
-class ModelSchema(BaseModel):
-    """What answers, and where it comes from."""
+class ModelResponse(BaseModel):
+    """The model that answers, and where it comes from."""
 
     model: str
     version: str | None
@@ -177,7 +108,7 @@ class ModelSchema(BaseModel):
     gate: dict[str, Any] = Field(
         description="The second model, which hears whether somebody speaks, and how often it errs"
     )
-    corpora: list[CorpusSchema]
+    corpora: list[CorpusResponse]
     clips: dict[str, Any] = Field(description="Fingerprints of the run's clips: of all contents, and by role")
     params: dict[str, Any] = Field(description="Of the pipeline run")
     versions: dict[str, str] = Field(description="Of the packages of the pipeline run")
@@ -187,7 +118,7 @@ class ModelSchema(BaseModel):
     has_card: bool = Field(description="Whether `/v1/model/card` holds a model card")
 
 
-class Health(BaseModel):
+class HealthResponse(BaseModel):
     """Whether the server is alive, or ready."""
 
     status: Literal["ok"]

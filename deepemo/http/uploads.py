@@ -1,7 +1,7 @@
 """Receive one recording as multipart/form-data into memory, with limits that hold while it arrives.
 
-Starlette's own form parser writes uploads to temporary files and knows their size only afterwards. Here nothing
-touches the disk, and the first byte too many ends the upload.
+Starlette's own form parser writes uploads to temporary files and knows their size only afterwards. Here nothing is
+written to disk, and the first byte over the limit ends the upload.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FIELD = "file"
-# Of boundaries and headers around the recording; a body announced to be longer than limit and this is not read.
+# Room for boundaries and headers around the recording. A body that announces more than the limit and this is not read.
 ENVELOPE_BYTES = 16 << 10
 
 
 class _Form:
-    """Collects the one part named `file` while the parser calls back."""
+    """Collects the part named `file`, in callbacks of the parser."""
 
     def __init__(self, max_bytes: int, hold: Callable[[int], None]) -> None:
         self.content = bytearray()
@@ -86,10 +86,10 @@ def too_large(max_bytes: int) -> ProblemError:
 
 
 def check_announced(request: Request, max_bytes: int) -> bytes:
-    """Refuse by its headers a request that cannot be received; otherwise return its boundary.
+    """Refuse a request whose headers show that it cannot be received; otherwise return its boundary.
 
     Raises:
-        ProblemError: it is no form, has no boundary, or announces too many bytes.
+        ProblemError: the request is no form, has no boundary, or announces too many bytes.
     """
     media_type, options = parse_options_header(request.headers.get("content-type", ""))
     if media_type != b"multipart/form-data":
@@ -114,22 +114,22 @@ async def receive(
         boundary: from `check_announced`.
         max_bytes: of the recording.
         seconds: in which it must have arrived.
-        hold: told the bytes of each piece before it is kept; may refuse by a `ProblemError`.
+        hold: called with the number of bytes of each chunk before it is kept; may raise a `ProblemError`.
 
     Raises:
         ProblemError: the upload is too large, too slow, or not the form expected.
-        starlette.requests.ClientDisconnect: the client went away.
+        starlette.requests.ClientDisconnect: the client disconnected.
     """
     form = _Form(max_bytes, hold)
     parser = MultipartParser(boundary, form.callbacks())
     received = 0
     try:
         async with asyncio.timeout(seconds):
-            async for piece in request.stream():
-                received += len(piece)
+            async for chunk in request.stream():
+                received += len(chunk)
                 if received > max_bytes + ENVELOPE_BYTES:
                     raise too_large(max_bytes)
-                parser.write(piece)
+                parser.write(chunk)
         parser.finalize()
     except TimeoutError as error:
         raise ProblemError("too_slow", f"expected within {seconds:g} s", headers={"Connection": "close"}) from error

@@ -15,7 +15,7 @@ Inputs = tuple[Float32Array, ...]
 
 
 class ClosedError(RuntimeError):
-    """The batcher no longer answers."""
+    """The batcher is closed."""
 
 
 def one_thread_a_product() -> None:
@@ -42,7 +42,7 @@ def _join(batches: Sequence[Inputs]) -> Inputs:
 
 
 class Batcher:
-    """Calls a function from inputs, arrays [n, ...], to answers [n, ...] for many threads, a batch at a time.
+    """Calls a function from inputs [n, ...] to answers [n, ...] for many threads, one batch at a time.
 
     It never waits for a batch to fill: a single caller is answered at once, and under load the batches grow, because
     callers queue up while the previous batch runs.
@@ -59,7 +59,7 @@ class Batcher:
 
         Args:
             predict: called from that thread alone.
-            batch_windows: rows after which a batch takes no further caller's.
+            batch_windows: rows from which on a batch is full.
             on_batch: called with the number of rows of each batch.
         """
         self._predict = predict
@@ -114,7 +114,7 @@ class Batcher:
         self._on_batch(sum(rows))
         try:
             answers = self._predict(_join([inputs for inputs, _ in batch]))
-        except Exception as error:  # whatever it is, it is the callers' to handle, and this thread must go on
+        except Exception as error:  # the callers handle it; this thread must go on
             for _, answer in batch:
                 answer.set_exception(error)
             return

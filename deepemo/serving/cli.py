@@ -1,15 +1,13 @@
 """The command `deepemo`: recognize files, serve the API and the page, list corpora, export models.
 
-Exit status: 0, every recording was heard (`unknown` is an answer too); 1, some could not be read or opened, the others
-are answered; 2, the command was wrong, there is no usable model, or the answers cannot be written; 141, whoever read
-them went away.
+Exit status: 0, every recording was answered (`unknown` is an answer too); 1, some could not be read, the others are
+answered; 2, the command was wrong, there is no usable model, or the answers cannot be written; 141, the reader of the
+answers closed the pipe.
 """
 
 import io
 import math
 import os
-import signal
-import socket
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,22 +19,20 @@ import typer
 from tqdm import tqdm
 
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
-from deepemo.errors import InputError
-from deepemo.http.settings import MIB, Settings
-from deepemo.models.registry import predictor_names
+from deepemo.errors import InputError, extra
+from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.serving.bundle import read_bundle, read_card
 from deepemo.serving.folders import list_files, recognize_all
+from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Channel, RecognitionOptions
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
-from deepemo.serving.reasons import UNREADABLE
-from deepemo.serving.recognizer import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Recognizer
-from deepemo.serving.sources import Channel
+from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.results import UNREADABLE
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2
-# As shells give it for a program that SIGPIPE ended.
+# The status that shells give to a program ended by SIGPIPE.
 READER_GONE = 141
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
-LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "localhost", "::1": "[::1]"}
 
 app = typer.Typer(
     help="Which of seven emotions is heard in a recording of speech.",
@@ -48,7 +44,7 @@ app = typer.Typer(
 
 
 class Channels(StrEnum):
-    """What is heard of several channels: their mix, one of them, or each by itself."""
+    """What of several channels is used: their mix, one of them, or each by itself."""
 
     MIX = "mix"
     LEFT = "left"
@@ -56,19 +52,12 @@ class Channels(StrEnum):
     EACH = "each"
 
 
-def _known_model(name: str | None) -> str | None:
-    if name is not None and name not in predictor_names():
-        raise typer.BadParameter(f"{name!r} is not one of {', '.join(predictor_names())}.")
-    return name
-
-
 Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
 Which = Annotated[
     str | None,
     typer.Option(
         "--model",
-        callback=_known_model,
-        help=f"Which of its models answers: {', '.join(predictor_names())}.",
+        help="Which of its models answers; a name that it does not have lists those that it has.",
         show_default="the best on validation",
     ),
 ]
@@ -82,11 +71,11 @@ def _finite(value: float | None) -> float | None:
 
 @contextmanager
 def _clear_errors() -> Iterator[None]:
-    """One message and status 2 for what people can mend; nothing to say if nobody reads any more."""
+    """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""
     try:
         yield
     except BrokenPipeError as error:
-        # Python would write what is left at its end, and complain.
+        # At its end, Python would write what is left, and report an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(READER_GONE) from error
     except (InputError, OSError) as error:
@@ -95,7 +84,7 @@ def _clear_errors() -> Iterator[None]:
 
 
 def _quiet_tensorflow() -> None:
-    # It greets in C++ when it is imported; what it says is of no use here.
+    # It logs in C++ when it is imported, which is of no use here.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
@@ -152,16 +141,15 @@ def predict(
     if json or csv:
         printer = JsonLines() if json else Csv(timeline)
     with _clear_errors():
-        recognizer = _load(models, model)
-        answers = recognize_all(
-            recognizer,
-            paths,
+        options = RecognitionOptions(
             timeline=timeline,
             hop_seconds=hop_seconds,
             min_confidence=min_confidence,
             max_seconds=max_seconds,
-            channel=None if channel is Channels.EACH else Channel(channel.value),
+            channel=None if channel is Channels.EACH else Channel(channel.value).number,
         )
+        recognizer = _load(models, model)
+        answers = recognize_all(recognizer, paths, options, each_channel=channel is Channels.EACH)
         unreadable = 0
         if header := printer.header():
             typer.echo(header)
@@ -194,7 +182,7 @@ def export_model(
     model: Which = None,
     models: Models = Path("models"),
 ) -> None:
-    """Write a model as one file that runs without TensorFlow, and check that it answers alike."""
+    """Write a model as one file that runs without TensorFlow, and check that it gives the same answers."""
     with _clear_errors():
         bundle = read_bundle(models)
         bundle.predictor(model)
@@ -231,10 +219,6 @@ def serve(
     With the environment variable DEEPEMO_API_KEY set, the API asks for that key.
     """
     _quiet_tensorflow()
-    import uvicorn
-
-    from deepemo.http.app import create_app
-
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
     settings = Settings(
@@ -246,37 +230,17 @@ def serve(
         hosts=tuple(name.lower() for name in hosts) if hosts else own,
     )
     with _clear_errors():
-        bound = _bind(host, port)  # first of all: whether the port is free shows at once
+        with extra("serve"):
+            from deepemo.http.app import create_app
+        bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
         recognizer = _load(models, model)
         about = read_bundle(models).describe(model)
         card = read_card(models)
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
     recognizer.warm_up()
-    # uvicorn finishes what was begun, then sends itself the signal again: an exit that still tidies up.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn.Config(
-        create_app(recognizer, about, card=card, settings=settings),
-        host=host,
-        port=port,
-        timeout_graceful_shutdown=30,
-        server_header=False,
-    )
-    shown = f"[{host}]" if ":" in host else host
-    typer.echo(f"http://{shown}:{bound.getsockname()[1]} (Ctrl+C ends it)", err=True)
-    uvicorn.Server(config).run(sockets=[bound])
-
-
-def _bind(host: str, port: int) -> socket.socket:
-    """A socket that nothing can be sent to before the server listens at it."""
-    try:
-        family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        bound = socket.socket(family, kind, protocol)
-        bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        bound.bind(address)
-    except OSError as error:
-        raise InputError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
-    return bound
+    typer.echo(f"{address_of(host, bound)} (Ctrl+C ends it)", err=True)
+    run(create_app(recognizer, about, card=card, settings=settings), bound)
 
 
 @app.command()

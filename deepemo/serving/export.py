@@ -1,4 +1,4 @@
-"""A trained model as one file that runs without TensorFlow: from the samples of a clip to its seven probabilities.
+"""Export a trained model as one file that runs without TensorFlow: samples of a clip to seven probabilities.
 
 The file holds the front end, the network or networks, their weighted mean, and the temperature. The steps before it
 (resample, trim, cut or pad) are simple and are described beside it, in JSON.
@@ -17,9 +17,9 @@ from tensorflow.python.framework.convert_to_constants import convert_variables_t
 
 from deepemo.arrays import Float32Array
 from deepemo.emotions import EMOTIONS
-from deepemo.errors import InputError
+from deepemo.errors import InputError, extra
 from deepemo.evaluation.calibration import TINY
-from deepemo.files import write_json
+from deepemo.files import write_json, written_whole
 from deepemo.models.family import FrontEnd
 from deepemo.serving.predictor import Predictor
 
@@ -38,14 +38,14 @@ TIMED_RUNS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Export:
-    """An exported model beside the one it came from; times are medians of one clip at a time.
+    """An exported model, compared with the original; times are medians of one clip at a time.
 
     Attributes:
         path: the file.
         bytes: its size.
         difference: largest difference of a probability over the clips checked.
         milliseconds: of the exported model.
-        original_milliseconds: of TensorFlow, doing the same.
+        original_milliseconds: of the original in TensorFlow.
     """
 
     path: Path
@@ -56,11 +56,11 @@ class Export:
 
 
 def export(predictor: Predictor, folder: Path, kind: str) -> Export:
-    """Write a model to `folder` as `<name>.<kind>`, and what must be known of it as `<name>.json`.
+    """Write a model to `folder` as `<name>.<kind>`, and its description as `<name>.json`.
 
     Args:
         predictor: what to export.
-        folder: made if missing.
+        folder: where to; made if missing.
         kind: `tflite` or `onnx`; the latter needs the packages of the extra `onnx`.
 
     Raises:
@@ -80,9 +80,9 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
     if not difference <= LARGEST_DIFFERENCE:
         expected = f"expected at most {LARGEST_DIFFERENCE:g}"
         raise InputError(f"{predictor.name}: as {kind}, probabilities differ by {difference:.2g}, {expected}")
-    folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{predictor.name}.{kind}"
-    path.write_bytes(content)
+    with written_whole(path) as partial:
+        partial.write_bytes(content)
     write_json(folder / f"{predictor.name}.json", _about(predictor))
     return Export(
         path=path,
@@ -133,8 +133,8 @@ def from_samples(predictor: Predictor) -> tf.types.experimental.GenericFunction:
 
 
 def to_tflite(function: tf.types.experimental.GenericFunction) -> bytes:
-    """Convert by TensorFlow's own converter, with built-in operators alone."""
-    # With variables in it, the converter of TensorFlow 2.16 ends the process on a network of Keras 3.
+    """Convert with TensorFlow's own converter, to built-in operators only."""
+    # The converter of TensorFlow 2.16 crashes on variables of a Keras 3 network.
     frozen = convert_variables_to_constants_v2(function.get_concrete_function())
     content: bytes = tf.lite.TFLiteConverter.from_concrete_functions([frozen], frozen.graph).convert()
     return content
@@ -146,7 +146,7 @@ def to_onnx(function: tf.types.experimental.GenericFunction) -> bytes:
     Raises:
         InputError: it is not installed.
     """
-    tf2onnx = _optional("tf2onnx")
+    tf2onnx = _import("tf2onnx")
     model, _ = tf2onnx.convert.from_function(function, input_signature=function.input_signature, opset=ONNX_OPSET)
     content: bytes = model.SerializeToString()
     return content
@@ -173,16 +173,14 @@ def load_onnx(content: bytes) -> Run:
     Raises:
         InputError: onnxruntime is not installed.
     """
-    onnxruntime = _optional("onnxruntime")
+    onnxruntime = _import("onnxruntime")
     session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     return lambda samples: session.run(None, {session.get_inputs()[0].name: samples})[0]
 
 
-def _optional(package: str) -> Any:
-    try:
+def _import(package: str) -> Any:
+    with extra("onnx"):
         return importlib.import_module(package)
-    except ImportError as error:
-        raise InputError(f"onnx: {package} cannot be imported ({error}); the extra deepemo[onnx] brings it") from error
 
 
 def _about(predictor: Predictor) -> dict[str, object]:
@@ -199,7 +197,7 @@ def _about(predictor: Predictor) -> dict[str, object]:
 
 
 def _clips(length: int) -> list[Float32Array]:
-    """Made-up clips: noise bursts, a chirp, and silence."""
+    """Generated clips float32 [length]: noise bursts, a chirp, and silence."""
     draw = np.random.default_rng(0)
     moments = np.arange(length) / length
     bursts = [draw.normal(0, 0.1, length) * np.sin(np.pi * rate * moments) ** 2 for rate in range(1, CHECKED_CLIPS - 1)]

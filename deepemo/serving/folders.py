@@ -1,27 +1,27 @@
-"""Many files through a recognizer: answered in their order as soon as they are known, one bad file stopping none."""
+"""Many files through a recognizer: answered in their order as soon as possible; a bad file does not stop the others."""
 
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
-from typing import Any
 
+from deepemo.parallel import map_in_threads
 from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file
 from deepemo.serving.batching import Batcher, one_thread_a_product
-from deepemo.serving.reasons import UNDECODABLE
+from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
-from deepemo.serving.results import Recognition, unknown
-from deepemo.serving.sources import Channel
+from deepemo.serving.results import Reason, Recognition, unknown
 
 WORKERS = 4
+# Files that are decoded or wait at once, for each worker.
+AHEAD = 2
 BATCH_WINDOWS = 64
 
 
 def list_files(given: Iterable[Path]) -> list[Path]:
-    """The files given, whatever they are called, and in place of a folder the recordings anywhere in it, by name.
+    """The files given, whatever they are called, and in place of each folder the recordings anywhere in it, by name.
 
-    A folder that cannot be listed stands for itself: opening it says what is wrong.
+    A folder that cannot be listed stays in the list: opening it says what is wrong.
     """
     # Path.is_dir raises where a folder above may not be entered.
     return [each for path in given for each in (_inside(path) if os.path.isdir(path) else [path])]  # noqa: PTH112
@@ -34,63 +34,37 @@ def _inside(folder: Path) -> list[Path]:
 
 
 def recognize_all(
-    recognizer: Recognizer,
-    paths: Iterable[Path],
-    *,
-    timeline: bool,
-    hop_seconds: float,
-    min_confidence: float | None,
-    max_seconds: float,
-    channel: Channel | None = Channel.MIX,
+    recognizer: Recognizer, paths: Iterable[Path], options: RecognitionOptions, *, each_channel: bool = False
 ) -> Iterator[tuple[Path, list[Recognition]]]:
-    """Recognize files in a few threads, whose windows go through the model together.
+    """Recognize files in a few threads that share batches of windows.
 
     Args:
-        recognizer: what answers.
-        paths: of the files; few are open or decoded at a time, however many there are.
-        timeline: as for `Recognizer.recognize`.
-        hop_seconds: likewise.
-        min_confidence: likewise.
-        max_seconds: likewise.
-        channel: what to hear; None for each channel by itself.
+        recognizer: to use.
+        paths: of the files; only a few are open or decoded at a time.
+        options: for each file.
+        each_channel: answer each channel of a file; `channel` of the options is not used then.
 
     Yields:
-        Each path with its answers, one unless each channel is heard, in the order given; `undecodable` for a file that
-        cannot be opened.
+        Each path with its answers, in the order given: one answer, or one for each channel. A file that cannot be
+        opened is answered `undecodable`.
     """
     one_thread_a_product()
     batcher = Batcher(recognizer.model.probabilities, batch_windows=BATCH_WINDOWS)
     batched = recognizer.with_predict(batcher)
 
-    def work(path: Path) -> list[Recognition]:
-        options: dict[str, Any] = {
-            "timeline": timeline,
-            "hop_seconds": hop_seconds,
-            "min_confidence": min_confidence,
-            "max_seconds": max_seconds,
-        }
+    def recognize(path: Path) -> tuple[Path, list[Recognition]]:
         try:
             if is_pointer_file(path):
-                detail = f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}"
-                return [unknown(UNDECODABLE, model=recognizer.model.name, detail=detail)]
-            if channel is None:
-                return batched.recognize_each(path, **options)
-            return [batched.recognize(path, channel=channel.number, **options)]
+                return path, _undecodable(recognizer, f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}")
+            if each_channel:
+                return path, batched.recognize_each(path, options=options)
+            return path, [batched.recognize_with(options, path)]
         except OSError as error:
-            return [unknown(UNDECODABLE, model=recognizer.model.name, detail=f"{path}: {error.strerror or error}")]
+            return path, _undecodable(recognizer, f"{path}: {error.strerror or error}")
 
-    pending: deque[tuple[Path, Future[list[Recognition]]]] = deque()
-    with ThreadPoolExecutor(WORKERS) as threads:
-        try:
-            for path in paths:
-                pending.append((path, threads.submit(work, path)))
-                if len(pending) >= 2 * WORKERS:
-                    first, answer = pending.popleft()
-                    yield first, answer.result()
-            while pending:
-                first, answer = pending.popleft()
-                yield first, answer.result()
-        finally:
-            for _, answer in pending:
-                answer.cancel()
-    batcher.close()
+    with closing(batcher):
+        yield from map_in_threads(recognize, paths, workers=WORKERS, ahead=AHEAD)
+
+
+def _undecodable(recognizer: Recognizer, detail: str) -> list[Recognition]:
+    return [unknown(Reason.UNDECODABLE, model=recognizer.model.name, detail=detail)]

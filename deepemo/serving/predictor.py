@@ -7,8 +7,7 @@ from typing import Self
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.evaluation.calibration import scale
-from deepemo.evaluation.predictions import softmax
+from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs

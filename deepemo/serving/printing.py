@@ -1,4 +1,4 @@
-"""Answers as text: a table for people, JSON lines and CSV for programs; each answer complete by itself."""
+"""Answers as text: a table for people, JSON lines and CSV for programs."""
 
 import csv
 import io
@@ -11,21 +11,20 @@ import typer
 
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
-from deepemo.serving.reasons import WORDS
-from deepemo.serving.results import Heard, Probabilities, Recognition, Span
+from deepemo.serving.results import Recognition, RecordingInfo, Span
 
 # Wide enough for the times of a segment.
 NARROWEST_NAME = 22
 WIDEST_NAME = 60
-# Columns of CSV on the recording: the channel that alone was heard, the first being 1, and the names of remarks.
+# Columns of CSV on the recording: the only channel that was used, the first being 1, and the names of remarks.
 _RECORDING = ("channel", "remarks")
 
 
 class Printer(Protocol):
-    """Turns answers into text, one after the other."""
+    """Turns one answer after the other into text."""
 
     def header(self) -> str | None:
-        """What comes first."""
+        """Text before the first answer."""
 
     def answer(self, path: Path, recognition: Recognition) -> str:
         """One answer, in one line or more."""
@@ -58,13 +57,13 @@ class Csv:
         """The rows of one file."""
         whole = Span(
             start_seconds=0.0,
-            end_seconds=recognition.heard.seconds if recognition.heard else 0.0,
+            end_seconds=recognition.recording.seconds if recognition.recording else 0.0,
             answer=recognition.answer,
             reason=recognition.reason,
             probabilities=recognition.probabilities,
         )
         line = recognition.timeline if self._timeline else None
-        recording = _recording_cells(recognition.heard)
+        recording = _recording_cells(recognition.recording)
         return "\n".join(_row([str(path), *_cells(span), *recording]) for span in (line.segments if line else [whole]))
 
 
@@ -85,7 +84,7 @@ class Table:
         """A line a file, and one a segment."""
         name = _plain(str(path))
         shown = name if len(name) <= self._width else "…" + name[-(self._width - 1) :]
-        seconds = f"{recognition.heard.seconds:.1f}" if recognition.heard else ""
+        seconds = f"{recognition.recording.seconds:.1f}" if recognition.recording else ""
         lines = [
             f"{shown:<{self._width}}  {self._sure(recognition.answer, recognition.probabilities)}{seconds:>9}"
             f"  {_plain(_remark(path, recognition))}".rstrip()
@@ -99,7 +98,7 @@ class Table:
         sure = self._sure(segment.answer, segment.probabilities)
         return f"{span:<{self._width}}  {sure}  {segment.reason or ''}".rstrip()
 
-    def _sure(self, answer: str, probabilities: Probabilities | None) -> str:
+    def _sure(self, answer: str, probabilities: dict[str, float] | None) -> str:
         sure = _percent(max(probabilities.values())) if probabilities else ""
         word = f"{answer:<9}"
         if self._colour and answer in COLOURS:
@@ -109,29 +108,29 @@ class Table:
 
 
 def _percent(share: float) -> str:
-    """In whole per cent; certainty is never rounded up to."""
+    """In whole per cent; what is not certain is never shown as 100 %."""
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _plain(text: str) -> str:
-    """Text in one line that cannot command a terminal: file names may hold anything."""
+    """Text in one line without characters that control a terminal, which file names may hold."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 
 def _remark(path: Path, recognition: Recognition) -> str:
-    said = [_reason(path, recognition)]
-    if recognition.heard is not None:
-        if recognition.heard.channel is not None:
-            said.insert(0, f"channel {recognition.heard.channel + 1}")
-        said += [f"{remark.name} ({remark.detail})" for remark in recognition.heard.remarks]
-    return "; ".join(filter(None, said))
+    parts = [_reason(path, recognition)]
+    if recognition.recording is not None:
+        if recognition.recording.channel is not None:
+            parts.insert(0, f"channel {recognition.recording.channel + 1}")
+        parts += [f"{remark.remark} ({remark.detail})" for remark in recognition.recording.remarks]
+    return "; ".join(filter(None, parts))
 
 
 def _reason(path: Path, recognition: Recognition) -> str:
     if recognition.reason is None:
         return ""
     if recognition.probabilities is None:
-        return (recognition.detail or WORDS[recognition.reason]).removeprefix(f"{path}: ")
+        return (recognition.detail or recognition.reason.explanation).removeprefix(f"{path}: ")
     likeliest = sorted(recognition.probabilities.items(), key=lambda pair: -pair[1])[:2]
     return "perhaps " + " or ".join(f"{emotion} ({_percent(value)})" for emotion, value in likeliest)
 
@@ -149,15 +148,15 @@ def _cells(span: Span) -> list[str]:
     ]
 
 
-def _recording_cells(heard: Heard | None) -> list[str]:
-    if heard is None:
+def _recording_cells(info: RecordingInfo | None) -> list[str]:
+    if info is None:
         return ["", ""]
-    channel = "" if heard.channel is None else str(heard.channel + 1)
-    return [channel, ";".join(remark.name for remark in heard.remarks)]
+    channel = "" if info.channel is None else str(info.channel + 1)
+    return [channel, ";".join(remark.remark for remark in info.remarks)]
 
 
 def _row(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    # So that a carriage return or newline in a cell is quoted: csv quotes, for certain, only what ends its own lines.
+    # csv is sure to quote a carriage return or line feed in a cell only if it ends its own lines with it.
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue().removesuffix("\r\n")

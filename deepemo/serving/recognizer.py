@@ -1,45 +1,35 @@
-"""The recognizer: a recording in, an emotion or an honest `unknown` out."""
+"""The recognizer: from a recording to one of seven emotions, or to `unknown` with a reason."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, Self
 
 import numpy as np
+import numpy.typing as npt
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.decode import DecodeError, Recording, TooLongError
-from deepemo.audio.levels import measure_levels
-from deepemo.errors import InputError
+from deepemo.audio.io.decode import Recording, choose_channel, read_mono
+from deepemo.audio.samples import measure_levels
+from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack
 from deepemo.serving.bundle import ClipLimits, read_bundle
-from deepemo.serving.reasons import NO_VOICE, SILENT, TOO_LONG, TOO_SHORT, UNDECODABLE
-from deepemo.serving.results import Heard, Recognition, Timeline, unknown
-from deepemo.serving.sources import Source, to_mono
-from deepemo.serving.timeline import Window, decide, fill_pauses, join_segments, named, to_span
-from deepemo.serving.windows import Piece, cut
+from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
+from deepemo.serving.results import Reason, Recognition, RecordingInfo, RecordingRemark, unknown
+from deepemo.serving.timeline import Interval, by_emotion, decide, make_timeline
+from deepemo.serving.windows import Window, cut_windows, has_speech
 from deepemo.vad.gate import decide_voice, speech_probabilities
-from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
+Source = str | Path | bytes | npt.NDArray[Any]
 Predict = Callable[[Inputs], Float64Array]
 
-FRAMES_A_SECOND = RATE_HZ / FRAME_SAMPLES
-HOP_SECONDS = 1.0
-SHORTEST_HOP_SECONDS = 0.1
-MAX_SECONDS = 3600.0
-# Each of which can be asked for in one go.
 MOST_CHANNELS = 32
-# Somebody who pauses less between two words has not stopped speaking.
-LONGEST_BREATH_SECONDS = 2.0
 # Windows whose inputs are in memory at once.
 WINDOWS_AT_ONCE = 32
-# Of a step of the timeline, for somebody to speak in it: the gate's own limits are for whole clips.
-SPOKEN_SHARE = 0.2
 
 
 class Model(Protocol):
@@ -62,13 +52,13 @@ class Recognizer:
     def __init__(
         self, model: Model, *, gate: VoiceDecision, limits: ClipLimits, predict: Predict | None = None
     ) -> None:
-        """Join the parts.
+        """Make a recognizer from its parts.
 
         Args:
-            model: what answers.
+            model: the predictor that is run.
             gate: when a recording counts as speech.
             limits: of the length and level of recordings.
-            predict: in place of `model.probabilities`, such as one that batches the windows of many callers.
+            predict: used in place of `model.probabilities`, such as a function that batches windows of many callers.
         """
         self.model = model
         self.gate = gate
@@ -117,161 +107,172 @@ class Recognizer:
         max_seconds: float = MAX_SECONDS,
         channel: int | None = None,
     ) -> Recognition:
-        """Say what emotion is heard in a recording.
+        """Recognize the emotion in a recording.
 
-        A recording that fits into a clip once the silence at its ends is cut is heard whole, as in training. A longer
-        one is heard window by window, see `pieces`; its answer rests on the mean over those in which somebody speaks.
+        A recording that fits into a clip once the silence at its ends is cut off is one input of the model, as in
+        training. A longer one is cut into windows; its answer rests on the mean over the windows with speech.
 
         Args:
             source: path or content of a sound file, or float samples [n] or [n, channels], full scale at 1.
-            rate_hz: sample rate of samples; for files, their header tells.
-            timeline: whether a recording longer than a clip gets one.
-            hop_seconds: from one window to the next.
-            min_confidence: probability in [0, 1] from which an emotion is answered; by default what `evaluate` chose;
-                0 for always.
+            rate_hz: sample rate of samples; files have it in their header.
+            timeline: whether a recording longer than a clip gets a timeline.
+            hop_seconds: from the start of one window to the start of the next, at least 0.1.
+            min_confidence: probability in [0, 1] from which an emotion is answered; 0 for always, None for what
+                `evaluate` chose.
             max_seconds: longest recording that is read.
-            channel: which one to hear, the first being 0; the last one of a recording that has fewer. By default their
-                mix, or the loudest one if they cancel one another in it.
+            channel: which channel to use, the first being 0; None for the mix of all. See `RecognitionOptions`.
 
         Returns:
-            The answer. What cannot be read, heard or told is answered `unknown` with a reason, not raised.
+            The answer. A recording that cannot be read, or in which no emotion is recognized, is answered `unknown`
+            with a reason, and raises nothing.
 
         Raises:
             InputError: an argument is impossible.
             OSError: the path cannot be read.
         """
-        if not SHORTEST_HOP_SECONDS <= hop_seconds < math.inf:
-            raise InputError(f"Bad hop_seconds {hop_seconds}, expected at least {SHORTEST_HOP_SECONDS}")
-        if min_confidence is not None and not 0 <= min_confidence <= 1:
-            raise InputError(f"Bad min_confidence {min_confidence}, expected 0 to 1")
-        if not 0 < max_seconds < math.inf:
-            raise InputError(f"Bad max_seconds {max_seconds}, expected more than 0")
-        if channel is not None and channel < 0:
-            raise InputError(f"Bad channel {channel}, expected 0 or more")
-        try:
-            recording = to_mono(source, rate_hz, max_seconds, channel)
-        except TooLongError as error:
-            return unknown(TOO_LONG, model=self.model.name, detail=str(error))
-        except DecodeError as error:
-            return unknown(UNDECODABLE, model=self.model.name, detail=str(error))
-        return self.hear(recording, timeline=timeline, hop_seconds=hop_seconds, min_confidence=min_confidence)
+        options = RecognitionOptions(
+            timeline=timeline,
+            hop_seconds=hop_seconds,
+            min_confidence=min_confidence,
+            max_seconds=max_seconds,
+            channel=channel,
+        )
+        return self.recognize_with(options, source, rate_hz)
 
-    def recognize_each(self, source: Source, rate_hz: int | None = None, **options: Any) -> list[Recognition]:
-        """Say what emotion is heard in each channel of a recording, one after the other.
+    def recognize_with(self, options: RecognitionOptions, source: Source, rate_hz: int | None = None) -> Recognition:
+        """The same as `recognize`, with all options in one value."""
+        try:
+            recording = _read(source, rate_hz, options)
+        except TooLongError as error:
+            return unknown(Reason.TOO_LONG, model=self.model.name, detail=str(error))
+        except DecodeError as error:
+            return unknown(Reason.UNDECODABLE, model=self.model.name, detail=str(error))
+        return self.recognize_decoded(recording, options)
+
+    def recognize_each(
+        self, source: Source, rate_hz: int | None = None, options: RecognitionOptions | None = None
+    ) -> list[Recognition]:
+        """Recognize the emotion in each channel of a recording, one after the other.
 
         Args:
-            source: as for `recognize`; decoded once a channel, so that memory does not grow with their number.
-            rate_hz: likewise.
-            options: of `recognize`, without `channel`.
+            source: as for `recognize`. It is decoded once for each channel, so that memory does not grow with their
+                number.
+            rate_hz: sample rate of samples.
+            options: for each channel; `channel` is not used.
 
         Returns:
-            An answer for each channel; one alone for what cannot be read, or has more than `MOST_CHANNELS`.
+            An answer for each channel; one answer alone for a recording that cannot be read, or has more than
+            `MOST_CHANNELS` channels.
 
         Raises:
             InputError: an argument is impossible.
             OSError: the path cannot be read.
         """
-        first = self.recognize(source, rate_hz, channel=0, **options)
-        channels = 1 if first.heard is None else first.heard.channels
+        options = options or RecognitionOptions()
+        first = self.recognize_with(replace(options, channel=0), source, rate_hz)
+        channels = 1 if first.recording is None else first.recording.channels
         if channels > MOST_CHANNELS:
             detail = f"{channels} channels, expected at most {MOST_CHANNELS} if each is to be heard"
-            return [unknown(UNDECODABLE, model=self.model.name, detail=detail)]
-        return [first, *(self.recognize(source, rate_hz, channel=number, **options) for number in range(1, channels))]
+            return [unknown(Reason.UNDECODABLE, model=self.model.name, detail=detail)]
+        others = (replace(options, channel=number) for number in range(1, channels))
+        return [first, *(self.recognize_with(each, source, rate_hz) for each in others)]
 
-    def hear(
-        self, recording: Recording, *, timeline: bool, hop_seconds: float, min_confidence: float | None = None
-    ) -> Recognition:
-        """Say what emotion is heard in a decoded recording of one channel; arguments as for `recognize`."""
+    def recognize_decoded(self, recording: Recording, options: RecognitionOptions) -> Recognition:
+        """Recognize the emotion in a decoded recording of one channel."""
         samples = recording.mono()
-        heard = Heard(
+        info = RecordingInfo(
             seconds=recording.seconds,
             rate_hz=recording.rate_hz,
             channels=recording.channels,
             channel=recording.channel,
             container=recording.container,
             rms_dbfs=measure_levels(samples).rms_dbfs,
-            remarks=recording.remarks,
+            remarks=tuple(RecordingRemark.of(remark) for remark in recording.remarks),
         )
         name = self.model.name
         if recording.seconds < self.limits.min_seconds:
             detail = f"{recording.seconds:.2f} s, expected at least {self.limits.min_seconds:g} s"
-            return unknown(TOO_SHORT, model=name, heard=heard, detail=detail)
-        if heard.rms_dbfs < self.limits.silent_below_dbfs:
-            detail = f"{heard.rms_dbfs:.0f} dBFS, expected at least {self.limits.silent_below_dbfs:g} dBFS"
-            return unknown(SILENT, model=name, heard=heard, detail=detail)
+            return unknown(Reason.TOO_SHORT, model=name, recording=info, detail=detail)
+        if info.rms_dbfs < self.limits.silent_below_dbfs:
+            detail = f"{info.rms_dbfs:.0f} dBFS, expected at least {self.limits.silent_below_dbfs:g} dBFS"
+            return unknown(Reason.SILENT, model=name, recording=info, detail=detail)
 
-        speech = speech_probabilities(samples, recording.rate_hz)  # one a frame of 32 ms
-        report = decide_voice(speech, self.gate)
-        heard = replace(heard, voice_share=report.share, voice_seconds=report.longest_seconds)
-        windows = self._windows(recording, speech, hop_seconds)
-        told = [window.probabilities for window in windows if window.probabilities is not None]
-        if not told:
-            return unknown(NO_VOICE, model=name, heard=heard)
+        speech = speech_probabilities(samples, recording.rate_hz)  # [frames of 32 ms]
+        voice = decide_voice(speech, self.gate)
+        info = info.model_copy(update={"voice_share": voice.share, "voice_seconds": voice.longest_seconds})
+        windows = self._run_on_windows(recording, speech, options.hop_seconds)
+        known = [window.probabilities for window in windows if window.probabilities is not None]
+        if not known:
+            return unknown(Reason.NO_VOICE, model=name, recording=info)
 
-        threshold = self.model.threshold if min_confidence is None else min_confidence
-        mean = np.mean(told, axis=0)
+        threshold = self.model.threshold if options.min_confidence is None else options.min_confidence
+        mean = np.mean(known, axis=0)
         answer, reason = decide(mean, threshold)
         line = None
-        if timeline and len(windows) > 1:
-            line = self._timeline(windows, speech, recording.seconds, hop_seconds, threshold)
+        if options.timeline and len(windows) > 1:
+            line = make_timeline(
+                windows,
+                speech,
+                seconds=recording.seconds,
+                hop_seconds=options.hop_seconds,
+                min_confidence=threshold,
+                voice_threshold=self.gate.voice_threshold,
+            )
         return Recognition(
             answer=answer,
             reason=reason,
-            probabilities=named(mean),
-            heard=heard,
+            probabilities=by_emotion(mean),
+            recording=info,
             timeline=line,
             model=name,
         )
 
-    def _windows(self, recording: Recording, speech: Float32Array, hop_seconds: float) -> list[Window]:
-        """Windows over a recording, with the model's answer to those in which somebody speaks."""
-        pieces = cut(recording, self.model.front_end, hop_seconds)
-        spoken = [self._is_spoken(speech, piece) for piece in pieces]
-        answers = iter(self._ask([piece for piece, speaks in zip(pieces, spoken, strict=True) if speaks]))
+    def _run_on_windows(self, recording: Recording, speech: Float32Array, hop_seconds: float) -> list[Interval]:
+        """Windows over a recording, with the model's probabilities for those with speech."""
+        front_end = self.model.front_end
+        windows = cut_windows(recording, front_end, hop_seconds)
+        spoken = [has_speech(window, speech, self.gate, front_end.clip_seconds) for window in windows]
+        found = iter(self._probabilities([window for window, speaks in zip(windows, spoken, strict=True) if speaks]))
         return [
-            Window(piece.start_seconds, piece.end_seconds, next(answers) if speaks else None)
-            for piece, speaks in zip(pieces, spoken, strict=True)
+            Interval(window.start_seconds, window.end_seconds, next(found) if speaks else None)
+            for window, speaks in zip(windows, spoken, strict=True)
         ]
 
-    def _is_spoken(self, speech: Float32Array, piece: Piece) -> bool:
-        """Whether somebody speaks in some clip's length of a piece: silence around it takes nothing away."""
-        seconds = min(piece.seconds, self.model.front_end.clip_seconds)
-        starts = piece.start_seconds + np.arange(int(np.ceil(piece.seconds - seconds)) + 1)
-        return any(decide_voice(_frames(speech, start, start + seconds), self.gate).is_voice for start in starts)
-
-    def _ask(self, pieces: list[Piece]) -> list[Float64Array]:
-        """Probabilities [7] of each piece, the inputs of a few in memory at a time."""
-        answers: list[Float64Array] = []
-        for first in range(0, len(pieces), WINDOWS_AT_ONCE):
-            batch = pieces[first : first + WINDOWS_AT_ONCE]
-            answers.extend(self._predict(stack([self.model.prepare(piece.samples, piece.rate_hz) for piece in batch])))
-        return answers
-
-    def _timeline(
-        self, windows: list[Window], speech: Float32Array, seconds: float, hop_seconds: float, min_confidence: float
-    ) -> Timeline:
-        steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
-        spoken = [
-            float(np.mean(_frames(speech, step * hop_seconds, (step + 1) * hop_seconds) >= self.gate.voice_threshold))
-            >= SPOKEN_SHARE
-            for step in range(steps)
-        ]
-        segments = join_segments(
-            windows,
-            fill_pauses(spoken, int(LONGEST_BREATH_SECONDS / hop_seconds)),
-            hop_seconds=hop_seconds,
-            seconds=seconds,
-            min_confidence=min_confidence,
-        )
-        return Timeline(
-            window_seconds=windows[0].end_seconds - windows[0].start_seconds,
-            hop_seconds=hop_seconds,
-            windows=tuple(to_span(window, min_confidence) for window in windows),
-            segments=tuple(segments),
-        )
+    def _probabilities(self, windows: list[Window]) -> list[Float64Array]:
+        """Probabilities [7] for each window; the inputs of only a few are in memory at a time."""
+        found: list[Float64Array] = []
+        for first in range(0, len(windows), WINDOWS_AT_ONCE):
+            batch = windows[first : first + WINDOWS_AT_ONCE]
+            inputs = stack([self.model.prepare(window.samples, window.rate_hz) for window in batch])
+            found.extend(self._predict(inputs))
+        return found
 
 
-def _frames(speech: Float32Array, start_seconds: float, end_seconds: float) -> Float32Array:
-    """Frames of a stretch, at least one."""
-    first = min(int(start_seconds * FRAMES_A_SECOND), len(speech) - 1)
-    return speech[first : max(first + 1, int(np.ceil(end_seconds * FRAMES_A_SECOND)))]
+def _read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> Recording:
+    """Decode a file, or check samples, and choose a channel.
+
+    Raises:
+        DecodeError: it is no sound file, or a sample is not a finite number.
+        TooLongError: it is longer than the options allow.
+        InputError: samples have no rate, or are no such array.
+        OSError: the path cannot be read.
+    """
+    max_seconds = options.max_seconds
+    if isinstance(source, str | Path):
+        return read_mono(Path(source), max_seconds=max_seconds, channel=options.channel)
+    if isinstance(source, bytes):
+        return read_mono(source, max_seconds=max_seconds, channel=options.channel)
+    samples = np.asarray(source)
+    if rate_hz is None:
+        raise InputError("samples need their rate_hz")
+    if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
+        raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected floats [n] or [n, channels]")
+    if samples.ndim == 2 and samples.shape[1] == 0:
+        raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected at least one channel")
+    if not np.isfinite(samples).all():
+        raise DecodeError("samples: some are NaN or infinite, expected numbers")
+    if len(samples) > max_seconds * rate_hz:
+        raise TooLongError(f"samples: {len(samples) / rate_hz:g} s, expected at most {max_seconds:g} s")
+    columns = samples[:, np.newaxis] if samples.ndim == 1 else samples
+    recording = Recording(columns.astype(np.float32), rate_hz, "samples", columns.shape[1])
+    return choose_channel(recording, options.channel)

@@ -1,174 +1,204 @@
-"""What a recognizer answers, as plain values."""
+"""The results of a recognizer: one set of types for the library, the JSON of the command line, and the API.
 
-from dataclasses import dataclass
-from typing import Any
+Values are exact in Python and rounded in JSON (`to_dict`).
+"""
 
-from deepemo.audio.remarks import Remark
-from deepemo.serving.reasons import UNKNOWN, WORDS
+from enum import StrEnum
+from functools import partial
+from typing import Annotated, Any, Self
 
+from pydantic import BaseModel, ConfigDict, Field, PlainSerializer, WithJsonSchema, model_validator
+
+from deepemo.audio.io.decode import REMARKS, Remark
+from deepemo.emotions import EMOTIONS
+
+UNKNOWN = "unknown"
 PROBABILITY_DIGITS = 6
 SECONDS_DIGITS = 3
 
-Probabilities = dict[str, float]
+
+class Reason(StrEnum):
+    """Why an answer is `unknown`."""
+
+    UNDECODABLE = "undecodable"
+    TOO_LONG = "too_long"
+    TOO_SHORT = "too_short"
+    SILENT = "silent"
+    NO_VOICE = "no_voice"
+    UNSURE = "unsure"
+
+    @property
+    def explanation(self) -> str:
+        """The reason in words."""
+        return _EXPLANATIONS[self]
 
 
-@dataclass(frozen=True, kw_only=True)
-class Heard:
-    """The recording as it came.
+_EXPLANATIONS = {
+    Reason.UNDECODABLE: "This is not a sound file that can be read.",
+    Reason.TOO_LONG: "The recording is longer than is accepted.",
+    Reason.TOO_SHORT: "The recording is too short to hear how somebody feels.",
+    Reason.SILENT: "The recording is silent.",
+    Reason.NO_VOICE: "No human voice is heard in the recording.",
+    Reason.UNSURE: "A voice is heard, but none of the seven emotions stands out enough for an answer.",
+}
+# The recording could not be read. With the other reasons it was read, and no emotion was recognized.
+UNREADABLE = frozenset({Reason.UNDECODABLE, Reason.TOO_LONG})
 
-    Attributes:
-        seconds: duration.
-        rate_hz: native sample rate.
-        channels: number of channels before mixing down.
-        channel: which one alone was heard, the first being 0; None for their mix.
-        container: name of its container, such as `WAV`; `samples` if it came as an array.
-        rms_dbfs: level of what was heard; a full-scale sine has -3.01 dBFS.
-        voice_share: share of the 32 ms frames that count as speech; None if nobody listened for it.
-        voice_seconds: longest run of such frames; None likewise.
-        remarks: what is to be said of it, at most one of a kind.
-    """
 
-    seconds: float
+def _round_all(probabilities: dict[str, float]) -> dict[str, float]:
+    return {emotion: round(value, PROBABILITY_DIGITS) for emotion, value in probabilities.items()}
+
+
+_Share = Annotated[float, Field(ge=0, le=1)]
+_Duration = Annotated[float, Field(ge=0)]
+Answer = Annotated[str, Field(json_schema_extra={"enum": [*EMOTIONS, UNKNOWN]})]
+Seconds = Annotated[float, Field(ge=0), PlainSerializer(partial(round, ndigits=SECONDS_DIGITS), return_type=_Duration)]
+Probabilities = Annotated[
+    dict[str, float],
+    PlainSerializer(_round_all, return_type=dict[str, float]),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "description": "Calibrated probability of each emotion; together 1.",
+            "properties": {emotion: {"type": "number", "minimum": 0, "maximum": 1} for emotion in EMOTIONS},
+            "required": list(EMOTIONS),
+        }
+    ),
+]
+
+
+class Value(BaseModel):
+    """A value that does not change once it is made."""
+
+    model_config = ConfigDict(
+        frozen=True, use_attribute_docstrings=True, json_schema_serialization_defaults_required=True
+    )
+
+    def to_dict(self) -> dict[str, Any]:
+        """As JSON values, rounded."""
+        return self.model_dump(mode="json")
+
+
+class RecordingRemark(Value):
+    """A remark on a recording that was recognized all the same."""
+
+    remark: Annotated[str, Field(json_schema_extra={"enum": list(REMARKS)})]
+    """Its name."""
+    explanation: str
+    """The remark in words."""
+    detail: str
+    """What was found."""
+
+    @classmethod
+    def of(cls, remark: Remark) -> Self:
+        """From what the reader of recordings reports."""
+        return cls(remark=remark.name, explanation=remark.explanation, detail=remark.detail)
+
+
+class RecordingInfo(Value):
+    """The recording as it came."""
+
+    seconds: Seconds
+    """Duration."""
     rate_hz: int
+    """Native sample rate."""
     channels: int
+    """Number of channels before they are mixed."""
+    channel: (
+        Annotated[int, PlainSerializer(lambda index: index + 1, return_type=Annotated[int, Field(ge=1)])] | None
+    ) = None
+    """The only channel that was used; null for the mix of all. The first is 1 in JSON, and 0 in Python."""
     container: str
-    rms_dbfs: float
-    voice_share: float | None = None
-    voice_seconds: float | None = None
-    channel: int | None = None
-    remarks: tuple[Remark, ...] = ()
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "seconds": round(self.seconds, SECONDS_DIGITS),
-            "rate_hz": self.rate_hz,
-            "channels": self.channels,
-            "channel": None if self.channel is None else self.channel + 1,
-            "container": self.container,
-            "rms_dbfs": round(self.rms_dbfs, 1),
-            "voice_share": None if self.voice_share is None else round(self.voice_share, 3),
-            "voice_seconds": None if self.voice_seconds is None else round(self.voice_seconds, SECONDS_DIGITS),
-            "remarks": [
-                {"remark": remark.name, "explanation": remark.explanation, "detail": remark.detail}
-                for remark in self.remarks
-            ],
-        }
+    """Format of the file, such as `WAV`; `samples` for an array."""
+    rms_dbfs: Annotated[float, PlainSerializer(partial(round, ndigits=1), return_type=float)]
+    """Level of the samples that were used; a full-scale sine has -3.01 dBFS."""
+    voice_share: Annotated[_Share, PlainSerializer(partial(round, ndigits=3), return_type=_Share)] | None = None
+    """Share of 32 ms frames that count as speech; null if speech was not looked for."""
+    voice_seconds: Seconds | None = None
+    """Longest run of such frames; null if speech was not looked for."""
+    remarks: tuple[RecordingRemark, ...] = ()
+    """Remarks on it, at most one of each name."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Span:
-    """A stretch of a recording with an answer of its own: a window, or a segment of joined answers.
+class Span(Value):
+    """A stretch of a recording with an answer of its own: a window, or a segment of joined windows."""
 
-    Attributes:
-        start_seconds: from the start of the recording.
-        end_seconds: likewise.
-        answer: one of the seven emotions, or `unknown`.
-        reason: why it is unknown, else None.
-        probabilities: by emotion; None if no voice was heard in it.
-    """
-
-    start_seconds: float
-    end_seconds: float
-    answer: str
-    reason: str | None
+    start_seconds: Seconds
+    """From the start of the recording."""
+    end_seconds: Seconds
+    """From the start of the recording."""
+    answer: Answer
+    """One of the seven emotions, or `unknown`."""
+    reason: Reason | None
+    """Why the answer is `unknown`; null otherwise."""
+    confidence: float | None = None
+    """Probability of the likeliest emotion; follows from `probabilities`."""
     probabilities: Probabilities | None
+    """By emotion; null without a voice."""
 
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "start_seconds": round(self.start_seconds, SECONDS_DIGITS),
-            "end_seconds": round(self.end_seconds, SECONDS_DIGITS),
-            "answer": self.answer,
-            "reason": self.reason,
-            "confidence": _confidence(self.probabilities),
-            "probabilities": _rounded(self.probabilities),
-        }
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: Any) -> Any:
+        return {**values, "confidence": _confidence(values)} if isinstance(values, dict) else values
 
 
-@dataclass(frozen=True, kw_only=True)
-class Timeline:
-    """How the answer changes over a recording longer than a clip.
+class Timeline(Value):
+    """How the answer changes over a recording that is longer than a clip."""
 
-    Attributes:
-        window_seconds: length of the windows.
-        hop_seconds: from the start of one window to the next.
-        windows: one a hop, overlapping.
-        segments: neighbouring stretches with the same answer joined; they cover the recording without a gap.
-    """
-
-    window_seconds: float
+    window_seconds: Seconds
+    """Length of the windows."""
     hop_seconds: float
+    """From the start of one window to the start of the next."""
     windows: tuple[Span, ...]
+    """Overlapping, one every hop."""
     segments: tuple[Span, ...]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "window_seconds": round(self.window_seconds, SECONDS_DIGITS),
-            "hop_seconds": self.hop_seconds,
-            "windows": [window.to_dict() for window in self.windows],
-            "segments": [segment.to_dict() for segment in self.segments],
-        }
+    """Neighbouring stretches with the same answer joined; they cover the recording without a gap."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Recognition:
+class Recognition(Value):
     """The answer to one recording.
 
-    Attributes:
-        answer: one of the seven emotions, or `unknown`.
-        reason: why it is unknown, one of `reasons.REASONS`; else None.
-        detail: what was found, where the reason alone does not say it.
-        probabilities: calibrated, by emotion; None if nothing could be asked of the model.
-        heard: the recording as it came; None if it could not be read.
-        timeline: for a recording longer than a clip, if asked for.
-        model: which model answered.
+    >>> answer = Recognition(answer="unknown", reason=Reason.SILENT, model="shallow")
+    >>> answer.explanation
+    'The recording is silent.'
     """
 
-    answer: str
-    reason: str | None = None
+    answer: Answer
+    """One of the seven emotions, or `unknown`."""
+    reason: Reason | None = None
+    """Why the answer is `unknown`; null otherwise."""
+    explanation: str | None = None
+    """The reason in words; follows from `reason`."""
     detail: str | None = None
+    """What was found, where the reason alone does not say it."""
+    confidence: float | None = None
+    """Probability of the likeliest emotion; follows from `probabilities`."""
     probabilities: Probabilities | None = None
-    heard: Heard | None = None
+    """By emotion; null if the model was not run."""
+    recording: RecordingInfo | None = None
+    """The recording as it came; null if it could not be read."""
     timeline: Timeline | None = None
+    """For a recording longer than a clip, if asked for."""
     model: str
+    """Name of the model that answered."""
 
-    @property
-    def confidence(self) -> float | None:
-        """Probability of the likeliest emotion."""
-        return _confidence(self.probabilities)
-
-    @property
-    def explanation(self) -> str | None:
-        """The reason in words; None for an emotion."""
-        return None if self.reason is None else WORDS[self.reason]
-
-    def to_dict(self) -> dict[str, Any]:
-        """As JSON values."""
-        return {
-            "answer": self.answer,
-            "reason": self.reason,
-            "explanation": self.explanation,
-            "detail": self.detail,
-            "confidence": self.confidence,
-            "probabilities": _rounded(self.probabilities),
-            "recording": None if self.heard is None else self.heard.to_dict(),
-            "timeline": None if self.timeline is None else self.timeline.to_dict(),
-            "model": self.model,
-        }
+    @model_validator(mode="before")
+    @classmethod
+    def _derive(cls, values: Any) -> Any:
+        if not isinstance(values, dict):
+            return values
+        reason = values.get("reason")
+        explanation = None if reason is None else Reason(reason).explanation
+        return {**values, "explanation": explanation, "confidence": _confidence(values)}
 
 
-def unknown(reason: str, *, model: str, detail: str | None = None, heard: Heard | None = None) -> Recognition:
+def unknown(
+    reason: Reason, *, model: str, detail: str | None = None, recording: RecordingInfo | None = None
+) -> Recognition:
     """An answer without probabilities."""
-    return Recognition(answer=UNKNOWN, reason=reason, detail=detail, heard=heard, model=model)
+    return Recognition(answer=UNKNOWN, reason=reason, detail=detail, recording=recording, model=model)
 
 
-def _confidence(probabilities: Probabilities | None) -> float | None:
+def _confidence(values: dict[str, Any]) -> float | None:
+    probabilities = values.get("probabilities")
     return None if probabilities is None else round(max(probabilities.values()), PROBABILITY_DIGITS)
-
-
-def _rounded(probabilities: Probabilities | None) -> Probabilities | None:
-    if probabilities is None:
-        return None
-    return {emotion: round(value, PROBABILITY_DIGITS) for emotion, value in probabilities.items()}

@@ -1,4 +1,4 @@
-"""Windows over a long recording, and the segments that their answers join into."""
+"""The answers over a long recording: one for each window, and segments that join equal answers."""
 
 from bisect import bisect_right
 from collections.abc import Sequence
@@ -7,112 +7,158 @@ from itertools import groupby, pairwise
 
 import numpy as np
 
-from deepemo.arrays import Float64Array
+from deepemo.arrays import Float32Array, Float64Array
 from deepemo.emotions import EMOTIONS
-from deepemo.serving.reasons import NO_VOICE, UNKNOWN, UNSURE
-from deepemo.serving.results import Probabilities, Span
+from deepemo.serving.results import UNKNOWN, Reason, Span, Timeline
+from deepemo.serving.windows import frames_between
 
 SMALLEST_WEIGHT = 1e-3
+# A shorter pause between two words is no end of speech.
+LONGEST_PAUSE_SECONDS = 2.0
+# Share of frames with speech from which a step of the timeline counts as speech. The gate's own limits are for whole
+# clips.
+SPOKEN_SHARE = 0.2
 
 
 @dataclass(frozen=True)
-class Window:
-    """A stretch of samples that the model hears as one clip; `probabilities` [7] is None if nobody speaks in it."""
+class Interval:
+    """A stretch of a recording with calibrated probabilities float64 [7]; None if there is no speech in it."""
 
     start_seconds: float
     end_seconds: float
     probabilities: Float64Array | None
 
 
-def window_starts(length: int, *, window: int, hop: int) -> list[int]:
-    """First samples of windows of `window` samples that cover `length` samples; the last one ends where they end."""
-    if length <= window:
-        return [0]
-    last = length - window
-    return [*range(0, last, hop), last]
+def decide(probabilities: Float64Array, min_confidence: float) -> tuple[str, Reason | None]:
+    """Answer and reason for probabilities [7]: the likeliest emotion, or unknown if it is too unlikely.
 
-
-def decide(probabilities: Float64Array, min_confidence: float) -> tuple[str, str | None]:
-    """Answer and reason for probabilities [7]: the likeliest emotion, or unknown if it is too unlikely."""
+    >>> decide(np.array([0.7, 0.3, 0, 0, 0, 0, 0]), 0.6)
+    ('angry', None)
+    """
     likeliest = int(probabilities.argmax())
-    return (EMOTIONS[likeliest], None) if probabilities[likeliest] >= min_confidence else (UNKNOWN, UNSURE)
+    return (EMOTIONS[likeliest], None) if probabilities[likeliest] >= min_confidence else (UNKNOWN, Reason.UNSURE)
 
 
-def named(probabilities: Float64Array) -> Probabilities:
-    """Probabilities [7] by emotion."""
+def by_emotion(probabilities: Float64Array) -> dict[str, float]:
+    """Probabilities [7] by the names of the emotions."""
     return {emotion: float(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
 
 
-def to_span(window: Window, min_confidence: float) -> Span:
-    """A stretch with its answer; without probabilities, no voice is heard in it."""
-    answer, reason = _answer(window, min_confidence)
-    return Span(
-        start_seconds=window.start_seconds,
-        end_seconds=window.end_seconds,
-        answer=answer,
-        reason=reason,
-        probabilities=None if window.probabilities is None else named(window.probabilities),
+def make_timeline(
+    windows: Sequence[Interval],
+    speech: Float32Array,
+    *,
+    seconds: float,
+    hop_seconds: float,
+    min_confidence: float,
+    voice_threshold: float,
+) -> Timeline:
+    """The timeline of a recording.
+
+    Args:
+        windows: in order, of equal length.
+        speech: probability of speech in each frame of 32 ms, float32 [frames].
+        seconds: duration of the recording.
+        hop_seconds: from the start of one window to the start of the next.
+        min_confidence: probability from which an emotion is answered.
+        voice_threshold: probability from which a frame counts as speech.
+    """
+    steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
+    spoken = [
+        float(np.mean(frames_between(speech, step * hop_seconds, (step + 1) * hop_seconds) >= voice_threshold))
+        >= SPOKEN_SHARE
+        for step in range(steps)
+    ]
+    segments = join_segments(
+        windows,
+        fill_pauses(spoken, int(LONGEST_PAUSE_SECONDS / hop_seconds)),
+        hop_seconds=hop_seconds,
+        seconds=seconds,
+        min_confidence=min_confidence,
+    )
+    return Timeline(
+        window_seconds=windows[0].end_seconds - windows[0].start_seconds,
+        hop_seconds=hop_seconds,
+        windows=tuple(_to_span(window, min_confidence) for window in windows),
+        segments=tuple(segments),
     )
 
 
-def _answer(window: Window, min_confidence: float) -> tuple[str, str | None]:
-    return (UNKNOWN, NO_VOICE) if window.probabilities is None else decide(window.probabilities, min_confidence)
-
-
 def join_segments(
-    windows: Sequence[Window], spoken: Sequence[bool], *, hop_seconds: float, seconds: float, min_confidence: float
+    windows: Sequence[Interval], spoken: Sequence[bool], *, hop_seconds: float, seconds: float, min_confidence: float
 ) -> list[Span]:
     """Segments that cover a recording.
 
-    The recording is cut into steps of a hop. A step's probabilities are a mean of those of the windows over its
-    middle; neighbouring steps with the same answer are joined, with the mean of their probabilities.
+    The recording is cut into steps of a hop. A step's probabilities are a mean of those of the windows over its middle.
+    Neighbouring steps with the same answer are joined, with the mean of their probabilities.
 
     Args:
-        windows: what the model said.
-        spoken: for each step, whether somebody speaks in it.
+        windows: in order, of equal length.
+        spoken: for each step, whether there is speech in it.
         hop_seconds: length of a step; the last one may be shorter.
         seconds: duration of the recording.
-        min_confidence: for an answer.
+        min_confidence: probability from which an emotion is answered.
     """
     steps = []
     for position, speaks in enumerate(spoken):
         start = position * hop_seconds
         end = min(start + hop_seconds, seconds)
-        steps.append(Window(start, end, _over((start + end) / 2, windows) if speaks else None))
+        steps.append(Interval(start, end, _mean_at((start + end) / 2, windows) if speaks else None))
 
     segments = []
     for _, group in groupby(steps, key=lambda step: _answer(step, min_confidence)):
-        alike = list(group)
-        # The mean of steps that answer alike answers as they do: each of its values is a mean of theirs.
-        heard = [step.probabilities for step in alike if step.probabilities is not None]
-        mean = np.mean(heard, axis=0) if heard else None
-        segments.append(to_span(Window(alike[0].start_seconds, alike[-1].end_seconds, mean), min_confidence))
+        equal = list(group)
+        # The mean of steps with one answer has that answer too: each of its values is a mean of theirs.
+        known = [step.probabilities for step in equal if step.probabilities is not None]
+        mean = np.mean(known, axis=0) if known else None
+        segments.append(_to_span(Interval(equal[0].start_seconds, equal[-1].end_seconds, mean), min_confidence))
     return segments
 
 
 def fill_pauses(spoken: Sequence[bool], longest: int) -> list[bool]:
-    """Count pauses of at most `longest` steps as spoken if somebody speaks before and after them."""
+    """Count pauses of at most `longest` steps as speech if there is speech before and after them.
+
+    >>> fill_pauses([True, False, True, False, False], 1)
+    [True, True, True, False, False]
+    """
     filled = list(spoken)
-    heard = [step for step, speaks in enumerate(spoken) if speaks]
-    for before, after in pairwise(heard):
+    with_speech = [step for step, speaks in enumerate(spoken) if speaks]
+    for before, after in pairwise(with_speech):
         if after - before - 1 <= longest:
             filled[before:after] = [True] * (after - before)
     return filled
 
 
-def _over(moment: float, windows: Sequence[Window]) -> Float64Array | None:
-    """Mean probabilities of the windows over a moment; None if nobody speaks in any of them.
+def _to_span(interval: Interval, min_confidence: float) -> Span:
+    answer, reason = _answer(interval, min_confidence)
+    return Span(
+        start_seconds=interval.start_seconds,
+        end_seconds=interval.end_seconds,
+        answer=answer,
+        reason=reason,
+        probabilities=None if interval.probabilities is None else by_emotion(interval.probabilities),
+    )
 
-    A window counts the more the nearer its middle is: the seconds of joined clips were named more often rightly so than
-    by a plain mean.
+
+def _answer(interval: Interval, min_confidence: float) -> tuple[str, Reason | None]:
+    if interval.probabilities is None:
+        return UNKNOWN, Reason.NO_VOICE
+    return decide(interval.probabilities, min_confidence)
+
+
+def _mean_at(moment: float, windows: Sequence[Interval]) -> Float64Array | None:
+    """Mean probabilities [7] of the windows over a moment; None if there is no speech in any of them.
+
+    A window counts more the nearer its middle is. This named more of the seconds of joined clips rightly than a plain
+    mean.
     """
-    heard, weights = [], []
-    # Windows are in order of their starts and as long as each other: those over a moment are neighbours.
+    known, weights = [], []
+    # Windows are in order of their starts and of equal length, so those over a moment are neighbours.
     for window in reversed(windows[: bisect_right(windows, moment, key=lambda window: window.start_seconds)]):
         if window.end_seconds < moment:
             break
         if window.probabilities is not None:
             half = (window.end_seconds - window.start_seconds) / 2
-            heard.append(window.probabilities)
+            known.append(window.probabilities)
             weights.append(max(SMALLEST_WEIGHT, 1.0 - abs(moment - window.start_seconds - half) / half))
-    return np.average(heard, axis=0, weights=weights) if heard else None
+    return np.average(known, axis=0, weights=weights) if known else None

@@ -1,23 +1,29 @@
-"""Cut a recording into what the model hears as one clip each: all of it, or windows over it."""
+"""Cut a recording into the clips that the model is run on: all of it, or windows over it."""
 
 from typing import NamedTuple
 
-from deepemo.arrays import Float32Array
-from deepemo.audio.decode import Recording, resample
-from deepemo.models.family import FrontEnd
-from deepemo.serving.timeline import window_starts
+import numpy as np
 
-# About what one acted sentence takes, silence padding the rest of the clip as it did in training. Of the seconds of
-# joined clips, windows of this length named 62.0 % rightly and windows of 3.5 s, a clip's, 55.6 % (511 seconds; the
-# length was chosen on others). docs/serving.md has more.
+from deepemo.arrays import Float32Array
+from deepemo.audio.io.decode import Recording
+from deepemo.audio.samples import resample
+from deepemo.models.family import FrontEnd
+from deepemo.params import VoiceDecision
+from deepemo.vad.gate import decide_voice
+from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
+
+FRAMES_PER_SECOND = RATE_HZ / FRAME_SAMPLES
+# About the length of one acted sentence. Silence pads the rest of the clip, as in training. Windows of this length
+# named 62.0 % of the seconds of joined clips rightly, and windows of 3.5 s, the length of a clip, 55.6 % (511 seconds;
+# the length was chosen on others). docs/serving.md has more.
 SENTENCE_SECONDS = 2.5
-# What is longer than a clip and no longer than this is likely one slow sentence, which windows of a clip's length hold
-# better: of 93 such clips they named 69 % rightly, the shorter ones 63 %.
+# A recording that is longer than a clip and no longer than this is likely one slow sentence, which windows of a clip's
+# length hold better: they named 69 % of 93 such clips rightly, the shorter windows 63 %.
 LONGEST_SENTENCE_SECONDS = 5.0
 
 
-class Piece(NamedTuple):
-    """Samples float32 [n] that the model hears as one clip, and where they start in the recording."""
+class Window(NamedTuple):
+    """Samples float32 [n] that the model takes as one clip, and where they start in the recording."""
 
     start_seconds: float
     samples: Float32Array
@@ -30,30 +36,70 @@ class Piece(NamedTuple):
 
     @property
     def end_seconds(self) -> float:
-        """Where they end."""
+        """Where it ends in the recording."""
         return self.start_seconds + self.seconds
 
 
-def cut(recording: Recording, front_end: FrontEnd, hop_seconds: float) -> list[Piece]:
-    """Cut a recording.
+def window_starts(length: int, *, window: int, hop: int) -> list[int]:
+    """First samples of windows of `window` samples that cover `length` samples; the last one ends where they end.
+
+    >>> window_starts(10, window=4, hop=3)
+    [0, 3, 6]
+    >>> window_starts(11, window=4, hop=3)
+    [0, 3, 6, 7]
+    """
+    if length <= window:
+        return [0]
+    last = length - window
+    return [*range(0, last, hop), last]
+
+
+def cut_windows(recording: Recording, front_end: FrontEnd, hop_seconds: float) -> list[Window]:
+    """Cut a recording into windows.
 
     Args:
         recording: of one channel.
-        front_end: the model's, which says how long a clip is and what does not count for its length.
-        hop_seconds: from the start of one window to the next.
+        front_end: of the model. It says how long a clip is, and what does not count for its length.
+        hop_seconds: from the start of one window to the start of the next.
 
     Returns:
-        One piece, as it came, if the recording fits into a clip once the silence at its ends is cut; else windows of
-        equal length, in order, that cover it.
+        One window, the recording as it came, if it fits into a clip once the silence at its ends is cut off. Otherwise
+        windows of equal length, in order, that cover the recording.
     """
     rate_hz = front_end.sample_rate_hz
     clip_samples = round(front_end.clip_seconds * rate_hz)
     samples = resample(recording.mono(), recording.rate_hz, rate_hz)
     trimmed = front_end.trim(samples)
     if len(trimmed) <= clip_samples:
-        return [Piece(0.0, recording.mono(), recording.rate_hz)]
+        return [Window(0.0, recording.mono(), recording.rate_hz)]
     window = clip_samples
     if len(trimmed) > LONGEST_SENTENCE_SECONDS * rate_hz:
         window = min(window, round(SENTENCE_SECONDS * rate_hz))
     starts = window_starts(len(samples), window=window, hop=round(hop_seconds * rate_hz))
-    return [Piece(start / rate_hz, samples[start : start + window], rate_hz) for start in starts]
+    return [Window(start / rate_hz, samples[start : start + window], rate_hz) for start in starts]
+
+
+def frames_between(speech: Float32Array, start_seconds: float, end_seconds: float) -> Float32Array:
+    """Frames of a stretch, at least one.
+
+    Args:
+        speech: probability of speech in each frame of 32 ms, float32 [frames].
+        start_seconds: start of the stretch.
+        end_seconds: end of the stretch.
+    """
+    first = min(int(start_seconds * FRAMES_PER_SECOND), len(speech) - 1)
+    return speech[first : max(first + 1, int(np.ceil(end_seconds * FRAMES_PER_SECOND)))]
+
+
+def has_speech(window: Window, speech: Float32Array, gate: VoiceDecision, clip_seconds: float) -> bool:
+    """Whether there is speech in a part of a window that is as long as a clip, so that silence around it is ignored.
+
+    Args:
+        window: of the recording.
+        speech: probability of speech in each frame of the recording, float32 [frames].
+        gate: when frames count as speech.
+        clip_seconds: length of a clip.
+    """
+    seconds = min(window.seconds, clip_seconds)
+    starts = window.start_seconds + np.arange(int(np.ceil(window.seconds - seconds)) + 1)
+    return any(decide_voice(frames_between(speech, start, start + seconds), gate).is_voice for start in starts)

@@ -6,8 +6,7 @@ import numpy as np
 import numpy.typing as npt
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import resample
-from deepemo.audio.levels import at_level
+from deepemo.audio.samples import at_level, resample
 from deepemo.params import VoiceDecision
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ, load_network
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.levels import at_level
+from deepemo.audio.samples import at_level
 
 RATE_HZ = 16_000
 SECONDS = 4.0

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import DecodeError, Recording, read_recording, resample
-from deepemo.audio.levels import at_level
-from deepemo.corpora.raw import RawCorpus
-from deepemo.errors import InputError
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.samples import at_level, resample
+from deepemo.corpora.archive import Archive
+from deepemo.errors import DecodeError, InputError
 from deepemo.recordings import POINTER_ADVICE, find_recordings, printable, read_pointer
 from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
 
@@ -60,7 +60,7 @@ def choose_clips(clips: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
     return candidates.sample(min(count, len(candidates)), random_state=seed).sort_values("clip")
 
 
-def speech_trials(clips: pd.DataFrame, archives: Mapping[str, RawCorpus], *, seed: int) -> Iterator[Trial]:
+def speech_trials(clips: pd.DataFrame, archives: Mapping[str, Archive], *, seed: int) -> Iterator[Trial]:
     """Every clip as recorded, at several levels, and under noise at several signal-to-noise ratios.
 
     Levels and ratios refer to the RMS of the whole clip with its pauses. All versions but the recording itself are
@@ -123,7 +123,7 @@ class NonSpeech:
         for path in [path for path in files if _is_held_out_sound(path)] or files:
             try:
                 recording = _read_sound(path)
-            except (DecodeError, OSError) as error:
+            except (InputError, OSError) as error:
                 self.left_out.append(str(error))
             else:
                 played += 1

@@ -8,14 +8,14 @@ import numpy as np
 import pytest
 
 from benchmarks.damaged_recordings import Format, Outcome, Worker, damaged, libsndfile_formats, read, report, try_format
-from deepemo.corpora.raw import RawCorpus
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.inspect import inspect_recording
 from deepemo.dataset.verdicts import REASONS
 from deepemo.params import VoiceDecision
 from deepemo.serving.bundle import ClipLimits
-from deepemo.serving.reasons import UNDECODABLE
 from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.results import Reason
 
 PHONES_AND_BROWSERS = [
     Format("PyAV", "mov", "aac"),
@@ -71,8 +71,8 @@ def test_a_recognizer_answers_them_all(bad_files: list[bytes]) -> None:
     recognizer = Recognizer(Silent(), gate=gate, limits=limits)  # type: ignore[arg-type]
     recognizer._windows = lambda recording, speech, hop_seconds: []  # type: ignore[method-assign]
     reasons = Counter(recognizer.recognize(content).reason for content in bad_files)
-    assert set(reasons) <= {UNDECODABLE, "too_short", "no_voice", "silent"}
-    assert reasons[UNDECODABLE] > 0
+    assert set(reasons) <= {Reason.UNDECODABLE, "too_short", "no_voice", "silent"}
+    assert reasons[Reason.UNDECODABLE] > 0
 
 
 def test_validation_has_a_verdict_on_them_all(bad_files: list[bytes], tmp_path: Path) -> None:
@@ -81,7 +81,7 @@ def test_validation_has_a_verdict_on_them_all(bad_files: list[bytes], tmp_path: 
         for member, content in zip(members, bad_files, strict=True):
             archive.writestr(member, content)
     gate = VoiceDecision(voice_threshold=0.5, min_voice_share=0.1, min_voice_seconds=0.2)
-    raw = RawCorpus(tmp_path / "savee.zip")
+    raw = Archive(tmp_path / "savee.zip")
     found = [inspect_recording(CORPORA["savee"], member, raw, gate) for member in members]
     reasons = Counter(reason for inspection in found for reason in inspection.faults)
     assert set(reasons) <= set(REASONS)

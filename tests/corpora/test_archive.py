@@ -1,13 +1,18 @@
 """Archives of recordings: how members are named, which are refused, and what is nobody's recording and ignored."""
 
 import errno
+import pickle
+import sys
 import zipfile
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
 from deepemo.corpora import archive
-from deepemo.corpora.archive import Archive, ArchiveError
+from deepemo.corpora.archive import Archive
 from deepemo.errors import InputError
 
 SOUND = b"RIFF and so on"
@@ -41,7 +46,7 @@ def test_archive_is_read_however_it_is_compressed(tmp_path: Path, method: int) -
 
 @pytest.mark.parametrize("name", ["../out.wav", "a/../../out.wav", "/etc/out.wav", "C:/out.wav", "..\\out.wav"])
 def test_member_that_climbs_out_is_refused(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ArchiveError, match=r"a\.zip: member .*out\.wav' is refused: its path leads out of the folder"):
+    with pytest.raises(InputError, match=r"a\.zip: member .*out\.wav' is refused: its path leads out of the folder"):
         Archive(write_entry(tmp_path / "a.zip", name))
 
 
@@ -51,7 +56,7 @@ def test_member_without_a_name_is_no_recording(tmp_path: Path, name: str) -> Non
 
 
 def test_link_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"member 'a\.wav' is refused: it is a link"):
+    with pytest.raises(InputError, match=r"member 'a\.wav' is refused: it is a link"):
         Archive(write_entry(tmp_path / "a.zip", "a.wav", mode=0o120777))
 
 
@@ -61,7 +66,7 @@ def test_encrypted_member_is_refused(tmp_path: Path) -> None:
     # The flag bits in the central directory (APPNOTE.TXT, 4.3.12).
     content[content.index(b"PK\x01\x02") + 8] |= 1
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="it is encrypted"):
+    with pytest.raises(InputError, match="it is encrypted"):
         Archive(path)
 
 
@@ -69,10 +74,10 @@ def test_absurd_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     path = write_zip(tmp_path / "a.zip", {"a.wav": bytes(60), "b.wav": bytes(60)})
     assert len(Archive(path).recordings()) == 2
     monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 119)
-    with pytest.raises(ArchiveError, match="its recordings declare 120 bytes, expected 119 or less"):
+    with pytest.raises(InputError, match="its recordings declare 120 bytes, expected 119 or less"):
         Archive(path)
     monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 59)
-    with pytest.raises(ArchiveError, match=r"member 'a\.wav' is refused: it declares 60 bytes, expected at most 59"):
+    with pytest.raises(InputError, match=r"member 'a\.wav' is refused: it declares 60 bytes, expected at most 59"):
         Archive(path)
 
 
@@ -82,7 +87,7 @@ def test_declared_size_beyond_what_deflate_can_shrink_is_refused(tmp_path: Path)
     size_at = content.index(b"PK\x01\x02") + 24
     content[size_at : size_at + 4] = (500_000_000).to_bytes(4, "little")
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match="declares 500,000,000 bytes out of"):
+    with pytest.raises(InputError, match="declares 500,000,000 bytes out of"):
         Archive(path)
 
 
@@ -94,7 +99,7 @@ def test_silence_may_be_compressed_as_well_as_deflate_can(tmp_path: Path) -> Non
 def test_what_is_no_zip_is_named(tmp_path: Path) -> None:
     path = tmp_path / "a.zip"
     path.write_bytes(b"<html>404</html>")
-    with pytest.raises(ArchiveError, match=r"a\.zip: expected a zip archive"):
+    with pytest.raises(InputError, match=r"a\.zip: expected a zip archive"):
         Archive(path)
 
 
@@ -110,7 +115,7 @@ def test_directory_that_is_damaged_is_told(tmp_path: Path, damaged: str) -> None
     else:
         content[entry + 6] = 0xE3
     path.write_bytes(content)
-    with pytest.raises(ArchiveError, match=r"a\.zip: expected a zip archive of recordings: "):
+    with pytest.raises(InputError, match=r"a\.zip: expected a zip archive of recordings: "):
         Archive(path)
 
 
@@ -130,7 +135,7 @@ def test_damaged_member_is_named(tmp_path: Path, method: int) -> None:
         content[position] ^= 0xFF
     path.write_bytes(content)
     opened = Archive(path)
-    with pytest.raises(ArchiveError, match=r"a\.zip: member 'x/bad\.wav' cannot be unpacked"):  # noqa: SIM117
+    with pytest.raises(InputError, match=r"a\.zip: member 'x/bad\.wav' cannot be unpacked"):  # noqa: SIM117
         with opened.open("x/bad.wav") as stream:
             stream.read()
     with opened.open("good.wav") as stream:
@@ -202,5 +207,120 @@ def test_control_characters_are_written_out(tmp_path: Path) -> None:
 
 
 def test_missing_member_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ArchiveError, match=r"a\.zip: holds no member 'b\.wav'"):
+    with pytest.raises(InputError, match=r"a\.zip: holds no member 'b\.wav'"):
         Archive(write_zip(tmp_path / "a.zip", {"a.wav": SOUND})).size_bytes("b.wav")
+
+
+CONTENTS = {f"b/{number:03d}.wav": bytes([number]) * (5000 + number) for number in range(40)}
+
+
+@pytest.fixture(params=[zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+def corpus_zip(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    path = tmp_path / "some_corpus.zip"
+    with zipfile.ZipFile(path, "w", request.param) as file:
+        for name in sorted(CONTENTS, reverse=True):
+            file.writestr(name, CONTENTS[name])
+    return path
+
+
+def test_members_are_sorted_and_the_corpus_is_named_after_its_archive(corpus_zip: Path) -> None:
+    with Archive(corpus_zip) as corpus:
+        assert corpus.recordings() == sorted(CONTENTS)
+        assert corpus.name == "some_corpus"
+
+
+def test_a_member_gives_its_bytes_and_its_size(corpus_zip: Path) -> None:
+    with Archive(corpus_zip) as corpus:
+        assert corpus.read("b/007.wav") == CONTENTS["b/007.wav"]
+        assert corpus.size_bytes("b/007.wav") == 5007
+
+
+def test_what_is_no_recording_is_left_out(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        for name in ("README.txt", "a/b.WAV", "a/.DS_Store", "__MACOSX/a/._b.WAV", "c.flac", "d.aif", "folder.wav/"):
+            file.writestr(name, b"")
+    assert Archive(tmp_path / "x.zip").recordings() == ["a/b.WAV", "c.flac", "d.aif"]
+
+
+def test_threads_share_one_archive(corpus_zip: Path) -> None:
+    with Archive(corpus_zip) as corpus, ThreadPoolExecutor(8) as pool:
+        names = sorted(CONTENTS) * 20
+        assert list(pool.map(corpus.read, names)) == [CONTENTS[name] for name in names]
+
+
+@pytest.mark.parametrize("start", ["fork", "spawn"])
+def test_processes_open_it_for_themselves(corpus_zip: Path, start: str) -> None:
+    corpus = Archive(corpus_zip)
+    names = corpus.recordings() * 5
+    with ProcessPoolExecutor(2, get_context(start)) as pool:
+        contents = list(pool.map(Archive.read, [corpus] * len(names), names))
+    assert contents == [CONTENTS[name] for name in names]
+
+
+def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(corpus_zip: Path) -> None:
+    corpus = Archive(corpus_zip)
+    names = corpus.recordings() * 20
+
+    def read_all() -> None:
+        sys.exit(any(corpus.read(name) != CONTENTS[name] for name in names))
+
+    children = [get_context("fork").Process(target=read_all) for _ in range(4)]
+    for child in children:
+        child.start()
+    assert [corpus.read(name) for name in names] == [CONTENTS[name] for name in names]
+    for child in children:
+        child.join()
+    assert [child.exitcode for child in children] == [0, 0, 0, 0]
+
+
+def test_it_survives_pickling_and_closing(corpus_zip: Path) -> None:
+    corpus = Archive(corpus_zip)
+    corpus.read("b/001.wav")
+    copy = pickle.loads(pickle.dumps(corpus))
+    corpus.close()
+    assert copy.read("b/001.wav") == corpus.read("b/001.wav") == CONTENTS["b/001.wav"]
+
+
+def test_a_member_said_to_lie_outside_the_archive_is_named(corpus_zip: Path) -> None:
+    content = bytearray(corpus_zip.read_bytes())
+    entry = content.index(b"PK\x01\x02")
+    # Where the directory begins, by the archive's last record: all offsets are moved before the file by it.
+    end = content.rindex(b"PK\x05\x06")
+    content[end + 16 : end + 20] = (int.from_bytes(content[end + 16 : end + 20], "little") + 1000).to_bytes(4, "little")
+    assert content[entry + 42 : entry + 46] == bytes(4)
+    corpus_zip.write_bytes(content)
+    corpus = Archive(corpus_zip)
+    with pytest.raises(InputError, match=r"some_corpus\.zip: member 'b/039\.wav' cannot be unpacked"):
+        corpus.read("b/039.wav")
+
+
+def test_a_missing_archive_is_an_os_error(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError):
+        Archive(tmp_path / "x.zip").recordings()
+
+
+@pytest.mark.parametrize("ask", [Archive.read, Archive.size_bytes])
+def test_a_missing_member_is_named(corpus_zip: Path, ask: Callable[[Archive, str], object]) -> None:
+    with pytest.raises(InputError, match=r"some_corpus\.zip: holds no member 'b/999\.wav'"):
+        ask(Archive(corpus_zip), "b/999.wav")
+
+
+def test_a_damaged_member_is_named_and_the_others_are_read(corpus_zip: Path) -> None:
+    corpus = Archive(corpus_zip)
+    with zipfile.ZipFile(corpus_zip) as file:
+        at = file.getinfo("b/003.wav").header_offset + 30 + len("b/003.wav")
+    damaged = bytearray(corpus_zip.read_bytes())
+    damaged[at + 2 : at + 8] = b"\xff" * 6
+    corpus_zip.write_bytes(damaged)
+    with pytest.raises(InputError, match=r"some_corpus\.zip: member 'b/003\.wav' cannot be unpacked"):
+        corpus.read("b/003.wav")
+    assert corpus.read("b/004.wav") == CONTENTS["b/004.wav"]
+
+
+def test_a_git_lfs_pointer_is_called_one(tmp_path: Path) -> None:
+    pointer = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 98254\n"
+    with zipfile.ZipFile(tmp_path / "x.zip", "w") as file:
+        file.writestr("a.wav", pointer)
+    told = r"x\.zip: member 'a\.wav' is a Git LFS pointer \(to 98,254 bytes\), no recording\. GitHub's"
+    with pytest.raises(InputError, match=told):
+        Archive(tmp_path / "x.zip").read("a.wav")

@@ -7,11 +7,12 @@ import pytest
 
 from deepemo.corpora.catalogue.savee import CORPUS as SAVEE
 from deepemo.corpora.catalogue.tess import CORPUS as TESS
-from deepemo.corpora.definition import UnknownNameError, Utterance
-from deepemo.corpora.download.copies import find_copy
+from deepemo.corpora.definition import Utterance
+from deepemo.corpora.download.folders import find_copy
 from deepemo.corpora.download.packing import take_stock
 from deepemo.corpora.registry import CORPORA
 from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
 
 # corpus, member: speaker, gender, emotion, intensity, sentence
 EXAMPLES = {
@@ -117,7 +118,7 @@ def test_examples_hold_every_one_of_the_seven_that_the_corpus_has(corpus: str) -
 
 @pytest.mark.parametrize(("corpus", "name"), [(corpus, name) for corpus, names in WRONG.items() for name in names])
 def test_refuses_a_wrong_name_and_says_it(corpus: str, name: str) -> None:
-    with pytest.raises(UnknownNameError) as refusal:
+    with pytest.raises(InputError) as refusal:
         parse(corpus, f"{name}.wav")
     assert name in str(refusal.value)
     assert "expected" in str(refusal.value)

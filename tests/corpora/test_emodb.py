@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from deepemo.corpora.catalogue.emodb import CORPUS
-from deepemo.corpora.definition import UnknownNameError
-from deepemo.corpora.download.copies import find_copy
+from deepemo.corpora.download.folders import find_copy
 from deepemo.corpora.download.packing import take_stock
 from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
 
 # Letters by the German words: Wut, Ekel, Angst, Freude, neutral, Trauer, Langeweile.
 NAMES = {
@@ -66,7 +66,7 @@ def test_reads_speaker_and_sentence_wherever_the_file_lies() -> None:
     ],
 )
 def test_refuses_other_names(name: str) -> None:
-    with pytest.raises(UnknownNameError, match=re.escape(name)):
+    with pytest.raises(InputError, match=re.escape(name)):
         CORPUS.parse(f"wav/{name}.wav")
 
 

@@ -36,7 +36,7 @@ def test_the_module_and_the_test_of_the_guide_work_as_they_stand(tmp_path: Path)
             *command,
             "-m",
             "not corpora",
-            str(ROOT / "tests/corpora/test_contract.py"),
+            str(ROOT / "tests/corpora/test_definition.py"),
             str(tmp_path / "test_example.py"),
         ],
         cwd=ROOT,

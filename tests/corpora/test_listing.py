@@ -77,7 +77,7 @@ def test_zip_with_a_broken_record_is_told(raw_dir: Path) -> None:
     savee = states(raw_dir)["savee"]
     assert savee.provenance is None
     assert "savee.zip (2 MB); " in savee.on_disk
-    assert "savee.json: expected the record of a corpus, JSON in UTF-8: " in savee.on_disk
+    assert "savee.json: not JSON (" in savee.on_disk
 
 
 def test_zip_of_another_size_than_recorded_is_told(raw_dir: Path) -> None:

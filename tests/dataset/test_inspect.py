@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus, Generated
-from deepemo.corpora.raw import RawCorpus
 from deepemo.dataset import inspect as inspection
 from deepemo.dataset.inspect import Inspection, inspect_recording
 from deepemo.params import VoiceDecision
@@ -53,7 +53,7 @@ def inspect(tmp_path: Path) -> Inspect:
     def run(payload: bytes, member: str = "x/AB_s1_ang.wav") -> Inspection:
         with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
             archive.writestr(member, payload)
-        return inspect_recording(CORPUS, member, RawCorpus(tmp_path / "toy.zip"), GATE)
+        return inspect_recording(CORPUS, member, Archive(tmp_path / "toy.zip"), GATE)
 
     return run
 
@@ -111,8 +111,8 @@ def test_an_mp3_cut_short_has_fewer_frames_than_its_header_says(inspect: Inspect
 
 
 def test_a_member_of_absurd_size_is_not_unpacked(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "MOST_BYTES", 1000)
-    monkeypatch.setattr(RawCorpus, "read", lambda *_: pytest.fail("unpacked"))
+    monkeypatch.setattr(inspection, "MAX_BYTES", 1000)
+    monkeypatch.setattr(Archive, "read", lambda *_: pytest.fail("unpacked"))
     assert "above 1000 none is decoded" in inspect(encoded(NOISE)).faults["too_long"]
 
 
@@ -129,7 +129,7 @@ def test_a_length_that_nobody_filled_in_is_no_fault(inspect: Inspect) -> None:
 
 
 def test_more_samples_than_a_clip_has_are_not_kept(inspect: Inspect, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(inspection, "MOST_SAMPLES", 20_000)
+    monkeypatch.setattr(inspection, "MAX_SAMPLES", 20_000)
     assert inspect(encoded(NOISE)).faults == {}
     stereo = inspect(encoded(np.stack([NOISE, NOISE], axis=1)))
     assert "2 channels of more than 20000 samples" in stereo.faults["too_long"]
@@ -148,7 +148,7 @@ def test_damage_in_the_archive_is_a_fault_of_that_clip(tmp_path: Path) -> None:
     damaged = bytearray(path.read_bytes())
     damaged[5000] ^= 0xFF
     path.write_bytes(damaged)
-    found = inspect_recording(CORPUS, "AB_s1_ang.wav", RawCorpus(path), GATE)
+    found = inspect_recording(CORPUS, "AB_s1_ang.wav", Archive(path), GATE)
     assert "cannot be unpacked: Bad CRC-32" in found.faults["undecodable"]
 
 

@@ -12,11 +12,10 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deepemo.corpora.raw import RawCorpus, RawCorpusError
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.clips import GOOD, read_clips, write_clips
-from deepemo.dataset.validate import find_archives, validate_recordings
-from deepemo.dataset.validation_report import count_verdicts, write_quarantine
+from deepemo.dataset.validate import count_verdicts, find_archives, validate_recordings, write_quarantine
 from deepemo.dataset.verdicts import REASONS, Verdict
 from deepemo.errors import InputError
 from deepemo.pipeline import load_params
@@ -141,7 +140,7 @@ def test_an_archive_without_recordings_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "tess.zip").write_bytes(b"<html>")
-    with pytest.raises(RawCorpusError, match=r"tess\.zip: expected a zip archive"):
+    with pytest.raises(InputError, match=r"tess\.zip: expected a zip archive"):
         validate_recordings(find_archives(tmp_path), LIMITS)
 
 
@@ -184,7 +183,7 @@ def test_odd_names_give_a_row_a_recording_and_all_are_good(tmp_path: Path) -> No
     assert set(table["verdict"]) == {GOOD}
     members = table["member"].tolist()
     assert members[:2] == ["a%0Db/1001_IEO_SAD_LO.wav", "a%0Ab/1002_IEO_SAD_LO.wav"]
-    assert RawCorpus(tmp_path / "crema_d.zip").members() == sorted(members)
+    assert Archive(tmp_path / "crema_d.zip").recordings() == sorted(members)
 
 
 @pytest.mark.filterwarnings("ignore:Duplicate name")
@@ -235,7 +234,7 @@ def real(corpora_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> list[Ve
             paths[::EVERY]
         )
         pack(raw / f"{corpus}.zip", {p.relative_to(folder).as_posix(): p.read_bytes() for p in sorted(chosen)})
-    return validate_recordings([RawCorpus(path) for path in sorted(raw.glob("*.zip"))], LIMITS)
+    return validate_recordings([Archive(path) for path in sorted(raw.glob("*.zip"))], LIMITS)
 
 
 def members(verdicts: list[Verdict], *, reason: str = "", repair: str = "") -> set[str]:

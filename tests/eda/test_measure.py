@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.audio.decode import Recording
+from deepemo.audio.io.decode import Recording
 from deepemo.eda.measure import measure_clips, pick_examples, sample_clips
 from deepemo.emotions import EMOTIONS
 

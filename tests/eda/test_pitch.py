@@ -3,7 +3,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepemo.audio.decode import read_recording
+from deepemo.audio.io.decode import read_recording
 from deepemo.eda.pitch import HOP_SECONDS, MAX_HZ, MIN_HZ, pitch_track
 
 RATES_HZ = (16000, 24414, 48000)

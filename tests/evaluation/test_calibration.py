@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 from deepemo.errors import InputError
-from deepemo.evaluation.calibration import fit_temperature, negative_log_likelihood, reliability, scale
-from deepemo.evaluation.predictions import softmax
+from deepemo.evaluation.calibration import fit_temperature, negative_log_likelihood, reliability, scale, softmax
 
 
 def _drawn(clips: int, temperature: float) -> tuple[np.ndarray, np.ndarray]:

@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from deepemo.errors import InputError
-from deepemo.evaluation.predictions import Predictions, predict, read_predictions, softmax, write_predictions
+from deepemo.evaluation.calibration import softmax
+from deepemo.evaluation.predictions import Predictions, predict, read_predictions, write_predictions
 
 CLIPS = pd.DataFrame(
     {

@@ -7,12 +7,7 @@ import numpy as np
 import pytest
 
 from deepemo.http.problems import PROBLEMS
-
-RATE_HZ = 16_000
-
-
-def tone(seconds, amplitude=0.5):
-    return (amplitude * np.sin(np.arange(round(seconds * RATE_HZ)) / 9)).astype(np.float32)
+from tests.fixtures.serving import tone
 
 
 def send(client, content, name="voice.wav", **options):
@@ -186,9 +181,9 @@ def test_the_key_is_asked_for_where_there_is_one(serve, wav):
     assert client.get("/v1/model", headers=key).status_code == 200
 
 
-def test_a_full_desk_turns_away_and_says_when_to_come_back(serve, wav):
+def test_a_full_server_turns_away_and_says_when_to_come_back(serve, wav):
     client = serve(workers=1, waiting=1)
-    with client.app.state.desk.place(), client.app.state.desk.place():
+    with client.app.state.admission.slot(), client.app.state.admission.slot():
         response = send(client, wav(tone(1)))
         assert_problem(response, 503, "busy")
         assert int(response.headers["retry-after"]) >= 1

@@ -11,13 +11,10 @@ import httpx
 import numpy as np
 import pytest
 
-RATE_HZ = 16_000
+from tests.fixtures.serving import tone
+
 FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
 FORM_TAIL = b"\r\n--b--\r\n"
-
-
-def tone(seconds=1.0):
-    return (0.3 * np.sin(np.arange(round(seconds * RATE_HZ)) / 9)).astype(np.float32)
 
 
 def post(live, content, **options):

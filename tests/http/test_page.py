@@ -11,11 +11,11 @@ from playwright.sync_api import Page, expect, sync_playwright
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
 from deepemo.http.app import PAGE
+from tests.fixtures.serving import RATE_HZ, tone
 
 pytestmark = pytest.mark.slow
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-RATE_HZ = 16_000
 ANSWER_MS = 30_000
 
 
@@ -153,7 +153,7 @@ def test_a_long_recording_has_a_timeline_to_choose_from(open_page, speech, wav, 
 
 def test_unknown_is_explained_in_words(open_page, wav, tmp_path):
     page = open_page()
-    (tmp_path / "tone.wav").write_bytes(wav((0.3 * np.sin(np.arange(3 * RATE_HZ) / 9)).astype(np.float32)))
+    (tmp_path / "tone.wav").write_bytes(wav(tone(3)))
     upload(page, tmp_path / "tone.wav")
     expect(page.locator("#answer")).to_have_text("unknown")
     expect(page.locator("#explanation")).to_contain_text("No human voice is heard")
@@ -175,6 +175,7 @@ def test_it_can_be_used_by_keyboard_alone(open_page):
     expect(page.locator("#about")).to_be_visible()
     expect(page.locator("#about")).to_contain_text("It knows nothing but loudness.")
     expect(page.locator("#about table")).to_contain_text("50%")
+    expect(page.locator("#about")).to_contain_text("fake: a gauge of loudness; 0 parameters.")
     page.keyboard.press("Escape")
     expect(page.locator("#about")).to_be_hidden()
     page.keyboard.press("r")

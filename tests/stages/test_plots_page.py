@@ -6,10 +6,10 @@ from deepemo.pipeline import load_params
 from stages.plots_page import main
 
 
-def test_the_script_is_written_where_dvcs_page_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_template_is_written_where_dvc_looks_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     params = load_params(Path(__file__).parents[2] / "params.yaml")
     monkeypatch.chdir(tmp_path)
-    assert main(params).endswith(" MB of drawing scripts")
+    assert main(params).endswith(" MB, drawing scripts included")
     assert [path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()] == [
-        "plots/page/vega.js"
+        "plots/page/template.html"
     ]

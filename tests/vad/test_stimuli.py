@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepemo.audio.levels import measure_levels
+from deepemo.audio.samples import measure_levels
 from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS, coloured_noise, make_sound
 
 

@@ -9,8 +9,8 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deepemo.audio.levels import measure_levels, rms
-from deepemo.corpora.raw import RawCorpus
+from deepemo.audio.samples import measure_levels, rms
+from deepemo.corpora.archive import Archive
 from deepemo.errors import InputError
 from deepemo.vad.stimuli import KINDS
 from deepemo.vad.trials import (
@@ -42,7 +42,7 @@ def trials(tmp_path: Path) -> dict[str, Trial]:
     with zipfile.ZipFile(tmp_path / "toy.zip", "w") as archive:
         archive.writestr("a.wav", wav())
     clips = pd.DataFrame({"corpus": ["toy"], "member": ["a.wav"], "emotion": ["sad"], "gender": ["male"]})
-    played = list(speech_trials(clips, {"toy": RawCorpus(tmp_path / "toy.zip")}, seed=1))
+    played = list(speech_trials(clips, {"toy": Archive(tmp_path / "toy.zip")}, seed=1))
     assert all({"corpus": "toy", "emotion": "sad", "gender": "male"}.items() <= dict(t.labels).items() for t in played)
     return {trial.labels["condition"]: trial for trial in played}
 

@@ -1,7 +1,7 @@
 """CREMA-D: 91 actors say twelve sentences in six emotions, one of the sentences at three intensities.
 
-The wavs lie in a git repository under Git LFS; `SentenceFilenames.csv` of the same repository names all of them.
-A performance is known by actor, sentence, emotion and level. A clone of the repository has each as an MP3 too.
+The WAV files are in a git repository with Git LFS; its `SentenceFilenames.csv` lists all of them. Actor, sentence,
+emotion and level identify a performance. A clone of the repository also has each one as MP3.
 """
 
 import re

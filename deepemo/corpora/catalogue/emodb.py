@@ -1,9 +1,9 @@
-"""EmoDB: ten German actors say ten sentences in six emotions, boredom among them, and neutrally.
+"""EmoDB: ten German actors say ten sentences in six emotions, one of them boredom, and in neutral.
 
-Nobody is surprised in it, and boredom is outside the seven. Names: speaker, text, letter of the German word for the
-emotion, version (`03a01Fa`); http://emodb.bilderbar.info/docu/ describes them. A performance is known by all four:
-another version is another take. Of about 800 takes 535 are published, so that not every speaker says every text in
-every emotion.
+It has no surprise, and boredom is outside the seven. Names: speaker, text, letter of the German word for the
+emotion, version (`03a01Fa`); http://emodb.bilderbar.info/docu/ describes them. All four identify a performance:
+another version is another take. Of about 800 takes, 535 are published, so not every speaker says every text in every
+emotion.
 """
 
 import re

@@ -1,14 +1,14 @@
 """RAVDESS: 24 Canadian actors say two sentences in eight emotions at two intensities.
 
-Audio of speech alone is fetched. A copy that also holds the songs (vocal channel 02) is read too: its songs are marked
-as not speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as the record's description says.
-Modalities are sound with a picture (01), a picture alone (02) and sound alone (03) of one performance, which all the
-other codes name.
+Only the audio files of speech are fetched. Copies may also hold the songs (vocal channel 02), which are marked as not
+speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as the record's description says.
+Modalities are audio with video (01), video only (02) and audio only (03) of one performance, which the other codes
+identify.
 """
 
 import re
 
-from deepemo.corpora.definition import Archive, Corpus
+from deepemo.corpora.definition import Corpus, ZipDownload
 
 CORPUS = Corpus(
     name="ravdess",
@@ -23,7 +23,7 @@ CORPUS = Corpus(
     ),
     clips=1440,
     size_bytes=208_468_073,
-    source=Archive(
+    source=ZipDownload(
         url="https://zenodo.org/records/1188976/files/Audio_Speech_Actors_01-24.zip",
         size_bytes=208_468_073,
         md5="bc696df654c87fed845eb13823edef8a",

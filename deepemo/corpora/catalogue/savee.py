@@ -1,8 +1,8 @@
 """SAVEE: four English men, fifteen sentences in each of seven emotions, thirty in neutral.
 
-Given out after registration alone. A number stands for another sentence in each emotion, so that the sentence is known
-by both; a performance is known by speaker, emotion and number. Official copies have a folder a speaker (`DC/a01.wav`),
-Kaggle's one folder (`DC_a01.wav`).
+It is available after registration only. A number means another sentence in each emotion, so both identify the sentence;
+speaker, emotion and number identify a performance. Official copies have one folder per speaker (`DC/a01.wav`), Kaggle's
+has one for all (`DC_a01.wav`).
 """
 
 import re

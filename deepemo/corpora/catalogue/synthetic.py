@@ -1,7 +1,7 @@
-"""Synthetic: speech that this package makes itself with espeak-ng, so that the pipeline runs without any download.
+"""Synthetic: speech that this package generates with espeak-ng, so that the pipeline runs without a download.
 
-Nobody spoke it and nobody felt it: figures on it say that the pipeline works, never how well people are understood.
-What it is and is not: docs/synthetic-corpus.md. How it is made: `deepemo.corpora.synthetic.generate`.
+No person speaks in it: figures on it show that the pipeline works, not how well human emotions are recognised.
+See docs/synthetic-corpus.md, and `deepemo.corpora.synthetic.generate` for how it is made.
 """
 
 import re
@@ -20,7 +20,7 @@ CORPUS = Corpus(
         "doi:10.1037/0033-2909.129.5.770; Scherer KR (2003). Vocal communication of emotion: a review of research "
         "paradigms. Speech Communication 40(1-2): 227-256. doi:10.1016/S0167-6393(02)00084-5"
     ),
-    # At the size that params.yaml gives it.
+    # At the size in params.yaml.
     clips=1354,
     size_bytes=149_572_506,
     source=Generated(),

@@ -1,7 +1,7 @@
 """TESS: two actresses, 64 and 26 years old, say "Say the word ..." with 200 words in seven emotions.
 
-Kaggle's copies nest a second copy in the first and disagree on the names of folders: only file names are read.
-A performance is known by speaker, word and emotion.
+Kaggle's copies contain a second copy inside the first, and differ in the names of folders: only file names are read.
+Speaker, word and emotion identify a performance.
 """
 
 import re

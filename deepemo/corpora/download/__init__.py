@@ -1,1 +1,1 @@
-"""How recordings come to lie in data/raw: fetched, or taken from a folder."""
+"""Acquiring a corpus: from its publisher, from a folder, or generated. `acquire` is where to begin."""

@@ -1,4 +1,4 @@
-"""Bring the wanted corpora into data/raw: one zip and its provenance a corpus, and nothing else."""
+"""Bring the wanted corpora into one folder: a zip and its provenance for each, and nothing else."""
 
 import logging
 import shutil
@@ -7,11 +7,11 @@ from pathlib import Path
 
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import ByHand, Corpus, Generated
-from deepemo.corpora.download.copies import CopyNotFoundError, find_copy
-from deepemo.corpora.download.http import FetchError, Patience
+from deepemo.corpora.download.folders import CopyNotFoundError, find_copy
+from deepemo.corpora.download.http import Patience
 from deepemo.corpora.download.packing import Contents, pack, take_stock
-from deepemo.corpora.download.provenance import Provenance, ProvenanceError, read_provenance, record, write_provenance
-from deepemo.corpora.download.publishers import ByHandError, address, fetch_corpus
+from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
+from deepemo.corpora.download.publishers import address, fetch_corpus
 from deepemo.corpora.synthetic.generate import generate
 from deepemo.errors import InputError
 from deepemo.params import Download
@@ -23,21 +23,24 @@ _LOG = logging.getLogger(__name__)
 def acquire(
     corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed: int, patience: Patience | None = None
 ) -> list[Provenance]:
-    """Bring each corpus into a folder, and remove from it what is of none of them.
+    """Bring each corpus into `raw_dir`, and delete what else is there.
 
-    A corpus that is there already, from the same source with the same recordings, is left as it is. What is not in
-    `source_dir` is fetched from where its makers publish it. Partial downloads wait in the folder `incoming` beside
+    A corpus that is there already, from the same source with the same recordings, is left as it is. A corpus that is
+    not in `params.source_dir` is fetched from its publisher. Partial downloads are kept in the folder `incoming` beside
     `raw_dir` until their corpus is complete.
 
     Args:
-        corpora: the wanted ones.
-        params: where they come from.
+        corpora: the wanted corpora.
+        params: where they come from, and the size of the generated one.
         raw_dir: folder of the zips.
-        seed: of the corpus that is made here.
-        patience: with servers.
+        seed: of the generated corpus.
+        patience: limits on waiting for servers.
+
+    Returns:
+        The provenance of each corpus, in the order given.
 
     Raises:
-        InputError: a corpus cannot be had; the message says why and what to do.
+        InputError: a corpus is not available; the message says why and what to do.
         OSError: a file cannot be read or written.
     """
     if params.source_dir is not None and Path(params.source_dir).resolve().is_relative_to(raw_dir.resolve()):
@@ -56,7 +59,7 @@ def acquire(
 def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, patience: Patience) -> Provenance:
     archive = raw_dir / f"{corpus.name}.zip"
     if isinstance(corpus.source, Generated):
-        generate(archive, seed=seed, **params.synthetic.model_dump())
+        generate(archive, params.synthetic, seed=seed)
         contents = take_stock(corpus, [Archive(archive)])
         return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthetic.generate", dated=False)
     if params.source_dir is None:
@@ -70,7 +73,7 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
             _LOG.warning("%s; fetching it from %s", absence, address(corpus))
         try:
             return _fetch(corpus, archive, connections=params.connections, patience=patience)
-        except (FetchError, ByHandError) as error:
+        except InputError as error:
             raise InputError(f"{absence}; and {error}") from error
     source = printable(", ".join(str(place.path) for place in places))
     contents = take_stock(corpus, places)
@@ -89,7 +92,7 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
         place = fetch_corpus(corpus, incoming, connections=connections, patience=patience)
         contents = take_stock(corpus, [place])
         if isinstance(place, Archive):
-            # Recorded first: a run that is killed in between leaves the archive where the next one looks for it.
+            # The record comes first: if the run is killed in between, the next one still finds the archive.
             known = record(corpus, contents, place.path, source=source)
             write_provenance(archive.with_suffix(".json"), known)
             place.path.replace(archive)
@@ -102,10 +105,10 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
 
 
 def _known(archive: Path) -> Provenance | None:
-    """What an earlier run recorded of a zip; a record that cannot be read counts as none and is written anew."""
+    """What an earlier run recorded of a zip; a record that cannot be read is ignored and written anew."""
     try:
         return read_provenance(archive.with_suffix(".json"))
-    except ProvenanceError as error:
+    except InputError as error:
         _LOG.warning("%s; bringing the corpus anew", error)
         return None
 

@@ -1,12 +1,28 @@
-"""Where recordings lie before they are packed: folders, and zip archives (see `archive`)."""
+"""Find a corpus in a folder that holds corpora: under its names, or by the names of its recordings.
 
-from collections.abc import Callable
+Recordings lie in a `Place`: a folder tree (`Folder`) or a zip archive (`archive.Archive`).
+"""
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
-from pathlib import Path
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
+from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import leads_out, named_apart
-from deepemo.recordings import MOST_POINTER_BYTES, find_recordings, read_pointer
+from deepemo.corpora.archive import Archive, leads_out, named_apart
+from deepemo.corpora.definition import Corpus, ZipDownload
+from deepemo.errors import InputError
+from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, is_hidden, printable, read_pointer
+
+_LOG = logging.getLogger(__name__)
+
+# Share of the published recordings from which recordings under an unknown name count as a copy of the corpus.
+_MIN_SHARE = 0.5
+# What GitHub adds to the name of a repository, and browsers to that of a repeated download.
+_ADDED = re.compile(r"([-_ ](master|main)|\s*\(\d+\))$", re.IGNORECASE)
 
 
 class Place(Protocol):
@@ -15,7 +31,7 @@ class Place(Protocol):
     path: Path
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, in plain form (`archive.named_apart`), sorted."""
+        """Paths of the recordings inside, sorted, as `archive.named_apart` writes them."""
 
     def size_bytes(self, member: str) -> int:
         """Size of a recording."""
@@ -25,12 +41,12 @@ class Place(Protocol):
 
 
 def fail(error: OSError) -> None:
-    """Raise the error of a folder that cannot be listed."""
+    """Raise the error of a folder that cannot be listed: for `Folder` and `find_recordings`."""
     raise error
 
 
 class Folder:
-    """A folder tree; links inside it are followed, hidden files and folders left out.
+    """A folder tree. Links inside it are followed; hidden files and folders are left out.
 
     Args:
         path: its root.
@@ -43,7 +59,7 @@ class Folder:
         self._files = named_apart((_inside(file.relative_to(path).as_posix()), file) for file in files)
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, in plain form (`archive.named_apart`), sorted."""
+        """Paths of the recordings inside, sorted, as `archive.named_apart` writes them."""
         return sorted(self._files)
 
     def size_bytes(self, member: str) -> int:
@@ -64,7 +80,7 @@ class Folder:
 
 
 def _inside(path: str) -> str:
-    """A path that an archive may hold: a backslash left by unpacking is a separator, but never one that leads out."""
+    """The path as it is stored in an archive: backslashes become separators, unless the path would lead out then."""
     plain = path.replace("\\", "/")
     return path.replace("\\", "%5C").replace(":", "%3A") if leads_out(plain) else plain
 
@@ -89,13 +105,167 @@ class Selection:
 
 
 def is_pointer(place: Place, member: str) -> bool:
-    """Whether what lies there is a Git LFS pointer and no recording. Only files as small as one are read.
+    """Whether a file is a Git LFS pointer and not a recording. Only files small enough for one are read.
 
     Raises:
-        ArchiveError: it cannot be unpacked.
+        InputError: it cannot be unpacked.
         OSError: it cannot be read.
     """
-    if place.size_bytes(member) > MOST_POINTER_BYTES:
+    if place.size_bytes(member) > MAX_POINTER_BYTES:
         return False
     with place.open(member) as stream:
-        return read_pointer(stream.read(MOST_POINTER_BYTES + 1)) is not None
+        return read_pointer(stream.read(MAX_POINTER_BYTES + 1)) is not None
+
+
+class CopyNotFoundError(InputError):
+    """A folder of corpora does not hold the wanted corpus, which may be fetched instead."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Copy:
+    """Places that belong together, and how many recordings of a corpus, Git LFS pointers and other files they hold."""
+
+    places: Sequence[Place]
+    recordings: int
+    pointers: int
+    others: int
+
+    def __str__(self) -> str:
+        pointers = f" and {self.pointers:,} Git LFS pointers" if self.pointers else ""
+        paths = ", ".join(printable(str(place.path)) for place in self.places)
+        return f"{paths} ({self.recordings:,} recordings{pointers})"
+
+
+def find_copy(corpus: Corpus, source_dir: Path) -> list[Place]:
+    """Where a corpus's recordings lie in a folder of corpora.
+
+    The search takes the corpus's own name and those of known copies (see `same_name`): a folder tree of that name,
+    archives inside such a folder, or an archive of that name. Of several copies, the one with most recordings of the
+    corpus is used; of equal ones, the first in that order. If there is none, all recordings in `source_dir` that are
+    named like the corpus's are used, provided they are half of what its makers publish. Each choice is logged.
+
+    Args:
+        corpus: the corpus.
+        source_dir: folder with one folder or archive for each corpus.
+
+    Returns:
+        The folder, or the archives, that hold the recordings.
+
+    Raises:
+        CopyNotFoundError: there is no such folder, or the corpus is not in it. The message says which names were
+            searched, and where there are recordings with names like the corpus's.
+        InputError: an archive is damaged or unsafe, and there is no other copy.
+    """
+    if not source_dir.is_dir():
+        raise CopyNotFoundError(f"download.source_dir: {source_dir}: no such folder")
+    copies, broken = list[_Copy](), list[InputError]()
+    for places in _under_known_names(corpus, source_dir, broken):
+        if (copy := _count(corpus, places)).recordings + copy.pointers + copy.others:
+            copies.append(copy)
+    best = max(copies, key=lambda copy: (copy.recordings, copy.pointers), default=None)
+    if best is not None and best.recordings + best.pointers:
+        for other in copies:
+            if other is not best:
+                _LOG.warning("%s: using %s; left aside: %s", corpus.name, best, other)
+        for error in broken:
+            _LOG.warning("%s: using %s; left aside: %s", corpus.name, best, error)
+        return list(best.places)
+    if broken:
+        raise broken[0]
+    return [_under_unknown_name(corpus, source_dir, copies)]
+
+
+def known_names(corpus: Corpus) -> list[str]:
+    """Names of folders and archives (without suffix) under which copies of a corpus are known, its own first."""
+    return list(dict.fromkeys([corpus.name, *corpus.folders, *_published_name(corpus)]))
+
+
+def same_name(one: str, other: str) -> bool:
+    """Whether two names of folders or archives (without suffix) count as one.
+
+    Case, characters other than letters and digits, and what GitHub and browsers add at the end do not count.
+
+    Example:
+        >>> same_name("CREMA-D-master", "crema_d"), same_name("Crema D (1)", "crema_d"), same_name("tess", "crema_d")
+        (True, True, False)
+    """
+    return _key(one) == _key(other)
+
+
+def _key(name: str) -> str:
+    while (shorter := _ADDED.sub("", name)) != name:
+        name = shorter
+    return re.sub(r"[\W_]+", "", name.casefold())
+
+
+def _published_name(corpus: Corpus) -> Iterator[str]:
+    if isinstance(corpus.source, ZipDownload):
+        yield PurePosixPath(urlsplit(corpus.source.url).path).stem
+
+
+def _under_known_names(corpus: Corpus, source_dir: Path, broken: list[InputError]) -> Iterator[list[Place]]:
+    """Places that belong together, in order of preference; errors of damaged archives go to `broken`."""
+    entries = sorted(source_dir.iterdir())
+    folders, beside = list[Path](), list[Path]()
+    for name in known_names(corpus):
+        folders += [each for each in entries if each.is_dir() and same_name(each.name, name)]
+        beside += [each for each in entries if _is_zip(each) and same_name(each.stem, name)]
+    for folder in dict.fromkeys(folders):
+        yield [Folder(folder)]
+    for folder in dict.fromkeys(folders):
+        yield _archives(sorted(folder.iterdir()), broken)
+    for path in dict.fromkeys(beside):
+        yield _archives([path], broken)
+
+
+def _archives(paths: Sequence[Path], broken: list[InputError]) -> list[Place]:
+    archives: list[Place] = []
+    for path in paths:
+        if _is_zip(path):
+            try:
+                archives.append(Archive(path))
+            except InputError as error:
+                broken.append(error)
+    return archives
+
+
+def _is_zip(path: Path) -> bool:
+    return path.suffix.lower() == ".zip" and not is_hidden(path.name) and path.is_file()
+
+
+def _count(corpus: Corpus, places: Sequence[Place]) -> _Copy:
+    members = [(place, member) for place in places for member in place.recordings()]
+    named = [(name, place, member) for place, member in members if (name := _name(corpus, member))]
+    recordings = {name for name, place, member in named if not is_pointer(place, member)}
+    pointers = {name for name, *_ in named} - recordings
+    return _Copy(places=places, recordings=len(recordings), pointers=len(pointers), others=len(members) - len(named))
+
+
+def _under_unknown_name(corpus: Corpus, source_dir: Path, copies: Sequence[_Copy]) -> Place:
+    """All recordings in a folder of corpora, or in one archive in it, that are named like those of a corpus."""
+    # Unreadable folders and damaged archives among all that is there may belong to other corpora.
+    everything: list[Place] = [Folder(source_dir, lambda error: None), *_archives(sorted(source_dir.iterdir()), [])]
+    places = [Selection(place, lambda member: bool(_name(corpus, member))) for place in everything]
+    best = max(places, key=lambda place: len({_name(corpus, member) for member in place.recordings()}))
+    found = {_name(corpus, member): member for member in best.recordings()}
+    looked = ", ".join([*(f"{name}/" for name in known_names(corpus)), *(f"{n}.zip" for n in known_names(corpus))])
+    absence = f"{printable(str(source_dir))} has no folder or archive of {corpus.title} (looked for {looked})"
+    where = (
+        f"{printable(str(best.path))}: {len(found):,} recordings, such as {next(iter(found.values()))}" if found else ""
+    )
+    if len(found) >= _MIN_SHARE * corpus.clips:
+        _LOG.warning("%s; using what is named as its recordings in %s", absence, where)
+        return best
+    for copy in copies:
+        absence += f"; {copy.others:,} recordings in {copy.places[0].path} are not named as in {corpus.title}"
+    if where:
+        absence += f"; {where} are named as in {corpus.title}: put them into {corpus.name}/ to use them"
+    raise CopyNotFoundError(absence)
+
+
+def _name(corpus: Corpus, member: str) -> str:
+    """The canonical name of a recording of the corpus; empty for other files."""
+    try:
+        return corpus.parse(member).name
+    except InputError:
+        return ""

@@ -1,6 +1,7 @@
-"""Fetch one file over HTTP: continued where it broke off, checked, and in its place only when it is whole."""
+"""Fetch one file over HTTP: continued where it broke off, checked, and in its place only when it is complete."""
 
 import logging
+import re
 import threading
 import time
 from collections.abc import Sequence
@@ -10,54 +11,66 @@ from pathlib import Path
 import requests
 import urllib3
 
-from deepemo.corpora.download.addresses import Addresses
-from deepemo.corpora.download.disk import require_room
-from deepemo.corpora.download.partial import Expected, Partial
-from deepemo.corpora.download.progress import Progress
-from deepemo.corpora.download.responses import (
-    LastingError,
-    PassingError,
-    WrongContentError,
-    WrongPartError,
-    declared_bytes,
-    innermost,
-    is_html,
-    start_of_body,
-)
+from deepemo.corpora.download.transfer import Addresses, Expected, Partial, Progress
 from deepemo.errors import InputError
+from deepemo.files import require_room
 
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 18
 _MAX_REDIRECTS = 10
-# Progress worth another round of attempts; less could go on for ever.
+# So many new bytes reset the count of failed attempts; with fewer, attempts might never end.
 _PROGRESS_BYTES = 1 << 20
 
-
-class FetchError(InputError):
-    """A file cannot be had; the message names it, its address, what was found and what was expected."""
-
-
-class MissingError(FetchError):
-    """Every address says that there is no such file."""
+# Statuses under 500 that may change when asked again (RFC 9110, 15.5.9; RFC 8470, 5.2; RFC 6585, 4).
+_PASSING_STATUSES = {408, 425, 429}
+_GONE_STATUSES = {404, 410}
 
 
-class StoppedError(Exception):
-    """Another file failed, so that this one is not waited for."""
+class MissingError(InputError):
+    """Every address says that there is no such file; callers may know the file by another name."""
+
+
+class _StoppedError(Exception):
+    """`Fetcher.stop` was called, because another file failed."""
+
+
+class _PassingError(Exception):
+    """The same request may succeed later; `wait_seconds` is the wait that the server asks for, if any."""
+
+    def __init__(self, fault: str, wait_seconds: float | None = None) -> None:
+        super().__init__(fault)
+        self.wait_seconds = wait_seconds
+
+
+class _LastingError(Exception):
+    """This address will not give the file; `missing` if it says that there is none."""
+
+    def __init__(self, fault: str, *, missing: bool = False) -> None:
+        super().__init__(fault)
+        self.missing = missing
+
+
+class _WrongPartError(_PassingError):
+    """The part that has come cannot be continued from this address."""
+
+
+class _WrongContentError(_WrongPartError):
+    """The whole file came, and it is not the expected one."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Patience:
-    """How long a server is borne with.
+    """Limits on waiting for servers.
 
     Attributes:
-        attempts: in a row that bring nothing new.
-        backoff_seconds: before the second attempt; doubled before each further one.
-        longest_wait_seconds: between attempts, even if the server asks for more.
-        asked_wait_seconds: that servers may ask for in all, over all files and connections; then it is not heeded.
-        connect_seconds: for a connection.
-        silence_seconds: without a byte.
-        min_bytes_per_second: on average over `rate_window_seconds`.
-        rate_window_seconds: over which the rate is taken.
+        attempts: failed attempts in a row, without new bytes, before a file is given up.
+        backoff_seconds: wait before the second attempt; doubled before each further one.
+        longest_wait_seconds: maximum wait between attempts, even if the server asks for more.
+        asked_wait_seconds: total wait that servers may ask for, over all files and connections; more is ignored.
+        connect_seconds: timeout for a connection.
+        silence_seconds: timeout for the next byte.
+        min_bytes_per_second: minimum rate, averaged over `rate_window_seconds`.
+        rate_window_seconds: time over which the rate is averaged.
     """
 
     attempts: int = 6
@@ -71,11 +84,11 @@ class Patience:
 
 
 class Fetcher:
-    """Fetches files, from several threads if need be, each with its own connections.
+    """Fetches files; several threads may share it, each with its own connections.
 
     Args:
-        patience: with servers.
-        progress: told of every byte.
+        patience: limits on waiting for servers.
+        progress: is told of every byte.
     """
 
     def __init__(self, patience: Patience, progress: Progress) -> None:
@@ -88,25 +101,25 @@ class Fetcher:
         self._thread = threading.local()
 
     def stop(self) -> None:
-        """Let what is under way in other threads end soon."""
+        """End the transfers of all threads soon."""
         self._stopped.set()
 
     def fetch(self, urls: Sequence[str], target: Path, expected: Expected) -> None:
-        """Bring a file, unless it is there already and is the expected one.
+        """Fetch a file, unless it is there already and is the expected one.
 
-        Attempts go round the addresses, without a wait for one that was not asked yet. An address that will not give
-        the file is left out of the next round; one that gave none of the last few files comes last.
+        Attempts go round the addresses; one that was not asked yet is asked without a wait. An address that will not
+        give the file is left out of the next round; one that gave none of the last few files comes last.
 
         Args:
             urls: addresses of the same file, the best first.
-            target: where it belongs; until it is whole and checked it is `<name>.part` beside that.
+            target: where it belongs; until it is complete and checked it is `<name>.part` beside that.
             expected: what it must be.
 
         Raises:
             MissingError: no address has it.
-            FetchError: it cannot be had for other reasons; what is good of it is kept.
-            DiskFullError: there is no room for it.
-            StoppedError: `stop` was called.
+            InputError: it cannot be fetched for other reasons, such as a full disk; the message names the file, its
+                addresses, what was found and what was expected. A valid part is kept.
+            _StoppedError: `stop` was called.
         """
         if target.is_file() and expected.fault(target) is None:
             self._progress.held(target.stat().st_size)
@@ -120,24 +133,24 @@ class Fetcher:
         while left and failures < self._patience.attempts:
             url, before = left[turn % len(left)], part.size_bytes
             if self._stopped.wait(max(0.0, rested.get(url, 0.0) - time.monotonic())):
-                raise StoppedError
+                raise _StoppedError
             try:
                 self._attempt(url, part, expected)
-            except LastingError as fault:
+            except _LastingError as fault:
                 left.remove(url)
                 faults[url] = str(fault)
                 missing &= fault.missing
-            except PassingError as fault:
+            except _PassingError as fault:
                 faults[url] = str(fault)
                 missing = False
-                if isinstance(fault, WrongPartError):
+                if isinstance(fault, _WrongPartError):
                     self._drop(part)
-                # Damage on the way is mended by another copy; the same damage twice is the server's file.
-                if isinstance(fault, WrongContentError) and url in wrong:
+                # Damage in transit is not repeated; a second wrong file means that the server's file is wrong.
+                if isinstance(fault, _WrongContentError) and url in wrong:
                     left.remove(url)
-                elif isinstance(fault, WrongContentError):
+                elif isinstance(fault, _WrongContentError):
                     wrong.add(url)
-                # What is held can be continued only where it came from: worth it for much, not for a trickle.
+                # A part can be continued only where it came from: stay there if it grew, else ask the next.
                 turn += part.size_bytes < before + _PROGRESS_BYTES
                 failures = 1 if part.size_bytes >= most + _PROGRESS_BYTES else failures + 1
                 most = max(most, part.size_bytes)
@@ -150,16 +163,16 @@ class Fetcher:
                     )
             else:
                 part.keep()
-                self._addresses.gave(url, instead_of=faults.keys() - {url})
+                self._addresses.record_success(url, failed=faults.keys() - {url})
                 self._progress.file_done()
                 return
         found = "; ".join(f"{url}: {fault}" for url, fault in faults.items())
         kept = f"; {part.size_bytes:,} bytes are kept, the next run continues there" if part.size_bytes else ""
-        kind = MissingError if missing else FetchError
+        kind = MissingError if missing else InputError
         raise kind(f"{target}: not fetched from {found}; expected {expected}{kept}")
 
-    def _rest_seconds(self, fault: PassingError, failures: int) -> float:
-        """How long an address is left alone after a fault."""
+    def _rest_seconds(self, fault: _PassingError, failures: int) -> float:
+        """Wait before an address is asked again after a fault."""
         own = min(self._patience.backoff_seconds * 2 ** (failures - 1), self._patience.longest_wait_seconds)
         more = min(fault.wait_seconds or 0.0, self._patience.longest_wait_seconds) - own
         with self._asked_lock:
@@ -172,9 +185,9 @@ class Fetcher:
         part.drop()
 
     def _attempt(self, url: str, part: Partial, expected: Expected) -> None:
-        """Ask once, for what is not held yet where that is possible; return when the whole is there and checked."""
+        """Ask once, for the missing bytes where possible; return when the file is complete and checked."""
         validator = part.validator(url)
-        # Without a validator only the checksum can tell whether the rest is of the same file.
+        # Without a validator, only the checksum shows whether the rest is of the same file.
         resumable = validator is not None and (validator != "" or expected.digest is not None)
         held = part.size_bytes if resumable else 0
         if held == 0 or held != expected.size_bytes:
@@ -190,27 +203,27 @@ class Fetcher:
                     stream=True,
                     timeout=(self._patience.connect_seconds, self._patience.silence_seconds),
                 ) as response:
-                    start = start_of_body(response, held)
+                    start = _start_of_body(response, held)
                     self._read(response, part, start=start, url=url, expected=expected)
             except requests.TooManyRedirects as error:
-                raise LastingError(f"redirected more than {_MAX_REDIRECTS} times") from error
+                raise _LastingError(f"redirected more than {_MAX_REDIRECTS} times") from error
             except (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema) as error:
-                raise LastingError(f"no usable address: {error}") from error
+                raise _LastingError(f"no usable address: {error}") from error
             except (requests.Timeout, urllib3.exceptions.TimeoutError) as error:
-                raise PassingError(f"silent for {self._patience.silence_seconds:.3g} s") from error
+                raise _PassingError(f"silent for {self._patience.silence_seconds:.3g} s") from error
             except (requests.RequestException, urllib3.exceptions.HTTPError) as error:
-                raise PassingError(f"connection broken: {innermost(error)}") from error
+                raise _PassingError(f"connection broken: {_innermost(error)}") from error
         if expected.size_bytes is not None and part.size_bytes < expected.size_bytes:
-            raise PassingError(f"the body ended after {part.size_bytes:,} of {expected.size_bytes:,} bytes")
+            raise _PassingError(f"the body ended after {part.size_bytes:,} of {expected.size_bytes:,} bytes")
         if fault := expected.fault(part.path):
-            raise WrongContentError(fault)
+            raise _WrongContentError(fault)
 
     def _read(self, response: requests.Response, part: Partial, *, start: int, url: str, expected: Expected) -> None:
         size_bytes = start
         limit = expected.size_bytes
-        declared = declared_bytes(response)
+        declared = _declared_bytes(response)
         if limit is not None and declared is not None and declared > limit:
-            raise LastingError(f"found {declared:,} bytes")
+            raise _LastingError(f"found {declared:,} bytes")
         require_room(part.path, (limit or declared or start) - start)
         etag = response.headers.get("ETag", "")
         validator = response.headers.get("Last-Modified", "") if etag.startswith("W/") or not etag else etag
@@ -219,25 +232,25 @@ class Fetcher:
             window_began, window_bytes = time.monotonic(), 0
             while chunk := response.raw.read1(_CHUNK_BYTES, decode_content=True):
                 if self._stopped.is_set():
-                    raise StoppedError
-                if size_bytes == 0 and is_html(chunk):
-                    raise LastingError("found a web page")
+                    raise _StoppedError
+                if size_bytes == 0 and _is_html(chunk):
+                    raise _LastingError("found a web page")
                 size_bytes += len(chunk)
                 if limit is not None and size_bytes > limit:
                     self._drop(part)
-                    raise LastingError(f"found more than {limit:,} bytes")
+                    raise _LastingError(f"found more than {limit:,} bytes")
                 sink.write(chunk)
-                # To the system at once: what is there when this process is killed need not be asked for again.
+                # Flushed at once, so that a killed process need not ask for these bytes again.
                 sink.flush()
                 self._progress.advance(len(chunk))
                 window_bytes += len(chunk)
                 seconds = time.monotonic() - window_began
                 if seconds >= self._patience.rate_window_seconds:
                     if window_bytes < self._patience.min_bytes_per_second * seconds:
-                        raise PassingError(f"slow: {window_bytes / seconds:,.0f} bytes a second")
+                        raise _PassingError(f"slow: {window_bytes / seconds:,.0f} bytes a second")
                     window_began, window_bytes = time.monotonic(), 0
         if declared is not None and size_bytes < declared:
-            raise PassingError(f"the body ended after {size_bytes:,} of {declared:,} bytes")
+            raise _PassingError(f"the body ended after {size_bytes:,} of {declared:,} bytes")
 
     def _session(self) -> requests.Session:
         if not hasattr(self._thread, "session"):
@@ -245,3 +258,52 @@ class Fetcher:
             self._thread.session.max_redirects = _MAX_REDIRECTS
         session: requests.Session = self._thread.session
         return session
+
+
+def _start_of_body(response: requests.Response, held: int) -> int:
+    """Position in the file at which the body of a response begins.
+
+    Raises:
+        _PassingError: the server may give the file later.
+        _LastingError: it will not.
+    """
+    status = response.status_code
+    found = f"HTTP {status} {response.reason}".rstrip()
+    if status == 416:
+        raise _WrongPartError(f"{found} for the bytes from {held:,}")
+    if status in _PASSING_STATUSES or status >= 500:
+        after = response.headers.get("Retry-After", "")
+        raise _PassingError(found, wait_seconds=float(after) if after.isdecimal() else None)
+    if status not in (200, 206):
+        raise _LastingError(found, missing=status in _GONE_STATUSES)
+    if response.headers.get("Content-Type", "").lower().startswith("text/html"):
+        raise _LastingError("found a web page")
+    if status == 200:
+        return 0
+    answered = response.headers.get("Content-Range", "")
+    if not answered.startswith(f"bytes {held}-"):
+        raise _WrongPartError(f"asked for the bytes from {held:,}, answered {answered!r}")
+    return held
+
+
+def _declared_bytes(response: requests.Response) -> int | None:
+    """Declared size of the whole file; None if there is none, or if it is that of a compressed form."""
+    if "Content-Encoding" in response.headers:
+        return None
+    if response.status_code == 206:
+        whole = re.fullmatch(r"bytes \d+-\d+/(\d+)", response.headers.get("Content-Range", ""))
+        return int(whole[1]) if whole else None
+    length = response.headers.get("Content-Length", "")
+    return int(length) if length.isdecimal() else None
+
+
+def _is_html(start: bytes) -> bool:
+    """Whether a file that starts with these bytes is a web page."""
+    return start.lstrip()[:15].lower().startswith((b"<!doctype html", b"<html"))
+
+
+def _innermost(error: BaseException) -> BaseException:
+    """The system's own error under the libraries' errors that wrap it."""
+    reason = getattr(error, "reason", None)
+    inner = next((part for part in (reason, *reversed(error.args)) if isinstance(part, BaseException)), None)
+    return error if inner is None else _innermost(inner)

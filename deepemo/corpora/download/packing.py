@@ -1,4 +1,4 @@
-"""Pack a corpus's recordings into one zip: each once, in a fixed order, the same bytes for the same recordings."""
+"""Pack a corpus's recordings into one zip: each once, in a fixed order, so that the zip is reproducible."""
 
 import hashlib
 import logging
@@ -13,10 +13,10 @@ from typing import NamedTuple
 from tqdm import tqdm
 
 from deepemo.corpora.archive import Archive
-from deepemo.corpora.definition import Corpus, UnknownNameError
-from deepemo.corpora.download.disk import require_room, telling_full_disk
+from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.folders import Place, is_pointer
 from deepemo.errors import InputError
+from deepemo.files import explained_full_disk, require_room, written_whole
 from deepemo.recordings import POINTER_ADVICE, SUFFIXES, format_rank
 
 _LOG = logging.getLogger(__name__)
@@ -25,12 +25,8 @@ _DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK_BYTES = 1 << 20
 
 
-class PointerError(InputError):
-    """Git LFS pointers where recordings are expected."""
-
-
 class Found(NamedTuple):
-    """One recording where it lies."""
+    """A recording, and where it was found."""
 
     member: str
     place: Place
@@ -43,9 +39,9 @@ class Contents:
     """The recordings to pack.
 
     Attributes:
-        recordings: one for each name and bytes, ordered by member.
-        repeated: how many were left out because another had the same name and the same bytes, or is the same
-            performance in a format to prefer.
+        recordings: one for each combination of name and content, ordered by member.
+        repeated: how many were left out, because another one had the same name and content, or was the same performance
+            in a preferred format.
     """
 
     recordings: tuple[Found, ...]
@@ -53,12 +49,12 @@ class Contents:
 
     @property
     def size_bytes(self) -> int:
-        """Bytes of all recordings."""
+        """Size of all recordings."""
         return sum(found.size_bytes for found in self.recordings)
 
     @property
     def sha256(self) -> str:
-        """Digest of the lines `<sha256>  <member>` that `sha256sum` would print of the recordings in this order."""
+        """Digest of the lines `<sha256>  <member>` that `sha256sum` prints for the recordings in this order."""
         lines = "".join(f"{found.sha256}  {found.member}\n" for found in self.recordings)
         return hashlib.sha256(lines.encode()).hexdigest()
 
@@ -66,16 +62,14 @@ class Contents:
 def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     """Read every recording in some places and choose those to pack.
 
-    Copies of a corpus that are put together by hand hold recordings twice, in a folder inside a folder. What has the
-    same name and the same bytes is packed once, from the shortest path; what has the same name and other bytes is
-    packed each time, for validation to judge. Of a performance in several formats (WAV beside MP3, sound beside video)
-    those in the first format of `recordings.SUFFIXES` are packed. Git LFS pointers are left out, and it is said how
-    many.
+    Some copies of a corpus hold recordings twice, in a folder inside a folder. Recordings with the same name and the
+    same content are packed once, from the shortest path; those with the same name and different content are all packed,
+    for validation to judge. Of a performance in several formats (WAV and MP3, sound and video) only recordings in the
+    first format of `recordings.SUFFIXES` are packed. Git LFS pointers are left out with a warning.
 
     Raises:
-        PointerError: there are Git LFS pointers and nothing else.
-        InputError: two places hold different recordings under one path.
-        ArchiveError: an archive is damaged.
+        InputError: all files are Git LFS pointers, two places hold different recordings under one path, or an archive
+            is damaged.
     """
     for place in places:
         if isinstance(place, Archive) and place.ignored:
@@ -83,8 +77,8 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
                 "%s: %d members that are no recordings are ignored for their paths or sizes, such as %r",
                 *(place.path, len(place.ignored), place.ignored[0]),
             )
-    lying = [(place, member) for place in places for member in place.recordings()]
-    members = _best_formats(corpus, _without_pointers(corpus, lying))
+    present = [(place, member) for place in places for member in place.recordings()]
+    members = _best_formats(corpus, _without_pointers(corpus, present))
     members.sort(key=lambda found: (found[1].count("/"), len(found[1]), found[1]))
     chosen: dict[tuple[str, str], Found] = {}
     for place, member in tqdm(members, desc=f"{corpus.name}: reading", unit="file", disable=None):
@@ -94,30 +88,29 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     for one, other in pairwise(recordings):
         if one.member == other.member:
             raise InputError(f"{one.place.path} and {other.place.path} hold different recordings under {one.member!r}")
-    return Contents(recordings=tuple(recordings), repeated=len(lying) - len(recordings))
+    return Contents(recordings=tuple(recordings), repeated=len(present) - len(recordings))
 
 
 def pack(contents: Contents, target: Path) -> None:
-    """Write the recordings to a zip, stored as they are; `target` is replaced only when the new one is whole.
+    """Write the recordings to a zip, uncompressed. `target` is replaced only when the new zip is complete.
 
     Raises:
-        DiskFullError: there is no room for it.
+        InputError: the disk is full.
         OSError: it cannot be written for other reasons.
     """
-    partial = target.with_name(target.name + ".partial")
-    require_room(partial, contents.size_bytes)
-    try:
-        with telling_full_disk(target), zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive:
-            for found in tqdm(contents.recordings, desc=f"{target.stem}: packing", unit="file", disable=None):
-                entry = zipfile.ZipInfo(found.member, date_time=_DATE)
-                entry.external_attr = 0o644 << 16
-                entry.create_system = 3
-                entry.file_size = found.size_bytes
-                with found.place.open(found.member) as source, archive.open(entry, "w") as sink:
-                    shutil.copyfileobj(source, sink, _CHUNK_BYTES)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
+    require_room(target, contents.size_bytes)
+    with (
+        explained_full_disk(target),
+        written_whole(target) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+    ):
+        for found in tqdm(contents.recordings, desc=f"{target.stem}: packing", unit="file", disable=None):
+            entry = zipfile.ZipInfo(found.member, date_time=_DATE)
+            entry.external_attr = 0o644 << 16
+            entry.create_system = 3  # Unix
+            entry.file_size = found.size_bytes
+            with found.place.open(found.member) as source, archive.open(entry, "w") as sink:
+                shutil.copyfileobj(source, sink, _CHUNK_BYTES)
 
 
 def file_sha256(path: Path) -> str:
@@ -126,16 +119,16 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _without_pointers(corpus: Corpus, lying: list[tuple[Place, str]]) -> list[tuple[Place, str]]:
+def _without_pointers(corpus: Corpus, present: list[tuple[Place, str]]) -> list[tuple[Place, str]]:
     """The recordings without the Git LFS pointers among them."""
     recordings, pointers = list[tuple[Place, str]](), list[tuple[Place, str]]()
-    for place, member in lying:
+    for place, member in present:
         (pointers if is_pointer(place, member) else recordings).append((place, member))
     if pointers:
         place, member = pointers[0]
-        told = f"{place.path}: {len(pointers):,} of {len(lying):,} recordings are Git LFS pointers, such as {member}"
+        told = f"{place.path}: {len(pointers):,} of {len(present):,} recordings are Git LFS pointers, such as {member}"
         if not recordings:
-            raise PointerError(
+            raise InputError(
                 f"{told}: they name recordings of {corpus.title} and hold none. {POINTER_ADVICE}; or take this copy "
                 "out of download.source_dir"
             )
@@ -144,7 +137,7 @@ def _without_pointers(corpus: Corpus, lying: list[tuple[Place, str]]) -> list[tu
 
 
 def _best_formats(corpus: Corpus, members: list[tuple[Place, str]]) -> list[tuple[Place, str]]:
-    """The recordings without those whose performance is there in a format to prefer."""
+    """The recordings without those whose performance is also there in a preferred format."""
     best: dict[str, int] = {}
     for _, member in members:
         performance = _performance(corpus, member)
@@ -153,10 +146,10 @@ def _best_formats(corpus: Corpus, members: list[tuple[Place, str]]) -> list[tupl
 
 
 def _performance(corpus: Corpus, member: str) -> str:
-    """What recordings of one performance share; a recording whose name is unknown is of its own."""
+    """Name of the performance; the path itself if the recording's name is unknown."""
     try:
         return corpus.parse(member).performance
-    except UnknownNameError:
+    except InputError:
         return member
 
 
@@ -173,5 +166,5 @@ def _digest(place: Place, member: str) -> tuple[int, str]:
 def _name(corpus: Corpus, member: str) -> str:
     try:
         return corpus.parse(member).name
-    except UnknownNameError:
+    except InputError:
         return PurePosixPath(member).stem

@@ -1,6 +1,5 @@
-"""Where the recordings in data/raw came from: one small JSON file a corpus, beside its zip."""
+"""Provenance of a corpus: a small JSON file beside its zip that says where the recordings came from."""
 
-import json
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -10,30 +9,27 @@ from typing import Any
 from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.packing import Contents, file_sha256
 from deepemo.errors import InputError
+from deepemo.files import read_json, write_json
 
 _KINDS: dict[Any, str] = {str: "text", int: "a whole number"}
 
 
-class ProvenanceError(InputError):
-    """A file that should be the record of a corpus and is not."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """What was fetched.
+    """Provenance of one zip of recordings.
 
     Attributes:
         corpus: name in the registry.
         title: name as its makers write it.
         homepage: its address.
-        licence: on what terms it may be used.
+        licence: its terms of use.
         citation: what to cite.
-        source: where these recordings came from, an address or a folder.
-        fetched: date and time (UTC), or empty for a corpus that is made here.
-        recordings: how many there are.
-        published_recordings: how many its makers published.
-        repeated: how many more there were with the name and bytes of another.
-        size_bytes: of all recordings.
+        source: where these recordings came from: an address or a folder.
+        fetched: date and time (UTC); empty for a generated corpus.
+        recordings: number of recordings.
+        published_recordings: number of recordings that its makers published.
+        repeated: number of recordings that were left out, see `Contents.repeated`.
+        size_bytes: size of all recordings.
         sha256: digest of the recordings and their names; see `Contents.sha256`.
         zip_bytes: size of the zip.
         zip_sha256: digest of the zip.
@@ -55,14 +51,14 @@ class Provenance:
     zip_sha256: str
 
     def describes(self, archive: Path) -> bool:
-        """Whether a zip is there and is byte for byte the one that was recorded."""
+        """Whether a zip is there and has the recorded size and digest."""
         return (
             archive.is_file() and archive.stat().st_size == self.zip_bytes and file_sha256(archive) == self.zip_sha256
         )
 
 
 def record(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
-    """Describe a zip that was just packed."""
+    """Describe a zip that was just packed; with `dated`, as of now."""
     return Provenance(
         corpus=corpus.name,
         title=corpus.title,
@@ -82,26 +78,21 @@ def record(corpus: Corpus, contents: Contents, archive: Path, *, source: str, da
 
 
 def write_provenance(path: Path, provenance: Provenance) -> None:
-    """Write the record; a linked file is replaced, never written through."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(json.dumps(asdict(provenance), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    partial.replace(path)
+    """Write a record. A link is replaced, and the file that it leads to stays."""
+    write_json(path, asdict(provenance))
 
 
 def read_provenance(path: Path) -> Provenance | None:
-    """Read the record; None if there is none.
+    """Read a record; None if there is no such file.
 
     Raises:
-        ProvenanceError: the file is not JSON in UTF-8, or its fields are not those of a record.
+        InputError: the file is not JSON in UTF-8, or its fields are not those of a record.
     """
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
+    if not path.exists():
         return None
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise ProvenanceError(f"{path}: expected the record of a corpus, JSON in UTF-8: {error}") from error
+    found = read_json(path, expected="the record of a corpus")
     if faults := "; ".join(_faults(found)):
-        raise ProvenanceError(f"{path}: expected the record of a corpus: {faults}")
+        raise InputError(f"{path}: expected the record of a corpus: {faults}")
     return Provenance(**found)
 
 

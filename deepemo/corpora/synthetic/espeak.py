@@ -1,8 +1,8 @@
-"""espeak-ng from the wheel espeakng-loader, in a process of its own that forgets everything between utterances.
+"""espeak-ng from the wheel espeakng-loader, in a helper process that keeps no state between utterances.
 
 The library keeps the phase of its waveform, of its flutter and of its noise from one utterance to the next, and neither
-`espeak_Terminate` nor unloading it resets them. So a helper process initialises it once and forks for every utterance:
-each starts from the same state, and the samples depend on the request alone, never on what was spoken before.
+`espeak_Terminate` nor unloading it resets them. So the helper process initialises it once and forks for every
+utterance: each starts from the same state, and its samples depend on the request alone.
 """
 
 import ctypes
@@ -22,7 +22,7 @@ import numpy.typing as npt
 
 RATE_HZ = 22050
 
-# Measured between 25 and 75 on a monotone.
+# Measured on a monotone voice, between the pitches 25 and 75.
 PITCH_STEPS_A_SEMITONE = 5.3
 
 # Constants of speak_lib.h.
@@ -33,23 +33,19 @@ _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 # espeak-ng seeds its noise by the clock unless told otherwise.
 _NOISE_SEED = 1
 
-# An answer: whether it holds samples (or else a message), its size, then its bytes.
+# Header of a response: whether samples follow (or else an error message), and how many bytes.
 _HEADER = struct.Struct("<?I")
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 
 
-class EspeakError(RuntimeError):
-    """espeak-ng refused a request."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class Request:
-    """What espeak-ng is asked to say, and how.
+    """A text for espeak-ng, with the parameters of the voice.
 
     Attributes:
-        text: what is said.
+        text: the words.
         voice: name of a voice, with a variant after `+`, such as `en-us+f2`.
-        rate_wpm: words a minute, 80 to 450.
+        rate_wpm: words per minute, 80 to 450.
         pitch: 0 to 100; 50 is the voice's own, see `PITCH_STEPS_A_SEMITONE`.
         pitch_range: 0 (monotone) to 100; 50 is the voice's own.
         word_gap: pause between words, in units of 10 ms at the default rate.
@@ -64,12 +60,12 @@ class Request:
 
 
 class Espeak:
-    """A helper process that speaks; a context manager that ends it. Needs `os.fork`, so Linux or macOS."""
+    """The helper process, as a context manager that ends it. It needs `os.fork`: Linux or macOS."""
 
     def __enter__(self) -> Self:
         self._helper = subprocess.Popen(
             [sys.executable, "-m", "deepemo.corpora.synthetic.espeak"],
-            cwd=Path(__file__).parents[2],
+            cwd=Path(__file__).parents[3],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
         )
@@ -81,26 +77,26 @@ class Espeak:
         self._helper.communicate()
 
     def speak(self, request: Request) -> npt.NDArray[np.int16]:
-        """Speak one utterance: int16 [samples] at `RATE_HZ`.
+        """Synthesise one utterance: int16 [samples] at `RATE_HZ`.
 
         Raises:
-            EspeakError: espeak-ng does not know the voice, cannot be loaded, or crashed.
+            RuntimeError: espeak-ng does not know the voice, cannot be loaded, or crashed.
         """
-        requests, answers = self._helper.stdin, self._helper.stdout
-        if requests is None or answers is None:
-            raise EspeakError("the espeak-ng helper was started without pipes")
+        requests, responses = self._helper.stdin, self._helper.stdout
+        if requests is None or responses is None:
+            raise RuntimeError("the espeak-ng helper was started without pipes")
         try:
             requests.write(json.dumps(asdict(request)).encode() + b"\n")
             requests.flush()
         except BrokenPipeError as error:
-            raise EspeakError("the espeak-ng helper ended early; its own message is above") from error
-        header = answers.read(_HEADER.size)
+            raise RuntimeError("the espeak-ng helper ended early; its own message is above") from error
+        header = responses.read(_HEADER.size)
         if len(header) < _HEADER.size:
-            raise EspeakError("the espeak-ng helper ended early; its own message is above")
+            raise RuntimeError("the espeak-ng helper ended early; its own message is above")
         spoken, size = _HEADER.unpack(header)
-        content = answers.read(size)
+        content = responses.read(size)
         if not spoken:
-            raise EspeakError(f"{content.decode()}; asked for {request}")
+            raise RuntimeError(f"{content.decode()}; asked for {request}")
         return np.frombuffer(content, dtype="<i2").astype(np.int16)
 
 
@@ -108,7 +104,7 @@ def _load() -> ctypes.CDLL:
     library = ctypes.CDLL(espeakng_loader.get_library_path())
     rate = library.espeak_Initialize(_AUDIO_OUTPUT_SYNCHRONOUS, 0, espeakng_loader.get_data_path().encode(), 0)
     if rate != RATE_HZ:
-        raise EspeakError(f"espeak_Initialize answered {rate}, expected a sample rate of {RATE_HZ} Hz")
+        raise RuntimeError(f"espeak_Initialize returned {rate}, expected a sample rate of {RATE_HZ} Hz")
     return library
 
 
@@ -122,11 +118,11 @@ def _synthesise(library: ctypes.CDLL, request: Request) -> bytes:
 
     callback = _SYNTH_CALLBACK(collect)
     library.espeak_SetSynthCallback(callback)
-    # espeak-ng falls back to the plain voice without a word if it lacks the variant.
+    # espeak-ng silently uses the plain voice if it lacks the variant.
     variant = request.voice.partition("+")[2]
     known = (Path(espeakng_loader.get_data_path()) / "voices" / "!v" / variant).exists()
     if not known or library.espeak_SetVoiceByName(request.voice.encode()) != 0:
-        raise EspeakError(f"espeak-ng has no voice {request.voice!r}")
+        raise RuntimeError(f"espeak-ng has no voice {request.voice!r}")
     for parameter, value in (
         (_RATE, request.rate_wpm),
         (_VOLUME, 100),
@@ -138,15 +134,15 @@ def _synthesise(library: ctypes.CDLL, request: Request) -> bytes:
     library.espeak_ng_SetRandSeed(_NOISE_SEED)
     text = request.text.encode()
     if library.espeak_Synth(text, len(text) + 1, 0, 0, 0, _CHARS_UTF8, None, None) != 0:
-        raise EspeakError(f"espeak-ng could not speak {request.text!r}")
+        raise RuntimeError(f"espeak-ng could not speak {request.text!r}")
     library.espeak_Synchronize()
     return b"".join(parts)
 
 
-def _answer(library: ctypes.CDLL, line: bytes) -> bytes:
+def _respond(library: ctypes.CDLL, line: bytes) -> bytes:
     try:
         samples = _synthesise(library, Request(**json.loads(line)))
-    except EspeakError as error:
+    except RuntimeError as error:
         return _failure(str(error))
     return _HEADER.pack(True, len(samples)) + samples
 
@@ -156,18 +152,18 @@ def _failure(message: str) -> bytes:
     return _HEADER.pack(False, len(content)) + content
 
 
-def _serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def _serve(requests: BinaryIO, responses: BinaryIO) -> None:
     library = _load()
     for line in requests:
         child = os.fork()
         if child == 0:
-            answers.write(_answer(library, line))
-            answers.flush()
+            responses.write(_respond(library, line))
+            responses.flush()
             os._exit(0)
         status = os.waitpid(child, 0)[1]
         if status != 0:
-            answers.write(_failure(f"espeak-ng ended with status {os.waitstatus_to_exitcode(status)}"))
-            answers.flush()
+            responses.write(_failure(f"espeak-ng ended with status {os.waitstatus_to_exitcode(status)}"))
+            responses.flush()
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""Make the synthetic corpus: every speaker says every sentence in every emotion, and a few planted files are bad.
+"""Generate the synthetic corpus: every speaker says every sentence in every emotion; a few files are bad on purpose.
 
-A clip depends on the seed and on its own speaker, sentence, emotion and take alone: a larger corpus holds the clips of
-a smaller one, byte for byte, and the order of making is of no effect.
+A clip depends only on the seed and on its speaker, sentence, emotion and take. So a larger corpus contains the clips of
+a smaller one, byte for byte, whatever the order in which they are made.
 """
 
 import zipfile
@@ -11,16 +11,17 @@ from pathlib import Path
 import numpy as np
 
 from deepemo.corpora.catalogue.synthetic import CORPUS
-from deepemo.corpora.synthetic.channel import Pcm16, record, to_pcm16, to_wav
+from deepemo.corpora.synthetic.channel import Pcm16Array, record, to_pcm16, to_wav
 from deepemo.corpora.synthetic.espeak import Espeak
-from deepemo.corpora.synthetic.prosody import VOICES, Speaker, cast, deliver, request
+from deepemo.corpora.synthetic.prosody import Speaker, cast, deliver, request
 from deepemo.emotions import EMOTIONS
-from deepemo.errors import InputError
+from deepemo.files import written_whole
+from deepemo.params import Synthetic
 
 CODES = {emotion: code for code, emotion in CORPUS.emotions.items()}
 
-# Bad files in a corpus of any size, and the reason for which validation must quarantine each. Their takes are numbered
-# from 90. A recording that two of them share contradicts itself; one copies a good clip.
+# The bad files, the same for any size of the corpus, with the reason for which validation must quarantine each. Their
+# takes are numbered from 90, above those of the others. Two have the same samples, and one copies a good clip.
 PLANTED = {
     "spk01/spk01_s01_sad_t90.wav": "silent",
     "spk01/spk01_s01_ang_t91.wav": "truncated",
@@ -33,63 +34,44 @@ PLANTED = {
     "spk02/spk02_s01_ang_t97.wav": "clipped",
     "spk02/spk02_s01_sur_t98.wav": "too_short",
 }
-MOST_TAKES = 89
 OVERDRIVE = 30.0
 
 _DATE = (2023, 6, 16, 0, 0, 0)
 
 
-def generate(target: Path, *, speakers: int, sentences: int, takes: int, seed: int) -> dict[str, int]:
+def generate(target: Path, size: Synthetic, *, seed: int) -> None:
     """Write the corpus as a zip of WAV files, the same bytes for the same arguments.
 
     Args:
-        target: the zip to write; replaced only when the new one is whole.
-        speakers: 2 to 16.
-        sentences: 1 to 16.
-        takes: of each sentence in each emotion by each speaker, 1 to 89.
+        target: the zip; replaced only when the new one is complete.
+        size: numbers of speakers, sentences and takes.
         seed: of every random draw.
 
-    Returns:
-        Counts of `clips`, `planted` files and `bytes` of the zip.
-
     Raises:
-        InputError: a size is out of its range.
-        EspeakError: espeak-ng failed.
+        RuntimeError: espeak-ng failed.
     """
-    _check_size("speakers", speakers, 2, len(VOICES))
-    _check_size("sentences", sentences, 1, len(CORPUS.sentences))
-    _check_size("takes", takes, 1, MOST_TAKES)
-    partial = target.with_name(target.name + ".partial")
-    try:
-        with zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive, Espeak() as espeak:
-            clips = 0
-            for speaker in cast(speakers, seed=seed):
-                for member, wav in _clips(espeak, speaker, sentences=sentences, takes=takes, seed=seed):
-                    _add(archive, member, wav)
-                    clips += 1
-            for member, wav in _planted(espeak, seed=seed).items():
+    with (
+        written_whole(target) as partial,
+        zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
+        Espeak() as espeak,
+    ):
+        for speaker in cast(size.speakers, seed=seed):
+            for member, wav in _clips(espeak, speaker, size, seed=seed):
                 _add(archive, member, wav)
-        partial.replace(target)
-    finally:
-        partial.unlink(missing_ok=True)
-    return {"clips": clips, "planted": len(PLANTED), "bytes": target.stat().st_size}
+        for member, wav in _planted(espeak, seed=seed).items():
+            _add(archive, member, wav)
 
 
-def _check_size(what: str, value: int, least: int, most: int) -> None:
-    if not least <= value <= most:
-        raise InputError(f"download.synthetic.{what}: found {value}, expected {least} to {most}")
-
-
-def _clips(espeak: Espeak, speaker: Speaker, *, sentences: int, takes: int, seed: int) -> Iterator[tuple[str, bytes]]:
-    for sentence in list(CORPUS.sentences)[:sentences]:
+def _clips(espeak: Espeak, speaker: Speaker, size: Synthetic, *, seed: int) -> Iterator[tuple[str, bytes]]:
+    for sentence in list(CORPUS.sentences)[: size.sentences]:
         for emotion in EMOTIONS:
-            for take in range(1, takes + 1):
+            for take in range(1, size.takes + 1):
                 member = f"{speaker.code}/{speaker.code}_{sentence}_{CODES[emotion]}_t{take}.wav"
                 samples = _perform(espeak, speaker, sentence=sentence, emotion=emotion, take=take, seed=seed)
                 yield member, to_wav(samples, speaker.rate_hz)
 
 
-def _perform(espeak: Espeak, speaker: Speaker, *, sentence: str, emotion: str, take: int, seed: int) -> Pcm16:
+def _perform(espeak: Espeak, speaker: Speaker, *, sentence: str, emotion: str, take: int, seed: int) -> Pcm16Array:
     """One take as recorded: int16 [frames, channels]."""
     rng = np.random.default_rng([seed, int(speaker.code[3:]), int(sentence[1:]), EMOTIONS.index(emotion), take])
     prosody = deliver(speaker, emotion, rng)
@@ -100,7 +82,7 @@ def _perform(espeak: Espeak, speaker: Speaker, *, sentence: str, emotion: str, t
 def _planted(espeak: Espeak, *, seed: int) -> dict[str, bytes]:
     first, second = cast(2, seed=seed)
 
-    def take(speaker: Speaker, emotion: str, number: int) -> Pcm16:
+    def take(speaker: Speaker, emotion: str, number: int) -> Pcm16Array:
         return _perform(espeak, speaker, sentence="s01", emotion=emotion, take=number, seed=seed)
 
     silence = np.zeros((2 * first.rate_hz, 1), np.int16)

@@ -1,8 +1,8 @@
-"""Who speaks in the synthetic corpus, and how each emotion changes their voice.
+"""The speakers of the synthetic corpus, and how each emotion changes their voices.
 
 The directions follow two reviews of how voices carry emotion: Juslin & Laukka 2003 (Psychological Bulletin 129:770)
 and Scherer 2003 (Speech Communication 40:227). Disgust and surprise, on which both say little, follow Murray & Arnott
-1993 (Journal of the Acoustical Society of America 93:1097). The sizes are our own, chosen so that classes overlap.
+1993 (Journal of the Acoustical Society of America 93:1097). The amounts are our own, chosen to let the classes overlap.
 """
 
 from dataclasses import dataclass, fields
@@ -14,18 +14,18 @@ from deepemo.corpora.synthetic.espeak import PITCH_STEPS_A_SEMITONE, Request
 
 @dataclass(frozen=True, kw_only=True)
 class Prosody:
-    """How an utterance departs from the speaker's neutral voice.
+    """How an utterance differs from the speaker's neutral voice.
 
     Attributes:
         pitch_semitones: mean pitch.
         pitch_range: width of the melody, as log2 of a factor.
-        rate: words a minute, as log2 of a factor.
+        rate: words per minute, as log2 of a factor.
         word_gap: pause between words, in units of 10 ms.
         level_db: loudness.
-        slope_db: loudness at the end against that at the start.
-        tilt_db: energy above 1 kHz against that below.
-        breath_db: breath noise against the voice.
-        tremor: depth of a 5 to 8 Hz shake of pitch and loudness, 1.0 being strong.
+        slope_db: loudness at the end relative to the start.
+        tilt_db: energy above 1 kHz relative to the energy below.
+        breath_db: breath noise relative to the voice.
+        tremor: depth of a modulation of pitch and loudness at 5 to 8 Hz; 1.0 is strong.
         rise: probability that the melody ends as in a question.
     """
 
@@ -61,28 +61,28 @@ EMOTION_PROSODY = {
     "surprise": _prosody(  3.9,  1.1, -0.06,  0.5,  3.0,  4.0,  1.5, -32.0, 0.00, 0.8),
 }  # fmt: skip
 
-# Between takes of one speaker, and between speakers in how each renders an emotion: standard deviations.
+# Standard deviations: between takes of one speaker, and between speakers in how each renders an emotion.
 TAKE_JITTER = _prosody(0.9, 0.27, 0.07, 0.7, 1.8, 1.2, 1.5, 3.0, 0.12, 0.15)
 SPEAKER_JITTER = _prosody(0.4, 0.12, 0.03, 0.4, 1.0, 0.6, 0.7, 1.8, 0.08, 0.06)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Speaker:
-    """One voice, its habits and the room it is recorded in.
+    """A voice, its habits, and the room in which it is recorded.
 
     Attributes:
-        code: as in file names.
+        code: the speaker's code in file names.
         voice: espeak-ng voice and variant.
         rate_hz: native sample rate of the recordings.
-        noise_dbfs: level of the room's noise.
+        noise_dbfs: level of the noise of the room.
         stereo: whether some recordings have two channels.
-        rate_wpm: neutral words a minute.
+        rate_wpm: neutral words per minute.
         pitch: neutral espeak-ng pitch, 0 to 100.
         pitch_range: neutral espeak-ng range, 0 to 100.
         level_dbfs: RMS of the neutral voice.
-        microphone_tilt_db: energy above 1 kHz against that below, of the recording chain.
-        expressiveness: factor on every departure from neutral.
-        renderings: the speaker's own bias of each cue in each emotion.
+        microphone_tilt_db: gain of the recording chain above 1 kHz relative to below.
+        expressiveness: factor on every difference from neutral.
+        renderings: the speaker's own offset of each cue in each emotion.
     """
 
     code: str
@@ -150,7 +150,7 @@ def deliver(speaker: Speaker, emotion: str, rng: np.random.Generator) -> Prosody
 
 
 def request(speaker: Speaker, sentence: str, prosody: Prosody, rng: np.random.Generator) -> Request:
-    """What espeak-ng is asked, for a sentence that ends in a full stop."""
+    """The request to espeak-ng for a sentence, which must end in a full stop."""
     rises = rng.random() < prosody.rise
     return Request(
         text=sentence[:-1] + "?" if rises else sentence,

@@ -1,4 +1,4 @@
-// The model's figures and limits, one click away.
+// The dialog about the model: figures, limits, and where it comes from.
 
 import { percent } from "./emotions.js";
 
@@ -15,6 +15,7 @@ export function isSyntheticOnly(model) {
 export function fillAbout(body, model, { onCard }) {
   body.replaceChildren(
     text("p", introduction(model)),
+    list(model.parts.map((part) => `${part.name}: ${plain(part.description)}`)),
     text("h3", "How often it is right"),
     ...figures(model),
     text("h3", "What it cannot do"),
@@ -34,17 +35,19 @@ export function fillAbout(body, model, { onCard }) {
 
 function introduction(model) {
   const { wanted_accuracy: wanted, threshold } = model.calibration;
-  const parts = { ensemble: "Two networks listen, and their mean answers.", shallow: "A convolutional network trained " +
-    "from scratch listens.", transfer: "A network that learned to see on ImageNet looks at the spectrogram." };
+  const networks = model.parts.length > 1 ? `The mean of ${model.parts.length} networks answers.` : "One network answers.";
   const answer = wanted
     ? ` It answers when it is at least ${percent(threshold)} sure, chosen so that ${percent(wanted)} of the answers on ` +
       "validation clips are right, and says “unknown” otherwise."
     : "";
   const before = " Before that, a second model makes sure that a human voice is heard.";
-  return (parts[model.model] ?? "A network listens.") + answer + before + gate(model.gate);
+  return networks + answer + before + gate(model.gate);
 }
 
-// How often the second model errs, where the pipeline measured it.
+// Without the backticks that stand around names in Markdown.
+const plain = (markdown) => markdown.replaceAll("`", "");
+
+// How often the second model errs, if the pipeline measured it.
 function gate({ speech, non_speech: nonSpeech, made_sounds: made }) {
   const others = nonSpeech ?? made;
   if (!speech || !others) return "";

@@ -1,4 +1,4 @@
-// The page's course: ask by microphone or file, listen, answer.
+// The page: takes a recording from the microphone or a file, sends it, and shows the answer.
 
 import { fillAbout, isSyntheticOnly, text } from "./about.js";
 import { describe, readCard, recognize, Refusal, setKey } from "./client.js";
@@ -33,8 +33,8 @@ async function learnModel() {
   byId("synthetic").hidden = !isSyntheticOnly(model);
 }
 
-// An answer or a refusal is the latest thing asked for: two at once would race.
-async function hear(recording) {
+// One recording at a time, so that the answer shown is always that of the last one.
+async function recognizeAndShow(recording) {
   if (busy) return;
   busy = true;
   page.add("listening");
@@ -87,7 +87,7 @@ async function toggleRecording() {
     byId("record-label").textContent = "Record";
     byId("record").style.setProperty("--level", 0);
   }
-  if (recording) await hear(recording);
+  if (recording) await recognizeAndShow(recording);
 }
 
 function showLevel(level, seconds) {
@@ -123,7 +123,7 @@ byId("key").addEventListener("submit", (event) => {
 byId("file").addEventListener("change", (event) => {
   const [file] = event.target.files;
   event.target.value = "";
-  if (file) hear(file);
+  if (file) recognizeAndShow(file);
 });
 
 document.addEventListener("keydown", (event) => {
@@ -133,7 +133,7 @@ document.addEventListener("keydown", (event) => {
   if (!byId("about").open) toggleRecording();
 });
 
-// Leaving one element for another inside the page is no leaving: entries are counted.
+// Moving from one element of the page to another also fires dragleave, so entries are counted.
 let entered = 0;
 const carriesFile = (event) => event.dataTransfer?.types.includes("Files");
 document.addEventListener("dragenter", (event) => {
@@ -153,7 +153,7 @@ document.addEventListener("drop", (event) => {
   entered = 0;
   page.remove("dropping");
   const [file] = event.dataTransfer.files;
-  if (file) hear(file);
+  if (file) recognizeAndShow(file);
 });
 
 learnModel();

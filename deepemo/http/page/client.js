@@ -1,4 +1,4 @@
-// The API, seen from the page.
+// Requests to the API.
 
 const RETRIES = 3;
 let key = sessionStorage.getItem("deepemo-key");
@@ -16,7 +16,7 @@ export function setKey(value) {
   sessionStorage.setItem("deepemo-key", value);
 }
 
-async function ask(path, options = {}) {
+async function request(path, options = {}) {
   const headers = key ? { Authorization: `Bearer ${key}` } : {};
   const response = await fetch(path, { ...options, headers });
   if (response.ok) return response;
@@ -31,7 +31,7 @@ export async function recognize(recording) {
     const form = new FormData();
     form.append("file", recording, "recording");
     try {
-      const response = await ask("v1/recognitions?picture=true", { method: "POST", body: form });
+      const response = await request("v1/recognitions?picture=true", { method: "POST", body: form });
       return await response.json();
     } catch (error) {
       if (!(error instanceof Refusal) || error.reason !== "busy" || attempt === RETRIES) throw error;
@@ -40,5 +40,5 @@ export async function recognize(recording) {
   }
 }
 
-export const describe = async () => (await ask("v1/model")).json();
-export const readCard = async () => (await ask("v1/model/card")).text();
+export const describe = async () => (await request("v1/model")).json();
+export const readCard = async () => (await request("v1/model/card")).text();

@@ -1,4 +1,4 @@
-// Names, order and colours: the same as in deepemo/emotions.py, so that every picture speaks the same language.
+// Names and order as in deepemo/emotions.py, colours as in deepemo/charts/colours.py; a test compares them.
 
 export const EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
@@ -6,7 +6,7 @@ export function colour(answer) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${answer}`).trim();
 }
 
-// Certainty is never rounded up to.
+// What is not certain is never shown as 100%.
 export function percent(value) {
   if (value >= 0.995 && value < 1) return ">99%";
   return `${Math.round(value * 100)}%`;
@@ -21,7 +21,7 @@ export function clock(value) {
   return `${Math.floor(value / 60)}:${String(Math.floor(value % 60)).padStart(2, "0")}`;
 }
 
-// The likeliest first; equals keep their order.
+// The likeliest first; equal ones keep their order.
 export function ranked(probabilities) {
   return [...EMOTIONS].sort((one, other) => probabilities[other] - probabilities[one]);
 }

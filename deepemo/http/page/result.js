@@ -40,7 +40,7 @@ export class Result {
     return row;
   }
 
-  // recognition is the API's answer; model says from which probability on an emotion is answered.
+  // recognition: response of the API; threshold: probability from which an emotion is answered.
   show(recognition, recording, threshold) {
     this.threshold = threshold;
     this.shown = recognition;
@@ -53,7 +53,7 @@ export class Result {
     byId("answer").focus({ preventScroll: true });
   }
 
-  // What the server refused, in the same place and the same voice.
+  // A refusal of the server, in the place of an answer.
   refuse(reason, words) {
     this.shown = null;
     byId("result").hidden = false;
@@ -131,7 +131,7 @@ export class Result {
     }
   }
 
-  // A segment's own bars; the same segment again goes back to the whole.
+  // Shows the bars of a segment; choosing it again shows those of the whole recording.
   choose(button, segment, span) {
     const chosen = button.getAttribute("aria-pressed") !== "true";
     for (const other of byId("segments").children) other.setAttribute("aria-pressed", "false");
@@ -203,7 +203,7 @@ export class Result {
   }
 }
 
-// The seven probabilities as the colours of a ring; grey where there are none.
+// The seven probabilities as colours of a ring; grey if there are none.
 function aura(probabilities) {
   if (!probabilities) return colour("unknown");
   let from = 0;

@@ -11,12 +11,13 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
-from deepemo.audio.decode import read_recording
-from deepemo.corpora.raw import RawCorpus
+from deepemo.audio.io.decode import read_recording
+from deepemo.corpora.archive import Archive
 from deepemo.dataset.shards import write_shards
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.network import build_embedder, load_encoder, rounded_up
+from deepemo.models.speech.moonshine_weights import load_encoder
+from deepemo.models.speech.network import build_embedder, rounded_up
 from deepemo.parallel import map_in_threads
 
 # Clips of similar length share a batch; the window in which they are sorted bounds memory.
@@ -75,11 +76,11 @@ def prepare_clips(
         front_end: what makes recordings ready.
         workers: threads.
     """
-    corpora = {name: RawCorpus(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
+    archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
 
     def prepare(row: tuple[str, str, str]) -> tuple[str, np.ndarray]:
         clip, corpus, member = row
-        recording = read_recording(corpora[corpus].read(member), name=f"{corpus}/{member}")
+        recording = read_recording(archives[corpus].read(member), name=f"{corpus}/{member}")
         return clip, front_end.prepare(recording.mono(), recording.rate_hz)
 
     rows = zip(clips["clip"], clips["corpus"], clips["member"], strict=True)

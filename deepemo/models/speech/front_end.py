@@ -8,9 +8,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.decode import resample
-from deepemo.audio.levels import at_level
-from deepemo.audio.trim import trim_silence
+from deepemo.audio.samples import at_level, resample, trim_silence
 from deepemo.errors import InputError
 from deepemo.models.speech.family import SpeechInput
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of

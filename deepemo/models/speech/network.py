@@ -6,7 +6,6 @@ import keras
 import tensorflow as tf
 
 from deepemo.models.head import build_head
-from deepemo.models.speech import moonshine_weights
 from deepemo.models.speech.moonshine import TAPS, frames_of, moonshine_tiny, samples_of
 
 ENCODERS = {"moonshine_tiny": moonshine_tiny}
@@ -42,20 +41,6 @@ class ClipLength(keras.layers.Layer):
     def call(self, samples: tf.Tensor) -> tf.Tensor:
         """Count up to the last sample that is not 0."""
         return tf.maximum(sounding_samples(samples), samples_of(1))
-
-
-def load_encoder(name: str) -> keras.Model:
-    """An encoder with the weights that it was trained to elsewhere.
-
-    Args:
-        name: one of `ENCODERS`.
-
-    Raises:
-        InputError: the weights are missing or are others.
-    """
-    encoder = ENCODERS[name]()
-    moonshine_weights.load_weights(encoder, moonshine_weights.packaged_weights())
-    return encoder
 
 
 def build_embedder(encoder: keras.Model, taps: Sequence[str] = TAPS) -> keras.Model:

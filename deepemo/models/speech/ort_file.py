@@ -27,10 +27,6 @@ _NODE_OPERATOR, _NODE_INPUTS, _NODE_OUTPUTS = 5, 8, 9
 _TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 9: "?"}
 
 
-class OrtFileError(InputError):
-    """A file that is not a model of ONNX Runtime, is damaged, or holds what cannot be read here."""
-
-
 @dataclass(frozen=True)
 class Node:
     """An operation of the graph.
@@ -67,17 +63,17 @@ def read_ort(content: bytes, *, name: str) -> OrtGraph:
         name: what to call it in an error.
 
     Raises:
-        OrtFileError: it is no model of ONNX Runtime, is damaged, or has tensors that are text or lie in another file.
+        InputError: it is no model of ONNX Runtime, is damaged, or has tensors that are text or lie in another file.
     """
     if content[4:8] != _IDENTIFIER:
-        raise OrtFileError(f"{name}: not a model of ONNX Runtime: found {content[4:8]!r} where ORTM marks one")
+        raise InputError(f"{name}: not a model of ONNX Runtime: found {content[4:8]!r} where ORTM marks one")
     try:
         session = _Table(content, Table(content, 0).Indirect(0))
         graph = session.table(_SESSION_MODEL).table(_MODEL_GRAPH)
         tensors = dict(_tensor(table) for table in graph.tables(_GRAPH_TENSORS))
         nodes = tuple(_node(table) for table in graph.tables(_GRAPH_NODES))
     except (struct.error, ValueError, TypeError, OverflowError) as error:
-        raise OrtFileError(f"{name}: a damaged model of ONNX Runtime: {error}") from error
+        raise InputError(f"{name}: a damaged model of ONNX Runtime: {error}") from error
     return OrtGraph(tensors, nodes)
 
 

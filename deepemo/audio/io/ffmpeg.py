@@ -1,7 +1,7 @@
-"""Decode by FFmpeg (PyAV) what libsndfile does not read: what browsers and phones write, and damaged streams.
+"""Decode by FFmpeg (PyAV) what libsndfile does not read: formats of browsers and phones, and damaged streams.
 
-A file goes to one reader alone, the one of the container that its first bytes name: FFmpeg's own guess would also open
-playlists, which name files and addresses of their own. What a damaged packet holds is lost, what follows is not.
+The first bytes of a file choose the demuxer. FFmpeg's own guess is not used, because it would also open playlists,
+which can name other files and addresses. A damaged packet is left out; decoding goes on after it.
 """
 
 from collections.abc import Callable, Generator, Iterator
@@ -9,17 +9,18 @@ from collections.abc import Callable, Generator, Iterator
 import av
 import numpy as np
 
-from deepemo.audio.blocks import Block, DecodeError
-from deepemo.audio.excerpt import Excerpt
-from deepemo.audio.headers import flac_frames
-from deepemo.audio.links import is_adts, read_mp3_frame
+from deepemo.audio.io.blocks import Block
+from deepemo.audio.io.chained import is_adts, read_mp3_frame
+from deepemo.audio.io.file_slice import FileSlice
+from deepemo.audio.io.headers import flac_frames
+from deepemo.errors import DecodeError
 
-# Durations in the header are rounded, and some count what encoders put before and behind the sound.
+# Announced durations are rounded, and may include the padding that encoders add before and after the sound.
 _TOLERANCE_SECONDS = 0.1
 _TOLERANCE_FRAMES = 2304
 
 _MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
-# FFmpeg's name of the reader, by a test of the first bytes.
+# FFmpeg's name of each demuxer, with a test of the first bytes.
 _READERS: dict[str, Callable[[bytes], bool]] = {
     "matroska": lambda head: head.startswith(b"\x1a\x45\xdf\xa3"),  # WebM too
     "mov": lambda head: head[4:8] in _MOV_BOXES,  # MP4, M4A, 3GP; QuickTime's need not begin with their type
@@ -31,13 +32,12 @@ _READERS: dict[str, Callable[[bytes], bool]] = {
     "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
     "mp3": lambda head: read_mp3_frame(head) is not None,
 }
-# Of a frame with more channels in planes of their own PyAV reads past the last one and crashes; damaged AAC has
-# announced 41.
-_MOST_PLANES = 8
-# Whose duration is counted, not guessed from the bit rate.
+# PyAV crashes on planar frames with more channels, because it reads past the last plane; damaged AAC has announced 41.
+_MAX_PLANES = 8
+# Demuxers whose duration is exact, not an estimate from the bit rate.
 _TELL_DURATION = ("matroska", "mov", "caf")
 
-# Decoders that sound in these containers needs.
+# The decoders that may be used.
 _CODECS = frozenset(
     {
         "aac",
@@ -61,25 +61,25 @@ _CODECS = frozenset(
     | {"pcm_s8", "pcm_u8", "pcm_f32le", "pcm_f32be", "pcm_f64le", "pcm_f64be"}
 )
 
-# Full scale and middle of FFmpeg's sample formats, planar (`p`) or not.
+# Full scale and zero level of FFmpeg's integer sample formats, planar (`p`) or not.
 _SCALES = {"u8": (128.0, 128.0), "s16": (2.0**15, 0.0), "s32": (2.0**31, 0.0)}
 
 
-def ffmpeg_reader(file: Excerpt) -> str | None:
-    """FFmpeg's name of the one reader that fits a file's first bytes; None if none does."""
+def ffmpeg_reader(file: FileSlice) -> str | None:
+    """FFmpeg's name of the demuxer for a file, chosen by its first bytes; None if there is none."""
     head = file.at(0, 16)
     return next((reader for reader, fits in _READERS.items() if fits(head)), None)
 
 
-def ffmpeg_blocks(file: Excerpt, reader: str) -> Generator[Block, None, list[str]]:
-    """Decode the first stream of sound in a container by the reader that `ffmpeg_reader` names.
+def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[str]]:
+    """Decode the first audio stream of a container by the demuxer that `ffmpeg_reader` names.
 
     Returns:
-        What is lost.
+        What could not be read.
 
     Raises:
-        DecodeError: there is no sound in it, or nothing of it can be decoded.
-        Exception: whatever else PyAV raises.
+        DecodeError: there is no audio stream, or nothing of it can be decoded.
+        Exception: any error of PyAV.
     """
     file.seek(0)
     options = {"codec_whitelist": ",".join(sorted(_CODECS))}
@@ -92,13 +92,13 @@ def ffmpeg_blocks(file: Excerpt, reader: str) -> Generator[Block, None, list[str
         if (codec := stream.codec_context.codec.name) not in _CODECS:
             raise DecodeError(f"a {reader} file with sound of a codec that is not read: {codec}")
         if reader == "flac":
-            # Without it a damaged frame is noise; with it, the frame is left out.
+            # Leave out damaged frames, which would be decoded to noise otherwise.
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         seconds, frames = 0.0, 0
         packets = _Packets(container, stream)
         for frame in packets:
-            if frame.format.is_planar and frame.layout.nb_channels > _MOST_PLANES:
-                packets.faults.append(f"{frame.layout.nb_channels} channels, at most {_MOST_PLANES} are read")
+            if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
+                packets.faults.append(f"{frame.layout.nb_channels} channels, at most {_MAX_PLANES} are read")
                 continue
             block = _to_block(frame)
             seconds += len(block.samples) / block.rate_hz
@@ -123,7 +123,7 @@ def ffmpeg_blocks(file: Excerpt, reader: str) -> Generator[Block, None, list[str
 
 
 class _Packets:
-    """Frames of a stream; packets that cannot be decoded are left out, each with its fault."""
+    """Decoded frames of a stream; packets that cannot be decoded are left out, and their faults kept."""
 
     def __init__(self, container: av.container.InputContainer, stream: av.AudioStream) -> None:
         self.faults: list[str] = []
@@ -159,5 +159,5 @@ def _to_block(frame: av.AudioFrame) -> Block:
     channels = frame.layout.nb_channels
     samples = values.T if frame.format.is_planar else values.reshape(-1, channels)
     scale, middle = _SCALES.get(frame.format.name.removesuffix("p"), (1.0, 0.0))
-    # Exact: a power of two, and for 8 bits a whole number.
+    # Exact in float32: the scale is a power of two, and the middle an integer.
     return Block(frame.sample_rate, (samples.astype(np.float32) - np.float32(middle)) / np.float32(scale))

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from deepemo.corpora.archive import Archive, ArchiveError
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus
-from deepemo.corpora.download.copies import CopyNotFoundError, find_copy, known_names, same_name
-from deepemo.corpora.download.packing import Contents, PointerError, pack, take_stock
-from deepemo.corpora.raw import RawCorpus
+from deepemo.corpora.download.folders import CopyNotFoundError, find_copy, known_names, same_name
+from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.registry import CORPORA
+from deepemo.errors import InputError
 
 
 def tiny_wav(number: int) -> bytes:
@@ -261,7 +261,7 @@ def test_pointers_are_called_pointers_with_what_to_do(tmp_path: Path, zipped: bo
         shutil.make_archive(str(folder), "zip", folder)
         shutil.rmtree(folder)
     told = r"CREMA-D-master(\.zip)?: 3 of 3 recordings are Git LFS pointers, such as AudioWAV/1001_IEO_ANG_HI\.wav: .*"
-    with pytest.raises(PointerError, match=told + ADVICE):
+    with pytest.raises(InputError, match=told + ADVICE):
         stock("crema_d", tmp_path)
 
 
@@ -309,7 +309,7 @@ def test_empty_folder_does_not_hide_the_archive_beside_it(tmp_path: Path) -> Non
 
 def test_broken_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "emodb.zip").write_bytes(b"half a download")
-    with pytest.raises(ArchiveError, match=r"emodb\.zip: expected a zip archive"):
+    with pytest.raises(InputError, match=r"emodb\.zip: expected a zip archive"):
         find_copy(CORPORA["emodb"], tmp_path)
 
 
@@ -346,6 +346,6 @@ def test_packing_a_copy_gives_the_same_bytes_always(tmp_path: Path) -> None:
     for target in ("one.zip", "two.zip"):
         pack(stock("savee", tmp_path), tmp_path / target)
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
-    packed = RawCorpus(tmp_path / "one.zip")
-    assert packed.members() == ["AudioData/DC/a01.wav", "AudioData/KL/sa02.wav"]
+    packed = Archive(tmp_path / "one.zip")
+    assert packed.recordings() == ["AudioData/DC/a01.wav", "AudioData/KL/sa02.wav"]
     assert packed.read("AudioData/KL/sa02.wav") == tiny_wav(2)

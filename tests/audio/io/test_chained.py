@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo.audio.excerpt import Excerpt
-from deepemo.audio.links import MOST_LINKS, Chain, find_links, find_mp3, read_mp3_frame, sound_start
+from deepemo.audio.io.chained import MAX_LINKS, Chain, find_links, find_mp3, read_mp3_frame, sound_start
+from deepemo.audio.io.file_slice import FileSlice
 
 
 def encoded(container: str, subtype: str | None = None, *, rate_hz: int = 16_000, seconds: float = 1.0) -> bytes:
@@ -16,7 +16,7 @@ def encoded(container: str, subtype: str | None = None, *, rate_hz: int = 16_000
 
 
 def links(content: bytes) -> Chain:
-    return find_links(Excerpt(io.BytesIO(content)))
+    return find_links(FileSlice(io.BytesIO(content)))
 
 
 JOINED = [("OGG", "VORBIS"), ("OGG", "OPUS"), ("FLAC", None), ("MP3", None)]
@@ -65,14 +65,14 @@ def test_other_bytes_are_no_frame(header: str) -> None:
 
 def test_mp3_is_found_in_nothing_random() -> None:
     random = np.random.default_rng(0)
-    assert all(find_mp3(Excerpt(io.BytesIO(random.bytes(60_000)))) is None for _ in range(20))
+    assert all(find_mp3(FileSlice(io.BytesIO(random.bytes(60_000)))) is None for _ in range(20))
 
 
 def test_what_precedes_the_sound_is_passed_over_and_nothing_else() -> None:
     mp3, tag = encoded("MP3"), b"ID3\x04\x00\x00\x00\x00\x00\x14" + bytes(20)
 
     def start(content: bytes) -> int:
-        return sound_start(Excerpt(io.BytesIO(content)))
+        return sound_start(FileSlice(io.BytesIO(content)))
 
     assert start(tag + mp3) == len(tag)
     assert start(bytes(999) + tag + mp3) == 999 + len(tag)
@@ -103,4 +103,4 @@ def test_a_hole_in_the_middle_and_a_missing_end_are_faults(container: str, subty
 def test_a_file_made_to_keep_us_busy_does_not(unit: bytes) -> None:
     content = (unit * (3_000_000 // len(unit) + 1))[:3_000_000]
     chain = links(content)
-    assert len(chain.links) <= MOST_LINKS + 2
+    assert len(chain.links) <= MAX_LINKS + 2

@@ -1,26 +1,26 @@
-"""What the header of a sound file announces, and how far that can be believed.
+"""The length that the header of a sound file announces, checked and corrected.
 
-An announced length is a claim. Programs that write to a pipe cannot go back to fill it in and leave 0 or a number near
-2^31 or 2^32; a file that was cut short announces more than it holds. Decoders take either at its word, each in its own
-way, so the length of the sound is found here first and put right where it is wrong.
+Announced lengths can be wrong. Programs that write to a pipe cannot go back to fill in the length, and leave 0 or a
+number near 2^31 or 2^32; a file that was cut off announces more than it holds. Each decoder deals with that in its own
+way. So the length of the sound is determined here first, and the header is corrected where it is wrong.
 """
 
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from deepemo.audio.excerpt import Excerpt
+from deepemo.audio.io.file_slice import FileSlice
 
-# Far below any recorder, far above any sound card: beyond them a header lies.
+# Sample rates outside these limits are errors of the header: no recorder and no sound card has them.
 LOWEST_RATE_HZ = 2_000
 HIGHEST_RATE_HZ = 768_000
 
-# How near to 2^31 or 2^32 a length is one that nobody filled in: programs take their header's bytes off, and round, the
-# furthest to 0x7f000000.
+# A length this near to 2^31 or 2^32 was never filled in: programs subtract the size of their header, or round, some to
+# 0x7f000000.
 _NEAR = 1 << 25
-# Likewise above 0, where sound follows all the same.
-_NEXT_TO_NOTHING = 44
-_FLAC_MOST_FRAMES = (1 << 36) - 1
+# A length up to this was never filled in if sound follows: programs that leave 0 may add the size of their header.
+_ALMOST_NONE = 44
+_FLAC_MAX_FRAMES = (1 << 36) - 1
 
 _BYTE_ORDERS = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}
 _W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
@@ -29,13 +29,13 @@ _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 @dataclass(frozen=True)
 class SoundChunk:
-    """Where the sound of a file lies.
+    """Where the encoded samples of a file are.
 
     Attributes:
-        start: position of its first byte.
-        announced: bytes of it by the header; None if the header leaves that open.
-        held: bytes of it that the file has.
-        fields: position, format of `struct` and value of each field that tells the length, as it should be.
+        start: position of their first byte.
+        announced: their number of bytes by the header; None if the header leaves it open.
+        held: the number of bytes that are in the file.
+        fields: the fields of the header that give the length: position, format of `struct`, and correct value.
     """
 
     start: int
@@ -50,7 +50,7 @@ class SoundChunk:
 
     @property
     def corrections(self) -> dict[int, bytes]:
-        """What to write at which position, so that the header announces what the file holds; empty if it does."""
+        """Bytes by position that make the header announce what the file holds; empty if it does already."""
         if self.announced is not None and not self.missing:
             return {}
         return {position: struct.pack(form, value) for position, form, value in self.fields}
@@ -58,7 +58,7 @@ class SoundChunk:
 
 @dataclass(frozen=True)
 class _Chunk:
-    """A chunk of a file that consists of them: its name, where its length stands, and its content begins."""
+    """A chunk of an IFF or RIFF file: its name, the positions of its length and its content, and its length."""
 
     name: bytes
     length_at: int
@@ -66,8 +66,8 @@ class _Chunk:
     length: int
 
 
-def find_sound_chunk(file: Excerpt) -> SoundChunk | None:
-    """Find the sound in a WAV, RF64, AIFF, AU, CAF or W64 file; None in any other, and where there is no such chunk."""
+def find_sound_chunk(file: FileSlice) -> SoundChunk | None:
+    """Find the samples in a WAV, RF64, AIFF, AU, CAF or W64 file; None in other files, or if there is no such chunk."""
     head = file.at(0, 40)
     if head[:4] in (b".snd", b"dns."):
         return _au(head, file.size)
@@ -80,20 +80,20 @@ def find_sound_chunk(file: Excerpt) -> SoundChunk | None:
     return None
 
 
-def flac_frames(file: Excerpt) -> int | None:
-    """Frames that the header of a FLAC stream announces; None if it leaves them open, or is none."""
+def flac_frames(file: FileSlice) -> int | None:
+    """Frames that the header of a FLAC stream announces; None if it leaves them open, or if this is no FLAC."""
     head = file.at(0, 26)
     if len(head) < 26 or head[:4] != b"fLaC":
         return None
-    frames = int.from_bytes(head[21:26], "big") & _FLAC_MOST_FRAMES
-    return None if frames == 0 or frames > _FLAC_MOST_FRAMES - _NEAR else frames
+    frames = int.from_bytes(head[21:26], "big") & _FLAC_MAX_FRAMES
+    return None if frames == 0 or frames > _FLAC_MAX_FRAMES - _NEAR else frames
 
 
-def _iff(file: Excerpt, head: bytes) -> SoundChunk | None:
+def _iff(file: FileSlice, head: bytes) -> SoundChunk | None:
     order = _BYTE_ORDERS[head[:4]]
     wanted = b"SSND" if head[:4] == b"FORM" else b"data"
     frames_field: tuple[int, str, int] | None = None
-    wide: tuple[int, int] | None = None  # where RF64 keeps the length of the data, and which it is
+    wide: tuple[int, int] | None = None  # position and value of RF64's length of the data
     bytes_a_frame = 0
     for chunk in _chunks(file, order):
         if chunk.name == b"COMM":
@@ -114,7 +114,7 @@ def _iff(file: Excerpt, head: bytes) -> SoundChunk | None:
             follows = held > chunk.length and not _is_chain(file, order, chunk.start + chunk.length)
             announced = _believed(chunk.length, 4, follows=follows)
         if frames_field is not None and bytes_a_frame > 0:
-            # Of an AIFF's chunk of sound the first 8 bytes are none.
+            # The chunk of an AIFF begins with 8 bytes that are not samples.
             fields.append((frames_field[0], ">I", max(0, held - 8) // bytes_a_frame))
         return SoundChunk(chunk.start, announced, held, _writable(fields))
     return None
@@ -130,14 +130,14 @@ def _au(head: bytes, size: int) -> SoundChunk | None:
     return SoundChunk(start, announced, held, _writable([(8, f"{order}I", held)]))
 
 
-def _caf(file: Excerpt) -> SoundChunk | None:
+def _caf(file: FileSlice) -> SoundChunk | None:
     position = 8
     while len(header := file.at(position, 12)) == 12:
         name, length = struct.unpack(">4sq", header)
         start = position + 12
         if name == b"data":
             held = file.size - start
-            announced = _believed(length, 8, follows=held > _NEXT_TO_NOTHING)
+            announced = _believed(length, 8, follows=held > _ALMOST_NONE)
             return SoundChunk(start, announced, held, ((position + 4, ">q", held),))
         if length < 0:
             return None
@@ -145,7 +145,7 @@ def _caf(file: Excerpt) -> SoundChunk | None:
     return None
 
 
-def _w64(file: Excerpt) -> SoundChunk | None:
+def _w64(file: FileSlice) -> SoundChunk | None:
     position = 40
     while len(header := file.at(position, 24)) == 24:
         length = int.from_bytes(header[16:], "little")  # of the whole chunk, its header of 24 bytes included
@@ -159,7 +159,7 @@ def _w64(file: Excerpt) -> SoundChunk | None:
     return None
 
 
-def _chunks(file: Excerpt, order: str) -> Iterator[_Chunk]:
+def _chunks(file: FileSlice, order: str) -> Iterator[_Chunk]:
     position = 12
     while len(header := file.at(position, 8)) == 8:
         name, length = struct.unpack(f"{order}4sI", header)
@@ -169,21 +169,21 @@ def _chunks(file: Excerpt, order: str) -> Iterator[_Chunk]:
 
 
 def _believed(length: int, field_bytes: int, *, follows: bool) -> int | None:
-    """The announced length, or None if it is one that was never filled in.
+    """The announced length, or None if it was never filled in.
 
     Args:
-        length: as it stands there.
-        field_bytes: 4 or 8, of the field.
-        follows: whether there is more after so much than other chunks.
+        length: value of the field.
+        field_bytes: size of the field, 4 or 8.
+        follows: whether more than other chunks follows after so many bytes.
     """
     near = any(abs(length - full) <= _NEAR for full in (1 << 31, 1 << 32))
     if field_bytes == 8:
         near = near or length < 0 or length >= 1 << 62
-    return None if near or (follows and length <= _NEXT_TO_NOTHING) else length
+    return None if near or (follows and length <= _ALMOST_NONE) else length
 
 
-def _is_chain(file: Excerpt, order: str, position: int) -> bool:
-    """Whether from here on there are chunks up to the end of the file, or little more than padding."""
+def _is_chain(file: FileSlice, order: str, position: int) -> bool:
+    """Whether only chunks, or a byte of padding, follow from here to the end of the file."""
     position += position % 2
     while len(header := file.at(position, 8)) == 8:
         name, length = struct.unpack(f"{order}4sI", header)
@@ -194,7 +194,7 @@ def _is_chain(file: Excerpt, order: str, position: int) -> bool:
 
 
 def _writable(fields: list[tuple[int, str, int]]) -> tuple[tuple[int, str, int], ...]:
-    """The fields, those of 32 bits no higher than they can hold."""
+    """The fields, with values of 32-bit fields limited to what they can hold."""
     return tuple(
         (position, form, value if form.endswith("Q") else min(max(0, value), 0xFFFFFFFF))
         for position, form, value in fields

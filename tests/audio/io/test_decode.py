@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo.audio.decode import DecodeError, TooLongError, choose_channel, read_mono, read_recording, resample
-from deepemo.audio.remarks import FEWER_CHANNELS, OPPOSITE_POLARITY
+from deepemo.audio.io.decode import FEWER_CHANNELS, OPPOSITE_POLARITY, choose_channel, read_mono, read_recording
+from deepemo.audio.samples import resample
+from deepemo.errors import DecodeError, TooLongError
 
 RATE_HZ = 48_000
 

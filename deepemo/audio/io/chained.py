@@ -1,7 +1,7 @@
-"""Where recordings are joined: files of Ogg, FLAC and MP3 may hold several, one behind the other.
+"""Find the links of chained files: Ogg, FLAC and MP3 files may hold several recordings, one after the other.
 
-Decoders read the first of them and leave out the others without a word. Each is found here, so that it can be decoded
-by itself. On the way it shows where a stream is damaged, or ends in the middle of something.
+Decoders read the first recording and silently ignore the others. Each is found here, so that it can be decoded by
+itself. The search also finds where a stream is damaged or cut off.
 """
 
 import re
@@ -9,15 +9,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from deepemo.audio.excerpt import Excerpt
+from deepemo.audio.io.file_slice import FileSlice
 
-# What precedes the sound of a file: tags and zero bytes in front of the first frame of MP3 or AAC.
-_MOST_BEFORE = 1 << 16
+# Tags and zero bytes before the first frame of MP3 or AAC are skipped up to this many bytes.
+_MAX_BEFORE = 1 << 16
 _FLAC_START = b"fLaC\x00\x00\x00\x22"
 _OGG_HEADER = 27
 _OGG_FIRST_PAGE = 0x02
 
-# Eleven ones, a version and a layer, then a bit rate and a sample rate that there are.
+# Eleven ones, a valid version and layer, then a valid bit rate.
 _MP3_SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff](?=[\x10-\xef])")
 _MP3_RATES_HZ = {3: (44_100, 48_000, 32_000), 2: (22_050, 24_000, 16_000), 0: (11_025, 12_000, 8_000)}
 # kbit/s by version and layer, MPEG 1 first.
@@ -29,20 +29,20 @@ _BIT_RATES = {
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-# Nobody joins more, and each of them takes a decoder.
-MOST_LINKS = 1000
-# In a damaged stream the next frame is looked for in so many bytes, all places together.
-_MOST_SEARCHED = 1 << 20
+# Each link needs a decoder of its own; real files have far fewer.
+MAX_LINKS = 1000
+# Bytes of a damaged stream that are searched for the next frame, in total.
+_MAX_SEARCHED = 1 << 20
 
 
 class Link(NamedTuple):
-    """A recording inside a file.
+    """One recording of a chained file.
 
     Attributes:
-        start: its first byte.
-        end: the byte after its last one.
-        frames: of MP3 that does not announce its length, samples of each channel by the frames that are there;
-            otherwise None, and what is announced counts.
+        start: position of its first byte.
+        end: position after its last byte.
+        frames: samples of each channel, counted from the frames of an MP3 that does not announce its length; None for
+            all others, whose announced length counts.
     """
 
     start: int
@@ -52,14 +52,14 @@ class Link(NamedTuple):
 
 @dataclass
 class Chain:
-    """The recordings of a file, in order, and what is wrong with the stream."""
+    """The recordings of a file, in order, and the faults of the stream."""
 
     links: list[Link]
     faults: list[str] = field(default_factory=list)
 
 
 class Mp3Frame(NamedTuple):
-    """A frame of MP3, or of MP2 and MP1."""
+    """The header of a frame of MP3, MP2 or MP1: its length in bytes, and what it says of the sound."""
 
     length: int
     rate_hz: int
@@ -69,12 +69,12 @@ class Mp3Frame(NamedTuple):
 
     @property
     def kind(self) -> tuple[int, bool, int]:
-        """What does not change within a stream."""
+        """Properties that are constant within a stream."""
         return self.rate_hz, self.mono, self.layer
 
 
-def find_links(file: Excerpt) -> Chain:
-    """The recordings of a file; of a format that joins none, the whole file is one."""
+def find_links(file: FileSlice) -> Chain:
+    """Find the recordings of a file; in formats that cannot be chained, the whole file is one."""
     head = file.at(0, 10)
     if head[:4] == b"OggS":
         return _ogg_links(file)
@@ -87,14 +87,10 @@ def find_links(file: Excerpt) -> Chain:
     return Chain([Link(0, file.size)])
 
 
-def sound_start(file: Excerpt) -> int:
-    """Where a file begins that may be behind tags (ID3), zero bytes, or, if it is MP3, something else.
-
-    Returns:
-        0 if nothing is to be left out.
-    """
+def sound_start(file: FileSlice) -> int:
+    """Position at which the sound begins, after tags (ID3) and zero bytes; 0 if nothing is to be skipped."""
     position = _behind_tags(file, 0)
-    head = file.at(position, _MOST_BEFORE)
+    head = file.at(position, _MAX_BEFORE)
     zeros = len(head) - len(head.lstrip(b"\0"))
     # Some formats begin with a zero or two (MP4 with the length of its first box).
     if zeros > 3 and zeros < len(head):
@@ -106,19 +102,19 @@ def sound_start(file: Excerpt) -> int:
     return 0
 
 
-def find_mp3(file: Excerpt, start: int = 0, most: int = _MOST_BEFORE) -> int | None:
-    """First position at which MP3 begins, of so many; None if it does at none."""
+def find_mp3(file: FileSlice, start: int = 0, most: int = _MAX_BEFORE) -> int | None:
+    """First position of an MP3 frame within `most` bytes from `start`; None if there is none."""
     candidates = (found.start() for found in _MP3_SYNC.finditer(file.at(start, most)))
     return next((start + position for position in candidates if _is_mp3(file, start + position)), None)
 
 
 def is_adts(head: bytes) -> bool:
-    """Whether a frame of AAC may begin with these bytes."""
+    """Whether these bytes can begin a frame of AAC (ADTS)."""
     return head[:1] == b"\xff" and head[1:2] in (b"\xf0", b"\xf1", b"\xf8", b"\xf9")
 
 
 def read_mp3_frame(header: bytes) -> Mp3Frame | None:
-    """Read the 4 bytes that a frame of MPEG audio begins with (ISO/IEC 11172-3, 2.4.1.3); None if they are none."""
+    """Parse the 4 header bytes of a frame of MPEG audio (ISO/IEC 11172-3, 2.4.1.3); None if they are not a header."""
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return None
     version, layer = header[1] >> 3 & 3, 4 - (header[1] >> 1 & 3)
@@ -135,8 +131,8 @@ def read_mp3_frame(header: bytes) -> Mp3Frame | None:
     return Mp3Frame(length, rate_hz, header[3] >> 6 == 3, samples, layer)
 
 
-def _is_mp3(file: Excerpt, position: int) -> bool:
-    """Whether three frames alike follow here, or as many as the file has room for."""
+def _is_mp3(file: FileSlice, position: int) -> bool:
+    """Whether three frames of the same kind follow here, or two up to the end of the file."""
     kinds: set[tuple[int, bool, int]] = set()
     for count in range(3):
         frame = read_mp3_frame(file.at(position, 4))
@@ -147,8 +143,8 @@ def _is_mp3(file: Excerpt, position: int) -> bool:
     return len(kinds) == 1
 
 
-def _behind_tags(file: Excerpt, position: int) -> int:
-    """Behind the ID3v2 tags that stand here, if any."""
+def _behind_tags(file: FileSlice, position: int) -> int:
+    """Position after the ID3v2 tags that begin here, if any."""
     while (header := file.at(position, 10))[:3] == b"ID3" and len(header) == 10:
         length = 0
         for seven_bits in header[6:]:
@@ -157,10 +153,10 @@ def _behind_tags(file: Excerpt, position: int) -> int:
     return position
 
 
-def _ogg_links(file: Excerpt) -> Chain:
+def _ogg_links(file: FileSlice) -> Chain:
     chain = Chain([])
     position = start = 0
-    begun = False  # whether a page came that begins no stream
+    begun = False  # whether a page other than the first of a stream was seen
     numbers: dict[int, int] = {}
     lost = 0
     while len(header := file.at(position, _OGG_HEADER + 255)) > 0:
@@ -177,7 +173,7 @@ def _ogg_links(file: Excerpt) -> Chain:
             if begun:
                 chain.links.append(Link(start, position))
                 start, begun = position, False
-                if len(chain.links) > MOST_LINKS:
+                if len(chain.links) > MAX_LINKS:
                     break
                 numbers.clear()
         else:
@@ -195,27 +191,27 @@ def _ogg_links(file: Excerpt) -> Chain:
     return chain
 
 
-def _flac_links(file: Excerpt) -> Chain:
+def _flac_links(file: FileSlice) -> Chain:
     starts = [0]
-    while len(starts) <= MOST_LINKS and (following := file.find(_FLAC_START, starts[-1] + 1)) > 0:
+    while len(starts) <= MAX_LINKS and (following := file.find(_FLAC_START, starts[-1] + 1)) > 0:
         starts.append(following)
     return Chain([Link(start, end) for start, end in zip(starts, [*starts[1:], file.size], strict=True)])
 
 
-def _mp3_links(file: Excerpt) -> Chain:
+def _mp3_links(file: FileSlice) -> Chain:
     chain = Chain([])
     start = samples = frames = 0
     announced: int | None = None
     kind: tuple[int, bool, int] | None = None
     for position, frame, header in _mp3_frames(file, chain.faults):
         tells = _announced_frames(header)
-        # Behind as many as are announced nothing more is decoded.
+        # Decoders stop after the announced number of frames.
         if kind is None or frame.kind != kind or tells is not None or (announced and frames == announced):
             if kind is not None:
                 chain.links.append(Link(start, position, None if announced else samples))
                 start = position
             kind, announced, samples, frames = frame.kind, tells, 0, 0
-            if len(chain.links) > MOST_LINKS:
+            if len(chain.links) > MAX_LINKS:
                 break
         if tells is None:
             samples += frame.samples
@@ -224,8 +220,8 @@ def _mp3_links(file: Excerpt) -> Chain:
     return chain
 
 
-def _mp3_frames(file: Excerpt, faults: list[str]) -> Iterator[tuple[int, Mp3Frame, bytes]]:
-    """Each frame with its position and first bytes; what stands between frames and is no tag is a fault."""
+def _mp3_frames(file: FileSlice, faults: list[str]) -> Iterator[tuple[int, Mp3Frame, bytes]]:
+    """Each frame with its position and first bytes; bytes between frames that are no tag are a fault."""
     position = 0
     searched = 0
     while position < file.size:
@@ -240,7 +236,7 @@ def _mp3_frames(file: Excerpt, faults: list[str]) -> Iterator[tuple[int, Mp3Fram
         elif (behind := _behind_tag(file, position, header)) is not None:
             position = behind
         else:
-            following = find_mp3(file, position + 1, _MOST_SEARCHED - searched)
+            following = find_mp3(file, position + 1, _MAX_SEARCHED - searched)
             if following is None:
                 faults.append(f"the last {file.size - position} bytes are no frames")
                 return
@@ -249,14 +245,14 @@ def _mp3_frames(file: Excerpt, faults: list[str]) -> Iterator[tuple[int, Mp3Fram
             position = following
 
 
-def _behind_tag(file: Excerpt, position: int, header: bytes) -> int | None:
-    """Behind a tag or zero bytes that stand between frames or behind the last one; None if they are neither."""
+def _behind_tag(file: FileSlice, position: int, header: bytes) -> int | None:
+    """Position after a tag or zero bytes between or after the frames; None if there is neither."""
     if header[:3] == b"ID3":
         return _behind_tags(file, position)
     if header[:3] == b"TAG":
         return position + 128
     if header[:8] == b"APETAGEX":
-        # The length counts what follows the header of 32 bytes, or all but the header before a footer.
+        # The length counts what follows the 32 bytes of a header; before a footer it includes that, but no header.
         return position + 32 + (int.from_bytes(header[12:16], "little") if header[23] & 0x20 else 0)
     if header[:11] == b"LYRICSBEGIN":
         end = file.find(b"LYRICS200", position)
@@ -269,7 +265,7 @@ def _behind_tag(file: Excerpt, position: int, header: bytes) -> int | None:
 
 
 def _announced_frames(header: bytes) -> int | None:
-    """Frames that follow by a frame that holds no sound but tells this (Xing, Info, VBRI); 0 if it does not say."""
+    """Number of frames that a Xing, Info or VBRI frame announces (0 if it leaves that open); None in other frames."""
     mpeg_1, mono = header[1] & 0x08, header[3] >> 6 == 3
     tag = 4 + ((17 if mono else 32) if mpeg_1 else (9 if mono else 17))
     if header[tag : tag + 4] in (b"Xing", b"Info"):
@@ -279,8 +275,8 @@ def _announced_frames(header: bytes) -> int | None:
     return None
 
 
-def _adts_faults(file: Excerpt) -> list[str]:
-    """What is no frame of AAC in a stream of them (ISO/IEC 13818-7, 6.2)."""
+def _adts_faults(file: FileSlice) -> list[str]:
+    """Faults of a stream of AAC frames (ADTS; ISO/IEC 13818-7, 6.2)."""
     faults: list[str] = []
     position = 0
     while len(header := file.at(position, 7)) == 7:
@@ -293,7 +289,7 @@ def _adts_faults(file: Excerpt) -> list[str]:
             following = file.find(b"\xff", position + 1)
             position = file.size if following < 0 else following
             faults.append("there is something else between the frames")
-            if len(faults) > MOST_LINKS:
+            if len(faults) > MAX_LINKS:
                 break
     if position > file.size:
         faults.append("the last frame is cut off")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepemo.audio.levels import (
+from deepemo.audio.samples import (
     FLOOR_DBFS,
     at_level,
     cancelled_channel,

@@ -1,4 +1,4 @@
-"""A stretch of a file as a file of its own, read-only, with some of its bytes replaced."""
+"""A part of a file as a read-only file of its own, with some of its bytes replaced."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ from typing import TYPE_CHECKING, BinaryIO
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-# Bytes are searched in pieces of this size.
-_PIECE = 1 << 20
-# Looked at in small steps, a file is read in pieces of this size.
-_NEAR = 1 << 13
+_SEARCH_BYTES = 1 << 20  # read at once by `find`
+_CACHE_BYTES = 1 << 13  # read at once by `at`, which is called for a few bytes at a time
 
 
-class Excerpt(io.RawIOBase):
+class FileSlice(io.RawIOBase):
     """Bytes `start` to `end` of a file.
 
-    Decoders call it from C, where an exception would be lost: an error of the disk ends the file and is kept in
-    `error` instead, and a position before the start is the start.
+    Decoders call it from C, where an exception would be lost. So an error of the disk ends the file and is kept in
+    `error`, and seeking to before the start goes to the start.
+
+    Example:
+        >>> part = FileSlice(io.BytesIO(b"abcdefgh"), 2, 6, replaced={1: b"X"})
+        >>> part.size, part.read(), part.at(2, 1)
+        (4, b'cXef', b'e')
     """
 
     def __init__(
@@ -31,14 +34,14 @@ class Excerpt(io.RawIOBase):
         replaced: Mapping[int, bytes] | None = None,
         errors: list[OSError] | None = None,
     ) -> None:
-        """Choose the stretch.
+        """Choose the part.
 
         Args:
-            file: can be sought in; its position is moved.
-            start: first byte.
-            end: byte after the last one; by default that of the file.
-            replaced: what stands at a position of the stretch in place of what the file holds.
-            errors: where those of the disk are kept.
+            file: a seekable file; its position is moved.
+            start: position of the first byte.
+            end: position after the last byte; by default the end of the file.
+            replaced: bytes to read in place of the file's own, by their position in the part.
+            errors: list to which errors of the disk are added.
         """
         super().__init__()
         size = file.seek(0, io.SEEK_END)
@@ -48,44 +51,44 @@ class Excerpt(io.RawIOBase):
         self._replaced = dict(replaced or {})
         self._errors: list[OSError] = [] if errors is None else errors
         self._position = 0
-        self._near = (0, b"")
+        self._cache = (0, b"")
 
     @property
     def error(self) -> OSError | None:
-        """What the disk said when this stretch, or another of the same file, could not be read."""
+        """The first error of the disk in reading this part or another of the same file."""
         return self._errors[0] if self._errors else None
 
-    def part(self, start: int, end: int | None = None, *, replaced: Mapping[int, bytes] | None = None) -> Excerpt:
-        """A stretch of this stretch."""
+    def part(self, start: int, end: int | None = None, *, replaced: Mapping[int, bytes] | None = None) -> FileSlice:
+        """A part of this part."""
         if self._replaced:
-            return Excerpt(self, start, end, replaced=replaced, errors=self._errors)  # type: ignore[arg-type]
+            return FileSlice(self, start, end, replaced=replaced, errors=self._errors)  # type: ignore[arg-type]
         last = self._start + min(self.size, self.size if end is None else end)
-        return Excerpt(self._file, self._start + start, last, replaced=replaced, errors=self._errors)
+        return FileSlice(self._file, self._start + start, last, replaced=replaced, errors=self._errors)
 
     def at(self, position: int, length: int) -> bytes:
-        """At most so many bytes from a position, 0 or more, on; the file's own position stays.
+        """At most `length` bytes from `position` on; the position of the file itself does not move.
 
         Raises:
             OSError: the disk cannot be read.
         """
-        first, content = self._near
+        first, content = self._cache
         if not (first <= position and position + length <= min(first + len(content), self.size)):
             before, self._position = self._position, position
-            content = self.read(max(length, _NEAR)) or b""
-            self._near = first, content = self._position - len(content), content
+            content = self.read(max(length, _CACHE_BYTES)) or b""
+            self._cache = first, content = self._position - len(content), content
             self._position = before
             if self.error is not None:
                 raise self.error
         return content[position - first : position - first + length]
 
     def find(self, wanted: bytes, start: int, end: int | None = None) -> int:
-        """First position from `start` on and before `end` at which these bytes stand, or -1."""
+        """First position from `start` on and before `end` where these bytes occur, or -1."""
         last = self.size if end is None else min(end, self.size)
         while start < last:
-            found = self.at(start, min(_PIECE, last - start) + len(wanted) - 1).find(wanted)
+            found = self.at(start, min(_SEARCH_BYTES, last - start) + len(wanted) - 1).find(wanted)
             if found >= 0:
                 return start + found
-            start += _PIECE
+            start += _SEARCH_BYTES
         return -1
 
     def readable(self) -> bool:
@@ -97,17 +100,17 @@ class Excerpt(io.RawIOBase):
         return True
 
     def tell(self) -> int:
-        """Position in the stretch."""
+        """Position in the part."""
         return self._position
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Move; not before the start."""
+        """Move; a position before the start becomes the start."""
         base = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self.size}[whence]
         self._position = max(0, base + offset)
         return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill a buffer as far as the stretch goes."""
+        """Fill a buffer as far as the part goes."""
         view = memoryview(buffer).cast("B")
         wanted = min(len(view), self.size - self._position)
         if wanted <= 0 or self._errors:

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo.audio.decode import read_recording
-from deepemo.audio.excerpt import Excerpt
-from deepemo.audio.headers import find_sound_chunk, flac_frames
+from deepemo.audio.io.decode import read_recording
+from deepemo.audio.io.file_slice import FileSlice
+from deepemo.audio.io.headers import find_sound_chunk, flac_frames
 
 CONTAINERS = ["WAV", "WAVEX", "AIFF", "AU", "RF64", "W64", "CAF"]
 # As arecord, ffmpeg, sox and others leave it, and near those: with a header's bytes taken off, or rounded.
@@ -38,7 +38,7 @@ def encoded(container: str, *, frames: int = 1000, channels: int = 1, subtype: s
 
 
 def missing(payload: bytes) -> int:
-    chunk = find_sound_chunk(Excerpt(io.BytesIO(payload)))
+    chunk = find_sound_chunk(FileSlice(io.BytesIO(payload)))
     assert chunk is not None
     return chunk.missing
 
@@ -133,16 +133,16 @@ def test_a_chunk_of_odd_length_before_the_sound_is_padded() -> None:
     "payload", [b"", b"RIFF", b"RIFF\0\0\0\0WAVE", b"fLaC" + bytes(100), bytes(100), b"caff" + bytes(60), b".snd"]
 )
 def test_other_bytes_have_no_chunk_of_sound(payload: bytes) -> None:
-    assert find_sound_chunk(Excerpt(io.BytesIO(payload))) is None
+    assert find_sound_chunk(FileSlice(io.BytesIO(payload))) is None
 
 
 @pytest.mark.parametrize("lie", [0, 2**36 - 1, 2**36 - 4096])
 def test_a_flac_stream_may_leave_its_length_open(lie: int) -> None:
     payload = bytearray(encoded("FLAC"))
-    assert flac_frames(Excerpt(io.BytesIO(bytes(payload)))) == 1000
+    assert flac_frames(FileSlice(io.BytesIO(bytes(payload)))) == 1000
     payload[21] = (payload[21] & 0xF0) | (lie >> 32)
     payload[22:26] = (lie & 0xFFFFFFFF).to_bytes(4, "big")
-    assert flac_frames(Excerpt(io.BytesIO(bytes(payload)))) is None
+    assert flac_frames(FileSlice(io.BytesIO(bytes(payload)))) is None
     recording = read_recording(bytes(payload))
     assert (len(recording.samples), recording.remarks) == (1000, ())
 

@@ -1,42 +1,24 @@
-"""Decoded sound block by block: collected within limits, mixed down, and joined at one rate where that changes."""
+"""Blocks of decoded samples: collected within limits, mixed down, and joined at one sample rate."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
-import numpy.typing as npt
-import soxr
 
-from deepemo.audio.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from deepemo.audio.levels import loudest_if_cancelled
-from deepemo.errors import InputError
+from deepemo.arrays import Float32Array, Float64Array
+from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+from deepemo.audio.samples import loudest_if_cancelled, resample
+from deepemo.errors import DecodeError, TooLongError
 
-Floats = npt.NDArray[np.float32]
-
-# Of all rates above it a recording may hold as many samples as one of this rate: memory is bounded, not only time.
+# The limit in seconds counts frames at this rate for all rates above it, so that it limits memory too.
 FULL_RATE_HZ = 48_000
-
-
-class DecodeError(InputError):
-    """A file that cannot be read as sound."""
-
-
-class TooLongError(DecodeError):
-    """A recording that is longer than is wanted."""
 
 
 class Block(NamedTuple):
     """Consecutive samples, float32 [frames, channels], full scale at 1.0, and their rate."""
 
     rate_hz: int
-    samples: Floats
-
-
-def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
-    """Resample float32 [frames] or [frames, channels] by soxr's high-quality filter; untouched if the rates agree."""
-    if from_hz == to_hz:
-        return samples
-    return soxr.resample(samples, from_hz, to_hz, quality="HQ")
+    samples: Float32Array
 
 
 @dataclass
@@ -45,8 +27,8 @@ class _Run:
 
     rate_hz: int
     channels: int
-    kept: list[Floats]
-    power: npt.NDArray[np.float64]  # sum of squares, by channel
+    kept: list[Float32Array]
+    power: Float64Array  # sum of squares, [channels]
     mixed_power: float = 0.0
 
     @property
@@ -54,12 +36,27 @@ class _Run:
         return sum(map(len, self.kept))
 
 
-class Gatherer:
-    """Collects blocks, all their channels or one, until there are too many."""
+class Collector:
+    """Collects blocks within limits: all their channels, their mix or one channel.
+
+    Attributes:
+        called: name of the file in errors.
+        runs: what was collected, one run for each change of rate or number of channels.
+        left_out: what was left out, and why.
+    """
 
     def __init__(
         self, called: str, max_seconds: float, max_samples: float = np.inf, *, mix: bool, chosen: int | None = None
     ) -> None:
+        """Start empty.
+
+        Args:
+            called: name of the file in errors.
+            max_seconds: maximum duration, see `FULL_RATE_HZ`.
+            max_samples: maximum number of samples, of all channels together.
+            mix: whether to keep one channel, the mix or the chosen one, instead of all.
+            chosen: the channel to keep, counted from 0.
+        """
         self.called = called
         self.runs: list[_Run] = []
         self.left_out: list[str] = []
@@ -70,11 +67,11 @@ class Gatherer:
         self._is_new = True
 
     def begin(self) -> None:
-        """Let the next block begin a run, whatever it is."""
+        """Start a new run with the next block, whatever its rate."""
         self._is_new = True
 
     def take_back(self, position: int) -> list[_Run]:
-        """Give out, and keep no longer, the runs from this one on."""
+        """Remove and return the runs from this position on."""
         taken, self.runs = self.runs[position:], self.runs[:position]
         self.begin()
         return taken
@@ -83,8 +80,8 @@ class Gatherer:
         """Keep a block.
 
         Raises:
-            DecodeError: the first one has a sample rate that nothing is recorded at.
-            TooLongError: it is one too many.
+            DecodeError: the first block has a sample rate that no recorder uses.
+            TooLongError: a limit is exceeded.
         """
         rate_hz, samples = block
         if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
@@ -101,13 +98,16 @@ class Gatherer:
         self._check_length()
 
     def loudest_if_cancelled(self) -> int | None:
-        """The loudest channel, if those of the first run's number cancel one another in the mix; else None."""
+        """The loudest channel, if the channels cancel one another in the mix; else None.
+
+        Only runs with as many channels as the first one count.
+        """
         alike = [run for run in self.runs if run.channels == self.runs[0].channels]
         power = np.sum([run.power for run in alike], axis=0)
         return loudest_if_cancelled(power, sum(run.mixed_power for run in alike))
 
-    def joined(self) -> tuple[Floats, int, int]:
-        """All that was kept, float32 [frames, channels] at the first rate; that rate, and the file's channels."""
+    def joined(self) -> tuple[Float32Array, int, int]:
+        """All samples, float32 [frames, channels], at the rate of the first run; that rate; its number of channels."""
         first = self.runs[0]
         width = 1 if self._mix else first.channels
         parts = []
@@ -118,14 +118,14 @@ class Gatherer:
             parts.append(resample(samples, run.rate_hz, first.rate_hz))
         return np.concatenate(parts) if len(parts) > 1 else parts[0], first.rate_hz, first.channels
 
-    def _to_one(self, samples: Floats, run: _Run) -> Floats:
+    def _to_one(self, samples: Float32Array, run: _Run) -> Float32Array:
         if run.channels == 1:
             return samples
         if self._chosen is not None:
             return samples[:, [min(self._chosen, run.channels - 1)]]
-        # What is no number is told of later, by whoever asked.
+        # Callers check for NaN and infinity later.
         with np.errstate(invalid="ignore", over="ignore"):
-            mixed: Floats = samples.mean(axis=1, keepdims=True)
+            mixed: Float32Array = samples.mean(axis=1, keepdims=True)
             run.power += np.sum(np.square(samples, dtype=np.float64), axis=0)
             run.mixed_power += float(np.sum(np.square(mixed, dtype=np.float64)))
         return mixed

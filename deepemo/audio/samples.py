@@ -1,0 +1,144 @@
+"""Arrays of samples: resampling, mixing down, trimming, scaling, and measuring levels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import soxr
+
+from deepemo.arrays import Float32Array, Float64Array
+
+FLOOR_DBFS = -240.0
+
+# The highest positive value of 8-bit, 16-bit and 24-bit PCM differs; from here on, all of them count as full scale.
+FULL_SCALE = 127 / 128
+
+# Channels cancel one another if their mix is at this level or below, where 0 dB is the mix of independent channels: a
+# channel and its inverse, one of them a fifth louder than the other, reach it.
+CANCELLED_DB = -15.0
+
+
+@dataclass(frozen=True)
+class Levels:
+    """Loudness relative to full scale.
+
+    Attributes:
+        rms_dbfs: root mean square; a full-scale sine has -3.01 dBFS, digital silence `FLOOR_DBFS`.
+        peak_dbfs: highest absolute sample.
+        clipped_share: share of samples at full scale.
+    """
+
+    rms_dbfs: float
+    peak_dbfs: float
+    clipped_share: float
+
+
+def resample(samples: np.ndarray, from_hz: int, to_hz: int) -> np.ndarray:
+    """Resample float32 [frames] or [frames, channels] by soxr's high-quality filter.
+
+    Returns:
+        The same array if the rates are equal.
+    """
+    if from_hz == to_hz:
+        return samples
+    return soxr.resample(samples, from_hz, to_hz, quality="HQ")
+
+
+def measure_levels(samples: Float32Array) -> Levels:
+    """Measure float32 [frames] or [frames, channels] with full scale at 1.0, over all channels.
+
+    Example:
+        >>> sine = np.sin(np.linspace(0, 2 * np.pi, 1000, endpoint=False)).astype(np.float32)
+        >>> levels = measure_levels(sine)
+        >>> round(levels.rms_dbfs, 2), round(levels.peak_dbfs, 2)
+        (-3.01, 0.0)
+    """
+    if samples.size == 0:
+        return Levels(rms_dbfs=FLOOR_DBFS, peak_dbfs=FLOOR_DBFS, clipped_share=0.0)
+    magnitudes = np.abs(samples)
+    return Levels(
+        rms_dbfs=to_dbfs(rms(samples)),
+        peak_dbfs=to_dbfs(float(magnitudes.max())),
+        clipped_share=float(np.mean(magnitudes >= FULL_SCALE)),
+    )
+
+
+def rms(samples: Float32Array) -> float:
+    """Root mean square of all samples; 0 of none."""
+    return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
+
+
+def loudest_if_cancelled(power: Float64Array, mixed_power: float) -> int | None:
+    """The loudest channel, if the channels cancel one another in the mix; else None.
+
+    Args:
+        power: sum of squares of each channel, float64 [channels].
+        mixed_power: sum of squares of the mean over the channels.
+    """
+    independent = float(power.sum()) / len(power) ** 2
+    if len(power) < 2 or not independent > 0 or mixed_power > independent * 10 ** (CANCELLED_DB / 10):
+        return None
+    return int(power.argmax())
+
+
+def cancelled_channel(samples: Float32Array) -> int | None:
+    """The loudest channel of float32 [frames, channels], if the channels cancel one another in the mix; else None."""
+    if samples.shape[1] < 2:
+        return None
+    power = np.sum(np.square(samples, dtype=np.float64), axis=0)
+    return loudest_if_cancelled(power, float(np.sum(np.square(samples.mean(axis=1), dtype=np.float64))))
+
+
+def mix_down(samples: Float32Array) -> Float32Array:
+    """Mix float32 [frames, channels] down to float32 [frames].
+
+    Returns:
+        The mean over the channels; the loudest channel where they cancel one another.
+
+    Example:
+        >>> mix_down(np.float32([[0.5, 0.25], [0.0, 0.5]])).tolist()
+        [0.375, 0.25]
+        >>> mix_down(np.float32([[0.5, -0.5], [0.25, -0.25]])).tolist()
+        [0.5, 0.25]
+    """
+    if samples.shape[1] == 1:
+        return samples[:, 0]
+    channel = cancelled_channel(samples)
+    return samples.mean(axis=1) if channel is None else samples[:, channel]
+
+
+def trim_silence(samples: np.ndarray, *, block_samples: int, below_db: float) -> np.ndarray:
+    """Cut off quiet ends: leading and trailing blocks more than `below_db` below the loudest block.
+
+    Args:
+        samples: float32 [frames].
+        block_samples: length of the blocks whose RMS is compared.
+        below_db: distance from the loudest block, in dB.
+
+    Returns:
+        A view of `samples` from the first to the last block kept; all of it if it is silent or shorter than a block.
+
+    Example:
+        >>> trim_silence(np.float32([0, 0, 0, 0, 1, 1, 0, 0]), block_samples=2, below_db=40.0).tolist()
+        [1.0, 1.0]
+    """
+    blocks = len(samples) // block_samples
+    if blocks == 0:
+        return samples
+    whole = samples[: blocks * block_samples].reshape(blocks, block_samples)
+    power = np.einsum("ij,ij->i", whole, whole, dtype=np.float64)  # [blocks]
+    loud = np.flatnonzero(power > power.max() * 10 ** (-below_db / 10))
+    if loud.size == 0:
+        return samples
+    end = len(samples) if loud[-1] == blocks - 1 else (loud[-1] + 1) * block_samples
+    return samples[loud[0] * block_samples : end]
+
+
+def at_level(samples: Float32Array, rms_dbfs: float) -> Float32Array:
+    """Scale samples to this RMS. Digital silence is returned as it is; peaks may exceed full scale."""
+    found = rms(samples)
+    return samples * np.float32(10 ** (rms_dbfs / 20) / found) if found else samples
+
+
+def to_dbfs(amplitude: float) -> float:
+    """Decibels relative to an amplitude of 1.0, not below `FLOOR_DBFS`."""
+    return max(FLOOR_DBFS, 20.0 * float(np.log10(amplitude))) if amplitude > 0 else FLOOR_DBFS

@@ -1,0 +1,191 @@
+"""The state of a transfer: what a file must be, the part of it that has come, its addresses and the progress bar."""
+
+import hashlib
+import json
+import logging
+import threading
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Literal, Self
+
+from tqdm import tqdm
+
+from deepemo.files import explained_full_disk, write_json
+
+_LOG = logging.getLogger(__name__)
+
+# After this many failures in a row for files that another address has, an address is asked last: fewer may be gaps.
+_MAX_REFUSALS = 3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Expected:
+    """What is known of a file before it is fetched; None where its makers do not say.
+
+    Example:
+        >>> print(Expected(size_bytes=2048))
+        2,048 bytes
+    """
+
+    size_bytes: int | None = None
+    algorithm: Literal["md5", "sha1", "sha256"] = "sha256"
+    digest: str | None = None
+
+    def __str__(self) -> str:
+        size = "" if self.size_bytes is None else f"{self.size_bytes:,} bytes"
+        digest = "" if self.digest is None else f"{self.algorithm} {self.digest}"
+        return " with ".join(filter(None, [size, digest])) or "a file"
+
+    def fault(self, path: Path) -> str | None:
+        """What is wrong with a file; None if it is the expected one."""
+        size_bytes = path.stat().st_size
+        if self.size_bytes is not None and size_bytes != self.size_bytes:
+            return f"found {size_bytes:,} bytes"
+        if self.digest is not None:
+            with path.open("rb") as stream:
+                found = hashlib.file_digest(stream, self.algorithm).hexdigest()
+            if found != self.digest.lower():
+                return f"found {self.algorithm} {found}"
+        return None
+
+
+class Partial:
+    """The part of a file that has come so far: `<name>.part`, and beside it `<name>.part.json`, which says of what.
+
+    A part can be continued only from the address it came from, and only while that address serves the same file. The
+    address and its validator (ETag or date) are written before the first byte, so that a killed process leaves either
+    a part that says what it is, or none.
+
+    Args:
+        target: where the file belongs when it is complete.
+    """
+
+    def __init__(self, target: Path) -> None:
+        self.target = target
+        self.path = target.with_name(f"{target.name}.part")
+        self._origin = target.with_name(f"{target.name}.part.json")
+
+    @property
+    def size_bytes(self) -> int:
+        """Size of the part."""
+        return self.path.stat().st_size if self.path.exists() else 0
+
+    def validator(self, url: str) -> str | None:
+        """ETag or date of the file at `url` that this is a part of; empty if it had none, None if from elsewhere."""
+        try:
+            origin = json.loads(self._origin.read_text(encoding="utf-8"))
+            return str(origin["validator"]) if origin["url"] == url else None
+        except (FileNotFoundError, ValueError, KeyError, TypeError):
+            return None
+
+    @contextmanager
+    def writing(self, url: str, validator: str, *, start: int) -> Iterator[IO[bytes]]:
+        """Open the part for writing at `start`: its end, or 0 to begin anew.
+
+        A failure before the first byte leaves no part.
+
+        Raises:
+            InputError: the disk is full.
+        """
+        try:
+            with explained_full_disk(self.path):
+                if start == 0:
+                    self.drop()
+                    write_json(self._origin, {"url": url, "validator": validator})
+                with self.path.open("ab") as sink:
+                    yield sink
+        except BaseException:
+            if self.size_bytes == 0:
+                self.drop()
+            raise
+
+    def drop(self) -> None:
+        """Delete the part."""
+        self.path.unlink(missing_ok=True)
+        self._origin.unlink(missing_ok=True)
+
+    def keep(self) -> None:
+        """Move the complete file to its place."""
+        self.path.replace(self.target)
+        self._origin.unlink(missing_ok=True)
+
+
+class Addresses:
+    """Remembers which of several servers of the same files does not give them, so that it is asked last.
+
+    A server is the address of a file without its name. Threads may share this.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._refusals = Counter[str]()
+
+    def ranked(self, urls: Sequence[str]) -> list[str]:
+        """Addresses of one file as given, those on servers that gave none of the last few files at the end."""
+        with self._lock:
+            return sorted(urls, key=lambda url: self._refusals[_server(url)] >= _MAX_REFUSALS)
+
+    def record_success(self, url: str, failed: Iterable[str]) -> None:
+        """Note that a file came from one of its addresses after others failed."""
+        with self._lock:
+            del self._refusals[_server(url)]
+            for other in failed:
+                self._refusals[_server(other)] += 1
+                if self._refusals[_server(other)] == _MAX_REFUSALS:
+                    _LOG.warning(
+                        "%s gave none of the last %d files that %s has; from now on it is asked last",
+                        *(_server(other), _MAX_REFUSALS, _server(url)),
+                    )
+
+
+class Progress:
+    """A progress bar in bytes that several threads update; it draws nothing where stderr is no terminal.
+
+    Args:
+        label: what is being fetched.
+        total_bytes: of all files, as far as known.
+        total_files: how many there are.
+    """
+
+    def __init__(self, label: str, *, total_bytes: int, total_files: int = 1) -> None:
+        self._lock = threading.Lock()
+        self._files = 0
+        self._total_files = total_files
+        self._bar = tqdm(total=total_bytes, desc=label, unit="B", unit_scale=True, disable=None)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._bar.close()
+
+    def advance(self, size_bytes: int) -> None:
+        """Count bytes that were received, or, if negative, deleted."""
+        with self._lock:
+            self._bar.update(size_bytes)
+
+    def held(self, size_bytes: int) -> None:
+        """Count bytes of an earlier run, which do not count for the rate."""
+        if self._bar.disable:
+            return
+        with self._lock:
+            self._bar.initial += size_bytes
+            self._bar.n += size_bytes
+            self._bar.refresh()
+
+    def file_done(self) -> None:
+        """Count a finished file."""
+        with self._lock:
+            self._files += 1
+            if self._total_files > 1:
+                self._bar.set_postfix_str(f"{self._files:,} of {self._total_files:,} files", refresh=False)
+
+
+def _server(url: str) -> str:
+    return url.rpartition("/")[0]
