@@ -103,15 +103,13 @@ class SpeechFrontEnd:
     def steps(self) -> list[str]:
         """What `clip` does, in words, for programs that must do the same."""
         below_db = self.section.trim_below_db
-        trimming = (
-            f"cut off the ends whose {TRIM_BLOCK_SAMPLES}-sample blocks all lie more than "
-            f"{below_db:g} dB in RMS below the loudest block"
-        )
-        return [
-            "mix the channels down to their mean and resample",
-            *([] if below_db is None else [trimming]),
-            "cut what is too long at its end, or pad what is too short there with zeros",
-        ]
+        steps = ["mix the channels down to their mean and resample"]
+        if below_db is not None:
+            steps.append(
+                f"cut off the ends whose {TRIM_BLOCK_SAMPLES}-sample blocks all lie more than {below_db:g} dB in RMS "
+                "below the loudest block"
+            )
+        return [*steps, "cut what is too long at its end, or pad what is too short there with zeros"]
 
     def describe(self) -> dict[str, Any]:
         """All that it depends on, for JSON."""

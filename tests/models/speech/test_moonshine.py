@@ -1,10 +1,13 @@
 """The speech encoder: shapes, and that a clip is heard by itself whatever shares its batch."""
 
+from typing import get_args
+
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
+from deepemo.models.speech.family import TapName
 from deepemo.models.speech.moonshine import (
     CHANNELS,
     TAPS,
@@ -19,6 +22,10 @@ from deepemo.models.speech.moonshine import (
 def test_a_frame_each_24_ms_of_a_field_of_895_samples() -> None:
     assert samples_of(1) == 895
     assert samples_of(101) - samples_of(1) == 100 * 384
+
+
+def test_params_name_the_taps_of_the_encoder() -> None:
+    assert get_args(TapName) == TAPS
 
 
 @pytest.mark.parametrize("frames", [1, 2, 7, 250])

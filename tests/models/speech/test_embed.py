@@ -1,57 +1,15 @@
-"""From samples to embeddings: each clip's own statistics, in any company and any order, here and exported."""
+"""From samples to embeddings: each clip's own statistics, whatever batch and order it comes in, here and exported."""
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from deepemo.models.speech.embedding import SpeechEmbedder, SpeechInput, StatisticsPooling, build_embedder
 
+from deepemo.models.speech.embed import SpeechEmbedder
+from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import CHANNELS, SAMPLE_RATE_HZ, TAPS, samples_of
+from deepemo.models.speech.network import StatisticsPooling, build_embedder
 from deepemo.serving.export import load_tflite, to_onnx, to_tflite
-
-
-def tone(seconds: float, amplitude: float, rate_hz: int = SAMPLE_RATE_HZ) -> np.ndarray:
-    times = np.arange(round(seconds * rate_hz)) / rate_hz
-    return (amplitude * np.sin(2 * np.pi * 440 * times)).astype(np.float32)
-
-
-def rms(samples: np.ndarray) -> float:
-    return float(np.sqrt(np.mean(np.square(samples))))
-
-
-@pytest.mark.parametrize("amplitude", [0.001, 0.9])
-def test_every_recording_is_brought_to_one_level(amplitude: float) -> None:
-    prepared = SpeechInput(level_dbfs=-26.0).prepare(tone(1.0, amplitude), SAMPLE_RATE_HZ)
-    assert rms(prepared) == pytest.approx(10 ** (-26 / 20), rel=1e-3)
-
-
-def test_silent_ends_are_cut_and_do_not_count_for_the_level() -> None:
-    silence = np.zeros(SAMPLE_RATE_HZ, np.float32)
-    recording = np.concatenate([silence, tone(1.0, 0.1), silence])
-    prepared = SpeechInput().prepare(recording, SAMPLE_RATE_HZ)
-    assert len(prepared) == SAMPLE_RATE_HZ
-    assert rms(prepared) == pytest.approx(0.0501, rel=1e-2)
-    kept = SpeechInput(trim_below_db=None).prepare(recording, SAMPLE_RATE_HZ)
-    assert len(kept) == len(recording)
-
-
-def test_what_is_too_long_is_cut_and_what_is_too_short_is_padded() -> None:
-    assert len(SpeechInput(max_seconds=2.0).prepare(tone(3.0, 0.1), SAMPLE_RATE_HZ)) == 2 * SAMPLE_RATE_HZ
-    for short in (np.zeros(0, np.float32), tone(0.01, 0.1)):
-        assert len(SpeechInput().prepare(short, SAMPLE_RATE_HZ)) == samples_of(1)
-
-
-def test_a_recording_of_another_rate_is_resampled() -> None:
-    prepared = SpeechInput(trim_below_db=None).prepare(tone(1.0, 0.1, 48000), 48000)
-    at_rate = SpeechInput(trim_below_db=None).prepare(tone(1.0, 0.1), SAMPLE_RATE_HZ)
-    assert len(prepared) == len(at_rate)
-    np.testing.assert_allclose(prepared[1000:-1000], at_rate[1000:-1000], atol=1e-3)
-
-
-def test_digital_silence_stays_silence() -> None:
-    prepared = SpeechInput().prepare(np.zeros(8000, np.float32), SAMPLE_RATE_HZ)
-    assert len(prepared) == 8000
-    assert not prepared.any()
 
 
 def test_pooling_counts_a_clips_own_frames() -> None:
@@ -68,9 +26,9 @@ def embedder(encoder: keras.Model) -> SpeechEmbedder:
 
 
 @pytest.fixture(scope="module")
-def clips(spoken: list[np.ndarray]) -> list[np.ndarray]:
+def clips(spoken: list[np.ndarray], front_end: SpeechFrontEnd) -> list[np.ndarray]:
     short = np.random.default_rng(2).normal(0, 0.05, samples_of(1)).astype(np.float32)
-    return [*(SpeechInput().prepare(clip, SAMPLE_RATE_HZ) for clip in spoken), short]
+    return [*(front_end.prepare(clip, SAMPLE_RATE_HZ) for clip in spoken), short]
 
 
 def assert_close(found: np.ndarray, expected: np.ndarray) -> None:
@@ -104,14 +62,14 @@ def test_the_same_clips_give_the_same_bytes(embedder: SpeechEmbedder, clips: lis
 def test_a_stream_keeps_its_keys_and_its_order(
     embedder: SpeechEmbedder, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deepemo.models.speech.embedding._WINDOW_CLIPS", 3)
+    monkeypatch.setattr("deepemo.models.speech.embed._WINDOW_CLIPS", 3)
     found = list(embedder.in_order(zip("abcd", clips, strict=True)))
     assert [key for key, _ in found] == list("abcd")
     assert_close(np.stack([embedding for _, embedding in found]), embedder(clips))
 
 
 def test_a_stream_is_not_read_far_ahead(embedder: SpeechEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepemo.models.speech.embedding._WINDOW_CLIPS", 2)
+    monkeypatch.setattr("deepemo.models.speech.embed._WINDOW_CLIPS", 2)
     asked = []
 
     def endless():
