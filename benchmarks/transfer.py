@@ -15,10 +15,11 @@ from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.shards import write_shards
 from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
+from deepemo.models.head import build_head
 from deepemo.models.imagenet.backbones.build import RANDOM, Backbone, build_backbone
 from deepemo.models.imagenet.embed import embed_features
 from deepemo.models.imagenet.family import Embed, TrainTransfer
-from deepemo.models.imagenet.network import as_picture, build_embedder, build_head, picture_bands
+from deepemo.models.imagenet.network import as_picture, build_embedder, picture_bands
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays

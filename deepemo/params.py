@@ -39,7 +39,12 @@ def _known_corpus(name: str, info: ValidationInfo) -> str:
 
 
 # What changes no figure of a run, and where recordings lie on some machine.
-UNRECORDED = {"download": ("source_dir", "connections"), "featurize": ("workers",), "gate": ("non_speech_dir",)}
+UNRECORDED = {
+    "download": ("source_dir", "connections"),
+    "featurize": ("workers",),
+    "embed_speech": ("workers",),
+    "gate": ("non_speech_dir",),
+}
 UNRECORDED_SECTIONS = ("eda",)
 
 CorpusName = Annotated[str, AfterValidator(_known_corpus)]

@@ -1,4 +1,4 @@
-"""Stage `evaluate`: how good the models and their mean are on clips and speakers they never learned from."""
+"""Stage `evaluate`: how good the models and their ensemble are on clips and speakers they never learned from."""
 
 from pathlib import Path
 
@@ -10,6 +10,7 @@ from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.evaluation import leakage
 from deepemo.evaluation.confidence import fit_confidence
+from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.files import headlines, write_details, write_plot_files
 from deepemo.evaluation.predictions import predict, write_predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
@@ -27,7 +28,7 @@ from deepemo.files import (
     write_text,
 )
 from deepemo.models.family import ABOUT_FILE
-from deepemo.models.registry import ENSEMBLE, family_names, load_family
+from deepemo.models.registry import family_names, load_family
 from deepemo.models.saved import load_model
 from deepemo.params import Params
 from deepemo.reporting.model_card import CardInputs, write_card
@@ -59,7 +60,9 @@ def main(params: Params) -> str:
             )
             for name, model in models.items()
         },
-    ).with_mean(ENSEMBLE)
+    )
+    weights = fit_weights(predictions.where("role", VALIDATION))
+    predictions = predictions.with_ensemble(weights)
     write_predictions(PREDICTIONS, predictions)
 
     validation = predictions.where("role", VALIDATION)
@@ -71,6 +74,7 @@ def main(params: Params) -> str:
     evaluation = evaluate(
         predictions,
         confidences,
+        ensemble_weights=weights,
         majority_emotion=split.loc[split["role"] == TRAIN, "emotion"].mode()[0],
         samples=params.evaluate.bootstrap_samples,
         seed=params.seed,

@@ -14,6 +14,7 @@ from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import Evaluation, evaluate
+from deepemo.models.registry import ENSEMBLE
 from deepemo.params import VoiceDecision
 from deepemo.vad.error_rates import ErrorRates, summarize
 
@@ -68,13 +69,17 @@ def made_predictions() -> Predictions:
         name: truth * (skill + ease) + random.normal(size=truth.shape)
         for name, skill in (("shallow", 3.0), ("transfer", 1.8))
     }
-    return Predictions(clips, {name: softmax(2.0 * values) for name, values in logits.items()}).with_mean()
+    return Predictions(clips, {name: softmax(2.0 * values) for name, values in logits.items()}).with_ensemble(
+        {"shallow": 0.5, "transfer": 0.5}
+    )
 
 
 def _evaluated(predictions: Predictions) -> Evaluation:
     validation = predictions.where("role", "validation")
     confidences = {name: fit_confidence(validation, name, 0.8) for name in predictions.predictors}
-    return evaluate(predictions, confidences, majority_emotion="angry", samples=300, seed=1)
+    models = [name for name in predictions.predictors if name != ENSEMBLE]
+    weights = {name: 1 / len(models) for name in models}
+    return evaluate(predictions, confidences, ensemble_weights=weights, majority_emotion="angry", samples=300, seed=1)
 
 
 @pytest.fixture(scope="session")

@@ -126,7 +126,7 @@ def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) ->
     here = start(tmp_path / "here", parts, cores=64, environment={})
     there = start(tmp_path / "there", parts, cores=1, environment=ELSEWHERE)
     first = digests(here)
-    assert list(first) == ["numpy", "embedding", "shallow", "transfer"]
+    assert list(first) == ["numpy", "embedding", "speech embedding", "speech", "shallow", "transfer"]
     assert digests(there) == first
 
 

@@ -7,38 +7,11 @@ import tensorflow as tf
 import tensorflow_io as tfio
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.samples import resample
+from deepemo.audio.samples import resample, trim_silence
 from deepemo.audio.spec import FeatureSpec, check_bands
 
 # Power below which tensorflow-io's dbscale puts its floor; a peak at that floor means that there is no sound at all.
 SILENT_DB = -100.0
-
-
-def trim_silence(samples: np.ndarray, *, block_samples: int, below_db: float) -> np.ndarray:
-    """Cut off quiet ends: leading and trailing blocks more than `below_db` below the loudest block.
-
-    Args:
-        samples: float32 [frames].
-        block_samples: length of the blocks whose RMS is compared.
-        below_db: distance from the loudest block, in dB.
-
-    Returns:
-        A view of `samples` from the first to the last block kept; all of it if it is silent or shorter than a block.
-
-    Example:
-        >>> trim_silence(np.float32([0, 0, 0, 0, 1, 1, 0, 0]), block_samples=2, below_db=40.0).tolist()
-        [1.0, 1.0]
-    """
-    blocks = len(samples) // block_samples
-    if blocks == 0:
-        return samples
-    whole = samples[: blocks * block_samples].reshape(blocks, block_samples)
-    power = np.einsum("ij,ij->i", whole, whole, dtype=np.float64)  # [blocks]
-    loud = np.flatnonzero(power > power.max() * 10 ** (-below_db / 10))
-    if loud.size == 0:
-        return samples
-    end = len(samples) if loud[-1] == blocks - 1 else (loud[-1] + 1) * block_samples
-    return samples[loud[0] * block_samples : end]
 
 
 def decibel_spectrogram(samples: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:

@@ -1,4 +1,4 @@
-"""Arrays of samples: resampling, mixing down, scaling, and measuring levels."""
+"""Arrays of samples: resampling, mixing down, trimming, scaling, and measuring levels."""
 
 from dataclasses import dataclass
 
@@ -104,6 +104,33 @@ def mix_down(samples: Float32Array) -> Float32Array:
         return samples[:, 0]
     channel = cancelled_channel(samples)
     return samples.mean(axis=1) if channel is None else samples[:, channel]
+
+
+def trim_silence(samples: np.ndarray, *, block_samples: int, below_db: float) -> np.ndarray:
+    """Cut off quiet ends: leading and trailing blocks more than `below_db` below the loudest block.
+
+    Args:
+        samples: float32 [frames].
+        block_samples: length of the blocks whose RMS is compared.
+        below_db: distance from the loudest block, in dB.
+
+    Returns:
+        A view of `samples` from the first to the last block kept; all of it if it is silent or shorter than a block.
+
+    Example:
+        >>> trim_silence(np.float32([0, 0, 0, 0, 1, 1, 0, 0]), block_samples=2, below_db=40.0).tolist()
+        [1.0, 1.0]
+    """
+    blocks = len(samples) // block_samples
+    if blocks == 0:
+        return samples
+    whole = samples[: blocks * block_samples].reshape(blocks, block_samples)
+    power = np.einsum("ij,ij->i", whole, whole, dtype=np.float64)  # [blocks]
+    loud = np.flatnonzero(power > power.max() * 10 ** (-below_db / 10))
+    if loud.size == 0:
+        return samples
+    end = len(samples) if loud[-1] == blocks - 1 else (loud[-1] + 1) * block_samples
+    return samples[loud[0] * block_samples : end]
 
 
 def at_level(samples: Float32Array, rms_dbfs: float) -> Float32Array:

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 
-from deepemo.audio.features import trim_silence
+from deepemo.audio.samples import trim_silence
 from deepemo.charts.style import save
 from deepemo.eda.measure import Measurements, MonoClip
 from deepemo.eda.plots_clips import (

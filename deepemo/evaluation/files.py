@@ -131,6 +131,7 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
         "resamples": evaluation.resamples,
         "majority_emotion": evaluation.majority_emotion,
         "chosen_on_validation": evaluation.chosen,
+        "ensemble_weights": evaluation.ensemble_weights,
         "confidence": {
             name: {
                 "temperature": _number(confidence.temperature),

@@ -63,10 +63,14 @@ class Predictions:
             {name: values[chosen] for name, values in self.probabilities.items()},
         )
 
-    def with_mean(self, name: str = ENSEMBLE) -> "Predictions":
-        """The same with one more predictor, the mean of the others' probabilities."""
-        mean = np.mean(list(self.probabilities.values()), axis=0)
-        return Predictions(self.clips, {**self.probabilities, name: mean})
+    def with_ensemble(self, weights: Mapping[str, float]) -> "Predictions":
+        """The same with one more predictor, the weighted mean of the others' probabilities.
+
+        Args:
+            weights: of each predictor, see `deepemo.evaluation.ensemble.fit_weights`.
+        """
+        parts = [weights[name] * values for name, values in self.probabilities.items()]
+        return Predictions(self.clips, {**self.probabilities, ENSEMBLE: np.sum(parts, axis=0)})
 
 
 def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]]) -> Predictions:

@@ -81,6 +81,7 @@ class Evaluation:
         gaps: by predictor and headline figure, seen minus unseen speakers.
         corpus_gaps: the same within each corpus that is in both tests: by predictor, corpus and figure.
         confidences: what was fitted on validation.
+        ensemble_weights: of each model in the ensemble, fitted on validation too.
         validation_uar: by predictor; the best one is chosen.
         majority_emotion: the most frequent in training, which the baseline always predicts.
         resamples: number of bootstrap samples.
@@ -90,6 +91,7 @@ class Evaluation:
     gaps: dict[str, dict[str, Estimate]]
     corpus_gaps: dict[str, dict[str, dict[str, Estimate]]]
     confidences: dict[str, Confidence]
+    ensemble_weights: dict[str, float]
     validation_uar: dict[str, float]
     majority_emotion: str
     resamples: int
@@ -158,6 +160,7 @@ def evaluate(
     predictions: Predictions,
     confidences: Mapping[str, Confidence],
     *,
+    ensemble_weights: Mapping[str, float],
     majority_emotion: str,
     samples: int,
     seed: int,
@@ -167,6 +170,7 @@ def evaluate(
     Args:
         predictions: of clips of all roles but training.
         confidences: by predictor, fitted on validation.
+        ensemble_weights: of each model in the ensemble.
         majority_emotion: the most frequent emotion in training.
         samples: bootstrap samples of each interval.
         seed: of the draws.
@@ -211,6 +215,7 @@ def evaluate(
         gaps=gaps,
         corpus_gaps=corpus_gaps,
         confidences=dict(confidences),
+        ensemble_weights=dict(ensemble_weights),
         validation_uar={
             predictor: float(scores.uar(scores.confusion(validation.labels, validation.answers(predictor))))
             for predictor in predictions.predictors

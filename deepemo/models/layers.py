@@ -1,9 +1,10 @@
-"""Layers that several families use: repeatable gradients, and batch normalisation that rounds alike everywhere."""
+"""Parts that several families use: repeatable gradients, a softmax and a normalisation that round alike everywhere."""
 
 from collections.abc import Callable
 
 import keras
 import tensorflow as tf
+from keras import ops
 
 _Gradient = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
@@ -21,6 +22,16 @@ class Handover(keras.layers.Layer):
     def call(self, values: tf.Tensor) -> tf.Tensor:
         """The same values, any shape."""
         return tf.identity(values)
+
+
+def softmax(scores: object, axis: int) -> object:
+    """Softmax over an axis of [n, ...], by a division.
+
+    TensorFlow's own multiplies by a reciprocal that starts from the processor's approximate one, which each maker
+    rounds in its own way.
+    """
+    grown = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=axis, keepdims=True)))
+    return grown / ops.sum(grown, axis=axis, keepdims=True)
 
 
 def normalise_by_batch(

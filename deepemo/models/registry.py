@@ -5,7 +5,11 @@ import importlib
 from deepemo.errors import InputError
 from deepemo.models.family import ModelFamily
 
-_MODULES = {"shallow": "deepemo.models.shallow.family", "transfer": "deepemo.models.imagenet.family"}
+_MODULES = {
+    "shallow": "deepemo.models.shallow.family",
+    "transfer": "deepemo.models.imagenet.family",
+    "speech": "deepemo.models.speech.family",
+}
 # The predictor that joins all families is called this; no family may be.
 ENSEMBLE = "ensemble"
 
@@ -34,7 +38,7 @@ def family_names() -> tuple[str, ...]:
     """Names of the families, in the order in which they are always shown.
 
     >>> family_names()
-    ('shallow', 'transfer')
+    ('shallow', 'transfer', 'speech')
     """
     return tuple(_MODULES)
 
@@ -43,7 +47,7 @@ def predictor_names() -> tuple[str, ...]:
     """Names of all predictors: one for each family, and the ensemble of them.
 
     >>> predictor_names()
-    ('shallow', 'transfer', 'ensemble')
+    ('shallow', 'transfer', 'speech', 'ensemble')
     """
     return (*_MODULES, ENSEMBLE)
 

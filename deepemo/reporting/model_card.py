@@ -135,7 +135,10 @@ def _models(inputs: CardInputs) -> str:
     named = "predictor names" if len(predictors) == 1 else "predictors name"
     words = {name: load_family(name).describe(about, inputs.params) for name, about in inputs.models.items()}
     if ENSEMBLE in predictors:
-        words[ENSEMBLE] = f"the mean of {_all_models(inputs)}' probabilities."
+        weights = ", ".join(f"{name} {weight:.0%}" for name, weight in inputs.evaluation.ensemble_weights.items())
+        words[ENSEMBLE] = (
+            f"the weighted mean of {_all_models(inputs)}' probabilities, weights fitted on validation:\n  {weights}."
+        )
     bullets = "\n".join(f"- **{name}**: {text}" for name, text in words.items())
     return f"""\
 {_features(inputs.params.featurize)} {count} {named} one of {len(EMOTIONS)}

@@ -87,9 +87,10 @@ class Calibration(_Record):
 
 
 class PredictorRecord(_Record):
-    """A predictor: the networks whose mean it is, and its calibration."""
+    """A predictor: the networks whose weighted mean it is, their weights, which sum to 1, and its calibration."""
 
     parts: list[str]
+    weights: list[float]
     calibration: Calibration
 
 
@@ -223,6 +224,9 @@ def read_bundle(models: Path) -> Bundle:
         raise InputError(f"{path}: {key}: {problem['msg']}, expected {EXPECTED}") from error
     if bundle.emotions != list(EMOTIONS):
         raise InputError(f"{path}: emotions: found {bundle.emotions}, expected {list(EMOTIONS)}")
+    unequal = [name for name, record in bundle.predictors.items() if len(record.parts) != len(record.weights)]
+    if unequal:
+        raise InputError(f"{path}: predictors: found other numbers of parts and weights in {unequal}, expected equal")
     unknown = {part for record in bundle.predictors.values() for part in record.parts} - set(bundle.parts)
     if unknown or bundle.default not in bundle.predictors:
         raise InputError(f"{path}: found no record of {sorted(unknown) or bundle.default}, expected {EXPECTED}")

@@ -15,11 +15,12 @@ from deepemo.serving.bundle import Bundle, check_parts, read_bundle
 
 
 class Predictor:
-    """One network, or the mean of several, with a temperature and a threshold.
+    """One network, or the weighted mean of several, with a temperature and a threshold.
 
     Attributes:
         name: of the predictor.
         models: its networks.
+        weights: of each network; their sum is 1.
         front_ends: their distinct front ends.
         front_end: the one with the shortest clips; it decides how a recording is cut into windows.
         temperature: for `deepemo.evaluation.calibration.scale`.
@@ -27,11 +28,18 @@ class Predictor:
     """
 
     def __init__(
-        self, models: Sequence[TrainedModel], *, name: str, temperature: float = 1.0, threshold: float = 0.0
+        self,
+        models: Sequence[TrainedModel],
+        *,
+        name: str,
+        weights: Sequence[float] = (1.0,),
+        temperature: float = 1.0,
+        threshold: float = 0.0,
     ) -> None:
-        """Join networks, at least one."""
+        """Join networks, at least one, with a weight each."""
         self.name = name
         self.models = tuple(models)
+        self.weights = tuple(weights)
         self.temperature = temperature
         self.threshold = threshold
         self.front_ends: tuple[FrontEnd, ...] = ()
@@ -59,7 +67,7 @@ class Predictor:
         check_parts(models, bundle, record.parts)
         fitted = record.calibration
         parts = [load_model(models / part) for part in record.parts]
-        return cls(parts, name=name, temperature=fitted.temperature, threshold=fitted.threshold)
+        return cls(parts, name=name, weights=record.weights, temperature=fitted.temperature, threshold=fitted.threshold)
 
     def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
         """The inputs of one clip: float32 [n] mono at any rate to an array of each distinct front end."""
@@ -67,8 +75,8 @@ class Predictor:
 
     def probabilities(self, inputs: Inputs) -> Float64Array:
         """Calibrated probabilities float64 [n, 7] of the inputs of n clips, see `batching.stack`."""
-        each = [
-            softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
-            for model, position in zip(self.models, self.input_of, strict=True)
+        weighted = [
+            weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
+            for model, weight, position in zip(self.models, self.weights, self.input_of, strict=True)
         ]
-        return scale(np.mean(each, axis=0), self.temperature)
+        return scale(np.sum(weighted, axis=0), self.temperature)

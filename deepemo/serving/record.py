@@ -47,7 +47,7 @@ def record_run(
     Args:
         models: folder of models, a folder in it for each network.
         abouts: content of each network's `model.json`, by the name of its folder.
-        evaluation: of the networks' predictors, and of the ensemble of all.
+        evaluation: of the networks' predictors, and of their ensemble.
         split: the split table.
         clips: the good rows of the clip table.
         provenance: the record of each corpus.
@@ -56,7 +56,8 @@ def record_run(
         revision: of the code.
         versions: of packages, by name.
     """
-    parts = {ENSEMBLE: list(abouts), **{name: [name] for name in abouts}}
+    joined = {name: weight for name, weight in evaluation.ensemble_weights.items() if weight}
+    weights = {ENSEMBLE: joined, **{name: {name: 1.0} for name in abouts}}
     return Bundle(
         format=1,
         revision=revision,
@@ -67,7 +68,11 @@ def record_run(
         corpora=_corpora(split, provenance),
         parts={name: _part(models / name, about, params) for name, about in abouts.items()},
         predictors={
-            name: PredictorRecord(parts=parts[name], calibration=Calibration.model_validate(asdict(confidence)))
+            name: PredictorRecord(
+                parts=list(weights[name]),
+                weights=list(weights[name].values()),
+                calibration=Calibration.model_validate(asdict(confidence)),
+            )
             for name, confidence in evaluation.confidences.items()
         },
         default=evaluation.chosen,

@@ -7,7 +7,8 @@ import pytest
 import scipy.signal
 import tensorflow as tf
 
-from deepemo.audio.features import Featurizer, fit_length, trim_silence
+from deepemo.audio.features import Featurizer, fit_length
+from deepemo.audio.samples import trim_silence
 from deepemo.audio.spec import FeatureSpec, check_bands
 from deepemo.errors import InputError
 from deepemo.params import Featurize

@@ -59,11 +59,12 @@ def test_an_unknown_emotion_is_named() -> None:
         predict(CLIPS.assign(emotion="calm"), {"echo": (Echo(), [])})
 
 
-def test_the_mean_of_two_predictors() -> None:
+def test_the_weighted_mean_of_two_predictors() -> None:
     probabilities = {"a": np.full((3, 7), 1 / 7), "b": np.eye(7)[[0, 1, 2]]}
-    mean = Predictions(CLIPS, probabilities).with_mean()
-    assert mean.predictors == ("a", "b", "ensemble")
-    assert mean.probabilities["ensemble"][0, 0] == pytest.approx((1 / 7 + 1) / 2)
+    joined = Predictions(CLIPS, probabilities).with_ensemble({"b": 0.75, "a": 0.25})
+    assert joined.predictors == ("a", "b", "ensemble")
+    assert joined.probabilities["ensemble"][0, 0] == pytest.approx(0.25 / 7 + 0.75)
+    np.testing.assert_allclose(joined.probabilities["ensemble"].sum(axis=1), 1)
 
 
 def test_what_is_written_is_read(tmp_path: Path, made_predictions: Predictions) -> None:

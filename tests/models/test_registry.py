@@ -6,7 +6,8 @@ stage and a front end that no other family has.
 
 import json
 import sys
-from collections.abc import Iterator
+import zipfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -162,6 +163,8 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["embed"].update(weights="random", depths=[0.1])
     content["train_transfer"].update(epochs=1, batch_size=16)
     content["train_transfer"]["finetune"].update(trainable_blocks=0)
+    content["embed_speech"].update(taps=["stem"], shards=2)
+    content["train_speech"].update(epochs=1, batch_size=16)
     content["train_toy"] = PARAMS
     content["evaluate"]["bootstrap_samples"] = 100
     path = tmp_path_factory.mktemp("params") / "params.yaml"
@@ -171,7 +174,11 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
 
 @pytest.fixture(scope="module")
 def run(
-    params: Params, made_split: pd.DataFrame, tmp_path_factory: pytest.TempPathFactory, made_gate: dict[str, object]
+    params: Params,
+    made_split: pd.DataFrame,
+    tmp_path_factory: pytest.TempPathFactory,
+    made_gate: dict[str, object],
+    wav: Callable[..., bytes],
 ) -> Iterator[Path]:
     """A run in which every family is embedded, trained and evaluated."""
     root = tmp_path_factory.mktemp("run")
@@ -181,7 +188,13 @@ def run(
         split = made_split.groupby(["role", "emotion"]).head(6).reset_index(drop=True)
         split.to_csv("data/split.csv", index=False)
         contents = [f"{row:064x}" for row in range(len(split))]
-        clips = split.drop(columns="role").assign(sha256=contents, verdict="good", sentence="dogs")
+        members = [f"{row}.wav" for row in range(len(split))]
+        clips = split.drop(columns="role").assign(sha256=contents, verdict="good", sentence="dogs", member=members)
+        (root / "data/raw").mkdir()
+        for corpus, rows in clips.groupby("corpus"):
+            with zipfile.ZipFile(root / f"data/raw/{corpus}.zip", "w") as archive:
+                for row in rows.index:
+                    archive.writestr(members[row], wav(0.1 * np.random.default_rng(row).normal(size=4000)))
         clips.reindex(columns=list(COLUMNS), fill_value="").to_csv("data/clips.csv", index=False)
         spec = params.featurize.model_dump(exclude={"shards", "workers"}) | {"clip_seconds": 0.5, "mel_bands": 40}
         random = np.random.default_rng(1)
@@ -198,8 +211,8 @@ def run(
 
 
 def test_its_name_is_one_of_those_that_everybody_takes_from_the_registry(toy: None) -> None:
-    assert family_names() == ("shallow", "transfer", "toy")
-    assert predictor_names() == ("shallow", "transfer", "toy", "ensemble")
+    assert family_names() == ("shallow", "transfer", "speech", "toy")
+    assert predictor_names() == ("shallow", "transfer", "speech", "toy", "ensemble")
 
 
 def test_it_is_trained_and_evaluated_on_its_own_shards(run: Path) -> None:
@@ -210,10 +223,12 @@ def test_it_is_trained_and_evaluated_on_its_own_shards(run: Path) -> None:
         assert set(figures["toy"][role]) == {"accuracy", "uar", "macro_f1", "clips"}
         assert (run / "plots/confusion" / f"toy_{role}.csv").is_file()
     predictions = pd.read_csv(run / "data/predictions.csv")
-    assert predictions["predictor"].unique().tolist() == ["shallow", "transfer", "toy", "ensemble"]
+    assert predictions["predictor"].unique().tolist() == ["shallow", "transfer", "speech", "toy", "ensemble"]
     by_predictor = {name: part[list(EMOTIONS)].to_numpy() for name, part in predictions.groupby("predictor")}
-    mean = np.mean([by_predictor[name] for name in ("shallow", "transfer", "toy")], axis=0)
-    np.testing.assert_allclose(by_predictor["ensemble"], mean, rtol=1e-4)
+    weights = json.loads((run / "metrics/evaluate_details.json").read_text())["ensemble_weights"]
+    assert set(weights) == {"shallow", "transfer", "speech", "toy"}
+    joined = sum(weight * by_predictor[name] for name, weight in weights.items())
+    np.testing.assert_allclose(by_predictor["ensemble"], joined, rtol=1e-4)
 
 
 def test_it_is_in_the_pictures_and_in_the_card(run: Path) -> None:
@@ -230,7 +245,7 @@ def test_it_answers_alone_and_in_the_ensemble(run: Path, speech: np.ndarray) -> 
         assert answer.probabilities is not None
         assert sum(answer.probabilities.values()) == pytest.approx(1)
     bundle = read_bundle(run / "models")
-    assert bundle.predictors["ensemble"].parts == ["shallow", "transfer", "toy"]
+    assert set(bundle.predictors["ensemble"].parts) <= set(bundle.parts) == {"shallow", "transfer", "speech", "toy"}
     assert bundle.parts["toy"].description == "a toy of 28 parameters, trained for 2 epochs."
     assert bundle.describe("toy")["features"]["clip_seconds"] == 1.5
 
@@ -251,5 +266,5 @@ def test_a_name_that_is_taken_is_refused(name: str) -> None:
 
 
 def test_an_unknown_family_is_named() -> None:
-    with pytest.raises(InputError, match=r"'deep', expected one of \['shallow', 'transfer'"):
+    with pytest.raises(InputError, match=r"'deep', expected one of \['shallow', 'transfer', 'speech'"):
         load_family("deep")

@@ -93,7 +93,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.M
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        ({"kind": "deep"}, r"kind: found 'deep', expected one of \['shallow', 'transfer'\]"),
+        ({"kind": "deep"}, r"kind: found 'deep', expected one of \['shallow', 'transfer', 'speech'\]"),
         ({"emotions": ["happy", "sad"]}, r"emotions: found \['happy', 'sad'\]"),
         ({"settings": {"layers": 3}}, "settings: .*expected those of a shallow network"),
         ({"features": {"kind": "mel"}}, "features: .*expected the parameters of a spectrogram"),

@@ -21,6 +21,8 @@ TINY = {
     "featurize": {"clip_seconds": 1.5, "mel_bands": 40, "shards": 3},
     "train_shallow": {"channels": [4, 8], "epochs": 2},
     "train_transfer": {"epochs": 2, "batch_size": 32},
+    "embed_speech": {"taps": ["layer2"], "clip_seconds": 1.5, "shards": 3},
+    "train_speech": {"epochs": 2, "batch_size": 32},
     "evaluate": {"bootstrap_samples": 100},
 }
 SLICE = {
@@ -54,7 +56,7 @@ def check_outputs(folder: Path) -> None:
                 path = folder / (entry if isinstance(entry, str) else next(iter(entry)))
                 assert path.exists(), f"{name} did not write {path.name}"
     scores = json.loads((folder / "metrics/evaluate.json").read_text())
-    for predictor in ("shallow", "transfer", "ensemble"):
+    for predictor in ("shallow", "transfer", "speech", "ensemble"):
         for role in ("seen_speakers", "unseen_speakers"):
             figures = scores[predictor][role]
             assert figures["clips"] > 0

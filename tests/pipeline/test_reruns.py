@@ -42,9 +42,10 @@ for kind in ("outs", "metrics", "plots"):
         file.write_text(json.dumps({"value": digest.hexdigest()}))
 """
 
-TRAINING = {"train_shallow", "train_transfer", "evaluate"}
-FEATURES = {"featurize", "embed", *TRAINING}
-EVERYTHING_JUDGED = {"split", *FEATURES}
+TRAINING = {"train_shallow", "train_transfer", "train_speech", "evaluate"}
+# The speech encoder hears recordings: no param of featurize changes what it hears.
+FEATURES = {"featurize", "embed", "train_shallow", "train_transfer", "evaluate"}
+EVERYTHING_JUDGED = {"split", "embed_speech", *FEATURES, *TRAINING}
 
 RERUNS = [
     ("featurize.sample_rate_hz", 22050, FEATURES),
@@ -56,6 +57,8 @@ RERUNS = [
     ("embed.backbone", "inception_v3", {"embed", "train_transfer", "evaluate"}),
     ("train_transfer.hidden_units", 32, {"train_transfer", "evaluate"}),
     ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", "evaluate"}),
+    ("embed_speech.level_dbfs", -20.0, {"embed_speech", "train_speech", "evaluate"}),
+    ("train_speech.hidden_units", 64, {"train_speech", "evaluate"}),
     ("evaluate.bootstrap_samples", 500, {"evaluate"}),
     ("gate.voice_threshold", 0.3, {"gate", "evaluate"}),
     ("eda.coverage", 0.9, {"eda"}),
@@ -123,6 +126,10 @@ EDITS = [
     ("deepemo/models/shallow/network.py", {"train_shallow", "evaluate"}),
     ("deepemo/models/imagenet/train.py", {"train_transfer"}),
     ("deepemo/models/imagenet/embed.py", {"embed"}),
+    ("deepemo/models/speech/embed.py", {"embed_speech"}),
+    ("deepemo/models/speech/train.py", {"train_speech"}),
+    ("deepemo/models/speech/front_end.py", {"embed_speech", "evaluate"}),
+    ("deepemo/audio/features.py", {"eda", "featurize", "train_shallow", "train_transfer", "train_speech", "evaluate"}),
     # What is cosmetic reruns neither featurizing nor training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate"}),
     ("deepemo/charts/colours.py", {"validate", "eda", "evaluate"}),
@@ -131,7 +138,7 @@ EDITS = [
     ("deepemo/reporting/model_card.py", {"evaluate"}),
     # eda draws the views that training learns from.
     ("deepemo/audio/augment.py", {"eda", "train_shallow", "train_transfer"}),
-    ("deepemo/training/batches.py", {"train_shallow", "train_transfer"}),
+    ("deepemo/training/batches.py", {"train_shallow", "train_transfer", "train_speech"}),
     ("deepemo/serving/recognizer.py", set()),
     ("deepemo/http/app.py", set()),
     ("deepemo/params.py", set()),

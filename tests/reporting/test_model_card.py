@@ -190,7 +190,7 @@ def test_every_family_is_described_in_its_own_words(
     shallow, transfer = (made_predictions.probabilities[name] for name in ("shallow", "transfer"))
     three = Predictions(
         made_predictions.clips, {"shallow": shallow, "transfer": transfer, "table": shallow}
-    ).with_mean()
+    ).with_ensemble({"shallow": 0.25, "transfer": 0.5, "table": 0.25})
     models = {**inputs.models, "table": {"parameters": 7}}
     section = _section(write_card(replace(inputs, evaluation=evaluated(three), models=models)), "What the models are")
     assert "Four predictors name one of 7\nemotions" in section
@@ -198,8 +198,9 @@ def test_every_family_is_described_in_its_own_words(
         ("shallow", "a convolutional network trained from scratch, pairs of convolutions with"),
         ("transfer", "`efficientnet_lite0` with `imagenet` weights looks at the spectrogram as at a"),
         ("table", "a lookup table with 7 rows at 16000 Hz."),
-        ("ensemble", "the mean of all models' probabilities."),
+        ("ensemble", "the weighted mean of all models' probabilities, with weights fitted on validation:"),
     ]
+    assert "  shallow 33%, transfer 33%, table 33%." in section
     alone = Predictions(made_predictions.clips, {"shallow": shallow})
     card = write_card(replace(inputs, evaluation=evaluated(alone), models={"shallow": inputs.models["shallow"]}))
     section = _section(card, "What the models are")

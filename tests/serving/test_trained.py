@@ -20,7 +20,7 @@ from deepemo.models.saved import load_model
 from deepemo.serving.batching import Batcher, stack
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.predictor import Predictor
-from tests.fixtures.models import FITTED, SPEC
+from tests.fixtures.models import ENSEMBLE_WEIGHTS, FITTED, SPEC
 from tests.fixtures.serving import RATE_HZ
 
 pytestmark = pytest.mark.slow
@@ -52,7 +52,7 @@ def test_a_recording_gives_the_model_the_very_features_of_training(models, speec
 
 @pytest.mark.parametrize("name", ["shallow", "transfer", "ensemble"])
 def test_its_probabilities_are_those_that_evaluation_calibrates(models, name):
-    """Evaluation's own way, from other modules: predict, with_mean, scale."""
+    """Evaluation's own way, from other modules: predict, with_ensemble, scale."""
     features = np.random.default_rng(5).uniform(0, 1, (6, SPEC.frames, SPEC.bands)).astype(np.float32)
     clips = pd.DataFrame(
         {
@@ -66,7 +66,7 @@ def test_its_probabilities_are_those_that_evaluation_calibrates(models, name):
     )
     batches = [(list(clips["clip"]), features)]
     parts = {part: (load_model(models / part), batches) for part in ("shallow", "transfer")}
-    predictions: Predictions = predict(clips, parts).with_mean()
+    predictions: Predictions = predict(clips, parts).with_ensemble(dict(zip(parts, ENSEMBLE_WEIGHTS, strict=True)))
     temperature, threshold = FITTED[name]
     expected = scale(predictions.probabilities[name], temperature)
     predictor = Predictor.load(models, name)
@@ -131,7 +131,8 @@ def test_networks_with_different_front_ends_are_each_fed_their_own(unlike, speec
     each = [
         load_model(unlike / name).logits(array) for name, array in zip(("shallow", "transfer"), inputs, strict=True)
     ]
-    expected = scale(np.mean([softmax(logits.astype(np.float64)) for logits in each], axis=0), FITTED["ensemble"][0])
+    joined = np.average([softmax(logits.astype(np.float64)) for logits in each], axis=0, weights=ENSEMBLE_WEIGHTS)
+    expected = scale(joined, FITTED["ensemble"][0])
     np.testing.assert_allclose(predictor.probabilities(inputs), expected, atol=1e-6)
 
 
@@ -146,7 +147,18 @@ def test_the_shortest_clip_decides_how_a_recording_is_cut(unlike, speech):
         assert window.answer == same.answer
 
 
-def test_networks_that_are_fed_different_clips_are_exported_alone(unlike, tmp_path):
+def test_networks_of_clips_of_other_lengths_are_exported_for_the_shortest(unlike, speech, tmp_path):
+    predictor = Predictor.load(unlike, "ensemble")
+    made = export(predictor, tmp_path, "tflite")
+    clip = predictor.front_end.clip(speech, RATE_HZ)
+    assert clip.shape == (2 * RATE_HZ,)
+    answered = predictor.probabilities(stack([predictor.prepare(clip, RATE_HZ)]))[0]
+    np.testing.assert_allclose(load_tflite(made.path.read_bytes())(clip), answered, atol=1e-4)
+
+
+@pytest.mark.parametrize("changed", [{"sample_rate_hz": 8000, "max_hz": 4000.0}, {"trim_below_db": None}])
+def test_networks_that_are_fed_different_clips_are_exported_alone(changed, write_models, tmp_path):
+    write_models(tmp_path / "models", {"shallow": SPEC, "transfer": SPEC.model_copy(update=changed)})
     with pytest.raises(InputError, match="ensemble: its networks are fed different clips, export each of them alone"):
-        export(Predictor.load(unlike, "ensemble"), tmp_path, "tflite")
-    assert export(Predictor.load(unlike, "transfer"), tmp_path, "tflite").difference < 1e-4
+        export(Predictor.load(tmp_path / "models", "ensemble"), tmp_path, "tflite")
+    assert export(Predictor.load(tmp_path / "models", "transfer"), tmp_path, "tflite").difference < 1e-4

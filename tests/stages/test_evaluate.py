@@ -18,6 +18,10 @@ from deepemo.evaluation.predictions import read_predictions
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.saved import save_model
 from deepemo.models.shallow.network import build_shallow
+from deepemo.models.speech.family import EmbedSpeech
+from deepemo.models.speech.front_end import SpeechFrontEnd
+from deepemo.models.speech.moonshine import moonshine_tiny
+from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving.bundle import check_parts, read_bundle, read_card
@@ -68,8 +72,16 @@ def before(
         "shallow": build_shallow(frames=spec.frames, bands=spec.bands, **built["shallow"]),
         "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
     }
+    hears = {"taps": ["stem"], "hidden_units": 0, "dropout": 0.0}
+    networks["speech"] = build_speech(moonshine_tiny(), **hears)
+    built["speech"] = {"encoder": "moonshine_tiny", **hears}
+    width = networks["speech"].get_layer("head").input_shape[-1]
+    embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
+    front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()
+    write_shards(root / "data/embeddings/speech", embeddings, shards=3, shape=(width,), about={"features": front_end})
+    fed = {"shallow": spec.to_dict(), "transfer": spec.to_dict(), "speech": front_end}
     for name, settings in built.items():
-        trained = Trained(network=networks[name], settings=settings, features=spec.to_dict(), history=[])
+        trained = Trained(network=networks[name], settings=settings, features=fed[name], history=[])
         save_model(root / "models" / name, trained, kind=name, trained_on=fingerprint_clips(train), seed=1)
         history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "val_loss": [2, 1], "accuracy": [0.1, 0.2]})
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
@@ -102,17 +114,21 @@ def test_writes_everything_and_the_same_again(
     assert {"metrics/evaluate.json", "metrics/evaluate_details.json", "reports/model_card.md"} <= set(first)
     assert "speech rejected" in first["reports/model_card.md"].decode()
     assert {"models/serving/bundle.json", "data/predictions.csv", "plots/class_recall.csv"} <= set(first)
-    assert {f"plots/confusion/{name}_unseen_speakers.csv" for name in ("shallow", "transfer", "ensemble")} <= set(first)
+    assert {
+        f"plots/confusion/{name}_unseen_speakers.csv" for name in ("shallow", "transfer", "speech", "ensemble")
+    } <= set(first)
     assert {f"plots/evaluate/{name}.png" for name in ("learning_curves", "confusion_ensemble", "gap")} <= set(first)
     content = json.loads(first["metrics/evaluate.json"])
-    for predictor in ("shallow", "transfer", "ensemble"):
+    for predictor in ("shallow", "transfer", "speech", "ensemble"):
         for role, split_role in (("seen_speakers", "test_seen"), ("unseen_speakers", "test_unseen")):
             assert set(content[predictor][role]) == {"accuracy", "uar", "macro_f1", "clips"}
             assert content[predictor][role]["clips"] == (made_split["role"] == split_role).sum()
     predictions = read_predictions(run / "data/predictions.csv")
     assert set(predictions.clips["clip"]) == set(made_split.query("role != 'train'")["clip"])
-    mean = (predictions.probabilities["shallow"] + predictions.probabilities["transfer"]) / 2
-    assert predictions.probabilities["ensemble"] == pytest.approx(mean, rel=1e-4)
+    weights = json.loads(first["metrics/evaluate_details.json"])["ensemble_weights"]
+    assert sum(weights.values()) == pytest.approx(1)
+    joined = sum(weight * predictions.probabilities[name] for name, weight in weights.items())
+    assert predictions.probabilities["ensemble"] == pytest.approx(joined, rel=1e-4)
     monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)  # tests of charts see to its bytes
     main(params)
     assert _outputs(run) == first
@@ -131,12 +147,11 @@ def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monk
     assert bundle.gate.model_dump() == json.loads((run / "metrics/gate.json").read_text())
     assert bundle.params == params.to_record()
     assert bundle.limits.min_seconds == params.validate_.min_seconds
-    assert {name: record.parts for name, record in bundle.predictors.items()} == {
-        "shallow": ["shallow"],
-        "transfer": ["transfer"],
-        "ensemble": ["shallow", "transfer"],
-    }
     details = json.loads((run / "metrics/evaluate_details.json").read_text())
+    joined = {name: weight for name, weight in details["ensemble_weights"].items() if weight}
+    assert {
+        name: dict(zip(record.parts, record.weights, strict=True)) for name, record in bundle.predictors.items()
+    } == {"shallow": {"shallow": 1.0}, "transfer": {"transfer": 1.0}, "speech": {"speech": 1.0}, "ensemble": joined}
     assert bundle.default == details["chosen_on_validation"]
     for name, record in bundle.predictors.items():
         assert record.calibration.temperature == pytest.approx(details["confidence"][name]["temperature"], abs=1e-4)

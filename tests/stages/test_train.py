@@ -5,17 +5,22 @@ import os
 import shutil
 import subprocess
 import sys
+import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.dataset.shards import read_spec
-from deepemo.dataset.split import fingerprint_clips
+from deepemo.dataset.clips import Clip, write_clips
+from deepemo.dataset.shards import read_features, read_spec
+from deepemo.dataset.split import fingerprint_clips, read_split
 from deepemo.errors import InputError
 from deepemo.models.imagenet.family import Embed, TrainTransfer
 from deepemo.models.saved import load_model
 from deepemo.models.shallow.family import TrainShallow
+from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from stages import embed, train
@@ -32,6 +37,10 @@ def params() -> Params:
     short = {"epochs": 1, "batch_size": 16}
     sections = {
         "train_shallow": shallow.model_copy(update={**short, "channels": [4]}),
+        "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(
+            update={"taps": ["layer1"], "shards": 2}
+        ),
+        "train_speech": params.section("train_speech", TrainSpeech).model_copy(update=short),
         "embed": params.section("embed", Embed).model_copy(update={"weights": "random"}),
         "train_transfer": transfer.model_copy(
             update={**short, "finetune": transfer.finetune.model_copy(update={**short, "trainable_blocks": 1})}
@@ -78,6 +87,31 @@ def test_embed_then_train_and_fine_tune(run: Path, params: Params) -> None:
     assert pd.read_csv(run / "plots/learning_curve_transfer.csv")["phase"].tolist() == ["head", "finetune"]
 
 
+def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params, wav: Callable[..., bytes]) -> None:
+    split = read_split(run / "data/split.csv")
+    write_clips(
+        run / "data/clips.csv",
+        [Clip(clip=clip, corpus="made", member=f"{row}.wav") for row, clip in enumerate(split["clip"])],
+    )
+    (run / "data/raw").mkdir()
+    with zipfile.ZipFile(run / "data/raw/made.zip", "w") as archive:
+        for row in range(len(split)):
+            archive.writestr(f"{row}.wav", wav(0.1 * np.random.default_rng(row).normal(size=3000 + 10 * row)))
+    assert embed.main(params, "speech") == "embed speech: 140 clips, 576 values each by moonshine_tiny"
+    about = read_spec(run / "data/embeddings/speech")
+    assert (about["encoder"], about["taps"], about["shape"]) == ("moonshine_tiny", ["layer1"], [576])
+    assert train.main(params, "speech").startswith("train_speech: {'epochs': 1, ")
+    check_written(run, "speech")
+    # What serving hears of a recording is what was embedded of it, to half precision.
+    model = load_model(run / "models/speech")
+    for names, values in read_features(run / "data/embeddings/speech", split["clip"][:3], batch_size=8):
+        for name, value in zip(names, values, strict=True):
+            row = split["clip"].tolist().index(name)
+            samples = 0.1 * np.random.default_rng(row).normal(size=3000 + 10 * row)
+            heard = model.logits_of_clips(model.front_end(samples.astype(np.float32), 16000)[None])
+            np.testing.assert_allclose(heard, model.logits(value[None]), atol=0.05)
+
+
 def test_a_family_without_a_frozen_network_has_nothing_to_embed(params: Params) -> None:
     with pytest.raises(InputError, match="'shallow', expected one with a frozen network"):
         embed.main(params, "shallow")
@@ -87,8 +121,8 @@ def test_a_family_without_a_frozen_network_has_nothing_to_embed(params: Params) 
     ("stage", "arguments", "says"),
     [
         ("train", [], "required: family"),
-        ("train", ["deep"], "invalid choice: 'deep' (choose from 'shallow', 'transfer')"),
-        ("embed", ["shallow"], "invalid choice: 'shallow' (choose from 'transfer')"),
+        ("train", ["deep"], "invalid choice: 'deep' (choose from 'shallow', 'transfer', 'speech')"),
+        ("embed", ["shallow"], "invalid choice: 'shallow' (choose from 'transfer', 'speech')"),
     ],
 )
 def test_the_command_must_name_a_family(stage: str, arguments: list[str], says: str) -> None:

@@ -5,9 +5,9 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from deepemo.emotions import EMOTIONS
+from deepemo.models.head import build_head
 from deepemo.models.imagenet.backbones.build import Backbone, build_backbone
-from deepemo.models.layers import FusedBatchNormalization, Handover
+from deepemo.models.layers import Handover
 
 
 def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
@@ -62,19 +62,6 @@ def as_picture(features: keras.KerasTensor, band_pooling: int) -> keras.KerasTen
 def picture_bands(bands: int, band_pooling: int) -> int:
     """Bands of the picture that the backbone is fed."""
     return bands // band_pooling
-
-
-def build_head(*, width: int, hidden_units: int, dropout: float) -> keras.Model:
-    """Embeddings [n, width] to logits [n, 7]: normalised by training statistics, then one hidden layer if wanted."""
-    embeddings = keras.Input((width,), name="embeddings")
-    maps = layers.Reshape((1, 1, width))(embeddings)
-    values = layers.Flatten()(FusedBatchNormalization(momentum=0.9, center=False, scale=False)(maps))
-    if hidden_units:
-        values = layers.Dropout(dropout)(values)
-        values = layers.Dense(hidden_units, activation="relu")(values)
-    values = layers.Dropout(dropout)(values)
-    logits = layers.Dense(len(EMOTIONS), name="emotions")(values)
-    return keras.Model(embeddings, logits, name="head")
 
 
 def build_transfer(

@@ -6,17 +6,7 @@ import keras
 from keras import layers, ops
 
 from deepemo.emotions import EMOTIONS
-from deepemo.models.layers import FusedBatchNormalization, Handover
-
-
-def _softmax_over_time(scores: object) -> object:
-    """Softmax over axis 1 of [n, time, channels], by a division.
-
-    TensorFlow's own multiplies by a reciprocal that starts from the processor's approximate one, which each maker
-    rounds in its own way.
-    """
-    grown = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=1, keepdims=True)))
-    return grown / ops.sum(grown, axis=1, keepdims=True)
+from deepemo.models.layers import FusedBatchNormalization, Handover, softmax
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -42,7 +32,7 @@ class AttentiveStatistics(layers.Layer):
 
     def call(self, frames: object) -> object:
         """Pool over axis 1; no tensor is used more than twice, see `Handover`."""
-        weights = _softmax_over_time(self.score(self.hidden(frames)))  # [n, time, channels]
+        weights = softmax(self.score(self.hidden(frames)), axis=1)  # [n, time, channels]
         pooled = self.handover(frames)
         mean = ops.sum(weights * pooled, axis=1)
         variance = ops.sum(weights * ops.square(pooled), axis=1) - ops.square(mean)

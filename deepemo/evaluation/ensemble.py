@@ -1,0 +1,62 @@
+"""The weights of an ensemble, fitted on clips that no model was trained or is tested on."""
+
+import numpy as np
+
+from deepemo.arrays import Float64Array
+from deepemo.errors import InputError
+from deepemo.evaluation.calibration import TINY
+from deepemo.evaluation.predictions import Predictions
+
+# Weights are multiples of 1 / `STEPS`: finer ones change no figure, and a part that is worth less is left out.
+STEPS = 100
+_TOLERANCE = 1e-7
+_MOST_ITERATIONS = 10_000
+
+
+def fit_weights(validation: Predictions) -> dict[str, float]:
+    """Weights of the predictors in the weighted mean of their probabilities that makes the truth likeliest.
+
+    The likelihood of a mixture has one maximum over its weights, which expectation maximisation climbs to without
+    settings of its own (Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm",
+    1977).
+
+    Args:
+        validation: clips, and the probabilities that each predictor gives them.
+
+    Returns:
+        A weight for each predictor, 0 to 1 in steps of 1 / `STEPS`; their sum is 1.
+
+    Raises:
+        InputError: there are no clips.
+    """
+    labels = validation.labels
+    if len(labels) == 0:
+        raise InputError("ensemble: found no validation clips, expected some")
+    rows = np.arange(len(labels))
+    truth = np.column_stack([values[rows, labels] for values in validation.probabilities.values()])  # [n, predictors]
+    weights = _most_likely(np.maximum(truth, TINY))
+    return dict(zip(validation.predictors, _rounded(weights), strict=True))
+
+
+def _most_likely(truth: Float64Array) -> Float64Array:
+    """Weights [predictors] at which the mean of log(truth @ weights) is highest.
+
+    Args:
+        truth: probability that each predictor gives the true emotion of each clip, float64 [n, predictors], above 0.
+    """
+    weights = np.full(truth.shape[1], 1.0 / truth.shape[1])
+    for _ in range(_MOST_ITERATIONS):
+        shares = truth * weights  # of each predictor in what the mean gives the truth
+        better = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
+        if np.abs(better - weights).max() < _TOLERANCE:
+            break
+        weights = better
+    return np.asarray(weights, dtype=np.float64)
+
+
+def _rounded(weights: Float64Array) -> list[float]:
+    """Weights to the nearest steps that sum to 1: the largest remainders are rounded up."""
+    steps = np.floor(weights * STEPS)
+    missing = STEPS - int(steps.sum())
+    steps[np.argsort(steps - weights * STEPS, kind="stable")[:missing]] += 1
+    return [float(step) / STEPS for step in steps]

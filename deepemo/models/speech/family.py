@@ -1,0 +1,111 @@
+"""The family `speech`: a frozen encoder that learned from speech, with a head on the statistics of its layers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+
+from pydantic import Field, model_validator
+
+from deepemo.files import CLIPS, EMBEDDINGS, RAW
+from deepemo.models.family import ModelFamily
+from deepemo.params import Count, Learning, Params, Positive, Section
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from deepemo.models.speech.model import SpeechModel
+    from deepemo.training.fit import Trained
+
+NAME = "speech"
+SPEECH_EMBEDDINGS = EMBEDDINGS / "speech"
+
+EncoderName = Literal["moonshine_tiny"]
+# Outputs of the encoder, in its order; see `deepemo.models.speech.moonshine.TAPS`.
+TapName = Literal["stem", "layer1", "layer2", "layer3", "layer4", "layer5", "layer6_attention", "output"]
+
+
+class SpeechInput(Section):
+    """How a recording is prepared for the encoder.
+
+    Attributes:
+        clip_seconds: what is longer is cut at its end.
+        trim_below_db: ends quieter than this below the loudest 20 ms are cut off; None keeps them.
+        level_dbfs: RMS to which it is scaled; -26 dBFS is 0.05.
+    """
+
+    clip_seconds: Annotated[float, Field(ge=0.5, le=30)]
+    trim_below_db: Positive | None
+    level_dbfs: Annotated[float, Field(ge=-80, le=0)]
+
+
+class EmbedSpeech(SpeechInput):
+    """The speech encoder that embeds the recordings."""
+
+    encoder: EncoderName
+    taps: Annotated[list[TapName], Field(min_length=1)]
+    batch_size: Count
+    shards: Count
+    workers: Annotated[int, Field(ge=1, le=256)]
+
+    @model_validator(mode="after")
+    def _no_tap_twice(self) -> Self:
+        if len(set(self.taps)) != len(self.taps):
+            raise ValueError(f"taps names one twice: {self.taps}")
+        return self
+
+
+class TrainSpeech(Learning):
+    """The head on the encoder's embeddings, and how it learns."""
+
+    hidden_units: Annotated[int, Field(ge=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)]
+
+
+def embed(params: Params) -> str:
+    """Write the embeddings of all good clips; see `ModelFamily`."""
+    from deepemo.dataset.clips import good_clips, read_clips
+    from deepemo.models.speech.embed import write_embeddings
+
+    section = params.section("embed_speech", EmbedSpeech)
+    clips = good_clips(read_clips(CLIPS))
+    count, width = write_embeddings(section, clips=clips, raw_dir=RAW, embeddings=SPEECH_EMBEDDINGS)
+    return f"{count} clips, {width} values each by {section.encoder}"
+
+
+def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
+    """Train the head on the embeddings of the run; see `ModelFamily`."""
+    from deepemo.models.speech.train import train_speech
+
+    section = params.section("train_speech", TrainSpeech)
+    return train_speech(section, embeddings=SPEECH_EMBEDDINGS, split=split, seed=params.seed, resume=resume)
+
+
+def load(folder: Path) -> SpeechModel:
+    """Load a trained network; see `ModelFamily`."""
+    from deepemo.models.speech.model import SpeechModel
+
+    return SpeechModel.load(folder)
+
+
+def describe(about: Mapping[str, Any], params: Params) -> str:
+    """The network's paragraph in the model card."""
+    settings, clip = about["settings"], about["features"]
+    return f"""\
+`{settings["encoder"]}`, a network that was trained elsewhere to write down English speech, hears the samples of a
+  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; a head on the mean
+  and the deviation over time of {len(settings["taps"])} of its layers was trained;
+  {about["parameters"]:,} parameters in all."""
+
+
+FAMILY = ModelFamily(
+    name=NAME,
+    sections={"embed_speech": EmbedSpeech, "train_speech": TrainSpeech},
+    shards=SPEECH_EMBEDDINGS,
+    train=train,
+    load=load,
+    describe=describe,
+    embed=embed,
+)
