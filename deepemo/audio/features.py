@@ -114,15 +114,13 @@ class Featurizer:
     def steps(self) -> list[str]:
         """What `clip` does, in words, for programs that must do the same."""
         spec = self.spec
-        trimming = (
-            f"cut off the ends whose {spec.hop_samples}-sample blocks all lie more than {spec.trim_below_db:g} dB in "
-            "RMS below the loudest block"
-        )
-        return [
-            "mix the channels down to their mean and resample",
-            *([] if spec.trim_below_db is None else [trimming]),
-            "cut what is too long at its end, or pad what is too short there with zeros",
-        ]
+        steps = ["mix the channels down to their mean and resample"]
+        if spec.trim_below_db is not None:
+            steps.append(
+                f"cut off the ends whose {spec.hop_samples}-sample blocks all lie more than {spec.trim_below_db:g} dB "
+                "in RMS below the loudest block"
+            )
+        return [*steps, "cut what is too long at its end, or pad what is too short there with zeros"]
 
     def describe(self) -> dict[str, Any]:
         """The spec, for JSON."""
