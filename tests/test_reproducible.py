@@ -31,7 +31,7 @@ ELSEWHERE = {
 }
 
 COMPUTE = """
-import hashlib, json, os, sys
+import hashlib, io, json, os, sys, zipfile
 from pathlib import Path
 
 cores, parts, folder = int(sys.argv[1]), sys.argv[2].split(","), Path(sys.argv[3])
@@ -42,11 +42,13 @@ import stages
 
 import numpy as np
 import pandas as pd
+import soundfile
 
 from deepemo.audio.spec import FeatureSpec
+from deepemo.dataset.clips import Clip, write_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.emotions import EMOTIONS
-from deepemo.files import EMBEDDINGS, FEATURES, MODELS, SPLIT, write_csv
+from deepemo.files import CLIPS, EMBEDDINGS, FEATURES, MODELS, RAW, SPLIT, write_csv
 from deepemo.pipeline import load_params
 from deepemo.yaml12 import read_yaml, write_yaml
 from stages import embed, train
@@ -58,6 +60,8 @@ content["featurize"] |= SIZES
 content["train_shallow"] |= PHASE | dict(channels=[8, 16, 32])
 content["embed"] |= dict(batch_size=8)
 content["train_transfer"] |= PHASE | dict(hidden_units=16)
+content["embed_speech"] |= dict(taps=["stem", "output"], batch_size=8, shards=2)
+content["train_speech"] |= PHASE | dict(hidden_units=16)
 content["train_transfer"]["finetune"] |= PHASE | dict(trainable_blocks=3)
 Path("params.yaml").write_text(write_yaml(content))
 params = load_params()
@@ -92,6 +96,19 @@ if "numpy" in parts:
 if "embedding" in parts:
     embed.main(params, "transfer")
     note("embedding", files(EMBEDDINGS))
+if "speech" in parts:
+    RAW.mkdir(parents=True)
+    with zipfile.ZipFile(RAW / "made.zip", "w") as archive:
+        for number in range(len(clips)):
+            sound = io.BytesIO()
+            soundfile.write(sound, 0.1 * random.normal(size=4000 + 500 * number), 16000, format="WAV")
+            archive.writestr(f"{number}.wav", sound.getvalue())
+    rows = [Clip(clip=name, corpus="made", member=f"{number}.wav") for number, (name, _) in enumerate(clips)]
+    write_clips(CLIPS, rows)
+    embed.main(params, "speech")
+    note("speech embedding", files(EMBEDDINGS / "speech"))
+    train.main(params, "speech")
+    note("speech", [*files(MODELS / "speech"), Path("plots/learning_curve_speech.csv").read_bytes()])
 if "trainings" in parts:
     for family in ("shallow", "transfer"):
         train.main(params, family)
@@ -122,7 +139,7 @@ def digests(process: "subprocess.Popen[str]") -> dict[str, str]:
 
 
 def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) -> None:
-    parts = "numpy,embedding,trainings"
+    parts = "numpy,embedding,speech,trainings"
     here = start(tmp_path / "here", parts, cores=64, environment={})
     there = start(tmp_path / "there", parts, cores=1, environment=ELSEWHERE)
     first = digests(here)

@@ -198,7 +198,7 @@ def test_every_family_is_described_in_its_own_words(
         ("shallow", "a convolutional network trained from scratch, pairs of convolutions with"),
         ("transfer", "`efficientnet_lite0` with `imagenet` weights looks at the spectrogram as at a"),
         ("table", "a lookup table with 7 rows at 16000 Hz."),
-        ("ensemble", "the weighted mean of all models' probabilities, with weights fitted on validation:"),
+        ("ensemble", "the weighted mean of all models' probabilities, weights fitted on validation:"),
     ]
     assert "  shallow 33%, transfer 33%, table 33%." in section
     alone = Predictions(made_predictions.clips, {"shallow": shallow})

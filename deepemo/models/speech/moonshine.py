@@ -25,7 +25,7 @@ _ROTARY_BASE = 10000.0
 _HIDDEN_CHANNELS = 4 * CHANNELS
 _EPSILON = 1e-5
 
-# What the network gives, in its order: the convolutions, the residual stream after layers 1 to 5, that of layer 6
+# Outputs of the network, in its order: the convolutions, the residual stream after layers 1 to 5, that of layer 6
 # between its attention and its perceptron, and the normalised output.
 TAPS = ("stem", *(f"layer{number}" for number in range(1, LAYERS)), f"layer{LAYERS}_attention", "output")
 
@@ -33,7 +33,11 @@ _Count = TypeVar("_Count", int, tf.Tensor)
 
 
 def frames_of(samples: _Count) -> _Count:
-    """How many frames the encoder makes of so many samples, integers of any kind; 0 or less of too few."""
+    """How many frames the encoder makes of so many samples, integers of any kind; 0 or less of too few.
+
+    >>> frames_of(16000)
+    40
+    """
     count = samples
     for _, kernel, stride, _ in _CONVOLUTIONS:
         count = (count - kernel) // stride + 1
@@ -41,7 +45,11 @@ def frames_of(samples: _Count) -> _Count:
 
 
 def samples_of(frames: int) -> int:
-    """The fewest samples of which the encoder makes so many frames."""
+    """The fewest samples of which the encoder makes so many frames.
+
+    >>> samples_of(1), samples_of(40)
+    (895, 15871)
+    """
     count = frames
     for _, kernel, stride, _ in reversed(_CONVOLUTIONS):
         count = (count - 1) * stride + kernel
