@@ -30,15 +30,14 @@ def test_the_repositorys_own_file_fits() -> None:
     assert params.download.source_dir is None
 
 
-def test_the_record_of_the_real_corpora_is_repeated_by_its_params_over_ours() -> None:
-    ours = load_params(ROOT / "params.yaml").model_dump()
-    record = load_params(ROOT / "docs" / "results" / "four-corpora" / "params.yaml").model_dump()
-    assert record["download"].pop("corpora") == ["ravdess", "crema_d", "tess", "savee"]
-    for section, where_recordings_are in [("download", "source_dir"), ("gate", "non_speech_dir")]:
-        assert ours[section].pop(where_recordings_are) is None
-        assert record[section].pop(where_recordings_are) is not None
-    ours["download"].pop("corpora")
-    assert record == ours
+def test_the_record_of_the_real_corpora_can_be_read_with_the_sections_that_came_after_it(tmp_path: Path) -> None:
+    ours = read_yaml(ROOT / "params.yaml")
+    record = read_yaml(ROOT / "docs" / "results" / "four-corpora" / "params.yaml")
+    later = {name: values for name, values in ours.items() if name not in record}
+    assert set(later) == {"embed_speech", "train_speech"}
+    path = tmp_path / "params.yaml"
+    path.write_text(write_yaml({**record, **later}))
+    assert load_params(path).download.corpora == ["ravdess", "crema_d", "tess", "savee"]
 
 
 @pytest.mark.parametrize(
