@@ -9,7 +9,9 @@ import pytest
 import deepemo
 
 MODULES = sorted(
-    module.name for module in pkgutil.walk_packages(deepemo.__path__, "deepemo.") if not module.name.endswith("__main__")
+    module.name
+    for module in pkgutil.walk_packages(deepemo.__path__, "deepemo.")
+    if not module.name.endswith("__main__")
 )
 
 
