@@ -287,7 +287,7 @@ def main(
     text = (
         f"`python -m benchmarks.serving CLIP --requests {requests}` on {about}.\n\n"
         f"The clients run on the same machine. One clip of {soundfile.info(clip).duration:.1f} s a request, answered "
-        f"by the mean of both networks, over connections that stay open.\n\n{report(ways, soaked, stopped)}"
+        f"by the predictor that validation chose, over connections that stay open.\n\n{report(ways, soaked, stopped)}"
     )
     write_section("Serving", text)
     print(text)

@@ -215,7 +215,7 @@ def main(
         for tap in TAPS
     ]
     head = ["tap", *(text for name in compared for text in (f"{name}: relative error", "cosine"))]
-    text = f"`python -m benchmarks.speech_port {folder} --clips {clips}`\n\n{table(head, rows)}"
+    text = f"`python -m benchmarks.speech_port {folder.name} --clips {clips}`\n\n{table(head, rows)}"
     print(text)
     write_section("The speech encoder and its original", text)
 
