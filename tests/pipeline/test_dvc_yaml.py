@@ -32,12 +32,17 @@ def module_and_family(stage: str) -> tuple[str, str | None]:
 
 
 def imported(path: Path, *, leaving_out: tuple[str, ...] = (), only: str | None = None) -> set[str]:
-    """Project files that a file imports, at its top or inside a function: all, all but some functions, or one alone."""
+    """Project files that a file imports when it runs: in all of it, all but some functions, or one function alone."""
     tree: ast.AST = ast.parse(path.read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     if only is not None:
         (tree,) = [function for function in functions if function.name == only]
-    skipped = {id(node) for function in functions if function.name in leaving_out for node in ast.walk(function)}
+    unused: list[ast.AST] = [function for function in functions if function.name in leaving_out]
+    # What is imported for type checkers alone changes nothing that a stage does.
+    unused += [
+        node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+    ]
+    skipped = {id(node) for branch in unused for node in ast.walk(branch)}
     found = set()
     for node in ast.walk(tree):
         names = []
