@@ -161,7 +161,11 @@ def _held_out(staged: Mapping[str, str], runs: Sequence[Run], minutes: Mapping[K
     rows = []
     for run in runs:
         role = "unseen_corpus"
-        uars = [f"{100 * run.metrics[predictor][role]['uar']:.1f} %" for predictor in PREDICTORS]
+        # A run of before a family was there lacks its figures.
+        uars = [
+            f"{100 * run.metrics[predictor][role]['uar']:.1f} %" if predictor in run.metrics else "-"
+            for predictor in PREDICTORS
+        ]
         rows.append((staged[run.experiment], run.metrics["ensemble"][role]["clips"], *uars, *_origin(run, minutes)))
     header = ("change", "clips", *(f"UAR of {name}" for name in PREDICTORS), "minutes", "seed", "code")
     return f"{_ABOUT_HELD_OUT}\n{table(header, rows)}"

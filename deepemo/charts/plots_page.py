@@ -5,6 +5,7 @@ from pathlib import Path
 import vl_convert
 
 from deepemo.files import write_text
+from deepemo.models.registry import family_names
 
 # .dvc/config names it as the template of DVC's page.
 TEMPLATE = Path("plots/page/template.html")
@@ -13,7 +14,7 @@ VEGA_LITE = "5.8"
 # The name by which DVC's page calls the script for each plot.
 EXPORT = "window.vegaEmbed = vegaEmbed;"
 # Drawn together in one picture a measure; DVC draws each stage's file by itself as well.
-DRAWN_TOGETHER = ("plots_learning_curve_shallow_csv", "plots_learning_curve_transfer_csv")
+DRAWN_TOGETHER = tuple(f"plots_learning_curve_{family}_csv" for family in family_names())
 
 _STYLE = """
         :root { color-scheme: light dark; }

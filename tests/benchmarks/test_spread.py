@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 
 from benchmarks.spread import Row, document, figures, note_rows, read_rows, seeded
+from deepemo.models.registry import predictor_names
 
 
 def metrics(uar: float) -> dict[str, Any]:
     judged = {role: {"accuracy": 0.5, "uar": uar} for role in ("seen_speakers", "unseen_speakers")}
-    return {"shallow": judged, "transfer": judged, "ensemble": judged}
+    return dict.fromkeys(predictor_names(), judged)
 
 
 def rows(seed: int, uar: float, *, run: str = "default", code: str = "abc") -> list[Row]:

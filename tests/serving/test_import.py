@@ -23,7 +23,7 @@ EXTRAS = {
     for name, lines in PROJECT["optional-dependencies"].items()
 }
 # TensorFlow and Keras need these themselves.
-BROUGHT_BY_TENSORFLOW = {"requests", "packaging"}
+BROUGHT_BY_TENSORFLOW = {"flatbuffers", "packaging", "requests"}
 MODULES = {
     module
     for module, distributions in packages_distributions().items()
