@@ -305,7 +305,9 @@ def test_waits_that_servers_ask_for_are_bounded_in_all(
     for number in range(4):
         url = server.put(f"/{number}", CONTENT, faults.status(429, Retry_After="9"))
         fetcher.fetch([url], target.with_name(str(number)), EXPECTED)
-    assert [message.rpartition(" in ")[2] for message in caplog.messages] == ["0.2 s", "0.12 s", "0.01 s", "0.01 s"]
+    # Told is the time that is left, which a busy machine has begun to use up.
+    waits = [float(message.rpartition(" in ")[2].removesuffix(" s")) for message in caplog.messages]
+    assert waits == pytest.approx([0.2, 0.12, 0.01, 0.01], abs=0.008)
 
 
 def test_a_range_that_ends_before_the_file_is_not_taken_for_the_whole(
