@@ -307,7 +307,10 @@ def test_waits_that_servers_ask_for_are_bounded_in_all(
         fetcher.fetch([url], target.with_name(str(number)), EXPECTED)
     # Told is the time that is left, which a busy machine has begun to use up.
     waits = [float(message.rpartition(" in ")[2].removesuffix(" s")) for message in caplog.messages]
-    assert waits == pytest.approx([0.2, 0.12, 0.01, 0.01], abs=0.008)
+    longest = [0.2, 0.12, 0.01, 0.01]
+    assert len(waits) == len(longest)
+    assert all(wait <= most for wait, most in zip(waits, longest, strict=True))
+    assert waits[0] > waits[1] > 2 * longest[2]
 
 
 def test_a_range_that_ends_before_the_file_is_not_taken_for_the_whole(
