@@ -38,9 +38,19 @@ class _Writer(yaml.SafeDumper):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
 
+# DVC's reader takes these for numbers and dates too, underscores and all, so the writer quotes them.
+_QUOTED: tuple[tuple[str, str, Iterable[str]], ...] = (
+    ("int", r"[-+]?[0-9_]+|[-+]?0o?[0-7_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0b[01_]+", "-+0123456789"),
+    ("float", r"[-+]?[0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?", "-+.0123456789"),
+    ("timestamp", r"[0-9]{4}-[0-9]{1,2}-[0-9]{1,2}.*", "0123456789"),
+    ("value", r"=", "="),
+)
+
 for _name, _pattern, _first in _SCALARS:
     for _class in (_Reader, _Writer):
         _class.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"^(?:{_pattern})$"), list(_first))
+for _name, _pattern, _first in _QUOTED:
+    _Writer.add_implicit_resolver(f"{_TAG}{_name}", re.compile(rf"^(?:{_pattern})$"), list(_first))
 
 
 def _integer(reader: _Reader, node: yaml.ScalarNode) -> int:

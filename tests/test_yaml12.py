@@ -59,7 +59,7 @@ SCALARS = [
     ("1.2.3", "1.2.3"),
     ("'1e-05'", "1e-05"),
 ]
-PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("0123456789+-.eExobnys_: ~")
+PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text("0123456789+-.eExobnys_:= ~")
 CONTENT = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc_", min_size=1), inner, max_size=3)
 )
@@ -101,6 +101,13 @@ def test_what_is_written_is_read_back_by_us_and_by_dvc(
     text = write_yaml({"key": content})
     assert same(read(text, tmp_path_factory.getbasetemp()), {"key": content})
     assert same(parse_yaml(text, "content.yaml"), {"key": content})
+
+
+@pytest.mark.parametrize("text", ["0_", "1_000", "_1", "0b1", "1_0.5", "-_", "0x_f", "07", "2026-11-27", "=", "1:30", "0o_7"])
+def test_text_that_dvc_would_take_for_a_number_or_a_date_stays_text(tmp_path: Path, text: str) -> None:
+    written = write_yaml({"key": text})
+    assert read(written, tmp_path) == {"key": text}
+    assert parse_yaml(written, "content.yaml") == {"key": text}
 
 
 def test_speakers_that_are_numbers_stay_text(tmp_path: Path) -> None:
