@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from deepemo.arrays import Float32Array
 from deepemo.params import Params, Section
@@ -82,6 +82,23 @@ class TrainedModel(Protocol):
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
         """The same in TensorFlow operations, for export: [n, ...] as the front end makes them to [n, 7]."""
+
+
+@runtime_checkable
+class VoiceModel(TrainedModel, Protocol):
+    """A trained network that can hear how a clip differs from other recordings of the same voice.
+
+    See `deepemo.models.voice`.
+    """
+
+    def components(self, inputs: Float32Array) -> Float32Array:
+        """What references are made of: float32 [n, components] of arrays [n, ...] as the family's shards hold them."""
+
+    def components_of_clips(self, inputs: Float32Array) -> Float32Array:
+        """The same of arrays [n, ...] as the front end makes them."""
+
+    def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
+        """Logits float32 [n, 7] of components, less the offsets of their voices [n, components] or [components]."""
 
 
 @dataclass(frozen=True, kw_only=True)

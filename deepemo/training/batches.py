@@ -6,6 +6,7 @@ Arrays that fit into `HELD_BYTES` are read once and kept in memory; larger ones 
 import math
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -40,6 +41,19 @@ def class_weights(emotions: pd.Series) -> np.ndarray:
     counts = emotions.value_counts().reindex(list(EMOTIONS)).to_numpy(dtype=np.float64)
     weights = 1.0 / np.sqrt(counts)
     return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
+
+
+class Batches(Protocol):
+    """Endless batches of training clips.
+
+    Attributes:
+        steps_per_epoch: batches an epoch.
+    """
+
+    steps_per_epoch: int
+
+    def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, 7]."""
 
 
 class TrainingBatches:

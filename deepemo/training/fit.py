@@ -38,8 +38,19 @@ class Trained:
     history: History
 
 
-def _fingerprint(*parts: Any) -> str:
-    """Digest of all that shapes a training, so that the checkpoint of another one is not used."""
+def training_fingerprint(
+    name: str, section: Learning, inputs: Mapping[str, Any], split: pd.DataFrame, seed: int
+) -> str:
+    """Digest of all that shapes a training, so that the checkpoint of another one is not used.
+
+    Args:
+        name: of the network.
+        section: how it learns.
+        inputs: description of its inputs, see `read_spec`.
+        split: the split table.
+        seed: of the training.
+    """
+    parts = (name, section.model_dump_json(), inputs, split.to_csv(), seed)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -81,9 +92,7 @@ def fit(
         class_weights=class_weights(training["emotion"]),
         groups=groups,
     )
-    fingerprint = _fingerprint(
-        network.name, section.model_dump_json(), label_smoothing, read_spec(folder), split.to_csv(), seed
-    )
+    fingerprint = training_fingerprint(network.name, section, read_spec(folder), split, seed)
     return trainer.run(resume, fingerprint)
 
 

@@ -16,7 +16,7 @@ from sklearn.metrics import balanced_accuracy_score
 from tqdm import tqdm
 
 from deepemo.params import Learning
-from deepemo.training.batches import Labelled, TrainingBatches
+from deepemo.training.batches import Batches, Labelled
 
 CHECKPOINT = "checkpoint.npz"
 CLIP_NORM = 5.0
@@ -80,7 +80,7 @@ class Trainer:
         self,
         network: keras.Model,
         section: Learning,
-        batches: TrainingBatches,
+        batches: Batches,
         validation: Callable[[], Iterable[Labelled]],
         *,
         label_smoothing: float,

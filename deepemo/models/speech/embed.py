@@ -14,10 +14,10 @@ from tqdm import tqdm
 from deepemo.audio.io.decode import read_recording
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.shards import write_shards
+from deepemo.models.speech.embedder import build_embedder, rounded_up
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.models.speech.network import build_embedder, rounded_up
 from deepemo.parallel import map_in_threads
 
 # Clips of similar length share a batch; the window in which they are sorted bounds memory.

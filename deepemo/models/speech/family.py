@@ -57,8 +57,18 @@ class EmbedSpeech(SpeechInput):
 
 
 class TrainSpeech(Learning):
-    """The head on the encoder's embeddings, and how it learns."""
+    """The heads on the encoder's embeddings, and how they learn.
 
+    Attributes:
+        components: principal components of the embeddings that the heads hear.
+        members: heads of each kind, trained apart and averaged.
+        reference_recordings: how many recordings of the same voice the head that knows the voice learns with; each
+            number is drawn as often.
+    """
+
+    components: Count
+    members: Annotated[int, Field(ge=1, le=16)]
+    reference_recordings: Annotated[list[Count], Field(min_length=1)]
     hidden_units: Annotated[int, Field(ge=0)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
@@ -95,8 +105,10 @@ def describe(about: Mapping[str, Any], params: Params) -> str:
     settings, clip = about["settings"], about["features"]
     return f"""\
 `{settings["encoder"]}`, a network that was trained elsewhere to write down English speech, hears the samples of a
-  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; a head on the mean
-  and the deviation over time of {len(settings["taps"])} of its layers was trained;
+  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; the mean of
+  {settings["members"]} heads on {settings["components"]} principal components of the mean and the deviation over time
+  of {len(settings["taps"])} of its layers was trained, and as many heads that hear how a clip differs from others of
+  its voice;
   {about["parameters"]:,} parameters in all."""
 
 

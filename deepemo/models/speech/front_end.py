@@ -10,9 +10,9 @@ from pydantic import ValidationError
 from deepemo.arrays import Float32Array
 from deepemo.audio.samples import at_level, resample, trim_silence
 from deepemo.errors import InputError
+from deepemo.models.speech.embedder import sounding_samples
 from deepemo.models.speech.family import SpeechInput
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
-from deepemo.models.speech.network import sounding_samples
 
 TRIM_BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 

@@ -1,6 +1,6 @@
 """A trained network of the family `speech`, loaded."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Self
 
@@ -12,9 +12,10 @@ from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
 from deepemo.models.family import ABOUT_FILE
 from deepemo.models.saved import load_weights, read_about
+from deepemo.models.speech.embedder import ENCODERS, rounded_up
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import samples_of
-from deepemo.models.speech.network import ENCODERS, build_speech, rounded_up
+from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_speech
 
 
 class SpeechModel:
@@ -26,11 +27,16 @@ class SpeechModel:
         self.network = network
         self.about: Mapping[str, Any] = about
         self.front_end = front_end
-        head = network.get_layer("head")
-        embeddings = tf.TensorSpec(head.input_shape, tf.float32)
+        projection, alone, relative = (network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD))
+        project = keras.Model(network.inputs[0], projection.output, name="components")
+        self._of_clips = keras.Model(network.inputs[0], alone(projection.output), name="speech")
+        embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
+        components = tf.TensorSpec([None, projection.components], tf.float32)
         clips = tf.TensorSpec([None, None], tf.float32)
-        self._logits = tf.function(lambda values: head(values, training=False), input_signature=[embeddings])
-        self._of_clips = tf.function(lambda samples: network(samples, training=False), input_signature=[clips])
+        self._components = _compiled(projection, embeddings)
+        self._components_of_clips = _compiled(project, clips)
+        self._alone = _compiled(alone, components)
+        self._relative = _compiled(relative, components)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -52,19 +58,45 @@ class SpeechModel:
 
     def logits(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, 7] of embeddings float32 [n, width]."""
-        answer: Float32Array = self._logits(tf.constant(inputs, dtype=tf.float32)).numpy()
-        return answer
+        return self._alone(self._components(inputs))
 
     def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of clips float32 [n, clip_samples] as the front end makes them.
+        """Logits float32 [n, 7] of clips float32 [n, clip_samples] as the front end makes them."""
+        return self._alone(self.components_of_clips(inputs))
+
+    def components(self, inputs: Float32Array) -> Float32Array:
+        """Components float32 [n, components] of embeddings float32 [n, width]."""
+        return self._components(inputs)
+
+    def components_of_clips(self, inputs: Float32Array) -> Float32Array:
+        """Components float32 [n, components] of clips float32 [n, clip_samples] as the front end makes them.
 
         Zeros after the longest clip of the batch are left out: they would take as long as speech.
         """
         sounding = np.flatnonzero(inputs.any(axis=0))
         longest = rounded_up(max(samples_of(1), int(sounding[-1]) + 1 if len(sounding) else 0))
-        answer: Float32Array = self._of_clips(tf.constant(inputs[:, :longest], dtype=tf.float32)).numpy()
-        return answer
+        return self._components_of_clips(inputs[:, :longest])
+
+    def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
+        """Logits float32 [n, 7] of clips whose voice is known.
+
+        Args:
+            components: of the clips, float32 [n, components].
+            offsets: of their voices, float32 [n, components] or [components], see `deepemo.models.voice`.
+        """
+        return self._relative(components - offsets)
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
         """Logits of clips in TensorFlow operations."""
-        return self.network(inputs, training=False)
+        return self._of_clips(inputs, training=False)
+
+
+def _compiled(part: keras.Layer, spec: tf.TensorSpec) -> Callable[[Float32Array], Float32Array]:
+    """A part of the network as a function of arrays that is traced once."""
+    traced = tf.function(lambda values: part(values, training=False), input_signature=[spec])
+
+    def call(values: Float32Array) -> Float32Array:
+        answer: Float32Array = traced(tf.constant(values, dtype=tf.float32)).numpy()
+        return answer
+
+    return call

@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemo.errors import InputError
+from deepemo.models.speech.embedder import ENCODERS
 from deepemo.models.speech.moonshine import HEADS, LAYERS, ROTARY_CHANNELS
-from deepemo.models.speech.network import ENCODERS
 from deepemo.models.speech.ort_file import OrtGraph, read_ort
 
 PACKAGE = "moonshine-voice"

@@ -1,83 +1,124 @@
-"""The network of the family `speech`: an encoder, statistics of its layers over time, and a head on them."""
+"""The network of the family `speech`: an embedder, its principal components, and two kinds of heads on them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
+from sklearn.utils.extmath import randomized_svd
 
-from deepemo.models.head import build_head
-from deepemo.models.speech.moonshine import TAPS, frames_of, moonshine_tiny, samples_of
+from deepemo.arrays import Float32Array
+from deepemo.models.head import build_perceptron
+from deepemo.models.speech.embedder import ClipLength, build_embedder
 
-ENCODERS = {"moonshine_tiny": moonshine_tiny}
+PROJECTION = "projection"
+HEAD = "head"  # hears a clip alone
+VOICE_HEAD = "voice_head"  # hears how a clip differs from others of its voice
 
-_EPSILON = 1e-6
-# Lengths of batches are rounded up to so many frames, for kernels are set up anew for each length they meet.
-_FRAME_STEP = 8
-
-
-@keras.saving.register_keras_serializable(package="deepemo")
-class StatisticsPooling(keras.layers.Layer):
-    """Mean and standard deviation over a clip's own frames: float32 [n, t, c] and frame counts [n] to [n, 2 c]."""
-
-    def call(self, x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Pool each clip's first `frames` frames."""
-        inside = tf.sequence_mask(frames, tf.shape(x)[1], x.dtype)[:, :, tf.newaxis]  # [n, t, 1]
-        share = inside / tf.reduce_sum(inside, 1, keepdims=True)
-        mean = tf.reduce_sum(x * share, 1, keepdims=True)
-        variance = tf.reduce_sum(tf.square(x - mean) * share, 1)
-        return tf.concat([mean[:, 0], tf.sqrt(variance + _EPSILON)], axis=1)
-
-
-def sounding_samples(samples: tf.Tensor) -> tf.Tensor:
-    """Samples of each clip up to its last that is not 0: float32 [n, s] to int32 [n]."""
-    positions = tf.range(1, tf.shape(samples)[1] + 1)
-    return tf.reduce_max(tf.cast(tf.not_equal(samples, 0.0), tf.int32) * positions, axis=1)
+# The least deviation that a dimension is divided by: one that hardly varies over the training clips says nothing.
+_LEAST_DEVIATION = 1e-3
+# Clips from which the directions are found; more of them change little.
+_MOST_CLIPS = 8192
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
-class ClipLength(keras.layers.Layer):
-    """Samples of each clip, int32 [n], of clips padded with zeros, float32 [n, samples]; at least one frame's."""
+class Projection(keras.layers.Layer):
+    """The principal components of standardised embeddings: [n, width] to [n, components].
 
-    def call(self, samples: tf.Tensor) -> tf.Tensor:
-        """Count up to the last sample that is not 0."""
-        return tf.maximum(sounding_samples(samples), samples_of(1))
-
-
-def build_embedder(encoder: keras.Model, taps: Sequence[str] = TAPS) -> keras.Model:
-    """Samples and lengths, as the encoder takes them, to embeddings float32 [n, taps * 2 * channels].
+    Each dimension is first brought to mean 0 and deviation 1 over the training clips; the components have mean 0, and
+    deviation 1 over all of them together. `adapt` sets the weights; no gradient changes them.
 
     Args:
-        encoder: see `moonshine_tiny`.
-        taps: names of the outputs whose mean and deviation over time are joined, in this order.
+        components: how many, those of the largest variance first.
+        options: of a Keras layer.
     """
-    samples, lengths = encoder.inputs
-    frames = frames_of(lengths)
-    outputs = dict(zip(TAPS, encoder.outputs, strict=True))
-    pooled = [StatisticsPooling(name=f"{tap}_statistics")(outputs[tap], frames) for tap in taps]
-    joined = keras.layers.Concatenate(name="embedding")(pooled) if len(pooled) > 1 else pooled[0]
-    return keras.Model([samples, lengths], joined, name="embedder")
+
+    def __init__(self, components: int, **options: object) -> None:
+        super().__init__(**options)
+        self.components = components
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create mean and deviation [width] and the directions [width, components]."""
+        width = input_shape[-1]
+        self.mean = self.add_weight(name="mean", shape=(width,), initializer="zeros", trainable=False)
+        self.deviation = self.add_weight(name="deviation", shape=(width,), initializer="ones", trainable=False)
+        self.directions = self.add_weight(name="directions", shape=(width, self.components), trainable=False)
+
+    def adapt(self, batches: Iterable[Float32Array], count: int, *, seed: int) -> None:
+        """Measure the training clips.
+
+        Args:
+            batches: float32 [n, width]; one of them is in memory at a time, and at most 8,192 clips of all.
+            count: clips in all of them together, at least as many as components.
+            seed: of the random start of the decomposition (Halko, Martinsson and Tropp 2011, "Finding Structure with
+                Randomness").
+        """
+        every = -(-count // _MOST_CLIPS)
+        total, squares = np.zeros(self.mean.shape), np.zeros(self.mean.shape)
+        kept, seen = [], 0
+        for values in batches:
+            total += values.sum(axis=0, dtype=np.float64)
+            squares += np.square(values, dtype=np.float64).sum(axis=0)
+            kept.append(values[-seen % every :: every])
+            seen += len(values)
+        mean = total / seen
+        deviation = np.maximum(np.sqrt(np.maximum(squares / seen - mean**2, 0.0)), _LEAST_DEVIATION)
+        standardised = ((np.concatenate(kept) - mean) / deviation).astype(np.float32)
+        _, _, directions = randomized_svd(standardised, self.components, n_iter=2, random_state=seed)
+        scale = (standardised @ directions.T).std()
+        self.mean.assign(mean)
+        self.deviation.assign(deviation)
+        self.directions.assign(directions.T / scale)
+
+    def call(self, embeddings: tf.Tensor) -> tf.Tensor:
+        """Components of float32 [n, width]."""
+        return tf.matmul((embeddings - self.mean) / self.deviation, self.directions)
+
+    def get_config(self) -> dict[str, object]:
+        """What the layer is made of, for Keras."""
+        return {**super().get_config(), "components": self.components}
 
 
-def build_speech(encoder: keras.Model, *, taps: Sequence[str], hidden_units: int, dropout: float) -> keras.Model:
-    """The whole network: clips float32 [n, samples] to logits [n, 7], with its `embedder` and `head` as layers.
+def build_heads(width: int, *, hidden_units: int, dropout: float, members: int, name: str) -> keras.Model:
+    """Components float32 [n, width] to logits [n, 7]: the mean of several heads that are trained apart.
 
-    Clips are at 16 kHz and padded with zeros, which do not count. The encoder is frozen.
+    Their layers are `member1`, `member2` and so on; see `deepemo.models.head.build_perceptron`.
+    """
+    components = keras.Input((width,), name="components")
+    logits = [
+        build_perceptron(width, hidden_units=hidden_units, dropout=dropout, name=f"member{number}")(components)
+        for number in range(1, members + 1)
+    ]
+    mean = keras.layers.Average(name="mean")(logits) if members > 1 else logits[0]
+    return keras.Model(components, mean, name=name)
+
+
+def build_speech(
+    encoder: keras.Model, *, taps: Sequence[str], components: int, hidden_units: int, dropout: float, members: int
+) -> keras.Model:
+    """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
+
+    Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
+    [n, components], what the voice's other recordings have in common, see `deepemo.models.voice`.
+
+    Outputs: logits float32 [n, 7] of the clip alone, and of the clip less the offset. The encoder is frozen.
 
     Args:
-        encoder: see `moonshine_tiny`.
+        encoder: see `deepemo.models.speech.moonshine.moonshine_tiny`.
         taps: see `build_embedder`.
-        hidden_units: of a layer between embedding and emotions; 0 for none.
-        dropout: before each layer of the head.
+        components: of the embeddings.
+        hidden_units: of a layer between components and emotions; 0 for none.
+        dropout: before each layer of a head.
+        members: heads of each kind.
     """
     embedder = build_embedder(encoder, taps)
     embedder.trainable = False
-    width: int = embedder.output_shape[-1]
-    head = build_head(width=width, hidden_units=hidden_units, dropout=dropout, standardised=True)
     samples = keras.Input((None,), name="samples")
-    return keras.Model(samples, head(embedder([samples, ClipLength(name="length")(samples)])), name="speech")
-
-
-def rounded_up(samples: int) -> int:
-    """Samples to which a batch is padded whose longest clip has so many."""
-    frames = -(-frames_of(samples) // _FRAME_STEP) * _FRAME_STEP
-    return max(samples_of(frames), samples)
+    offset = keras.Input((components,), name="offset")
+    values = Projection(components, name=PROJECTION)(embedder([samples, ClipLength(name="length")(samples)]))
+    alone, relative = (
+        build_heads(components, hidden_units=hidden_units, dropout=dropout, members=members, name=name)
+        for name in (HEAD, VOICE_HEAD)
+    )
+    difference = keras.layers.Subtract(name="difference")([values, offset])
+    return keras.Model([samples, offset], [alone(values), relative(difference)], name="speech")

@@ -1,49 +1,175 @@
-"""Train the head of the family `speech` on the embeddings that its frozen encoder made."""
+"""Train the heads of the family `speech` on the embeddings that its frozen encoder made."""
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
+import keras
+import numpy as np
 import pandas as pd
+import tensorflow as tf
 
+from deepemo.arrays import Float32Array, Int64Array
 from deepemo.dataset.shards import read_features, read_spec
-from deepemo.dataset.split import TRAIN
+from deepemo.dataset.split import TRAIN, VALIDATION
+from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.models.speech.network import build_speech
-from deepemo.training.fit import Trained, fit
+from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_speech
+from deepemo.models.voice import Voices, voices_of
+from deepemo.training.batches import class_weights
+from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
+from deepemo.training.loop import Trainer
+
+READ_TOGETHER = 256
+
+
+@dataclass(frozen=True)
+class Clips:
+    """What heads learn from: components float32 [n, components], labels [n], and whose voices they are."""
+
+    components: Float32Array
+    labels: Int64Array
+    voices: Voices
+
+
+class ComponentBatches:
+    """Endless shuffled batches of clips for a head, the same for the same seed from whichever epoch it starts."""
+
+    def __init__(self, clips: Clips, *, batch_size: int, seed: int, recordings: Sequence[int] = ()) -> None:
+        """Take the clips.
+
+        Args:
+            clips: to learn from.
+            batch_size: clips a batch; an epoch's odd rest is left out.
+            seed: of order and references.
+            recordings: sizes of references, one of which is drawn for each batch and whose offset is taken off each
+                clip; without any, clips come as they are.
+        """
+        self._clips = clips
+        self._batch_size = min(batch_size, len(clips.labels))
+        self._seed = seed
+        self._recordings = recordings
+        self.steps_per_epoch = len(clips.labels) // self._batch_size
+
+    def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, components] and targets float32 [n, 7]."""
+        targets = np.eye(len(EMOTIONS), dtype=np.float32)
+        for epoch in range(first, epochs):
+            random = np.random.default_rng([self._seed, epoch])
+            order = random.permutation(len(self._clips.labels))
+            for step in range(self.steps_per_epoch):
+                rows = order[step * self._batch_size : (step + 1) * self._batch_size]
+                yield tf.constant(self._values(rows, random)), tf.constant(targets[self._clips.labels[rows]])
+
+    def _values(self, rows: Int64Array, random: np.random.Generator) -> Float32Array:
+        values = self._clips.components[rows]
+        if self._recordings:
+            values = values - self._clips.voices.offsets(rows, int(random.choice(self._recordings)), random)
+        return values
 
 
 def train_speech(section: TrainSpeech, *, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path) -> Trained:
-    """Train the head.
+    """Find the principal components of the embeddings, and train the heads on them.
 
     Args:
-        section: the head, and how it learns.
+        section: the heads, and how they learn.
         embeddings: folder of the embeddings' shards, which say how they were made.
         split: the split table.
-        seed: of order.
+        seed: of the components, of order and of references.
         resume: folder for checkpoints.
 
     Returns:
-        The whole network, from samples to logits.
+        The whole network, from samples to logits. Its history has a column `phase`, `voice_head` or `head`, counts
+        epochs on, and holds the mean over the members.
     """
     made_by = read_spec(embeddings)
-    settings = {"taps": made_by["taps"], **section.model_dump(include={"hidden_units", "dropout"})}
+    training = split[split["role"] == TRAIN]
+    settings = {
+        "taps": made_by["taps"],
+        "components": min(section.components, len(training), made_by["shape"][0]),
+        **section.model_dump(include={"hidden_units", "dropout", "members"}),
+    }
     network = build_speech(load_encoder(made_by["encoder"]), **settings)
-    head = network.get_layer("head")
-    training = split.loc[split["role"] == TRAIN, "clip"]
-    batches = read_features(embeddings, training, batch_size=section.batch_size)
-    head.get_layer("standardisation").adapt(values for _, values in batches)
-    history = fit(
-        head,
-        section,
-        label_smoothing=section.label_smoothing,
-        folder=embeddings,
-        split=split,
-        seed=seed,
-        resume=resume,
-    )
+    projection = network.get_layer(PROJECTION)
+    batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
+    projection.adapt((values for _, values in batches), len(training), seed=seed)
+    learning, judging = (_clips(projection, embeddings, split[split["role"] == role]) for role in (TRAIN, VALIDATION))
+    history: History = []
+    for name in (VOICE_HEAD, HEAD):
+        rows = [
+            _train_member(
+                network.get_layer(name).get_layer(f"member{number}"),
+                section,
+                learning,
+                judging,
+                weights=class_weights(training["emotion"]),
+                recordings=section.reference_recordings if name == VOICE_HEAD else (),
+                seed=seed + number,
+                resume=resume / f"{name}{number}",
+                fingerprint=training_fingerprint(name, section, made_by, split, seed + number),
+            )
+            for number in range(1, section.members + 1)
+        ]
+        history += _mean(rows, phase=name, after=len(history))
     return Trained(
         network=network,
         settings={"encoder": made_by["encoder"], **settings},
         features=made_by["features"],
         history=history,
     )
+
+
+def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame) -> Clips:
+    """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
+    parts = [
+        (names, projection(values).numpy())
+        for names, values in read_features(embeddings, rows["clip"], batch_size=READ_TOGETHER)
+    ]
+    table = rows.set_index("clip").loc[[name for names, _ in parts for name in names]]
+    components = np.concatenate([values for _, values in parts])
+    labels = np.array([INDEX[emotion] for emotion in table["emotion"]])
+    return Clips(components, labels, Voices(components, voices_of(table)))
+
+
+def _train_member(
+    member: keras.Model,
+    section: TrainSpeech,
+    learning: Clips,
+    judging: Clips,
+    *,
+    weights: np.ndarray,
+    recordings: Sequence[int],
+    seed: int,
+    resume: Path,
+    fingerprint: str,
+) -> History:
+    values = judging.components
+    if recordings:
+        every = np.arange(len(values))
+        values = values - judging.voices.offsets(every, None, np.random.default_rng(seed))
+    batches = [
+        (values[start : start + VALIDATION_BATCH], judging.labels[start : start + VALIDATION_BATCH])
+        for start in range(0, len(values), VALIDATION_BATCH)
+    ]
+    trainer = Trainer(
+        member,
+        section,
+        ComponentBatches(learning, batch_size=section.batch_size, seed=seed, recordings=recordings),
+        lambda: batches,
+        label_smoothing=section.label_smoothing,
+        class_weights=weights,
+    )
+    return trainer.run(resume, fingerprint)
+
+
+def _mean(members: Sequence[History], *, phase: str, after: int) -> History:
+    """One row an epoch that all members had, with the mean of their figures."""
+    return [
+        {
+            "phase": phase,
+            **{name: float(np.mean([row[name] for row in rows])) for name in rows[0]},
+            "epoch": after + rows[0]["epoch"],
+        }
+        for rows in zip(*members, strict=False)
+    ]

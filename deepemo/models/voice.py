@@ -1,0 +1,89 @@
+"""Knowing the voice: what a speaker's recordings have in common, which is taken off each of them.
+
+Emotions are changes of a voice. A reference is the mean of some recordings of one speaker, whatever they express; no
+labels are needed. The mean of a few recordings says as much of what they express as of who speaks, so it is shrunk
+towards the mean of all training clips, which is 0: of k recordings it counts for k / (k + `SHRINKAGE_RECORDINGS`).
+"""
+
+from collections.abc import Sequence
+
+import numpy as np
+import pandas as pd
+
+from deepemo.arrays import Float32Array, Int64Array
+
+SHRINKAGE_RECORDINGS = 3.0
+
+
+def offset(mean: Float32Array, recordings: int) -> Float32Array:
+    """What is taken off every clip of a voice.
+
+    Args:
+        mean: of the components of some of its recordings, float32 [components].
+        recordings: how many they are.
+
+    Returns:
+        float32 [components]; 0 where there are no recordings.
+
+    Example:
+        >>> offset(np.array([4.0, -8.0], np.float32), recordings=9).tolist()
+        [3.0, -6.0]
+    """
+    share = recordings / (recordings + SHRINKAGE_RECORDINGS)
+    return (mean * np.float32(share)).astype(np.float32)
+
+
+def voices_of(clips: pd.DataFrame) -> list[str]:
+    """Whose voice each clip is: its corpus and speaker, for names of speakers may occur in several corpora."""
+    return [f"{corpus}/{speaker}" for corpus, speaker in zip(clips["corpus"], clips["speaker"], strict=True)]
+
+
+class Voices:
+    """Offsets of clips from other recordings of their own voice: to train with, and to judge what a reference gains.
+
+    A clip is never part of its own reference.
+    """
+
+    def __init__(self, components: Float32Array, voices: Sequence[str]) -> None:
+        """Group clips.
+
+        Args:
+            components: of the clips, float32 [n, components].
+            voices: whose voice each is, [n]; speakers of two corpora are two voices.
+        """
+        self._components = components
+        names, self._voice = np.unique(np.asarray(voices), return_inverse=True)
+        self._order = np.argsort(self._voice, kind="stable")  # clips of each voice side by side
+        self._counts = np.bincount(self._voice, minlength=len(names))
+        self._starts = np.cumsum(self._counts) - self._counts
+        self._place = np.empty(len(self._order), np.int64)  # of each clip among those of its voice
+        self._place[self._order] = np.arange(len(self._order)) - np.repeat(self._starts, self._counts)
+        self._sums = np.zeros((len(names), components.shape[1]))
+        np.add.at(self._sums, self._voice, components)
+
+    def offsets(self, clips: Int64Array, recordings: int | None, random: np.random.Generator) -> Float32Array:
+        """Offsets of some clips, each from so many others of its voice, drawn; from all of them if there are fewer.
+
+        Args:
+            clips: positions [m].
+            recordings: in each reference; None for all others.
+            random: draws them.
+
+        Returns:
+            float32 [m, components].
+        """
+        voice = self._voice[clips]
+        others = self._counts[voice] - 1
+        total = self._sums[voice] - self._components[clips]
+        taken = others.copy()
+        if recordings is not None:
+            few = np.flatnonzero(others > recordings)
+            for row in few:
+                drawn = random.choice(others[row], recordings, replace=False, shuffle=False)
+                drawn += drawn >= self._place[clips[row]]  # skips the clip itself
+                members = self._order[self._starts[voice[row]] + drawn]
+                total[row] = self._components[members].sum(axis=0, dtype=np.float64)
+            taken[few] = recordings
+        mean = total / np.maximum(taken, 1)[:, np.newaxis]
+        share = taken / (taken + SHRINKAGE_RECORDINGS)
+        return (mean * share[:, np.newaxis]).astype(np.float32)
