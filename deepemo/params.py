@@ -43,6 +43,7 @@ UNRECORDED = {
     "download": ("source_dir", "connections"),
     "featurize": ("workers",),
     "embed_speech": ("workers",),
+    "embed_speech_views": ("workers",),
     "gate": ("non_speech_dir",),
 }
 UNRECORDED_SECTIONS = ("eda",)
@@ -191,6 +192,42 @@ class Augment(Section):
     frequency_masks: Annotated[int, Field(ge=0)]
     frequency_mask_bands: Annotated[int, Field(ge=0)]
     mixup: Annotated[float, Field(ge=0)]
+
+
+class WaveformViews(Section):
+    """How strongly a copy of a recording is perturbed; each view of a clip is drawn once, by its id.
+
+    Attributes:
+        speed: faster or slower by up to this share, the pitch with it.
+        equaliser_db: standard deviation of a smooth random gain over frequency.
+        cut_share: of views, in which low frequencies are cut off, and of those in which high ones are.
+        low_cut_hz: highest frequency below which a view may be cut.
+        high_cut_hz: lowest frequency above which a view may be cut.
+        room_share: of views, which are heard in a room.
+        reverberation_seconds: longest time in which its echo decays by 60 dB.
+        min_direct_db: lowest energy of the direct sound relative to the echo's.
+        noise_share: of views, to which noise is added, from white to brown.
+        min_snr_db: lowest ratio of the speech to the noise.
+        max_snr_db: highest ratio of the speech to the noise.
+    """
+
+    speed: Annotated[float, Field(ge=0, lt=0.5)]
+    equaliser_db: NotNegative
+    cut_share: Share
+    low_cut_hz: Annotated[float, Field(ge=40, le=1000)]
+    high_cut_hz: Annotated[float, Field(ge=1000, le=8000)]
+    room_share: Share
+    reverberation_seconds: Annotated[float, Field(ge=0.15, le=5)]
+    min_direct_db: Annotated[float, Field(ge=-30, le=12)]
+    noise_share: Share
+    min_snr_db: float
+    max_snr_db: float
+
+    @model_validator(mode="after")
+    def _ratios_in_order(self) -> Self:
+        if self.min_snr_db > self.max_snr_db:
+            raise ValueError(f"min_snr_db {self.min_snr_db} must be at most max_snr_db {self.max_snr_db}")
+        return self
 
 
 class Learning(Section):

@@ -51,7 +51,7 @@ from deepemo.emotions import EMOTIONS
 from deepemo.files import CLIPS, EMBEDDINGS, FEATURES, MODELS, RAW, SPLIT, write_csv
 from deepemo.pipeline import load_params
 from deepemo.yaml12 import read_yaml, write_yaml
-from stages import embed, train
+from stages import embed, embed_views, train
 
 SIZES = dict(clip_seconds=1.28, trim_below_db=None)
 PHASE = dict(epochs=1, patience=1, batch_size=8, average_weights=0.5)
@@ -107,6 +107,8 @@ if "speech" in parts:
     write_clips(CLIPS, rows)
     embed.main(params, "speech")
     note("speech embedding", files(EMBEDDINGS / "speech"))
+    embed_views.main(params, "speech")
+    note("views of speech", files(EMBEDDINGS / "speech_views"))
     train.main(params, "speech")
     note("speech", [*files(MODELS / "speech"), Path("plots/learning_curve_speech.csv").read_bytes()])
 if "trainings" in parts:
@@ -143,7 +145,7 @@ def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) ->
     here = start(tmp_path / "here", parts, cores=64, environment={})
     there = start(tmp_path / "there", parts, cores=1, environment=ELSEWHERE)
     first = digests(here)
-    assert list(first) == ["numpy", "embedding", "speech embedding", "speech", "shallow", "transfer"]
+    assert list(first) == ["numpy", "embedding", "speech embedding", "views of speech", "speech", "shallow", "transfer"]
     assert digests(there) == first
 
 

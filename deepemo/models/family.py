@@ -115,6 +115,8 @@ class ModelFamily:
             card.
         embed: writes `shards` from what earlier stages made, and returns what was written in words; None if the
             family reads shards of another stage.
+        embed_views: params and split table to perturbed copies of the training clips, embedded and written, and
+            returns what was written in words; None if the family has none.
     """
 
     name: str
@@ -124,3 +126,4 @@ class ModelFamily:
     load: Callable[[Path], TrainedModel]
     describe: Callable[[Mapping[str, Any], Params], str]
     embed: Callable[[Params], str] | None = None
+    embed_views: Callable[[Params, pd.DataFrame], str] | None = None

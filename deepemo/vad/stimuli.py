@@ -5,6 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
+from deepemo.audio.perturb.noise import coloured_noise
 from deepemo.audio.samples import at_level
 
 RATE_HZ = 16_000
@@ -30,13 +31,6 @@ def make_sound(kind: str, *, variant: int, seed: int) -> Float32Array:
     """
     random = np.random.default_rng([seed, variant, KINDS.index(kind)])
     return at_level(_MAKERS[kind](random).astype(np.float32), LEVEL_DBFS)
-
-
-def coloured_noise(random: np.random.Generator, length: int, *, slope: float) -> Float64Array:
-    """Noise, float64 [length], whose power density falls with `frequency ** slope`: 0 white, 1 pink, 2 brown."""
-    spectrum = np.fft.rfft(random.standard_normal(length))
-    bins = np.maximum(np.arange(len(spectrum)), 1)
-    return np.fft.irfft(spectrum * bins ** (-slope / 2), length)
 
 
 def _pitch(random: np.random.Generator, low_hz: float = 80.0, high_hz: float = 2000.0) -> float:

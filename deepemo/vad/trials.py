@@ -14,11 +14,12 @@ import pandas as pd
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.perturb.noise import coloured_noise
 from deepemo.audio.samples import at_level, resample
 from deepemo.corpora.archive import Archive
 from deepemo.errors import DecodeError, InputError
 from deepemo.recordings import POINTER_ADVICE, find_recordings, printable, read_pointer
-from deepemo.vad.stimuli import KINDS, RATE_HZ, coloured_noise, make_sound
+from deepemo.vad.stimuli import KINDS, RATE_HZ, make_sound
 
 LEVELS_DBFS = (-20, -30, -40)
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0}

@@ -20,7 +20,7 @@ SCHEMA = {"deepemo/params.py", "deepemo/pipeline.py", "deepemo/models/registry.p
 EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")}
 # Stages that work for one family of models, which is their argument: each calls that function of the family's module,
 # whose other functions it does not run. The module itself holds sections of params and words, and is no dep of theirs.
-OF_A_FAMILY = ("train", "embed")
+OF_A_FAMILY = ("train", "embed", "embed_views")
 
 
 def module_and_family(stage: str) -> tuple[str, str | None]:
@@ -115,6 +115,7 @@ def test_every_family_is_trained_and_embedded_if_it_embeds() -> None:
     for name in family_names():
         assert ("train", name) in run
         assert (("embed", name) in run) == (load_family(name).embed is not None)
+        assert (("embed_views", name) in run) == (load_family(name).embed_views is not None)
 
 
 @pytest.mark.parametrize("name", STAGES)

@@ -45,19 +45,20 @@ for kind in ("outs", "metrics", "plots"):
 TRAINING = {"train_shallow", "train_transfer", "train_speech", "evaluate"}
 # The speech encoder hears recordings: no param of featurize changes what it hears.
 FEATURES = {"featurize", "embed", "train_shallow", "train_transfer", "evaluate"}
-EVERYTHING_JUDGED = {"split", "embed_speech", *FEATURES, *TRAINING}
+EVERYTHING_JUDGED = {"split", "embed_speech", "embed_speech_views", *FEATURES, *TRAINING}
 
 RERUNS = [
     ("featurize.sample_rate_hz", 22050, FEATURES),
     ("featurize.kind", "spectrogram", FEATURES),
-    ("split.test_share", 0.2, {"split", *TRAINING}),
-    ("split.held_out_corpora", ["savee"], {"split", *TRAINING}),
+    ("split.test_share", 0.2, {"split", "embed_speech_views", *TRAINING}),
+    ("split.held_out_corpora", ["savee"], {"split", "embed_speech_views", *TRAINING}),
     ("train_shallow.epochs", 3, {"train_shallow", "evaluate"}),
     ("train_shallow.augment.mixup", 0.1, {"train_shallow", "evaluate"}),
     ("embed.backbone", "inception_v3", {"embed", "train_transfer", "evaluate"}),
     ("train_transfer.hidden_units", 32, {"train_transfer", "evaluate"}),
     ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", "evaluate"}),
-    ("embed_speech.level_dbfs", -20.0, {"embed_speech", "train_speech", "evaluate"}),
+    ("embed_speech.level_dbfs", -20.0, {"embed_speech", "embed_speech_views", "train_speech", "evaluate"}),
+    ("embed_speech_views.strength.speed", 0.05, {"embed_speech_views"}),
     ("train_speech.hidden_units", 64, {"train_speech", "evaluate"}),
     ("evaluate.bootstrap_samples", 500, {"evaluate"}),
     ("gate.voice_threshold", 0.3, {"gate", "evaluate"}),
@@ -126,9 +127,11 @@ EDITS = [
     ("deepemo/models/shallow/network.py", {"train_shallow", "evaluate"}),
     ("deepemo/models/imagenet/train.py", {"train_transfer"}),
     ("deepemo/models/imagenet/embed.py", {"embed"}),
-    ("deepemo/models/speech/embed.py", {"embed_speech"}),
+    ("deepemo/models/speech/embed.py", {"embed_speech", "embed_speech_views"}),
+    ("deepemo/models/speech/views.py", {"embed_speech_views"}),
+    ("deepemo/audio/perturb/views.py", {"embed_speech_views"}),
     ("deepemo/models/speech/train.py", {"train_speech"}),
-    ("deepemo/models/speech/front_end.py", {"embed_speech", "evaluate"}),
+    ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", "evaluate"}),
     ("deepemo/audio/features.py", {"eda", "featurize", "train_shallow", "train_transfer", "train_speech", "evaluate"}),
     # What is cosmetic reruns neither featurizing nor training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate"}),

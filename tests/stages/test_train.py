@@ -20,10 +20,10 @@ from deepemo.errors import InputError
 from deepemo.models.imagenet.family import Embed, TrainTransfer
 from deepemo.models.saved import load_model
 from deepemo.models.shallow.family import TrainShallow
-from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
+from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews, TrainSpeech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
-from stages import embed, train
+from stages import embed, embed_views, train
 
 ROOT = Path(__file__).parents[2]
 
@@ -40,6 +40,7 @@ def params() -> Params:
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(
             update={"taps": ["layer1"], "shards": 2}
         ),
+        "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews),
         "train_speech": params.section("train_speech", TrainSpeech).model_copy(update=short),
         "embed": params.section("embed", Embed).model_copy(update={"weights": "random"}),
         "train_transfer": transfer.model_copy(
@@ -100,6 +101,9 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
     assert embed.main(params, "speech") == "embed speech: 140 clips, 576 values each by moonshine_tiny"
     about = read_spec(run / "data/embeddings/speech")
     assert (about["encoder"], about["taps"], about["shape"]) == ("moonshine_tiny", ["layer1"], [576])
+    training = int((split["role"] == "train").sum())
+    assert embed_views.main(params, "speech") == f"embed_speech_views: {training} training clips, 1 views of each"
+    assert read_spec(run / "data/embeddings/speech_views/0")["clips"] == training
     assert train.main(params, "speech").startswith("train_speech: {'epochs': 1, ")
     check_written(run, "speech")
     # What serving hears of a recording is what was embedded of it, to half precision.
@@ -115,6 +119,8 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
 def test_a_family_without_a_frozen_network_has_nothing_to_embed(params: Params) -> None:
     with pytest.raises(InputError, match="'shallow', expected one with a frozen network"):
         embed.main(params, "shallow")
+    with pytest.raises(InputError, match="'transfer', expected one that embeds views"):
+        embed_views.main(params, "transfer")
 
 
 @pytest.mark.parametrize(

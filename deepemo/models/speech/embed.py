@@ -1,6 +1,6 @@
 """Embeddings of a frozen speech encoder: one pass over the recordings of all clips."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -11,7 +11,9 @@ import pandas as pd
 import tensorflow as tf
 from tqdm import tqdm
 
+from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import read_recording
+from deepemo.audio.samples import resample
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.shards import write_shards
 from deepemo.models.speech.embedder import build_embedder, rounded_up
@@ -66,7 +68,12 @@ def _pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare_clips(
-    clips: pd.DataFrame, raw_dir: Path, front_end: SpeechFrontEnd, *, workers: int
+    clips: pd.DataFrame,
+    raw_dir: Path,
+    front_end: SpeechFrontEnd,
+    *,
+    workers: int,
+    change: Callable[[str, Float32Array], Float32Array] = lambda _, samples: samples,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Ids of clips and what the encoder is fed of them, float32 [samples] each, in the order of the table.
 
@@ -75,13 +82,15 @@ def prepare_clips(
         raw_dir: folder of `<corpus>.zip`.
         front_end: what makes recordings ready.
         workers: threads.
+        change: a clip's id and its samples, float32 [n] at the front end's rate, to those that are prepared, [m].
     """
     archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
 
     def prepare(row: tuple[str, str, str]) -> tuple[str, np.ndarray]:
         clip, corpus, member = row
         recording = read_recording(archives[corpus].read(member), name=f"{corpus}/{member}")
-        return clip, front_end.prepare(recording.mono(), recording.rate_hz)
+        samples = resample(recording.mono(), recording.rate_hz, front_end.sample_rate_hz)
+        return clip, front_end.prepare(change(clip, samples), front_end.sample_rate_hz)
 
     rows = zip(clips["clip"], clips["corpus"], clips["member"], strict=True)
     return map_in_threads(prepare, rows, workers=workers, ahead=_AHEAD)

@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from deepemo.files import CLIPS, EMBEDDINGS, RAW
 from deepemo.models.family import ModelFamily
-from deepemo.params import Count, Learning, Params, Positive, Section
+from deepemo.params import Count, Learning, Params, Positive, Section, WaveformViews
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 NAME = "speech"
 SPEECH_EMBEDDINGS = EMBEDDINGS / "speech"
+SPEECH_VIEWS = EMBEDDINGS / "speech_views"
 
 EncoderName = Literal["moonshine_tiny"]
 # Outputs of the encoder, in its order; see `deepemo.models.speech.moonshine.TAPS`.
@@ -56,6 +57,22 @@ class EmbedSpeech(SpeechInput):
         return self
 
 
+class EmbedSpeechViews(Section):
+    """Perturbed copies of the training clips that are embedded too.
+
+    Attributes:
+        views: of each training clip; 0 for none.
+        strength: of the perturbation.
+        batch_size: clips that the encoder takes at once.
+        workers: threads that read and perturb recordings.
+    """
+
+    views: Annotated[int, Field(ge=0, le=16)]
+    strength: WaveformViews
+    batch_size: Count
+    workers: Annotated[int, Field(ge=1, le=256)]
+
+
 class TrainSpeech(Learning):
     """The heads on the encoder's embeddings, and how they learn.
 
@@ -83,6 +100,24 @@ def embed(params: Params) -> str:
     clips = good_clips(read_clips(CLIPS))
     count, width = write_embeddings(section, clips=clips, raw_dir=RAW, embeddings=SPEECH_EMBEDDINGS)
     return f"{count} clips, {width} values each by {section.encoder}"
+
+
+def embed_views(params: Params, split: pd.DataFrame) -> str:
+    """Write the embeddings of perturbed training clips; see `ModelFamily`."""
+    from deepemo.dataset.clips import good_clips, read_clips
+    from deepemo.models.speech.views import write_views
+
+    section = params.section("embed_speech_views", EmbedSpeechViews)
+    count = write_views(
+        section,
+        clips=good_clips(read_clips(CLIPS)),
+        split=split,
+        raw_dir=RAW,
+        embeddings=SPEECH_EMBEDDINGS,
+        folder=SPEECH_VIEWS,
+        seed=params.seed,
+    )
+    return f"{count} training clips, {section.views} views of each"
 
 
 def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
@@ -114,10 +149,11 @@ def describe(about: Mapping[str, Any], params: Params) -> str:
 
 FAMILY = ModelFamily(
     name=NAME,
-    sections={"embed_speech": EmbedSpeech, "train_speech": TrainSpeech},
+    sections={"embed_speech": EmbedSpeech, "embed_speech_views": EmbedSpeechViews, "train_speech": TrainSpeech},
     shards=SPEECH_EMBEDDINGS,
     train=train,
     load=load,
     describe=describe,
     embed=embed,
+    embed_views=embed_views,
 )

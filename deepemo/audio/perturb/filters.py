@@ -1,0 +1,87 @@
+"""Filters given by their gain at each frequency, without delay: band limits, and smooth random equalisation.
+
+Arrays are float32 [n] and keep their length. Filters are applied to the spectrum of the whole clip, with silence
+after it, so that its end does not run into its beginning.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+import scipy.fft
+
+from deepemo.arrays import Float32Array, Float64Array
+
+_LOWEST_HZ = 20.0
+# Silence after a clip, into which a filter may ring.
+_RINGING_SECONDS = 0.25
+_KNOTS_PER_OCTAVE = 1.0
+
+
+def filtered(samples: Float32Array, rate_hz: int, gain: Callable[[Float64Array], Float64Array]) -> Float32Array:
+    """Multiply the spectrum by a real gain, which delays nothing.
+
+    Args:
+        samples: float32 [n].
+        rate_hz: their rate.
+        gain: frequencies in Hz, float64 [m], to factors of the amplitude, float64 [m].
+    """
+    length = scipy.fft.next_fast_len(len(samples) + round(_RINGING_SECONDS * rate_hz), real=True)
+    spectrum = scipy.fft.rfft(samples.astype(np.float64), length)
+    spectrum *= gain(scipy.fft.rfftfreq(length, 1 / rate_hz))
+    return scipy.fft.irfft(spectrum, length)[: len(samples)].astype(np.float32)
+
+
+def band_gain(hz: Float64Array, *, low_hz: float | None, high_hz: float | None, order: int) -> Float64Array:
+    """Amplitude response of a Butterworth band pass: -3 dB at both limits, 6 dB an octave and order beyond them.
+
+    Args:
+        hz: frequencies, float64 [m].
+        low_hz: lower limit; None for none.
+        high_hz: upper limit; None for none.
+        order: of each slope.
+
+    Example:
+        >>> band_gain(np.array([500.0, 1000.0, 2000.0]), low_hz=None, high_hz=1000.0, order=4).round(3).tolist()
+        [0.998, 0.707, 0.062]
+    """
+    power = np.ones_like(hz)
+    if high_hz is not None:
+        power /= 1 + (hz / high_hz) ** (2 * order)
+    if low_hz is not None:
+        # Written so that 0 Hz needs no division by zero.
+        ratio = (hz / low_hz) ** (2 * order)
+        power *= ratio / (1 + ratio)
+    return np.sqrt(power)
+
+
+def band_limited(
+    samples: Float32Array, rate_hz: int, *, low_hz: float | None = None, high_hz: float | None = None, order: int = 4
+) -> Float32Array:
+    """Attenuate what lies below `low_hz` and above `high_hz`, by the response of `band_gain`: float32 [n] to [n]."""
+    return filtered(samples, rate_hz, lambda hz: band_gain(hz, low_hz=low_hz, high_hz=high_hz, order=order))
+
+
+def equalised(samples: Float32Array, rate_hz: int, random: np.random.Generator, *, deviation_db: float) -> Float32Array:
+    """Colour a clip as another microphone does: a smooth random gain over frequency.
+
+    The gain is drawn at one frequency an octave, each normally distributed around 0 dB, and linear in dB over the
+    logarithm of the frequency between them.
+
+    Args:
+        samples: float32 [n].
+        rate_hz: their rate.
+        random: gives the draws.
+        deviation_db: standard deviation of the gain.
+
+    Returns:
+        float32 [n].
+    """
+    octaves = np.log2(rate_hz / 2 / _LOWEST_HZ)
+    knots = np.linspace(0.0, octaves, round(octaves * _KNOTS_PER_OCTAVE) + 1)
+    gains_db = deviation_db * random.standard_normal(len(knots))
+
+    def gain(hz: Float64Array) -> Float64Array:
+        above = np.log2(np.maximum(hz, _LOWEST_HZ) / _LOWEST_HZ)
+        return 10 ** (np.interp(above, knots, gains_db) / 20)
+
+    return filtered(samples, rate_hz, gain)

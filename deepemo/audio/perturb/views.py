@@ -1,0 +1,76 @@
+"""Views: random perturbations of a clip, as other speakers, microphones, rooms and places would have it."""
+
+import hashlib
+
+import numpy as np
+
+from deepemo.arrays import Float32Array
+from deepemo.audio.perturb.filters import band_limited, equalised
+from deepemo.audio.perturb.noise import with_noise
+from deepemo.audio.perturb.room import in_room, room_response
+from deepemo.audio.perturb.speed import at_speed
+from deepemo.params import WaveformViews
+
+_LOWEST_CUT_HZ = 40.0
+_SHORTEST_ROOM_SECONDS = 0.15
+_HIGHEST_DIRECT_DB = 12.0
+_STEEPEST_NOISE = 2.0
+
+
+def generator_of(clip: str, *, view: int, seed: int) -> np.random.Generator:
+    """Random numbers of one view of a clip, whatever other clips there are and in which order they come.
+
+    Args:
+        clip: its id.
+        view: number of the view.
+        seed: of the run.
+    """
+    digest = hashlib.blake2b(clip.encode(), digest_size=8).digest()
+    return np.random.default_rng([seed, view, int.from_bytes(digest, "big")])
+
+
+def random_view(
+    samples: Float32Array, rate_hz: int, strength: WaveformViews, random: np.random.Generator
+) -> Float32Array:
+    """Perturb a clip: speed, then equalisation, band limits, a room and noise.
+
+    Args:
+        samples: float32 [n].
+        rate_hz: their rate.
+        strength: how much.
+        random: gives the draws.
+
+    Returns:
+        float32 [m]; m differs from n by up to `strength.speed`, and values may exceed full scale.
+    """
+    # All draws are made whether they are used or not, so that one strength does not change the draws of another.
+    speed = random.uniform(-1, 1)
+    cuts_low, cuts_high, has_room, has_noise = random.random(4)
+    low, high, reverberation, direct, slope, snr = random.random(6)
+    equaliser, tail, noise = random.spawn(3)
+
+    view = at_speed(samples, 1 + strength.speed * speed)
+    view = equalised(view, rate_hz, equaliser, deviation_db=strength.equaliser_db)
+    view = band_limited(
+        view,
+        rate_hz,
+        low_hz=_between(_LOWEST_CUT_HZ, strength.low_cut_hz, low) if cuts_low < strength.cut_share else None,
+        high_hz=_between(strength.high_cut_hz, rate_hz / 2, high) if cuts_high < strength.cut_share else None,
+    )
+    if has_room < strength.room_share:
+        response = room_response(
+            tail,
+            rate_hz,
+            reverberation_seconds=_between(_SHORTEST_ROOM_SECONDS, strength.reverberation_seconds, reverberation),
+            direct_to_reverberant_db=_HIGHEST_DIRECT_DB + direct * (strength.min_direct_db - _HIGHEST_DIRECT_DB),
+        )
+        view = in_room(view, response)
+    if has_noise < strength.noise_share:
+        snr_db = strength.min_snr_db + snr * (strength.max_snr_db - strength.min_snr_db)
+        view = with_noise(view, rate_hz, noise, slope=_STEEPEST_NOISE * slope, snr_db=snr_db)
+    return view
+
+
+def _between(low: float, high: float, share: float) -> float:
+    """A value between two others, evenly by ratio."""
+    return float(low * (high / low) ** share)

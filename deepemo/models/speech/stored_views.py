@@ -1,0 +1,38 @@
+"""Read the embeddings of perturbed training clips that `deepemo.models.speech.views` wrote."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from deepemo.dataset.shards import read_features, read_spec
+from deepemo.errors import InputError
+from deepemo.files import read_json
+
+VIEWS_FILE = "views.json"
+
+
+def read_views(folder: Path, clips: Sequence[str]) -> npt.NDArray[np.float16]:
+    """Embeddings of all views of training clips, float16 [views, clips, width], as they are stored.
+
+    Args:
+        folder: what `write_views` wrote.
+        clips: ids of training clips, in the order in which their embeddings are wanted.
+
+    Returns:
+        With no views, float16 [0, clips, 0].
+
+    Raises:
+        InputError: there are no views of one of the clips, or the folder holds none at all.
+    """
+    count = read_json(folder / VIEWS_FILE, expected="views of the training clips")["views"]
+    row_of = {clip: row for row, clip in enumerate(clips)}
+    if len(row_of) != len(clips):
+        raise InputError(f"{folder}: a clip was asked for twice among {len(clips)}")
+    width = read_spec(folder / "0")["shape"][0] if count else 0
+    views = np.empty((count, len(clips), width), np.float16)
+    for view in range(count):
+        for names, values in read_features(folder / str(view), clips, batch_size=256):
+            views[view, [row_of[name] for name in names]] = values
+    return views

@@ -1,0 +1,100 @@
+"""Views of training clips: written by the encoder of the embeddings, read back in the order that is asked for."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import soundfile
+
+from deepemo.dataset.clips import Clip, read_clips, write_clips
+from deepemo.dataset.shards import read_batches, read_spec
+from deepemo.errors import InputError
+from deepemo.models.speech.embed import write_embeddings
+from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews
+from deepemo.models.speech.stored_views import read_views
+from deepemo.models.speech.views import write_views
+from deepemo.pipeline import load_params
+
+ROOT = Path(__file__).parents[3]
+PARAMS = load_params(ROOT / "params.yaml")
+EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": ["layer1"], "shards": 2})
+VIEWS = PARAMS.section("embed_speech_views", EmbedSpeechViews).model_copy(update={"views": 2, "batch_size": 4})
+CLIPS = [f"made/{number}" for number in range(6)]
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory, spoken: list[np.ndarray]) -> Path:
+    """Six clips, the last of them for the test, and their embeddings."""
+    folder = tmp_path_factory.mktemp("run")
+    with zipfile.ZipFile(folder / "made.zip", "w") as archive:
+        for number, clip in enumerate(CLIPS):
+            file = io.BytesIO()
+            soundfile.write(file, spoken[number % 3][number * 100 :], 16_000, format="WAV")
+            archive.writestr(f"{clip.rpartition('/')[2]}.wav", file.getvalue())
+    rows = [Clip(clip=clip, corpus="made", member=f"{number}.wav") for number, clip in enumerate(CLIPS)]
+    write_clips(folder / "clips.csv", rows)
+    write_embeddings(EMBED, clips=read_clips(folder / "clips.csv"), raw_dir=folder, embeddings=folder / "embeddings")
+    return folder
+
+
+def written(run: Path, folder: Path, section: EmbedSpeechViews = VIEWS, clips: list[str] = CLIPS[:5]) -> Path:
+    split = pd.DataFrame({"clip": CLIPS, "role": ["train" if clip in clips else "test_unseen" for clip in CLIPS]})
+    table = read_clips(run / "clips.csv")
+    count = write_views(
+        section, clips=table, split=split, raw_dir=run, embeddings=run / "embeddings", folder=folder, seed=7
+    )
+    assert count == len(clips)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def views(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return written(run, tmp_path_factory.mktemp("views"))
+
+
+def test_views_are_read_in_the_order_that_is_asked_for(run: Path, views: Path) -> None:
+    found = read_views(views, CLIPS[:5])
+    assert (found.dtype, found.shape) == (np.float16, (2, 5, 576))
+    np.testing.assert_array_equal(read_views(views, CLIPS[3:1:-1]), found[:, 3:1:-1])
+    for name in ("encoder", "taps", "features", "shape", "shards"):
+        assert read_spec(views / "1")[name] == read_spec(run / "embeddings")[name]
+
+
+def test_a_view_is_near_its_own_clip_and_not_the_same(run: Path, views: Path) -> None:
+    stored = {
+        name: row
+        for names, rows in read_batches(run / "embeddings", batch_size=8)
+        for name, row in zip(names, rows, strict=True)
+    }
+    clean = np.stack([stored[clip] for clip in CLIPS[:5]])
+    found = read_views(views, CLIPS[:5]).astype(np.float32)
+    assert np.abs(found[0] - found[1]).max() > 0.01
+    for view in found:
+        own = np.linalg.norm(view - clean, axis=1) / np.linalg.norm(clean, axis=1)
+        assert own.min() > 1e-3
+        assert np.median(own) < 0.5
+
+
+def test_clips_that_are_not_of_the_training_have_no_views(views: Path) -> None:
+    with pytest.raises(InputError, match="no record of 1 clips, among them made/5"):
+        read_views(views, CLIPS)
+    with pytest.raises(InputError, match="asked for twice"):
+        read_views(views, [CLIPS[0], CLIPS[0]])
+
+
+def test_workers_change_no_byte_and_company_only_the_rounding(run: Path, views: Path, tmp_path: Path) -> None:
+    alone = written(run, tmp_path / "alone", VIEWS.model_copy(update={"workers": 1}))
+    for file in sorted(path for path in views.rglob("*") if path.is_file()):
+        assert (alone / file.relative_to(views)).read_bytes() == file.read_bytes()
+    fewer = read_views(written(run, tmp_path / "fewer", clips=CLIPS[1:3]), CLIPS[1:3])
+    np.testing.assert_allclose(fewer, read_views(views, CLIPS[1:3]), rtol=1e-2, atol=1e-3)
+
+
+def test_no_views_are_an_answer_too(run: Path, tmp_path: Path) -> None:
+    folder = written(run, tmp_path / "none", VIEWS.model_copy(update={"views": 0}))
+    assert read_views(folder, CLIPS[:5]).shape == (0, 5, 0)
+    with pytest.raises(InputError, match="expected views of the training clips"):
+        read_views(tmp_path / "missing", CLIPS)
