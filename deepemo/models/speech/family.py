@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from deepemo.files import CLIPS, EMBEDDINGS, RAW
 from deepemo.models.family import ModelFamily
-from deepemo.params import Count, Learning, Params, Positive, Section, WaveformViews
+from deepemo.params import Count, Learning, Params, Positive, Section, Share, WaveformViews
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -79,12 +79,14 @@ class TrainSpeech(Learning):
     Attributes:
         components: principal components of the embeddings that the heads hear.
         members: heads of each kind, trained apart and averaged.
+        view_share: of the clips that a head hears as one of their perturbed views, if there are any.
         reference_recordings: how many recordings of the same voice the head that knows the voice learns with; each
             number is drawn as often.
     """
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
+    view_share: Share
     reference_recordings: Annotated[list[Count], Field(min_length=1)]
     hidden_units: Annotated[int, Field(ge=0)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
@@ -125,7 +127,9 @@ def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
     from deepemo.models.speech.train import train_speech
 
     section = params.section("train_speech", TrainSpeech)
-    return train_speech(section, embeddings=SPEECH_EMBEDDINGS, split=split, seed=params.seed, resume=resume)
+    return train_speech(
+        section, embeddings=SPEECH_EMBEDDINGS, views=SPEECH_VIEWS, split=split, seed=params.seed, resume=resume
+    )
 
 
 def load(folder: Path) -> SpeechModel:

@@ -16,6 +16,7 @@ from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_speech
+from deepemo.models.speech.stored_views import read_views
 from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
@@ -26,29 +27,41 @@ READ_TOGETHER = 256
 
 @dataclass(frozen=True)
 class Clips:
-    """What heads learn from: components float32 [n, components], labels [n], and whose voices they are."""
+    """What heads learn from.
+
+    Attributes:
+        components: float32 [n, components].
+        labels: index of the emotion, [n].
+        voices: whose they are.
+        views: components of perturbed copies, float32 [views, n, components].
+    """
 
     components: Float32Array
     labels: Int64Array
     voices: Voices
+    views: Float32Array
 
 
 class ComponentBatches:
     """Endless shuffled batches of clips for a head, the same for the same seed from whichever epoch it starts."""
 
-    def __init__(self, clips: Clips, *, batch_size: int, seed: int, recordings: Sequence[int] = ()) -> None:
+    def __init__(
+        self, clips: Clips, *, batch_size: int, seed: int, view_share: float = 0.0, recordings: Sequence[int] = ()
+    ) -> None:
         """Take the clips.
 
         Args:
             clips: to learn from.
             batch_size: clips a batch; an epoch's odd rest is left out.
-            seed: of order and references.
+            seed: of order, views and references.
+            view_share: of the clips that come as one of their views, if they have any.
             recordings: sizes of references, one of which is drawn for each batch and whose offset is taken off each
                 clip; without any, clips come as they are.
         """
         self._clips = clips
         self._batch_size = min(batch_size, len(clips.labels))
         self._seed = seed
+        self._view_share = view_share if len(clips.views) else 0.0
         self._recordings = recordings
         self.steps_per_epoch = len(clips.labels) // self._batch_size
 
@@ -64,17 +77,24 @@ class ComponentBatches:
 
     def _values(self, rows: Int64Array, random: np.random.Generator) -> Float32Array:
         values = self._clips.components[rows]
+        if self._view_share:
+            changed = np.flatnonzero(random.random(len(rows)) < self._view_share)
+            views = random.integers(len(self._clips.views), size=len(changed))
+            values[changed] = self._clips.views[views, rows[changed]]
         if self._recordings:
             values = values - self._clips.voices.offsets(rows, int(random.choice(self._recordings)), random)
         return values
 
 
-def train_speech(section: TrainSpeech, *, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path) -> Trained:
+def train_speech(
+    section: TrainSpeech, *, embeddings: Path, views: Path, split: pd.DataFrame, seed: int, resume: Path
+) -> Trained:
     """Find the principal components of the embeddings, and train the heads on them.
 
     Args:
         section: the heads, and how they learn.
         embeddings: folder of the embeddings' shards, which say how they were made.
+        views: folder of those of perturbed training clips, see `deepemo.models.speech.stored_views`.
         split: the split table.
         seed: of the components, of order and of references.
         resume: folder for checkpoints.
@@ -94,7 +114,8 @@ def train_speech(section: TrainSpeech, *, embeddings: Path, split: pd.DataFrame,
     projection = network.get_layer(PROJECTION)
     batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
     projection.adapt((values for _, values in batches), len(training), seed=seed)
-    learning, judging = (_clips(projection, embeddings, split[split["role"] == role]) for role in (TRAIN, VALIDATION))
+    learning = _clips(projection, embeddings, training, views=views)
+    judging = _clips(projection, embeddings, split[split["role"] == VALIDATION])
     history: History = []
     for name in (VOICE_HEAD, HEAD):
         rows = [
@@ -104,7 +125,7 @@ def train_speech(section: TrainSpeech, *, embeddings: Path, split: pd.DataFrame,
                 learning,
                 judging,
                 weights=class_weights(training["emotion"]),
-                recordings=section.reference_recordings if name == VOICE_HEAD else (),
+                knows_voice=name == VOICE_HEAD,
                 seed=seed + number,
                 resume=resume / f"{name}{number}",
                 fingerprint=training_fingerprint(name, section, made_by, split, seed + number),
@@ -120,7 +141,7 @@ def train_speech(section: TrainSpeech, *, embeddings: Path, split: pd.DataFrame,
     )
 
 
-def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame) -> Clips:
+def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame, *, views: Path | None = None) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
     parts = [
         (names, projection(values).numpy())
@@ -129,7 +150,13 @@ def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame)
     table = rows.set_index("clip").loc[[name for names, _ in parts for name in names]]
     components = np.concatenate([values for _, values in parts])
     labels = np.array([INDEX[emotion] for emotion in table["emotion"]])
-    return Clips(components, labels, Voices(components, voices_of(table)))
+    perturbed = np.empty((0, *components.shape), np.float32)
+    if views is not None:
+        stored = read_views(views, list(table.index))
+        perturbed = (
+            np.stack([projection(view.astype(np.float32)).numpy() for view in stored]) if len(stored) else perturbed
+        )
+    return Clips(components, labels, Voices(components, voices_of(table)), perturbed)
 
 
 def _train_member(
@@ -139,13 +166,13 @@ def _train_member(
     judging: Clips,
     *,
     weights: np.ndarray,
-    recordings: Sequence[int],
+    knows_voice: bool,
     seed: int,
     resume: Path,
     fingerprint: str,
 ) -> History:
     values = judging.components
-    if recordings:
+    if knows_voice:
         every = np.arange(len(values))
         values = values - judging.voices.offsets(every, None, np.random.default_rng(seed))
     batches = [
@@ -155,7 +182,13 @@ def _train_member(
     trainer = Trainer(
         member,
         section,
-        ComponentBatches(learning, batch_size=section.batch_size, seed=seed, recordings=recordings),
+        ComponentBatches(
+            learning,
+            batch_size=section.batch_size,
+            seed=seed,
+            view_share=0.0 if knows_voice else section.view_share,
+            recordings=section.reference_recordings if knows_voice else (),
+        ),
         lambda: batches,
         label_smoothing=section.label_smoothing,
         class_weights=weights,

@@ -11,10 +11,10 @@ from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
 from deepemo.dataset.split import TRAIN
 from deepemo.files import write_json
 from deepemo.models.speech.embed import SpeechEmbedder, prepare_clips
+from deepemo.models.speech.embedder import build_embedder
 from deepemo.models.speech.family import EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.models.speech.network import build_embedder
 from deepemo.models.speech.stored_views import VIEWS_FILE
 
 
