@@ -11,7 +11,7 @@ from deepemo.charts.style import caption, page_figure, per_cent, styled
 from deepemo.evaluation.groups import Estimate
 
 # Largest distance of a predictor's dot from the middle of a corpus's name, where names are 1 apart.
-MAX_OFFSET = 0.22
+MAX_OFFSET = 0.26
 NOTE = (
     "Dots: models that learned from the other corpora alone. Lines: 95 % intervals by the bootstrap over speakers. "
     "Dotted: chance, guessing among the emotions that a corpus has. Diamonds: mean over the corpora, which has no "
@@ -43,13 +43,13 @@ def draw_cross_corpus(summary: Mapping[str, Any]) -> Figure:
         axes.plot(len(corpora) + offset, mean, "D", color=colour, markersize=7, clip_on=False)
         axes.annotate(
             f"{100 * mean:.1f}", (len(corpora) + offset, mean), (0, 8), textcoords="offset points",
-            ha="center", fontsize=8,
+            ha="center", fontsize=7,
         )  # fmt: skip
     for position, chance in enumerate([*(corpus["chance"]["uar"] for corpus in corpora.values()), None]):
         value = summary["chance"]["uar"] if chance is None else chance
         label = "chance" if position == 0 else None
         axes.plot([position - 0.4, position + 0.4], [value, value], color="0.5", linestyle=":", label=label)
-    names = [f"{name}\n{corpus['clips']} clips of {corpus['speakers']} speakers" for name, corpus in corpora.items()]
+    names = [f"{name}\n{corpus['clips']} clips\n{corpus['speakers']} speakers" for name, corpus in corpora.items()]
     axes.set_xticks(range(len(corpora) + 1), [*names, "mean over\ncorpora"])
     axes.axvline(len(corpora) - 0.5, color="0.8", linewidth=0.8)
     axes.set_xlim(-0.5, len(corpora) + 0.5)
@@ -57,5 +57,5 @@ def draw_cross_corpus(summary: Mapping[str, Any]) -> Figure:
     axes.grid(visible=False, axis="x")
     per_cent(axes.yaxis)
     axes.set_ylabel("UAR")
-    figure.legend(loc="outside upper right", ncols=len(means) + 1)
+    axes.legend(loc="upper center", ncols=len(means) + 1)
     return figure

@@ -193,17 +193,18 @@ def export_model(
     kind: Annotated[Format, typer.Option("--format", help="onnx needs the extra deepemo[onnx].")],
     folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("exports"),
     model: Which = None,
+    origin: OfOrigin = None,
     models: Models = Path("models"),
 ) -> None:
     """Write a model as one file that runs without TensorFlow, and check that it gives the same answers."""
     with _clear_errors():
         bundle = read_bundle(models)
-        bundle.predictor(model)
+        bundle.predictor(model)[1].calibration_for(origin)
         _quiet_tensorflow()
         from deepemo.serving.export import export
         from deepemo.serving.predictor import Predictor
 
-        made = export(Predictor.load(models, model, bundle), folder, kind.value)
+        made = export(Predictor.load(models, model, bundle, origin), folder, kind.value)
     typer.echo(
         f"{made.path}: {made.bytes / MIB:.1f} MiB, {made.milliseconds:.1f} ms a clip (TensorFlow "
         f"{made.original_milliseconds:.1f} ms), probabilities within {made.difference:.1g}"
