@@ -250,6 +250,20 @@ class Learning(Section):
     average_weights: Annotated[float, Field(ge=0, lt=1)]
 
 
+class CrossCorpus(Section):
+    """What is trained anew without each corpus, and how its figures are taken.
+
+    Attributes:
+        train_on_features: whether the models that do not rest on cached embeddings are trained too.
+        batch_size: clips that are judged at once.
+        bootstrap_samples: of each interval.
+    """
+
+    train_on_features: bool
+    batch_size: Count
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+
+
 class Evaluate(Section):
     """How the figures are taken."""
 
@@ -276,6 +290,7 @@ class Params(Section):
     split: Split
     featurize: Featurize
     models: dict[str, Any]
+    cross_corpus: CrossCorpus
     evaluate: Evaluate
     gate: Gate
     # As the file has it, for the order of its keys.

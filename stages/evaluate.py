@@ -12,7 +12,8 @@ from deepemo.evaluation import leakage
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.files import headlines, write_details, write_plot_files
-from deepemo.evaluation.predictions import predict, write_predictions
+from deepemo.evaluation.other_origin import fit_other_origins
+from deepemo.evaluation.predictions import LEFT_OUT, predict, read_predictions, write_predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
 from deepemo.files import (
     CLIPS,
@@ -71,11 +72,15 @@ def main(params: Params) -> str:
     }
     for name, confidence in confidences.items():
         leakage.check_fitted_on(confidence.fitted_on, split, VALIDATION, source=f"calibration of {name}")
+    cross_corpus = read_json(METRICS / "cross_corpus.json", expected="the figures of the stage cross_corpus")
+    other_origins = fit_other_origins(read_predictions(LEFT_OUT), confidences) if cross_corpus["asked"] else {}
     evaluation = evaluate(
         predictions,
         confidences,
         ensemble_weights=weights,
         majority_emotion=split.loc[split["role"] == TRAIN, "emotion"].mode()[0],
+        cross_corpus=cross_corpus,
+        other_origins=other_origins,
         samples=params.evaluate.bootstrap_samples,
         seed=params.seed,
     )

@@ -12,6 +12,9 @@ import pytest
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import fit_confidence
+from deepemo.evaluation.cross_corpus import LeftOut, joined
+from deepemo.evaluation.cross_corpus import summarize as summarize_corpora
+from deepemo.evaluation.other_origin import fit_other_origins
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import Evaluation, evaluate
 from deepemo.models.registry import ENSEMBLE
@@ -74,17 +77,71 @@ def made_predictions() -> Predictions:
     )
 
 
-def _evaluated(predictions: Predictions) -> Evaluation:
+NOT_ASKED = {
+    "asked": 0,
+    "reason": "cannot be asked: the models learn from one corpus alone, north",
+    "families": ["shallow", "transfer"],
+    "mean": {},
+    "chance": {},
+    "corpora": {},
+    "refused": {"north": "the models learn from one corpus alone, north"},
+}
+
+
+def _made_left_out() -> list[LeftOut]:
+    """What two made-up models and their mean say of three corpora that they never heard, the last one the easiest."""
+    random = np.random.default_rng(3)
+    found = []
+    for corpus, emotions, clips, skill in (("east", 6, 60, 0.8), ("north", 6, 300, 1.2), ("south", 7, 140, 2.4)):
+        labels = np.arange(clips) % emotions
+        table = pd.DataFrame(
+            {
+                "clip": [f"{corpus}/{number:03d}" for number in range(clips)],
+                "corpus": corpus,
+                "speaker": [f"{corpus}/{number % 5}" for number in range(clips)],
+                "gender": "female",
+                "emotion": [EMOTIONS[label] for label in labels],
+                "role": "test_corpus",
+            }
+        )
+        truth = np.eye(len(EMOTIONS))[labels]
+        probabilities = {
+            name: softmax(3.0 * (share * skill * truth + random.normal(size=truth.shape)))
+            for name, share in (("shallow", 1.0), ("transfer", 0.5))
+        }
+        weights = {"shallow": 0.75, "transfer": 0.25}
+        others = [name for name in ("east", "north", "south") if name != corpus]
+        found.append(LeftOut(corpus, others, weights, Predictions(table, probabilities).with_ensemble(weights)))
+    return found
+
+
+@pytest.fixture(scope="session")
+def made_left_out() -> list[LeftOut]:
+    """Three made-up corpora, each as models name its clips that learned from the others."""
+    return _made_left_out()
+
+
+def _evaluated(predictions: Predictions, *, left_out: bool = True) -> Evaluation:
     validation = predictions.where("role", "validation")
     confidences = {name: fit_confidence(validation, name, 0.8) for name in predictions.predictors}
     models = [name for name in predictions.predictors if name != ENSEMBLE]
     weights = {name: 1 / len(models) for name in models}
-    return evaluate(predictions, confidences, ensemble_weights=weights, majority_emotion="angry", samples=300, seed=1)
+    found = _made_left_out() if left_out and ENSEMBLE in predictions.predictors else []
+    return evaluate(
+        predictions,
+        confidences,
+        ensemble_weights=weights,
+        majority_emotion="angry",
+        cross_corpus=summarize_corpora(found, {}, models, samples=300, seed=1) if found else NOT_ASKED,
+        other_origins=fit_other_origins(joined(found), confidences) if found else {},
+        samples=300,
+        seed=1,
+    )
 
 
 @pytest.fixture(scope="session")
-def evaluated() -> Callable[[Predictions], Evaluation]:
-    """Takes every figure of some predictions."""
+def evaluated() -> Callable[..., Evaluation]:
+    """Takes every figure of some predictions; unless `left_out`, as if no corpus had been left out of training."""
     return _evaluated
 
 

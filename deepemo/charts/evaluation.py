@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 
 from deepemo.arrays import Int64Array
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
+from deepemo.charts.cross_corpus import draw_cross_corpus
 from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, predictor_colours
 from deepemo.charts.style import name_emotions, per_cent, save, styled
 from deepemo.emotions import EMOTIONS
@@ -40,6 +41,8 @@ def draw_all(folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.Da
     save(draw_learning_curves(histories), folder / "learning_curves.png")
     if evaluation.gaps:
         save(draw_gap(evaluation), folder / "gap.png")
+    if evaluation.cross_corpus["asked"]:
+        save(draw_cross_corpus(evaluation.cross_corpus), folder / "cross_corpus.png")
 
 
 def _draw_confusion_matrix(axes: Axes, counts: Int64Array) -> None:

@@ -35,17 +35,21 @@ def scale(probabilities: Float64Array, temperature: float) -> Float64Array:
     return softmax(np.log(np.maximum(probabilities, TINY)) / temperature)
 
 
-def negative_log_likelihood(probabilities: Float64Array, labels: Int64Array) -> float:
-    """Mean of -log of the probability given to the truth, in nats."""
-    return float(-np.log(np.maximum(probabilities[np.arange(len(labels)), labels], TINY)).mean())
+def negative_log_likelihood(
+    probabilities: Float64Array, labels: Int64Array, weights: Float64Array | None = None
+) -> float:
+    """Mean of -log of the probability given to the truth, in nats; weighted if clips have weights [n]."""
+    truth = np.maximum(probabilities[np.arange(len(labels)), labels], TINY)
+    return float(np.average(-np.log(truth), weights=weights))
 
 
-def fit_temperature(probabilities: Float64Array, labels: Int64Array) -> float:
+def fit_temperature(probabilities: Float64Array, labels: Int64Array, weights: Float64Array | None = None) -> float:
     """Temperature at which the truth is likeliest (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
     Args:
         probabilities: float64 [n, 7], of clips no model was trained or is tested on.
         labels: class indices [n].
+        weights: of each clip, [n]; by default all have the same.
 
     Raises:
         InputError: there are no clips.
@@ -55,7 +59,7 @@ def fit_temperature(probabilities: Float64Array, labels: Int64Array) -> float:
     if len(labels) == 0:
         raise InputError("calibration: found no validation clips, expected some")
     found = minimize_scalar(
-        lambda log_temperature: negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), labels),
+        lambda log_temperature: negative_log_likelihood(scale(probabilities, np.exp(log_temperature)), labels, weights),
         bounds=np.log(TEMPERATURES),
         method="bounded",
         options={"xatol": 1e-6},

@@ -45,16 +45,20 @@ class RiskCoverage:
         return float(self.accuracy[min(enough, len(self.coverage) - 1)])
 
 
-def risk_coverage(probabilities: Float64Array, labels: Int64Array) -> RiskCoverage:
-    """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; equal confidences are one step."""
+def risk_coverage(probabilities: Float64Array, labels: Int64Array, weights: Float64Array | None = None) -> RiskCoverage:
+    """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; equal confidences are one step.
+
+    Clips count by their weights [n], and without weights all alike.
+    """
+    weights = np.ones(len(labels)) if weights is None else weights
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == labels
     order = np.argsort(-confidence, kind="stable")
     confidence = confidence[order]
     last_of_ties = np.append(confidence[1:] < confidence[:-1], True)
-    answered = np.arange(1, len(labels) + 1)
-    accuracy = np.cumsum(right[order]) / answered
-    return RiskCoverage(confidence[last_of_ties], (answered / len(labels))[last_of_ties], accuracy[last_of_ties])
+    answered = np.cumsum(weights[order])
+    accuracy = np.cumsum(right[order] * weights[order]) / answered
+    return RiskCoverage(confidence[last_of_ties], (answered / weights.sum())[last_of_ties], accuracy[last_of_ties])
 
 
 @dataclass(frozen=True)
@@ -82,11 +86,15 @@ def choose_threshold(probabilities: Float64Array, labels: Int64Array, wanted_acc
     return float(curve.thresholds[good[-1]]) if len(good) else NEVER
 
 
-def operate(probabilities: Float64Array, labels: Int64Array, threshold: float) -> Operating:
-    """Coverage and accuracy when only clips at or above the threshold are answered."""
+def operate(
+    probabilities: Float64Array, labels: Int64Array, threshold: float, weights: Float64Array | None = None
+) -> Operating:
+    """Coverage and accuracy when only clips at or above the threshold are answered; clips count by weights [n]."""
+    weights = np.ones(len(labels)) if weights is None else weights
     answered = probabilities.max(axis=1) >= threshold
     right = probabilities.argmax(axis=1) == labels
-    return Operating(float(answered.mean()), float(right[answered].mean()) if answered.any() else None)
+    accuracy = float(np.average(right[answered], weights=weights[answered])) if answered.any() else None
+    return Operating(float(np.average(answered, weights=weights)), accuracy)
 
 
 @dataclass(frozen=True)

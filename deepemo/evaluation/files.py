@@ -14,8 +14,10 @@ from deepemo.arrays import Int64Array
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison
+from deepemo.evaluation.confidence import Operating
 from deepemo.evaluation.groups import EmotionScores, Estimate, GroupScores
-from deepemo.evaluation.report import CHANCE, Evaluation, PredictorReport
+from deepemo.evaluation.other_origin import OtherOrigin
+from deepemo.evaluation.report import CHANCE, LEFT_OUT_CORPORA, Evaluation, PredictorReport
 from deepemo.files import write_csv, write_text
 
 DIGITS = 4
@@ -41,7 +43,11 @@ def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
 
 
 def headlines(evaluation: Evaluation) -> dict[str, Any]:
-    """Content of metrics/evaluate.json: plain numbers, by predictor and test role; chance and majority beside them."""
+    """Content of metrics/evaluate.json: plain numbers, by predictor and test role; chance and majority beside them.
+
+    Three questions stand side by side: speakers heard, speakers never heard, and corpora never heard, each left out in
+    turn. The last is answered by the predictors that were trained without each corpus, or a reason says why by none.
+    """
     content: dict[str, Any] = {
         "chance": {"accuracy": round(CHANCE, DIGITS), "uar": round(CHANCE, DIGITS)},
         "majority": {},
@@ -56,6 +62,12 @@ def headlines(evaluation: Evaluation) -> dict[str, Any]:
                 **{figure: _number(getattr(report.overall, figure).value) for figure in scores.HEADLINES},
                 "clips": role.clips,
             }
+    for predictor, mean in evaluation.cross_corpus["mean"].items():
+        content[predictor][LEFT_OUT_CORPORA] = {name: mean[name] for name in ("accuracy", "uar", "clips", "corpora")}
+    if evaluation.cross_corpus["asked"]:
+        content["chance"][LEFT_OUT_CORPORA] = evaluation.cross_corpus["chance"]
+    else:
+        content[LEFT_OUT_CORPORA] = {"not_asked": evaluation.cross_corpus["reason"]}
     for predictor, gaps in evaluation.gaps.items():
         content[predictor]["seen_minus_unseen"] = {figure: _number(gap.value) for figure, gap in gaps.items()}
     return content
@@ -91,10 +103,7 @@ def _predictor(report: PredictorReport) -> dict[str, Any]:
             "nll_after": _number(confidence.nll_after),
         },
         "answering_when_sure": {
-            "at_threshold": {
-                "coverage": _number(confidence.operating.coverage),
-                "accuracy": _number(confidence.operating.accuracy),
-            },
+            "at_threshold": _operating(confidence.operating),
             "area_under_risk_coverage": _number(confidence.curve.area),
             "accuracy_at_coverage": {
                 f"{coverage:g}": _number(confidence.curve.accuracy_at(coverage)) for coverage in COVERAGES
@@ -125,6 +134,24 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
     }
 
 
+def _operating(found: Operating) -> dict[str, Any]:
+    return {"coverage": _number(found.coverage), "accuracy": _number(found.accuracy)}
+
+
+def _other_origin(found: OtherOrigin) -> dict[str, Any]:
+    return {
+        "temperature": _number(found.temperature),
+        "threshold": _number(found.threshold),
+        "wanted_accuracy": found.wanted_accuracy,
+        "reached": found.reached,
+        "on_corpora_left_out": _operating(found.left_out),
+        "tested": {name: _operating(result) for name, result in found.tested.items()},
+        "tested_overall": _operating(found.tested_overall) if found.tested_overall else None,
+        "by_validation": _operating(found.by_validation),
+        "clips": found.fitted_on["clips"],
+    }
+
+
 def details(evaluation: Evaluation) -> dict[str, Any]:
     """Content of metrics/evaluate_details.json: every figure with its interval."""
     return {
@@ -144,6 +171,7 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
             }
             for name, confidence in evaluation.confidences.items()
         },
+        "other_origin": {name: _other_origin(found) for name, found in evaluation.other_origins.items()},
         "seen_minus_unseen": {
             predictor: {
                 "overall": _estimates(evaluation.gaps[predictor]),

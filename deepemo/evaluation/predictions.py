@@ -6,16 +6,19 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
 from deepemo.emotions import EMOTIONS, INDEX
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import softmax
-from deepemo.files import write_csv
+from deepemo.files import PREDICTIONS, write_csv
 from deepemo.models.registry import ENSEMBLE
 
 CLIP_COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
+# What models say of clips of corpora that they never heard; what a run's own models say lies beside it.
+LEFT_OUT = PREDICTIONS.with_name("cross_corpus.csv")
 Batches = Iterable[tuple[list[str], Float32Array]]
 
 
@@ -57,7 +60,13 @@ class Predictions:
 
     def where(self, column: str, value: str) -> "Predictions":
         """The clips with this value in this column of `clips`."""
-        chosen = (self.clips[column] == value).to_numpy()
+        return self._rows((self.clips[column] == value).to_numpy())
+
+    def without(self, column: str, value: str) -> "Predictions":
+        """The clips with another value in this column of `clips`."""
+        return self._rows((self.clips[column] != value).to_numpy())
+
+    def _rows(self, chosen: npt.NDArray[np.bool_]) -> "Predictions":
         return Predictions(
             self.clips[chosen].reset_index(drop=True),
             {name: values[chosen] for name, values in self.probabilities.items()},

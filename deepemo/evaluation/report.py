@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -14,11 +15,14 @@ from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison, compare
 from deepemo.evaluation.confidence import Confidence, ConfidenceReport, judge_confidence
 from deepemo.evaluation.groups import BY_CLIP, BY_SPEAKER, Estimate, GroupScores, Resampling, difference, score
+from deepemo.evaluation.other_origin import OtherOrigin
 from deepemo.evaluation.predictions import Predictions
 
 SEEN = "seen_speakers"
 UNSEEN = "unseen_speakers"
 UNSEEN_CORPUS = "unseen_corpus"
+# No test role: every corpus is left out of training in turn, see `deepemo.evaluation.cross_corpus`.
+LEFT_OUT_CORPORA = "left_out_corpora"
 ROLE_NAMES = {TEST_SEEN: SEEN, TEST_UNSEEN: UNSEEN, TEST_CORPUS: UNSEEN_CORPUS}
 # Unseen speakers are a sample of all speakers, and their clips are not independent. Seen speakers are no sample.
 RESAMPLED_BY = {SEEN: BY_CLIP, UNSEEN: BY_SPEAKER, UNSEEN_CORPUS: BY_SPEAKER}
@@ -85,6 +89,8 @@ class Evaluation:
         validation_uar: by predictor; the best one is chosen.
         majority_emotion: the most frequent in training, which the baseline always predicts.
         resamples: number of bootstrap samples.
+        cross_corpus: content of metrics/cross_corpus.json.
+        other_origins: confidence in recordings of other origin, by the predictors that were judged on corpora left out.
     """
 
     roles: dict[str, RoleReport]
@@ -95,6 +101,8 @@ class Evaluation:
     validation_uar: dict[str, float]
     majority_emotion: str
     resamples: int
+    cross_corpus: Mapping[str, Any]
+    other_origins: dict[str, OtherOrigin]
 
     @property
     def chosen(self) -> str:
@@ -162,6 +170,8 @@ def evaluate(
     *,
     ensemble_weights: Mapping[str, float],
     majority_emotion: str,
+    cross_corpus: Mapping[str, Any],
+    other_origins: Mapping[str, OtherOrigin],
     samples: int,
     seed: int,
 ) -> Evaluation:
@@ -172,6 +182,8 @@ def evaluate(
         confidences: by predictor, fitted on validation.
         ensemble_weights: of each model in the ensemble.
         majority_emotion: the most frequent emotion in training.
+        cross_corpus: content of metrics/cross_corpus.json.
+        other_origins: by predictor, fitted on corpora left out.
         samples: bootstrap samples of each interval.
         seed: of the draws.
     """
@@ -222,4 +234,6 @@ def evaluate(
         },
         majority_emotion=majority_emotion,
         resamples=samples,
+        cross_corpus=cross_corpus,
+        other_origins=dict(other_origins),
     )

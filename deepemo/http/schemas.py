@@ -104,7 +104,13 @@ class ModelResponse(BaseModel):
     emotions: list[str]
     parts: list[dict[str, Any]] = Field(description="The networks: settings, weights' sha256, clips learned from")
     features: dict[str, Any] = Field(description="From samples to the model's input")
-    calibration: dict[str, Any] = Field(description="Temperature, and the probability from which an answer is given")
+    origin: Literal["heard", "other"] = Field(
+        description="Of the recordings that it is set to answer: of the corpora that it learned from, or of any other"
+    )
+    calibration: dict[str, Any] = Field(
+        description="For that origin: temperature, and the probability from which an answer is given"
+    )
+    calibrations: dict[str, Any] = Field(description="For each origin; null where the run could not fit one")
     gate: dict[str, Any] = Field(
         description="The second model, which hears whether somebody speaks, and how often it errs"
     )
@@ -112,7 +118,11 @@ class ModelResponse(BaseModel):
     clips: dict[str, Any] = Field(description="Fingerprints of the run's clips: of all contents, and by role")
     params: dict[str, Any] = Field(description="Of the pipeline run")
     versions: dict[str, str] = Field(description="Of the packages of the pipeline run")
-    figures: dict[str, Any] = Field(description="By test role, beside those of chance and of the most frequent emotion")
+    figures: dict[str, Any] = Field(
+        description="On speakers heard, speakers never heard and corpora never heard (`left_out_corpora`, or why they "
+        "are not known), beside those of chance and of the most frequent emotion"
+    )
+    expectation: str = Field(description="How often it is right on a recording of your own, in words")
     limits: list[str] = Field(description="What it cannot do and must not be used for")
     accepts: ServerLimits
     has_card: bool = Field(description="Whether `/v1/model/card` holds a model card")

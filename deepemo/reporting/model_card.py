@@ -11,7 +11,7 @@ from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
-from deepemo.reporting import card_data, card_figures
+from deepemo.reporting import card_data, card_figures, card_origin
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -88,10 +88,18 @@ def write_card(inputs: CardInputs) -> str:
     sections = {
         "What the models are": _models(inputs) + "\n" + curves,
         "Use": USE,
-        "How good they are": card_figures.headlines(evaluation)
+        "How good they are": card_origin.three_questions(evaluation)
+        + "\n"
+        + card_figures.headlines(evaluation)
         + "\n"
         + card_figures.intervals(evaluation)
         + (("\n" + _picture(inputs, "gap", "UAR on heard and never heard speakers")) if evaluation.gaps else ""),
+        "Corpora never heard": card_origin.corpora_never_heard(evaluation)
+        + (
+            ("\n" + _picture(inputs, "cross_corpus", "UAR on each corpus that was left out of training"))
+            if evaluation.cross_corpus["asked"]
+            else ""
+        ),
         "Which is better": card_figures.comparisons(evaluation),
         f"Emotion by emotion: {chosen}": f"**{chosen}** has the highest UAR on validation; the rest is about it.\n\n"
         + card_figures.emotions(evaluation, chosen)
@@ -105,6 +113,8 @@ def write_card(inputs: CardInputs) -> str:
         + "\n"
         + _picture(inputs, "groups", "UAR by corpus and gender"),
         "Confidence": card_figures.confidence(evaluation)
+        + "\n"
+        + card_origin.confidence(evaluation)
         + "\n"
         + _picture(inputs, "reliability", "Accuracy against confidence")
         + "\n"

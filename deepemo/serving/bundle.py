@@ -7,9 +7,10 @@ TensorFlow: what is missing is said at once.
 
 import hashlib
 from collections.abc import Iterable
+from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -26,12 +27,17 @@ EXPECTED = "the record of a finished pipeline run; `dvc repro` makes one"
 CAUTIONS = (
     "It judges how speech sounds, not what is said, and knows seven emotions played by actors; real feelings are "
     "mixed, quieter, and often none of the seven.",
-    "It does worse on voices, languages, ages, rooms and microphones unlike those it learned from; expect the figure "
-    "for speakers that were not in training.",
-    "A probability says how often such answers were right on validation clips, not how strong a feeling is.",
+    "It does worse on voices, languages, ages, rooms and microphones unlike those it learned from, and so on "
+    "recordings of your own: expect its figure on corpora never heard, not that on voices never heard.",
+    "A probability says how often such answers were right on clips that did not train the model, not how strong a "
+    "feeling is.",
     "It is not fit to judge people: not for hiring, policing, schools, insurance, health or any decision about "
     "somebody. In the European Union, inferring emotions at work and in education is prohibited (AI Act, article 5).",
 )
+
+
+# Of all predictors; the last one says why no corpus was left out, if none was.
+_COMMON_FIGURES = ("chance", "majority", "left_out_corpora")
 
 
 class _Record(BaseModel):
@@ -86,12 +92,72 @@ class Calibration(_Record):
     fitted_on: dict[str, Any]
 
 
+class OtherOriginCalibration(_Record):
+    """The same for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
+
+    temperature: float
+    threshold: float
+    reached: bool
+    wanted_accuracy: float
+    left_out: dict[str, float | None]
+    tested: dict[str, dict[str, float | None]]
+    tested_overall: dict[str, float | None] | None
+    by_validation: dict[str, float | None]
+    fitted_on: dict[str, Any]
+
+
+class Origin(StrEnum):
+    """Where recordings come from: the corpora that the models learned from, or anywhere else."""
+
+    HEARD = "heard"
+    OTHER = "other"
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The origin of a name.
+
+        Raises:
+            InputError: there is none.
+        """
+        if name not in [origin.value for origin in cls]:
+            raise InputError(f"Bad origin {name!r}, expected one of {[origin.value for origin in cls]}")
+        return cls(name)
+
+
 class PredictorRecord(_Record):
-    """A predictor: the networks whose weighted mean it is, their weights, which sum to 1, and its calibration."""
+    """A predictor: the networks whose weighted mean it is, and how its probabilities become a confidence.
+
+    Attributes:
+        parts: names of the networks.
+        weights: of each; together 1.
+        calibration: fitted on validation clips, which are of the corpora that it learned from.
+        other_origin: fitted on corpora that were left out of training; None if none was, or not for this predictor.
+    """
 
     parts: list[str]
     weights: list[float]
     calibration: Calibration
+    other_origin: OtherOriginCalibration | None = None
+
+    @property
+    def default_origin(self) -> Origin:
+        """Recordings are taken to be of other origin, as those of users are, if there is a confidence for that."""
+        return Origin.HEARD if self.other_origin is None else Origin.OTHER
+
+    def calibration_for(self, origin: Origin | None) -> Calibration | OtherOriginCalibration:
+        """Temperature and threshold for recordings of an origin; None for the default one.
+
+        Raises:
+            InputError: the run has none for recordings of other origin.
+        """
+        if (origin or self.default_origin) is Origin.HEARD:
+            return self.calibration
+        if self.other_origin is None:
+            raise InputError(
+                f"Bad origin {Origin.OTHER.value!r}, expected {Origin.HEARD.value!r}: this model was not judged on "
+                "corpora left out of training"
+            )
+        return self.other_origin
 
 
 class _GateDecision(_Record):
@@ -173,14 +239,35 @@ class Bundle(_Record):
             min_voice_seconds=decision.min_seconds,
         )
 
-    def describe(self, name: str | None = None) -> dict[str, Any]:
+    def expectation(self, name: str) -> str:
+        """How often a predictor names a recording of somebody's own rightly, in words.
+
+        That is its figure on corpora never heard. Where the run has none, the words say so and why.
+        """
+        own = self.figures.get(name, {}).get("left_out_corpora")
+        if own is None:
+            why = self.figures.get("left_out_corpora", {}).get("not_asked", f"{name} was not trained without a corpus")
+            return (
+                "How often it is right on recordings of other origin, as yours are, is not known "
+                f"({why}); expect less than on voices never heard."
+            )
+        absent = [part for part in self.predictors[name].parts if "left_out_corpora" not in self.figures.get(part, {})]
+        without = f", {' and '.join(absent)} taking no part" if absent else ""
+        return (
+            f"Of recordings of other origin, as yours are, expect {own['accuracy']:.0%} to be named rightly (UAR "
+            f"{own['uar']:.0%}): the mean over {own['corpora']} corpora, each named by models that learned from the "
+            f"others alone{without}."
+        )
+
+    def describe(self, name: str | None = None, origin: Origin | None = None) -> dict[str, Any]:
         """What a predictor is and where it comes from, as JSON values for people and programs.
 
         Args:
             name: of the predictor; by default the one that answers by default.
+            origin: of the recordings that it is to answer; by default as `PredictorRecord.default_origin`.
 
         Raises:
-            InputError: there is none of that name.
+            InputError: there is none of that name, or no confidence for that origin.
         """
         name, record = self.predictor(name)
         parts = [{"name": part, **self.parts[part].model_dump()} for part in record.parts]
@@ -191,11 +278,17 @@ class Bundle(_Record):
             "emotions": self.emotions,
             "parts": parts,
             "features": parts[0]["features"],
-            "calibration": record.calibration.model_dump(),
+            "origin": (origin or record.default_origin).value,
+            "calibration": record.calibration_for(origin).model_dump(),
+            "calibrations": {
+                Origin.HEARD.value: record.calibration.model_dump(),
+                Origin.OTHER.value: record.other_origin.model_dump() if record.other_origin else None,
+            },
             "gate": self.gate.model_dump(),
             "corpora": [corpus.model_dump() for corpus in self.corpora],
             "clips": self.clips,
-            "figures": {key: self.figures[key] for key in (name, "chance", "majority") if key in self.figures},
+            "figures": {key: self.figures[key] for key in (name, *_COMMON_FIGURES) if key in self.figures},
+            "expectation": self.expectation(name),
             "params": self.params,
             "versions": self.versions,
             "limits": list(CAUTIONS),

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
 from deepemo.errors import InputError, extra
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
-from deepemo.serving.bundle import read_bundle, read_card
+from deepemo.serving.bundle import Origin, read_bundle, read_card
 from deepemo.serving.folders import list_files, recognize_all
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Channel, RecognitionOptions
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
@@ -62,6 +62,16 @@ Which = Annotated[
     ),
 ]
 
+OfOrigin = Annotated[
+    Origin | None,
+    typer.Option(
+        "--origin",
+        help="Of the recordings: heard, of the corpora that the model learned from, or other. Decides how sure it is, "
+        "and from when on it answers.",
+        show_default="other, or heard where the run left no corpus out of training",
+    ),
+]
+
 
 def _finite(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
@@ -88,9 +98,9 @@ def _quiet_tensorflow() -> None:
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
-def _load(models: Path, model: str | None) -> Recognizer:
+def _load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
     _quiet_tensorflow()
-    return Recognizer.load(models, model)
+    return Recognizer.load(models, model, origin)
 
 
 @app.command()
@@ -122,6 +132,7 @@ def predict(
         Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
     ] = Channels.MIX,
     model: Which = None,
+    origin: OfOrigin = None,
     models: Models = Path("models"),
 ) -> None:
     """Say which emotion is heard in recordings.
@@ -148,7 +159,7 @@ def predict(
             max_seconds=max_seconds,
             channel=None if channel is Channels.EACH else Channel(channel.value).number,
         )
-        recognizer = _load(models, model)
+        recognizer = _load(models, model, origin)
         answers = recognize_all(recognizer, paths, options, each_channel=channel is Channels.EACH)
         unreadable = 0
         if header := printer.header():
@@ -163,6 +174,8 @@ def predict(
                 progress.update()
                 if any(recognition.reason in UNREADABLE for recognition in recognitions):
                     unreadable += 1
+    if recognizer.expectation and not json and not csv:
+        typer.echo(recognizer.expectation, err=True)
     if unreadable:
         typer.echo(f"{unreadable} of {len(paths)} could not be read", err=True)
         raise typer.Exit(SOME_UNREADABLE)
@@ -180,17 +193,18 @@ def export_model(
     kind: Annotated[Format, typer.Option("--format", help="onnx needs the extra deepemo[onnx].")],
     folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("exports"),
     model: Which = None,
+    origin: OfOrigin = None,
     models: Models = Path("models"),
 ) -> None:
     """Write a model as one file that runs without TensorFlow, and check that it gives the same answers."""
     with _clear_errors():
         bundle = read_bundle(models)
-        bundle.predictor(model)
+        bundle.predictor(model)[1].calibration_for(origin)
         _quiet_tensorflow()
         from deepemo.serving.export import export
         from deepemo.serving.predictor import Predictor
 
-        made = export(Predictor.load(models, model, bundle), folder, kind.value)
+        made = export(Predictor.load(models, model, bundle, origin), folder, kind.value)
     typer.echo(
         f"{made.path}: {made.bytes / MIB:.1f} MiB, {made.milliseconds:.1f} ms a clip (TensorFlow "
         f"{made.original_milliseconds:.1f} ms), probabilities within {made.difference:.1g}"
@@ -212,6 +226,7 @@ def serve(
     workers: Annotated[int, typer.Option(min=1, help="Recordings worked on at once.")] = Settings.workers,
     waiting: Annotated[int, typer.Option(min=0, help="Further ones that wait; more get 503.")] = Settings.waiting,
     model: Which = None,
+    origin: OfOrigin = None,
     models: Models = Path("models"),
 ) -> None:
     """Serve the HTTP API and the page.
@@ -233,8 +248,8 @@ def serve(
         with extra("serve"):
             from deepemo.http.app import create_app
         bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
-        recognizer = _load(models, model)
-        about = read_bundle(models).describe(model)
+        recognizer = _load(models, model, origin)
+        about = read_bundle(models).describe(model, origin)
         card = read_card(models)
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)

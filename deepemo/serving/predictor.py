@@ -11,7 +11,7 @@ from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
-from deepemo.serving.bundle import Bundle, check_parts, read_bundle
+from deepemo.serving.bundle import Bundle, Origin, check_parts, read_bundle
 
 
 class Predictor:
@@ -51,21 +51,25 @@ class Predictor:
         self.front_end = min(self.front_ends, key=lambda front_end: front_end.clip_seconds)
 
     @classmethod
-    def load(cls, models: Path, name: str | None = None, bundle: Bundle | None = None) -> Self:
+    def load(
+        cls, models: Path, name: str | None = None, bundle: Bundle | None = None, origin: Origin | None = None
+    ) -> Self:
         """Load from the folder of models of a finished pipeline run.
 
         Args:
             models: holds a folder for each network, and the bundle.
             name: of the predictor; by default the one that validation chose.
             bundle: of that folder, if it has been read before.
+            origin: of the recordings; by default as `PredictorRecord.default_origin`.
 
         Raises:
-            InputError: a file is missing, or is not the one that was evaluated.
+            InputError: a file is missing, or is not the one that was evaluated, or the run has no confidence for
+                recordings of that origin.
         """
         bundle = bundle or read_bundle(models)
         name, record = bundle.predictor(name)
         check_parts(models, bundle, record.parts)
-        fitted = record.calibration
+        fitted = record.calibration_for(origin)
         parts = [load_model(models / part) for part in record.parts]
         return cls(parts, name=name, weights=record.weights, temperature=fitted.temperature, threshold=fitted.threshold)
 

@@ -17,7 +17,7 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack
-from deepemo.serving.bundle import ClipLimits, read_bundle
+from deepemo.serving.bundle import ClipLimits, Origin, read_bundle
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, RecordingInfo, RecordingRemark, unknown
 from deepemo.serving.timeline import Interval, by_emotion, decide, make_timeline
@@ -50,7 +50,13 @@ class Recognizer:
     """Recognizes emotions in recordings; one instance serves many threads."""
 
     def __init__(
-        self, model: Model, *, gate: VoiceDecision, limits: ClipLimits, predict: Predict | None = None
+        self,
+        model: Model,
+        *,
+        gate: VoiceDecision,
+        limits: ClipLimits,
+        predict: Predict | None = None,
+        expectation: str = "",
     ) -> None:
         """Make a recognizer from its parts.
 
@@ -59,34 +65,44 @@ class Recognizer:
             gate: when a recording counts as speech.
             limits: of the length and level of recordings.
             predict: used in place of `model.probabilities`, such as a function that batches windows of many callers.
+            expectation: how often it is right on recordings of somebody's own, in words.
         """
         self.model = model
         self.gate = gate
         self.limits = limits
+        self.expectation = expectation
         self._predict = predict or model.probabilities
 
     @classmethod
-    def load(cls, models: Path | str = Path("models"), model: str | None = None) -> Self:
+    def load(
+        cls, models: Path | str = Path("models"), model: str | None = None, origin: Origin | str | None = None
+    ) -> Self:
         """Load from the folder of models of a finished pipeline run.
 
         Args:
             models: the folder.
             model: name of a predictor; by default the one that validation chose.
+            origin: `heard` for recordings of the corpora that it learned from, `other` for any others; it decides
+                probabilities, and from which one on an emotion is answered. By default `other`, or `heard` where the
+                run left no corpus out of training.
 
         Raises:
-            InputError: a file is missing, does not hold what it should, or is not the one that was evaluated.
+            InputError: a file is missing, does not hold what it should, or is not the one that was evaluated; or there
+                is no such origin, or no confidence for it.
         """
         bundle = read_bundle(Path(models))
         # Before TensorFlow is imported, so that an unknown name is reported at once.
-        bundle.predictor(model)
+        chosen = None if origin is None else Origin.of(origin)
+        bundle.predictor(model)[1].calibration_for(chosen)
         from deepemo.serving.predictor import Predictor
 
-        predictor = Predictor.load(Path(models), model, bundle)
-        return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits)
+        predictor = Predictor.load(Path(models), model, bundle, chosen)
+        expectation = bundle.expectation(predictor.name)
+        return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=expectation)
 
     def with_predict(self, predict: Predict) -> Recognizer:
         """The same recognizer with this function in place of the model."""
-        return Recognizer(self.model, gate=self.gate, limits=self.limits, predict=predict)
+        return Recognizer(self.model, gate=self.gate, limits=self.limits, predict=predict, expectation=self.expectation)
 
     def warm_up(self) -> None:
         """Run everything once, so that the first caller does not wait for what is built on first use."""

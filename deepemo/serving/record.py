@@ -21,6 +21,7 @@ from deepemo.serving.bundle import (
     ClipLimits,
     CorpusRecord,
     GateRecord,
+    OtherOriginCalibration,
     Part,
     PredictorRecord,
     file_sha256,
@@ -72,6 +73,11 @@ def record_run(
                 parts=list(weights[name]),
                 weights=list(weights[name].values()),
                 calibration=Calibration.model_validate(asdict(confidence)),
+                other_origin=(
+                    OtherOriginCalibration.model_validate(asdict(evaluation.other_origins[name]))
+                    if name in evaluation.other_origins
+                    else None
+                ),
             )
             for name, confidence in evaluation.confidences.items()
         },

@@ -9,6 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
+from deepemo.charts.cross_corpus import draw_cross_corpus
 from deepemo.charts.evaluation import (
     draw_all,
     draw_class_recall,
@@ -115,11 +116,32 @@ def test_all_charts_are_the_same_bytes_every_time(tmp_path: Path, made_evaluatio
     for folder in ("first", "second"):
         draw_all(tmp_path / folder, made_evaluation, HISTORIES)
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert len(names) == 3 + 6
+    assert len(names) == 3 + 7
     for name in names:
         content = (tmp_path / "first" / name).read_bytes()
         assert content.startswith(b"\x89PNG")
         assert content == (tmp_path / "second" / name).read_bytes()
+
+
+def test_each_corpus_never_heard_stands_beside_chance_and_the_mean(made_evaluation: Evaluation) -> None:
+    summary = made_evaluation.cross_corpus
+    axes = draw_cross_corpus(summary).axes[0]
+    names = [label.get_text().split("\n")[0] for label in axes.get_xticklabels()]
+    assert names == ["east", "north", "south", "mean over"]
+    dots = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "o" and len(line.get_ydata())]
+    expected = [corpus["predictors"][name]["uar"] for name in summary["mean"] for corpus in summary["corpora"].values()]
+    assert dots == pytest.approx(expected)
+    means = [line.get_ydata()[0] for line in axes.lines if line.get_marker() == "D"]
+    assert means == pytest.approx([mean["uar"] for mean in summary["mean"].values()])
+    chance = [line.get_ydata()[0] for line in axes.lines if line.get_linestyle() == ":"]
+    assert chance == pytest.approx([1 / 6, 1 / 6, 1 / 7, (2 / 6 + 1 / 7) / 3], abs=1e-4)
+
+
+def test_a_run_of_one_corpus_has_no_such_chart(
+    tmp_path: Path, made_predictions: Predictions, evaluated: Callable[..., Evaluation]
+) -> None:
+    draw_all(tmp_path, evaluated(made_predictions, left_out=False), HISTORIES)
+    assert not (tmp_path / "cross_corpus.png").exists()
 
 
 @pytest.mark.slow

@@ -232,6 +232,8 @@ def test_the_model_says_where_it_comes_from(client, about):
     described = client.get("/v1/model").json()
     assert described["revision"] == about["revision"]
     assert described["accepts"]["max_seconds"] == 300
+    for said in ("figures", "expectation", "origin", "calibration", "calibrations"):
+        assert described[said] == about[said]
     assert described["has_card"] is True
     card = client.get("/v1/model/card")
     assert card.headers["content-type"].startswith("text/markdown")

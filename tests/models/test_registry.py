@@ -26,7 +26,7 @@ from deepemo.pipeline import load_params
 from deepemo.serving import cli
 from deepemo.serving.bundle import read_bundle
 from deepemo.yaml12 import read_yaml, write_yaml
-from stages import embed, evaluate, train
+from stages import cross_corpus, embed, evaluate, train
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
@@ -166,7 +166,7 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["embed_speech"].update(taps=["stem"], shards=2)
     content["train_speech"].update(epochs=1, batch_size=16)
     content["train_toy"] = PARAMS
-    content["evaluate"]["bootstrap_samples"] = 100
+    content["cross_corpus"]["bootstrap_samples"] = content["evaluate"]["bootstrap_samples"] = 100
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(write_yaml(content))
     return load_params(path)
@@ -206,6 +206,7 @@ def run(
             if load_family(family).embed:
                 embed.main(params, family)
             assert train.main(params, family).startswith(f"train_{family}: ")
+        assert cross_corpus.main(params).startswith("cross_corpus: ")
         assert evaluate.main(params).startswith("evaluate: ")
         yield root
 
@@ -222,6 +223,8 @@ def test_it_is_trained_and_evaluated_on_its_own_shards(run: Path) -> None:
     for role in ("seen_speakers", "unseen_speakers"):
         assert set(figures["toy"][role]) == {"accuracy", "uar", "macro_f1", "clips"}
         assert (run / "plots/confusion" / f"toy_{role}.csv").is_file()
+    assert figures["toy"]["left_out_corpora"]["corpora"] == 1
+    assert "left_out_corpora" not in figures["shallow"]
     predictions = pd.read_csv(run / "data/predictions.csv")
     assert predictions["predictor"].unique().tolist() == ["shallow", "transfer", "speech", "toy", "ensemble"]
     by_predictor = {name: part[list(EMOTIONS)].to_numpy() for name, part in predictions.groupby("predictor")}

@@ -23,6 +23,7 @@ TINY = {
     "train_transfer": {"epochs": 2, "batch_size": 32},
     "embed_speech": {"taps": ["layer2"], "clip_seconds": 1.5, "shards": 3},
     "train_speech": {"epochs": 2, "batch_size": 32},
+    "cross_corpus": {"bootstrap_samples": 100},
     "evaluate": {"bootstrap_samples": 100},
 }
 SLICE = {
@@ -46,7 +47,7 @@ def run_all(folder: Path) -> None:
         for name in STAGES:
             module, *arguments = STAGES[name]["cmd"].removeprefix("python -m ").split()
             line = importlib.import_module(module).main(load_params(), *arguments)
-            assert line.startswith(name.partition("_")[0])
+            assert line.startswith(module if module == name else name.partition("_")[0])
 
 
 def check_outputs(folder: Path) -> None:
@@ -70,6 +71,8 @@ def test_the_whole_pipeline_on_a_tiny_synthetic_corpus(tmp_path: Path) -> None:
     clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
     assert (clips["verdict"] == "good").sum() == 4 * 4 * 7
     assert (clips["verdict"] == "quarantined").sum() > 5
+    scores = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert "one corpus alone, synthetic" in scores["left_out_corpora"]["not_asked"]
 
 
 @pytest.mark.corpora
@@ -85,6 +88,15 @@ def test_the_whole_pipeline_on_a_slice_of_each_real_corpus(tmp_path: Path, corpo
     prepare(tmp_path, {"corpora": list(SLICE), "source_dir": str(source)})
     run_all(tmp_path)
     check_outputs(tmp_path)
+    scores = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert {name for name in scores if "left_out_corpora" in scores[name]} == {
+        "chance",
+        "transfer",
+        "speech",
+        "ensemble",
+    }
+    for predictor in ("transfer", "speech", "ensemble"):
+        assert scores[predictor]["left_out_corpora"]["corpora"] == len(SLICE)
     clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
     assert set(clips["corpus"]) == set(SLICE)
     calm = clips[clips["emotion"] == "calm"]

@@ -170,7 +170,7 @@ def test_every_picture_it_shows_is_drawn(
     history = pd.DataFrame([dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "val_uar"), 0.5)])
     draw_all(Path("anywhere"), made_evaluation, {"shallow": history})
     shown = set(re.findall(r"\]\(\.\./plots/evaluate/(\w+\.png)\)", card))
-    assert len(shown) == 7
+    assert len(shown) == 8
     assert shown <= drawn
 
 

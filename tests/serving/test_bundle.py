@@ -12,7 +12,7 @@ import pytest
 import deepemo
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
-from deepemo.serving.bundle import CAUTIONS, ClipLimits, check_parts, read_bundle, read_card, write_bundle
+from deepemo.serving.bundle import CAUTIONS, ClipLimits, Origin, check_parts, read_bundle, read_card, write_bundle
 
 BUNDLE = Path("serving/bundle.json")
 
@@ -50,6 +50,70 @@ def test_a_predictor_is_described_with_its_networks_data_figures_and_revision(ma
     assert about["limits"] == list(CAUTIONS)
     assert bundle.describe() == about
     assert json.loads(json.dumps(about)) == about
+
+
+LEFT_OUT = {"accuracy": 0.41, "uar": 0.39, "clips": 90, "corpora": 3}
+OTHER = {
+    "temperature": 2.5,
+    "threshold": 0.35,
+    "reached": False,
+    "wanted_accuracy": 0.8,
+    "left_out": {"coverage": 0.2, "accuracy": 0.7},
+    "tested": {"north": {"coverage": 0.2, "accuracy": 0.66}},
+    "tested_overall": {"coverage": 0.2, "accuracy": 0.66},
+    "by_validation": {"coverage": 0.9, "accuracy": 0.44},
+    "fitted_on": {"clips": 90, "sha256": "0"},
+}
+
+
+def _left_out(content: dict[str, Any]) -> None:
+    """As a run of several corpora: the ensemble and one of its models were judged on corpora left out."""
+    content["predictors"]["ensemble"]["other_origin"] = OTHER
+    for name in ("ensemble", "transfer"):
+        content["figures"].setdefault(name, {})["left_out_corpora"] = LEFT_OUT
+
+
+def test_recordings_are_taken_to_be_of_other_origin_where_there_is_a_confidence_for_that(
+    copied: Path, speech: np.ndarray
+) -> None:
+    before = deepemo.Recognizer.load(copied).recognize(speech, 16_000, min_confidence=0.0)
+    changed(copied, _left_out)
+    bundle = read_bundle(copied)
+    for origin, temperature, threshold in ((None, 2.5, 0.35), ("other", 2.5, 0.35), ("heard", 1.6, 0.0)):
+        model = deepemo.Recognizer.load(copied, origin=origin).model
+        assert (model.temperature, model.threshold) == (temperature, threshold)
+        about = bundle.describe(origin=None if origin is None else Origin(origin))
+        assert about["calibration"]["temperature"] == temperature
+        assert about["origin"] == (origin or "other")
+    heard = deepemo.Recognizer.load(copied, origin="heard").recognize(speech, 16_000, min_confidence=0.0)
+    other = deepemo.Recognizer.load(copied).recognize(speech, 16_000, min_confidence=0.0)
+    assert heard.probabilities == before.probabilities
+    assert other.confidence < heard.confidence
+    assert other.answer == heard.answer
+
+
+def test_a_model_without_such_a_confidence_says_so(copied: Path) -> None:
+    changed(copied, _left_out)
+    assert deepemo.Recognizer.load(copied, "shallow").model.threshold == 0.2
+    with pytest.raises(InputError, match="Bad origin 'other', expected 'heard': this model was not judged on corpora"):
+        deepemo.Recognizer.load(copied, "shallow", "other")
+    with pytest.raises(InputError, match=r"Bad origin 'mars', expected one of \['heard', 'other'\]"):
+        deepemo.Recognizer.load(copied, origin="mars")
+
+
+def test_what_to_expect_of_a_recording_of_ones_own_is_said(copied: Path) -> None:
+    unknown = read_bundle(copied).expectation("ensemble")
+    assert unknown.startswith("How often it is right on recordings of other origin, as yours are, is not known (")
+    changed(copied, _left_out)
+    bundle = read_bundle(copied)
+    said = bundle.expectation("ensemble")
+    assert "expect 41% to be named rightly (UAR 39%): the mean over 3 corpora" in said
+    assert said.endswith("shallow taking no part.")
+    assert "taking no part" not in bundle.expectation("transfer")
+    assert "shallow was not trained without a corpus" in bundle.expectation("shallow")
+    assert deepemo.Recognizer.load(copied).expectation == said
+    changed(copied, lambda content: content["figures"].update(left_out_corpora={"not_asked": "one corpus alone"}))
+    assert "(one corpus alone)" in read_bundle(copied).expectation("shallow")
 
 
 def test_a_moved_folder_answers_the_same_with_the_same_lineage(

@@ -22,7 +22,7 @@ from tests.fixtures.serving import tone
 @pytest.fixture
 def predict(trusting, monkeypatch):
     """Runs `deepemo predict` with the made-up model."""
-    monkeypatch.setattr(cli, "_load", lambda models, model: trusting)
+    monkeypatch.setattr(cli, "_load", lambda models, model, origin: trusting)
     return lambda *arguments: CliRunner().invoke(cli.app, ["predict", *map(str, arguments)])
 
 
@@ -45,6 +45,14 @@ def test_a_folder_is_answered_in_order_and_one_bad_file_stops_nothing(predict, r
     assert "not a sound file" in lines[2]
     assert run.stderr.splitlines() == ["1 of 4 could not be read"]
     assert run.exit_code == 1
+
+
+def test_people_are_told_what_to_expect_of_their_own_recordings(predict, trusting, tmp_path, wav):
+    (tmp_path / "a.wav").write_bytes(wav(tone(1)))
+    trusting.expectation = "Expect 41% to be named rightly."
+    assert predict(tmp_path / "a.wav").stderr == "Expect 41% to be named rightly.\n"
+    assert predict(tmp_path / "a.wav", "--json").stderr == ""
+    assert predict(tmp_path / "a.wav", "--csv").stderr == ""
 
 
 def test_unknown_is_an_answer(predict, tmp_path, wav):
@@ -215,6 +223,14 @@ def test_wrong_usage_ends_with_status_2(predict, arguments):
     assert predict(*arguments).exit_code == 2
 
 
+def test_an_origin_that_the_model_has_no_confidence_for_is_refused(made_models, tmp_path, wav):
+    (tmp_path / "a.wav").write_bytes(wav(tone(1)))
+    command = ["predict", str(tmp_path / "a.wav"), "--models", str(made_models), "--origin", "other"]
+    run = CliRunner().invoke(cli.app, command)
+    assert run.exit_code == cli.UNUSABLE
+    assert run.stderr.startswith("error: Bad origin 'other', expected 'heard'")
+
+
 @pytest.mark.parametrize("command", [["predict", "a.wav"], ["export", "--format", "tflite"], ["serve", "--port", "0"]])
 def test_names_of_models_are_those_of_the_bundle(made_models, command):
     run = CliRunner().invoke(cli.app, [*command, "--models", str(made_models), "--model", "other"])
@@ -265,7 +281,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
 import sys
 from deepemo.serving import cli
 from deepemo.serving.results import unknown
-cli._load = lambda models, model: None
+cli._load = lambda models, model, origin: None
 cli.recognize_all = lambda recognizer, paths, *_, **__: ((path, [unknown("silent", model="fake")]) for path in paths)
 sys.stdin.read()
 cli.app()

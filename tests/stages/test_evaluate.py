@@ -14,7 +14,10 @@ from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import COLUMNS, read_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.dataset.split import fingerprint_clips
+from deepemo.errors import InputError
+from deepemo.evaluation.cross_corpus import LeftOut, summarize, write_left_out
 from deepemo.evaluation.predictions import read_predictions
+from deepemo.files import write_json
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.saved import save_model
 from deepemo.models.shallow.network import build_shallow
@@ -24,10 +27,11 @@ from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
-from deepemo.serving.bundle import check_parts, read_bundle, read_card
+from deepemo.serving.bundle import Origin, check_parts, read_bundle, read_card
 from deepemo.training.fit import Trained
 from stages._run import stage_main
 from stages.evaluate import main
+from tests.conftest import NOT_ASKED
 
 ROOT = Path(__file__).parents[2]
 TINY = {"sample_rate_hz": 4000, "mel_bands": 8, "max_hz": 2000.0, "clip_seconds": 0.5}
@@ -85,6 +89,8 @@ def before(
         save_model(root / "models" / name, trained, kind=name, trained_on=fingerprint_clips(train), seed=1)
         history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "val_loss": [2, 1], "accuracy": [0.1, 0.2]})
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
+    write_json(root / "metrics/cross_corpus.json", NOT_ASKED)
+    write_left_out(root / "data/cross_corpus.csv", [])
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))
     (root / "metrics/gate.json").write_text(json.dumps(made_gate))
@@ -160,6 +166,55 @@ def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monk
     assert bundle.corpora[0].title == "North"
     assert set(bundle.clips) == {"contents", "train", "validation", "test_seen", "test_unseen"}
     assert bundle.clips["train"] == bundle.parts["shallow"].trained_on
+
+
+def test_one_corpus_alone_is_said_to_leave_the_question_open(
+    run: Path, params: Params, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
+    main(params)
+    figures = json.loads((run / "metrics/evaluate.json").read_text())
+    assert figures["left_out_corpora"] == {"not_asked": NOT_ASKED["reason"]}
+    assert NOT_ASKED["reason"][1:] in (run / "reports/model_card.md").read_text()
+    bundle = read_bundle(run / "models")
+    assert all(record.other_origin is None for record in bundle.predictors.values())
+    about = bundle.describe()
+    assert about["origin"] == "heard"
+    assert about["calibration"] == bundle.predictors[bundle.default].calibration.model_dump()
+    assert NOT_ASKED["reason"] in about["expectation"]
+    with pytest.raises(InputError, match="Bad origin 'other', expected 'heard'"):
+        bundle.describe(origin=Origin.OTHER)
+
+
+def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
+    run: Path, params: Params, made_left_out: list[LeftOut], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
+    summary = summarize(made_left_out, {}, ["shallow", "transfer"], samples=100, seed=1)
+    write_json(run / "metrics/cross_corpus.json", summary)
+    write_left_out(run / "data/cross_corpus.csv", made_left_out)
+    main(params)
+    figures = json.loads((run / "metrics/evaluate.json").read_text())
+    assert "left_out_corpora" not in figures["speech"]
+    bundle = read_bundle(run / "models")
+    card = (run / "reports/model_card.md").read_text()
+    for predictor in ("shallow", "transfer", "ensemble"):
+        mean = summary["mean"][predictor]
+        expected = {"accuracy": mean["accuracy"], "uar": mean["uar"], "clips": 500, "corpora": 3}
+        assert figures[predictor]["left_out_corpora"] == expected
+        assert f"{100 * mean['accuracy']:.1f} % / {100 * mean['uar']:.1f} % |" in card
+        assert bundle.describe(predictor)["figures"][predictor]["left_out_corpora"] == expected
+        assert f"{mean['accuracy']:.0%}" in bundle.describe(predictor)["expectation"]
+    # A threshold for other origin is fitted on what the models say of corpora that they never heard.
+    details = json.loads((run / "metrics/evaluate_details.json").read_text())["other_origin"]
+    about = bundle.describe("shallow")
+    assert (about["origin"], details["shallow"]["reached"]) == ("other", True)
+    assert about["calibration"]["threshold"] == pytest.approx(details["shallow"]["threshold"], abs=1e-4)
+    assert about["calibrations"]["heard"] == bundle.describe("shallow", Origin.HEARD)["calibration"]
+    assert (bundle.describe("transfer")["origin"], details["transfer"]["reached"]) == ("other", False)
+    assert (bundle.describe("speech")["origin"], bundle.describe("speech")["calibrations"]["other"]) == ("heard", None)
+    assert "was not trained without a corpus" in bundle.describe("speech")["expectation"]
+    assert "speech took no part in it" in card or "speech" not in bundle.predictors["ensemble"].parts
 
 
 def test_other_contents_have_another_fingerprint(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:

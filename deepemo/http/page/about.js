@@ -3,9 +3,10 @@
 import { percent } from "./emotions.js";
 
 const ROLES = {
+  left_out_corpora: "Corpora never heard in training, as your own recording is",
+  unseen_corpus: "A corpus that was held out",
   unseen_speakers: "Speakers never heard in training",
   seen_speakers: "Speakers heard in training, other clips",
-  unseen_corpus: "A corpus never heard in training",
 };
 
 export function isSyntheticOnly(model) {
@@ -35,13 +36,22 @@ export function fillAbout(body, model, { onCard }) {
 
 function introduction(model) {
   const { wanted_accuracy: wanted, threshold } = model.calibration;
+  const on = model.origin === "other" ? "clips of corpora that were left out of training" : "validation clips";
   const networks = model.parts.length > 1 ? `The mean of ${model.parts.length} networks answers.` : "One network answers.";
   const answer = wanted
     ? ` It answers when it is at least ${percent(threshold)} sure, chosen so that ${percent(wanted)} of the answers on ` +
-      "validation clips are right, and says “unknown” otherwise."
+      `${on} are right, and says “unknown” otherwise.${kept(model)}`
     : "";
   const before = " Before that, a second model makes sure that a human voice is heard.";
   return networks + answer + before + gate(model.gate);
+}
+
+// How far the promise held on corpora that had no part in choosing the confidence, or was not made for them.
+function kept({ origin, calibration, calibrations }) {
+  const tested = origin === "other" ? calibration.tested_overall : calibrations.other?.by_validation;
+  if (typeof tested?.accuracy !== "number") return "";
+  return ` On a corpus that had no part in choosing it, ${percent(tested.accuracy)} of the answers were right, and ` +
+    `${percent(tested.coverage)} of the clips were answered.`;
 }
 
 // Without the backticks that stand around names in Markdown.
@@ -66,7 +76,7 @@ function figures(model) {
   for (const [role, name] of Object.entries(ROLES)) {
     if (!own[role]) continue;
     const row = rows.insertRow();
-    if (role === "unseen_speakers") row.className = "strong";
+    if (role === "left_out_corpora") row.className = "strong";
     for (const cell of [name, percent(own[role].accuracy), percent(own[role].uar), own[role].clips]) {
       row.append(text("td", cell));
     }
@@ -76,9 +86,9 @@ function figures(model) {
   const note = `UAR is the mean of the seven emotions' recalls; guessing reaches 14%.${guess}`;
   if (isSyntheticOnly(model)) {
     const warning = "These figures are on synthetic speech. They say nothing about human voices.";
-    return [text("p", warning, "notice"), table, text("p", note, "small")];
+    return [text("p", warning, "notice"), table, text("p", model.expectation), text("p", note, "small")];
   }
-  return [table, text("p", `${note} Expect the first row for your own voice at best.`, "small")];
+  return [table, text("p", model.expectation), text("p", note, "small")];
 }
 
 function definitions(model) {

@@ -6,9 +6,9 @@ import pytest
 import tensorflow as tf
 
 from deepemo.models.speech.embed import SpeechEmbedder
+from deepemo.models.speech.embedder import StatisticsPooling, build_embedder
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import CHANNELS, SAMPLE_RATE_HZ, TAPS, samples_of
-from deepemo.models.speech.embedder import StatisticsPooling, build_embedder
 from deepemo.serving.export import load_tflite, to_onnx, to_tflite
 
 

@@ -1,0 +1,227 @@
+"""Corpora never heard: each corpus left out of training in turn, and judged by models that learned from the others.
+
+The models that are judged are siblings of the run's own: the same params and seed, fewer corpora.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pandas as pd
+
+from deepemo.dataset.shards import read_features
+from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, fingerprint_clips
+from deepemo.emotions import EMOTIONS
+from deepemo.evaluation import leakage
+from deepemo.evaluation.ensemble import fit_weights
+from deepemo.evaluation.groups import BY_SPEAKER, Estimate, Resampling, score
+from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions, predict, write_predictions
+from deepemo.files import write_csv, write_text
+from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel
+from deepemo.models.registry import family_names, load_family
+from deepemo.models.saved import save_model
+from deepemo.params import CrossCorpus, Params
+from deepemo.training.seeding import seed_everything
+
+DIGITS = 4
+FIGURES = ("accuracy", "uar")
+# Written last into the folder of a sibling, so that a run that was killed trains only what is missing.
+KEY_FILE = "key.txt"
+
+
+def learned_corpora(split: pd.DataFrame) -> list[str]:
+    """Names of the corpora that have training clips, sorted; a corpus held out by the split is none of them."""
+    return sorted(split.loc[split["role"] == TRAIN, "corpus"].unique())
+
+
+def without(split: pd.DataFrame, corpus: str) -> pd.DataFrame:
+    """The split table with all clips of a corpus as a test of a corpus never heard."""
+    return split.assign(role=split["role"].mask(split["corpus"] == corpus, TEST_CORPUS))
+
+
+def why_not(split: pd.DataFrame, corpus: str) -> str:
+    """Why models cannot be trained without a corpus, in words; empty if they can."""
+    others = without(split, corpus)
+    learned = set(others.loc[others["role"] == TRAIN, "emotion"])
+    missing = [emotion for emotion in EMOTIONS if emotion not in learned]
+    if not learned:
+        return f"the models learn from one corpus alone, {corpus}"
+    if missing:
+        return f"without {corpus}, no training clip is left of {' and '.join(missing)}"
+    if not (others["role"] == VALIDATION).any():
+        return f"without {corpus}, no validation clip is left"
+    return ""
+
+
+def judged_families(section: CrossCorpus) -> list[ModelFamily]:
+    """The families that are trained anew: those that rest on cached embeddings, and the others if wanted."""
+    families = [load_family(name) for name in family_names()]
+    return [family for family in families if family.embed is not None or section.train_on_features]
+
+
+@dataclass(frozen=True)
+class LeftOut:
+    """A corpus, as models name its clips that never heard it.
+
+    Attributes:
+        corpus: its name.
+        learned_from: the corpora that the models learned from.
+        weights: of each model in their ensemble, fitted on the validation clips of these corpora.
+        predictions: of all good clips of the corpus, by every model and their ensemble.
+    """
+
+    corpus: str
+    learned_from: list[str]
+    weights: dict[str, float]
+    predictions: Predictions
+
+
+def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: str, *, resume: Path) -> LeftOut:
+    """Train models on all corpora but one, and let them name the clips of that one.
+
+    Args:
+        params: of the run.
+        split: the split table.
+        clips: the good rows of the clip table.
+        corpus: the one that is left out.
+        resume: folder for models that are done and for checkpoints of those that are not.
+
+    Raises:
+        InputError: a recording or a voice of the corpus is also in training or validation under another name.
+    """
+    others = without(split, corpus)
+    leakage.check_roles(others, source=f"split without {corpus}")
+    leakage.check_content(others, clips, source=f"split without {corpus}")
+    judged = others[(others["role"] == VALIDATION) | (others["corpus"] == corpus)]
+    contents = fingerprint_clips(clips["clip"] + " " + clips["sha256"])["sha256"]
+    models = {}
+    for family in judged_families(params.cross_corpus):
+        inputs = read_features(family.shards, judged["clip"], batch_size=params.cross_corpus.batch_size)
+        models[family.name] = (_sibling(family, params, others, contents, resume / corpus / family.name), inputs)
+    predictions = predict(judged, models)
+    weights = fit_weights(predictions.where("role", VALIDATION))
+    return LeftOut(
+        corpus=corpus,
+        learned_from=learned_corpora(others),
+        weights=weights,
+        predictions=predictions.with_ensemble(weights).where("corpus", corpus),
+    )
+
+
+def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents: str, folder: Path) -> TrainedModel:
+    """Train a family's network on a split, or take it from the folder if it was trained there before."""
+    sections = {name: params.section(name, kind).model_dump(mode="json") for name, kind in family.sections.items()}
+    parts = json.dumps([family.name, sections, params.seed, contents, split.to_csv(index=False)], sort_keys=True)
+    key, done = hashlib.sha256(parts.encode()).hexdigest(), folder / KEY_FILE
+    if not done.is_file() or done.read_text(encoding="utf-8") != key:
+        # Each from the same state, so that a run that was killed ends with the same models as one that was not.
+        keras.utils.clear_session()
+        seed_everything(params.seed)
+        trained = family.train(params, split, folder / "checkpoints")
+        trained_on = fingerprint_clips(split.loc[split["role"] == TRAIN, "clip"])
+        save_model(folder, trained, kind=family.name, trained_on=trained_on, seed=params.seed)
+        write_text(done, key)
+    model = family.load(folder)
+    leakage.check_fitted_on(model.about.get("trained_on"), split, TRAIN, source=str(folder / ABOUT_FILE))
+    return model
+
+
+def joined(found: Sequence[LeftOut]) -> Predictions:
+    """Predictions of the clips of every corpus that was left out, at least one."""
+    return Predictions(
+        pd.concat([left.predictions.clips for left in found], ignore_index=True),
+        {
+            name: np.concatenate([left.predictions.probabilities[name] for left in found])
+            for name in found[0].predictions.predictors
+        },
+    )
+
+
+def write_left_out(path: Path, found: Sequence[LeftOut]) -> None:
+    """Write `joined` as `write_predictions` does; where no corpus was left out, a table without rows."""
+    if found:
+        write_predictions(path, joined(found))
+    else:
+        write_csv(path, pd.DataFrame(columns=[*CLIP_COLUMNS, "predictor", *EMOTIONS]))
+
+
+def summarize(
+    found: Sequence[LeftOut], refused: Mapping[str, str], families: Sequence[str], *, samples: int, seed: int
+) -> dict[str, Any]:
+    """Content of metrics/cross_corpus.json.
+
+    Recalls are averaged over the emotions that the corpus has; to name another one is a mistake. Chance is the UAR of
+    guessing among these emotions.
+
+    Args:
+        found: each corpus that was left out.
+        refused: why another one could not be, by its name.
+        families: names of those that were trained without each corpus, and so make up the ensemble.
+        samples: bootstrap samples of each interval.
+        seed: of the draws.
+
+    Returns:
+        By predictor the mean over corpora and its range, then each corpus. `asked` is 0 where no corpus could be left
+        out, and `reason` then says why.
+    """
+    resampling = Resampling(samples, seed, BY_SPEAKER)
+    corpora = {left.corpus: _corpus(left, resampling) for left in found}
+    predictors = found[0].predictions.predictors if found else ()
+    reason = "" if found else _reason(refused)
+    return {
+        "asked": int(bool(found)),
+        "reason": reason,
+        "families": list(families),
+        "mean": {name: _mean([corpus["predictors"][name] for corpus in corpora.values()]) for name in predictors},
+        "chance": {"uar": _mean_of(corpus["chance"]["uar"] for corpus in corpora.values())} if found else {},
+        "corpora": corpora,
+        "refused": dict(refused),
+    }
+
+
+def _reason(refused: Mapping[str, str]) -> str:
+    words = "; ".join(refused.values()) or "no corpus has training clips"
+    return f"how the models do on a corpus never heard cannot be asked: {words}"
+
+
+def _corpus(left: LeftOut, resampling: Resampling) -> dict[str, Any]:
+    clips = left.predictions.clips
+    predictors = {}
+    for name in left.predictions.predictors:
+        scores = score(left.predictions, name, resampling)
+        estimates = {figure: getattr(scores, figure) for figure in FIGURES}
+        predictors[name] = {
+            "clips": scores.clips,
+            **{figure: round(found.value, DIGITS) for figure, found in estimates.items()},
+            **{f"{figure}_ci95": _interval(found) for figure, found in estimates.items()},
+        }
+    return {
+        "clips": len(clips),
+        "speakers": int(clips["speaker"].nunique()),
+        "emotions": int(clips["emotion"].nunique()),
+        "chance": {"uar": round(1 / clips["emotion"].nunique(), DIGITS)},
+        "learned_from": left.learned_from,
+        "ensemble_weights": left.weights,
+        "predictors": predictors,
+    }
+
+
+def _interval(found: Estimate) -> list[float | None]:
+    return [None if np.isnan(end) else round(end, DIGITS) for end in (found.low, found.high)]
+
+
+def _mean(corpora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    content: dict[str, Any] = {"corpora": len(corpora), "clips": sum(corpus["clips"] for corpus in corpora)}
+    for figure in FIGURES:
+        values = [corpus[figure] for corpus in corpora]
+        content |= {figure: _mean_of(values), f"lowest_{figure}": min(values), f"highest_{figure}": max(values)}
+    return content
+
+
+def _mean_of(values: Iterable[float]) -> float:
+    return round(float(np.mean(list(values))), DIGITS)

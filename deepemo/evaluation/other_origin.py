@@ -1,0 +1,118 @@
+"""Confidence for recordings of other origin: fitted on what models say of corpora that they never heard.
+
+A recording of somebody's own comes from none of the corpora. What the models' siblings, each trained without a corpus,
+say of that corpus is the nearest to it that a run has, so temperature and threshold are fitted on that too, every
+corpus with the same weight.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from deepemo.arrays import Float64Array
+from deepemo.dataset.split import Fingerprint, fingerprint_clips
+from deepemo.evaluation.calibration import fit_temperature, scale
+from deepemo.evaluation.confidence import Confidence, Operating, operate, risk_coverage
+from deepemo.evaluation.predictions import Predictions
+
+# A predictor that answers fewer recordings than this share is of no use, however often it is right.
+LEAST_COVERAGE = 0.2
+# Of sums of weights.
+ROUNDING = 1e-9
+
+
+@dataclass(frozen=True)
+class OtherOrigin:
+    """How a predictor's probabilities become a confidence in recordings of other origin.
+
+    Shares of answers are of clips of all corpora, each corpus with the same weight.
+
+    Attributes:
+        temperature: for `calibration.scale`.
+        threshold: calibrated confidence from which answers reach the wanted accuracy at a coverage of `LEAST_COVERAGE`
+            or more; if none does, that whose answers are most often right at such a coverage.
+        reached: whether they reach it.
+        wanted_accuracy: of the answers given.
+        left_out: result of the threshold on the clips it was fitted on.
+        tested: result on each corpus of temperature and threshold fitted on the others, by its name.
+        tested_overall: the same over all corpora; None where only one was left out.
+        by_validation: what the temperature and threshold fitted on validation clips, of heard corpora, would give.
+        fitted_on: the clips.
+    """
+
+    temperature: float
+    threshold: float
+    reached: bool
+    wanted_accuracy: float
+    left_out: Operating
+    tested: Mapping[str, Operating]
+    tested_overall: Operating | None
+    by_validation: Operating
+    fitted_on: Fingerprint
+
+
+def corpus_weights(predictions: Predictions) -> Float64Array:
+    """Weight of each clip, float64 [n]: every corpus has the same, and together they have 1."""
+    corpora = predictions.clips["corpus"]
+    clips = corpora.map(corpora.value_counts()).to_numpy(dtype=np.float64)
+    return np.asarray(1.0 / (clips * corpora.nunique()), dtype=np.float64)
+
+
+def fit_other_origins(left_out: Predictions, validation: Mapping[str, Confidence]) -> dict[str, OtherOrigin]:
+    """Confidence in recordings of other origin, of every predictor that was judged on corpora left out.
+
+    Args:
+        left_out: clips of every corpus that was left out, as models without it name them.
+        validation: the confidence of the run's own models, by predictor; it says which accuracy is wanted.
+    """
+    return {name: fit_other_origin(left_out, name, validation[name]) for name in left_out.predictors}
+
+
+def fit_other_origin(left_out: Predictions, predictor: str, validation: Confidence) -> OtherOrigin:
+    """The same for one predictor: fit temperature, then threshold."""
+    wanted_accuracy = validation.wanted_accuracy
+    temperature, threshold, result = _fit(left_out, predictor, wanted_accuracy)
+    tested = {}
+    for corpus in sorted(left_out.clips["corpus"].unique()):
+        others = left_out.without("corpus", corpus)
+        if len(others):
+            fitted = _fit(others, predictor, wanted_accuracy)
+            tested[corpus] = _operate(left_out.where("corpus", corpus), predictor, fitted[0], fitted[1])
+    return OtherOrigin(
+        temperature=temperature,
+        threshold=threshold,
+        reached=result.accuracy is not None and result.accuracy >= wanted_accuracy - ROUNDING,
+        wanted_accuracy=wanted_accuracy,
+        left_out=result,
+        tested=tested,
+        tested_overall=_overall(list(tested.values())),
+        by_validation=_operate(left_out, predictor, validation.temperature, validation.threshold),
+        fitted_on=fingerprint_clips(left_out.clips["clip"]),
+    )
+
+
+def _fit(left_out: Predictions, predictor: str, wanted_accuracy: float) -> tuple[float, float, Operating]:
+    """Temperature, threshold, and what they give on the clips they are fitted on."""
+    raw, labels, weights = left_out.probabilities[predictor], left_out.labels, corpus_weights(left_out)
+    temperature = fit_temperature(raw, labels, weights)
+    curve = risk_coverage(scale(raw, temperature), labels, weights)
+    enough = curve.coverage >= LEAST_COVERAGE - ROUNDING
+    good = np.flatnonzero(enough & (curve.accuracy >= wanted_accuracy - ROUNDING))
+    step = int(good[-1]) if len(good) else int(np.where(enough, curve.accuracy, -1.0).argmax())
+    result = Operating(float(curve.coverage[step]), float(curve.accuracy[step]))
+    return temperature, float(curve.thresholds[step]), result
+
+
+def _operate(clips: Predictions, predictor: str, temperature: float, threshold: float) -> Operating:
+    calibrated = scale(clips.probabilities[predictor], temperature)
+    return operate(calibrated, clips.labels, threshold, corpus_weights(clips))
+
+
+def _overall(corpora: Sequence[Operating]) -> Operating | None:
+    """Of all answers given to clips of the corpora, each corpus with the same weight."""
+    if not corpora:
+        return None
+    coverage = sum(found.coverage for found in corpora)
+    right = sum(found.coverage * found.accuracy for found in corpora if found.accuracy is not None)
+    return Operating(coverage / len(corpora), right / coverage if coverage else None)

@@ -1,0 +1,244 @@
+"""The stage on a made-up run whose models answer by rote: right on two corpora, always wrong on the third."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import keras
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepemo.dataset.clips import COLUMNS
+from deepemo.dataset.shards import write_shards
+from deepemo.dataset.split import fingerprint_clips
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
+from deepemo.evaluation.cross_corpus import judged_families, why_not, without
+from deepemo.evaluation.predictions import read_predictions
+from deepemo.models.family import ModelFamily
+from deepemo.models.saved import load_weights, read_about
+from deepemo.params import Params
+from deepemo.pipeline import load_params
+from deepemo.training.fit import Trained
+from stages import cross_corpus
+
+ROOT = Path(__file__).parents[2]
+# By corpus, its emotions; those of the last one are shown one place further on, so that they are named wrongly.
+CORPORA = {"east": EMOTIONS[:6], "north": EMOTIONS, "west": EMOTIONS}
+
+
+def _network() -> keras.Model:
+    return keras.Sequential([keras.Input((7,)), keras.layers.Dense(7, use_bias=False)], name="rote")
+
+
+class _Model:
+    name = "rote"
+
+    def __init__(self, folder: Path) -> None:
+        self.about = read_about(folder)
+        self.network = _network()
+        load_weights(self.network, folder)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        return np.asarray(self.network(inputs))
+
+
+class Rote:
+    """Trains a network that answers what it is shown, and remembers on which splits."""
+
+    def __init__(self, name: str, shards: Path) -> None:
+        self.trained: list[pd.DataFrame] = []
+        self.killed_at: int | None = None
+        self.family = ModelFamily(
+            name=name, sections={}, shards=shards, train=self.train, load=_Model, describe=lambda *_: "", embed=str
+        )
+
+    def train(self, params: Params, split: pd.DataFrame, resume: Path) -> Trained:
+        if len(self.trained) == self.killed_at:
+            raise KeyboardInterrupt
+        self.trained.append(split)
+        network = _network()
+        noise = 0.01 * keras.random.uniform((7, 7))  # of the seed
+        network.layers[0].kernel.assign(5 * np.eye(7) + np.asarray(noise))
+        return Trained(network=network, settings={}, features={}, history=[])
+
+
+def _split(corpora: dict[str, tuple[str, ...]]) -> pd.DataFrame:
+    rows = [
+        (f"{corpus}/{emotion}_{take}", corpus, f"{corpus}/{speaker}", "male", emotion, role)
+        for corpus, emotions in corpora.items()
+        for emotion in emotions
+        for take, (speaker, role) in enumerate(
+            [("a", "train"), ("a", "train"), ("b", "validation"), ("a", "test_seen"), ("c", "test_unseen")]
+        )
+    ]
+    return pd.DataFrame(rows, columns=["clip", "corpus", "speaker", "gender", "emotion", "role"])
+
+
+@pytest.fixture
+def params() -> Params:
+    params = load_params(ROOT / "params.yaml")
+    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100})
+    return params.model_copy(update={"cross_corpus": section})
+
+
+@pytest.fixture
+def rote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rote:
+    """A family that answers by rote, the only one; its shards are in the folder of `write_run`."""
+    rote = Rote("rote", tmp_path / "data/embeddings/rote")
+    for module in ("deepemo.evaluation.cross_corpus", "stages.cross_corpus"):
+        monkeypatch.setattr(f"{module}.judged_families", lambda _: [rote.family])
+    return rote
+
+
+@pytest.fixture
+def write_run(tmp_path: Path, rote: Rote, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pd.DataFrame]:
+    """Writes what the stages before leave, of these corpora, and goes there."""
+
+    def write(corpora: dict[str, tuple[str, ...]] = CORPORA) -> pd.DataFrame:
+        split = _split(corpora)
+        (tmp_path / "data").mkdir(exist_ok=True)
+        split.to_csv(tmp_path / "data/split.csv", index=False)
+        clips = split.drop(columns="role").assign(sha256=[f"{row:064x}" for row in range(len(split))], verdict="good")
+        clips.reindex(columns=list(COLUMNS), fill_value="").to_csv(tmp_path / "data/clips.csv", index=False)
+        shown = [
+            (EMOTIONS.index(emotion) + (corpus == "west")) % 7
+            for emotion, corpus in zip(split["emotion"], split["corpus"], strict=True)
+        ]
+        arrays = zip(split["clip"], np.eye(7)[shown], strict=True)
+        write_shards(rote.family.shards, arrays, shards=2, shape=(7,), about={})
+        monkeypatch.chdir(tmp_path)
+        return split
+
+    return write
+
+
+def test_every_corpus_is_judged_by_models_that_never_heard_it(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
+) -> None:
+    split = write_run()
+    assert cross_corpus.main(params).startswith("cross_corpus: mean UAR over 3 corpora")
+    for left_out, learned in zip(CORPORA, rote.trained, strict=True):
+        for role in ("train", "validation"):
+            rows = learned[learned["role"] == role]
+            expected = split[(split["role"] == role) & (split["corpus"] != left_out)]
+            assert fingerprint_clips(rows["clip"]) == fingerprint_clips(expected["clip"])
+    content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
+    assert content["asked"] == 1
+    found = {name: corpus["predictors"] for name, corpus in content["corpora"].items()}
+    assert {name: corpus["rote"]["uar"] for name, corpus in found.items()} == {"east": 1, "north": 1, "west": 0}
+    assert {name: corpus["ensemble"]["accuracy"] for name, corpus in found.items()} == {
+        "east": 1,
+        "north": 1,
+        "west": 0,
+    }
+    assert {name: corpus["clips"] for name, corpus in content["corpora"].items()} == {
+        "east": 30,
+        "north": 35,
+        "west": 35,
+    }
+    assert content["corpora"]["east"]["chance"] == {"uar": round(1 / 6, 4)}
+    assert content["corpora"]["east"]["learned_from"] == ["north", "west"]
+    mean = {"corpora": 3, "clips": 100, "accuracy": 0.6667, "lowest_accuracy": 0, "highest_accuracy": 1}
+    assert content["mean"]["rote"] == {**mean, "uar": 0.6667, "lowest_uar": 0, "highest_uar": 1}
+    assert content["chance"] == {"uar": round((1 / 6 + 2 / 7) / 3, 4)}
+    said = read_predictions(tmp_path / "data/cross_corpus.csv")
+    assert sorted(said.clips["clip"]) == sorted(split["clip"])
+    assert set(said.clips["role"]) == {"test_corpus"}
+    assert said.predictors == ("rote", "ensemble")
+    assert not (tmp_path / ".resume/cross_corpus").exists()
+
+
+def test_a_run_that_was_killed_goes_on_and_ends_alike(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
+) -> None:
+    write_run()
+    cross_corpus.main(params)
+    files = [tmp_path / "metrics/cross_corpus.json", tmp_path / "data/cross_corpus.csv"]
+    whole = [file.read_bytes() for file in files]
+    rote.trained, rote.killed_at = [], 2
+    with pytest.raises(KeyboardInterrupt):
+        cross_corpus.main(params)
+    rote.killed_at = None
+    for file in files:
+        file.unlink()
+    cross_corpus.main(params)
+    assert len(rote.trained) == 3  # two before it was killed, one after
+    assert [file.read_bytes() for file in files] == whole
+
+
+def test_models_of_another_seed_are_not_taken_up(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
+) -> None:
+    write_run()
+    rote.killed_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        cross_corpus.main(params)
+    rote.killed_at = None
+    cross_corpus.main(params.model_copy(update={"seed": params.seed + 1}))
+    assert len(rote.trained) == 2 + 3
+
+
+def test_of_one_corpus_the_question_cannot_be_asked(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
+) -> None:
+    write_run({"north": EMOTIONS})
+    line = cross_corpus.main(params)
+    content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
+    assert rote.trained == []
+    assert (content["asked"], content["mean"], content["corpora"]) == (0, {}, {})
+    assert content["reason"] in line
+    assert content["reason"].endswith("cannot be asked: the models learn from one corpus alone, north")
+    table = pd.read_csv(tmp_path / "data/cross_corpus.csv")
+    assert len(table) == 0
+    assert set(EMOTIONS) < set(table.columns)
+
+
+def test_a_corpus_that_alone_has_an_emotion_cannot_be_left_out(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
+) -> None:
+    write_run({"east": EMOTIONS[:6], "north": EMOTIONS})
+    cross_corpus.main(params)
+    content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
+    assert list(content["corpora"]) == ["east"]
+    assert content["refused"] == {"north": "without north, no training clip is left of surprise"}
+
+
+def test_a_corpus_that_the_split_holds_out_is_neither_learned_from_nor_left_out(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
+) -> None:
+    split = write_run()
+    split.loc[split["corpus"] == "west", "role"] = "test_corpus"
+    split.to_csv(tmp_path / "data/split.csv", index=False)
+    cross_corpus.main(params)
+    content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
+    assert list(content["corpora"]) == ["east"]  # without north, surprise is left in west alone
+    assert all("west" not in set(learned.loc[learned["role"] == "train", "corpus"]) for learned in rote.trained)
+    assert set(read_predictions(tmp_path / "data/cross_corpus.csv").clips["corpus"]) == {"east"}
+
+
+def test_a_recording_that_two_corpora_share_stops_it(
+    write_run: Callable[..., pd.DataFrame], params: Params, tmp_path: Path
+) -> None:
+    write_run()
+    clips = pd.read_csv(tmp_path / "data/clips.csv", dtype=str, keep_default_na=False)
+    twin = clips.loc[clips["clip"] == "north/sad_0", "sha256"].item()
+    clips.loc[clips["clip"] == "east/sad_0", "sha256"] = twin
+    clips.to_csv(tmp_path / "data/clips.csv", index=False)
+    with pytest.raises(InputError, match=r"split without east: the same content in two roles: east/sad_0"):
+        cross_corpus.main(params)
+
+
+def test_reasons_against_leaving_out() -> None:
+    split = _split(CORPORA)
+    assert why_not(split, "north") == ""
+    no_validation = split[(split["role"] != "validation") | (split["corpus"] == "north")]
+    assert why_not(no_validation, "north") == "without north, no validation clip is left"
+    assert without(split, "north").query("corpus == 'north'")["role"].unique().tolist() == ["test_corpus"]
+
+
+def test_families_on_embeddings_are_judged_and_the_others_if_wanted(params: Params) -> None:
+    assert [family.name for family in judged_families(params.cross_corpus)] == ["transfer", "speech"]
+    section = params.cross_corpus.model_copy(update={"train_on_features": True})
+    assert [family.name for family in judged_families(section)] == ["shallow", "transfer", "speech"]
