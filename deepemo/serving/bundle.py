@@ -6,7 +6,8 @@ TensorFlow: what is missing is said at once.
 """
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
@@ -87,11 +88,20 @@ class Calibration(_Record):
 
 
 class PredictorRecord(_Record):
-    """A predictor: the networks whose weighted mean it is, their weights, which sum to 1, and its calibration."""
+    """A predictor.
+
+    Attributes:
+        parts: the networks whose weighted mean it is.
+        weights: of each; together 1.
+        calibration: of the mean.
+        calibrated_sha256: digest of the networks and weights that the calibration was fitted on, see
+            `calibration_digest`.
+    """
 
     parts: list[str]
     weights: list[float]
     calibration: Calibration
+    calibrated_sha256: str
 
 
 class _GateDecision(_Record):
@@ -138,7 +148,7 @@ class Bundle(_Record):
         figures: content of the evaluation's metrics.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     revision: str
     versions: dict[str, str]
     params: dict[str, Any]
@@ -203,9 +213,9 @@ class Bundle(_Record):
 
 
 def write_bundle(models: Path, bundle: Bundle, card: str) -> None:
-    """Write a bundle and the model card into a folder of models."""
-    write_json(models / BUNDLE_FILE, bundle.model_dump())
+    """Write a bundle and the model card into a folder of models; the bundle comes last, so that it has its card."""
     write_text(models / CARD_FILE, card)
+    write_json(models / BUNDLE_FILE, bundle.model_dump())
 
 
 def read_bundle(models: Path) -> Bundle:
@@ -230,7 +240,23 @@ def read_bundle(models: Path) -> Bundle:
     unknown = {part for record in bundle.predictors.values() for part in record.parts} - set(bundle.parts)
     if unknown or bundle.default not in bundle.predictors:
         raise InputError(f"{path}: found no record of {sorted(unknown) or bundle.default}, expected {EXPECTED}")
+    for name, record in bundle.predictors.items():
+        found = calibration_digest(bundle.parts, record.parts, record.weights, record.calibration)
+        if found != record.calibrated_sha256:
+            raise InputError(
+                f"{path}: predictors.{name}: found a calibration with the digest {found[:12]}..., expected "
+                f"{record.calibrated_sha256[:12]}...: it was not fitted on these networks; run evaluate again"
+            )
     return bundle
+
+
+def calibration_digest(
+    parts: Mapping[str, Part], names: Sequence[str], weights: Sequence[float], calibration: Calibration
+) -> str:
+    """Digest of a calibration and of what it was fitted on: each network's weights, and its weight in the mean."""
+    fitted_on = [[name, parts[name].weights_sha256, weight] for name, weight in zip(names, weights, strict=True)]
+    content = json.dumps([fitted_on, calibration.model_dump()], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def check_parts(models: Path, bundle: Bundle, parts: Iterable[str]) -> None:

@@ -23,6 +23,7 @@ from deepemo.serving.bundle import (
     GateRecord,
     Part,
     PredictorRecord,
+    calibration_digest,
     file_sha256,
 )
 
@@ -58,23 +59,24 @@ def record_run(
     """
     joined = {name: weight for name, weight in evaluation.ensemble_weights.items() if weight}
     weights = {ENSEMBLE: joined, **{name: {name: 1.0} for name in abouts}}
+    parts = {name: _part(models / name, about, params) for name, about in abouts.items()}
+
+    def predictor(name: str) -> PredictorRecord:
+        shares = list(weights[name]), list(weights[name].values())
+        calibration = Calibration.model_validate(asdict(evaluation.confidences[name]))
+        digest = calibration_digest(parts, *shares, calibration)
+        return PredictorRecord(parts=shares[0], weights=shares[1], calibration=calibration, calibrated_sha256=digest)
+
     return Bundle(
-        format=1,
+        format=2,
         revision=revision,
         versions=dict(versions),
         params=params.to_record(),
         emotions=list(EMOTIONS),
         clips=_fingerprints(split, clips),
         corpora=_corpora(split, provenance),
-        parts={name: _part(models / name, about, params) for name, about in abouts.items()},
-        predictors={
-            name: PredictorRecord(
-                parts=list(weights[name]),
-                weights=list(weights[name].values()),
-                calibration=Calibration.model_validate(asdict(confidence)),
-            )
-            for name, confidence in evaluation.confidences.items()
-        },
+        parts=parts,
+        predictors={name: predictor(name) for name in evaluation.confidences},
         default=evaluation.chosen,
         gate=GateRecord.model_validate(gate),
         limits=ClipLimits(
