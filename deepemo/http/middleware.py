@@ -84,13 +84,16 @@ class HostGuard:
             is_link = headers.get("sec-fetch-mode") == "navigate"
             if is_link or not scope["path"].startswith(API_PREFIX):
                 return None
-        origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
-        if origin is None:
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin in self._origins:
+            return None
+        if site is not None:
+            # What browsers say themselves; behind a proxy, the origin may differ from the host that comes here.
             own = site in ("none", "same-origin")
         else:
-            own = origin in self._origins or origin.lower().partition("://")[2] == headers.get("host", "").lower()
-        found = site if origin is None else origin
-        return None if own else ProblemError("cross_site", f"found {found[:80]!r}, expected this server's own page")
+            own = origin is None or origin.lower().partition("://")[2] == headers.get("host", "").lower()
+        found = f"{origin or ''} {site or ''}".strip()[:80]
+        return None if own else ProblemError("cross_site", f"found {found!r}, expected this server's own page")
 
 
 def host_name(header: str) -> str:

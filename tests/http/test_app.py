@@ -336,6 +336,7 @@ CROSS_SITE = (
     {"origin": "null"},
     {"origin": "http://testserver.elsewhere.example"},
     {"sec-fetch-site": "cross-site"},
+    {"origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"},
     {"sec-fetch-site": "same-site"},
     {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
 )
@@ -353,7 +354,9 @@ def test_pages_of_other_sites_may_not_use_the_server(client, wav, headers):
 
 
 def test_its_own_page_links_and_programs_may(client, wav):
-    for headers in ({}, {"origin": "http://testserver"}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}):
+    proxied = {"origin": "https://voice.example", "sec-fetch-site": "same-origin"}
+    own = ({}, {"origin": "http://testserver"}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, proxied)
+    for headers in own:
         assert send(client, wav(tone(1)), headers=headers).status_code == 200
     link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
     for path in ("/", "/v1/model/card", "/page/app.js"):
