@@ -1,28 +1,34 @@
 """Admission control: how many requests are served and how many bytes are held at once; others are refused with 503."""
 
 import asyncio
+import threading
 import time
 from collections.abc import Awaitable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any
 
 from starlette.requests import ClientDisconnect
 
-from deepemo.audio.io.decode import Recording, read_mono
+from deepemo.arrays import Float64Array
+from deepemo.audio.io.decode import Recording
 from deepemo.errors import DecodeError, TooLongError
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import Settings
-from deepemo.serving.batching import Batcher, one_thread_a_product
+from deepemo.serving.batching import Batcher, Inputs, one_thread_a_product
+from deepemo.serving.decoders import CancelledError, Decoders, DecodingLimits
 from deepemo.serving.options import RecognitionOptions
-from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.recognizer import Predict, Recognizer
 from deepemo.serving.results import Reason, Recognition
 
+# Time for work that was cancelled to notice it when the server stops.
+CLOSE_SECONDS = 5.0
 
-class Slot:
-    """The slot of an admitted request, and the bytes that it holds."""
+
+class Upload:
+    """The bytes that a request holds while it is received and worked on."""
 
     def __init__(self, admission: "Admission") -> None:
         self.held = 0
@@ -38,6 +44,40 @@ class Slot:
         self.held += count
 
 
+class _Work:
+    """The work on one recording: it ends early if nobody waits for it any more, or if it takes too long."""
+
+    def __init__(self, seconds: float) -> None:
+        self.gone = threading.Event()
+        self._seconds = seconds
+        self._until: float | None = None
+
+    def begin(self) -> None:
+        """Start the clock: waiting for a thread does not count."""
+        self._until = time.monotonic() + self._seconds
+
+    def check(self) -> None:
+        """Check that the work is still wanted.
+
+        Raises:
+            CancelledError: it is not.
+            ProblemError: it takes too long.
+        """
+        if self.gone.is_set():
+            raise CancelledError
+        if self._until is not None and time.monotonic() > self._until:
+            raise ProblemError("too_much_work", f"expected at most {self._seconds:g} s of work")
+
+    def checking(self, predict: Predict) -> Predict:
+        """The function, with a check before each call."""
+
+        def checked(inputs: Inputs) -> Float64Array:
+            self.check()
+            return predict(inputs)
+
+        return checked
+
+
 class Admission:
     """Admits requests, and recognizes their recordings in threads, off the event loop."""
 
@@ -49,29 +89,56 @@ class Admission:
         self._batcher = Batcher(
             recognizer.model.probabilities, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
         )
-        self._recognizer = recognizer.with_predict(self._batcher)
+        self._recognizer = recognizer
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="recognize")
-        self._in_flight = 0
+        limits = DecodingLimits(
+            max_seconds=settings.max_seconds,
+            max_channels=settings.max_channels,
+            seconds=settings.decode_seconds,
+            content_bytes=settings.max_upload_bytes,
+        )
+        self._decoders = Decoders(settings.workers, limits, on_death=metrics.decoder_deaths.inc)
+        self._decoders.start(settings.ready_decoders)
+        self._works: set[_Work] = set()
+        self._receiving = 0
+        self._working = 0
         self._held = 0
         self._usual_seconds = 0.1
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread that runs the model still does."""
+        return self._batcher.is_alive
+
     @contextmanager
-    def slot(self) -> Iterator[Slot]:
-        """A slot for one request, freed at the end of the block.
+    def upload(self) -> Iterator[Upload]:
+        """An upload that arrives. It takes no slot, so that slow clients do not keep others from theirs.
+
+        Raises:
+            ProblemError: no slot would be free for it.
+        """
+        self.check_free()
+        upload = Upload(self)
+        self._count(receiving=1)
+        try:
+            yield upload
+        finally:
+            self._count(receiving=-1)
+            self.hold(-upload.held)
+
+    @contextmanager
+    def slot(self) -> Iterator[None]:
+        """A slot for one recording that has arrived, freed at the end of the block.
 
         Raises:
             ProblemError: no slot is free.
         """
         self.check_free()
-        self._in_flight += 1
-        self._metrics.in_flight.set(self._in_flight)
-        slot = Slot(self)
+        self._count(working=1)
         try:
-            yield slot
+            yield
         finally:
-            self._in_flight -= 1
-            self._metrics.in_flight.set(self._in_flight)
-            self.hold(-slot.held)
+            self._count(working=-1)
 
     def check_free(self) -> None:
         """Check that a slot is free.
@@ -79,8 +146,8 @@ class Admission:
         Raises:
             ProblemError: there is none.
         """
-        if self._in_flight >= self._settings.workers + self._settings.waiting:
-            raise self._busy(f"{self._in_flight} recordings are being received or worked on")
+        if self._working >= self._settings.workers + self._settings.waiting:
+            raise self._busy(f"{self._working} recordings are being worked on or wait")
 
     def hold(self, count: int) -> None:
         """Add to the bytes that all requests hold; a negative count takes bytes off.
@@ -102,42 +169,64 @@ class Admission:
             content: of the file.
             options: of the recognition.
             picture: whether to draw the recording.
-            disconnected: is done once the client has disconnected; work that has not begun is dropped then.
+            disconnected: is done once the client has disconnected; the work is dropped then.
 
         Raises:
-            ProblemError: the recording cannot be read, or is too long.
+            ProblemError: the recording cannot be read, is too long, or takes too long.
             ClientDisconnect: the work was dropped.
         """
-        work = self._threads.submit(self._work, content, options, picture)
-        answer = asyncio.wrap_future(work)
+        work = _Work(self._settings.work_seconds)
+        self._works.add(work)
+        begun = self._threads.submit(self._run, work, content, options, picture)
         watch = asyncio.ensure_future(disconnected)
-        both: set[asyncio.Future[Any]] = {answer, watch}
         try:
-            await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
-            if not answer.done() and work.cancel():
-                raise ClientDisconnect
-            return await answer
+            return await self._answer(work, begun, watch)
+        except CancelledError as error:
+            raise ClientDisconnect from error
         finally:
+            work.gone.set()
             watch.cancel()
+            self._works.discard(work)
+
+    async def _answer(
+        self, work: _Work, begun: Future[tuple[Recognition, Picture | None]], watch: asyncio.Future[None]
+    ) -> tuple[Recognition, Picture | None]:
+        answer = asyncio.wrap_future(begun)
+        both: set[asyncio.Future[Any]] = {answer, watch}
+        await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
+        if not answer.done():
+            work.gone.set()
+            if begun.cancel():
+                raise CancelledError
+        return await answer
 
     def close(self) -> None:
-        """Finish what has begun, then end the threads."""
+        """Drop all work, and end threads and decoders; blocks for as long as the model runs on a batch."""
+        for work in list(self._works):
+            work.gone.set()
+        self._decoders.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._batcher.close()
 
-    def _work(self, content: bytes, options: RecognitionOptions, picture: bool) -> tuple[Recognition, Picture | None]:
+    def _run(
+        self, work: _Work, content: bytes, options: RecognitionOptions, picture: bool
+    ) -> tuple[Recognition, Picture | None]:
         began = time.perf_counter()
-        recording = self._read(content, options)
-        recognition = self._recognizer.recognize_decoded(recording, options)
+        work.begin()
+        work.check()
+        recording = self._read(work, content, options)
+        work.check()
+        recognizer = self._recognizer.with_predict(work.checking(self._batcher))
+        recognition = recognizer.recognize_decoded(recording, options)
         drawn = draw(recording.mono(), recording.rate_hz) if picture and len(recording.samples) else None
         seconds = time.perf_counter() - began
         self._usual_seconds += 0.1 * (seconds - self._usual_seconds)
         self._metrics.count_answer(recognition, seconds)
         return recognition, drawn
 
-    def _read(self, content: bytes, options: RecognitionOptions) -> Recording:
+    def _read(self, work: _Work, content: bytes, options: RecognitionOptions) -> Recording:
         try:
-            return read_mono(content, max_seconds=options.max_seconds, channel=options.channel)
+            return self._decoders.read_mono(content, channel=options.channel, gone=work.gone.is_set)
         except TooLongError as error:
             self._metrics.count_unreadable(Reason.TOO_LONG)
             raise ProblemError(Reason.TOO_LONG, str(error)) from error
@@ -145,7 +234,14 @@ class Admission:
             self._metrics.count_unreadable(Reason.UNDECODABLE)
             raise ProblemError(Reason.UNDECODABLE, str(error)) from error
 
+    def _count(self, *, receiving: int = 0, working: int = 0) -> None:
+        self._receiving += receiving
+        self._working += working
+        # One that is worked on is still counted as received.
+        self._metrics.in_flight.set(self._receiving)
+        self._metrics.working.set(self._working)
+
     def _busy(self, detail: str) -> ProblemError:
         self._metrics.turned_away.inc()
-        seconds = max(1, round(self._in_flight * self._usual_seconds / self._settings.workers))
+        seconds = max(1, round(self._working * self._usual_seconds / self._settings.workers))
         return ProblemError("busy", detail, headers={"Retry-After": str(seconds)})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,10 +10,11 @@ from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, param
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.middleware.cors import CORSMiddleware
 
-from deepemo.http.admission import Admission
+from deepemo.http.admission import CLOSE_SECONDS, Admission
 from deepemo.http.metrics import ServerMetrics
-from deepemo.http.middleware import ApiKey, CountRequests, HostGuard
+from deepemo.http.middleware import AnswerFailures, ApiKey, CloseAfterRefusal, CountRequests, HostGuard
 from deepemo.http.problems import MEDIA_TYPE, ProblemError, install_handlers
 from deepemo.http.schemas import HealthResponse, ModelResponse, ProblemResponse, RecognitionResponse
 from deepemo.http.server import Settings
@@ -88,7 +89,9 @@ def create_app(
             yield
         finally:
             app.state.admission = None
-            await asyncio.to_thread(admission.close)
+            # A thread inside the model cannot be interrupted; `server.run` ends the process in the end.
+            with suppress(TimeoutError):
+                await asyncio.wait_for(asyncio.to_thread(admission.close), CLOSE_SECONDS)
 
     app = FastAPI(
         title="DeepEmo",
@@ -101,8 +104,14 @@ def create_app(
     )
     app.state.admission = None
     install_handlers(app)
-    app.add_middleware(HostGuard, hosts=settings.hosts)
+    # From the innermost to the outermost.
+    app.add_middleware(AnswerFailures)
+    if settings.origins:
+        headers = ["Authorization"]
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=["*"], allow_headers=headers)
+    app.add_middleware(HostGuard, hosts=settings.hosts, origins=settings.origins)
     app.add_middleware(CountRequests, metrics=server_metrics)
+    app.add_middleware(CloseAfterRefusal)
     guarded = [Depends(ApiKey(settings.api_key))] if settings.api_key is not None else []
     app.include_router(_recognitions(settings, guarded))
     app.include_router(_model(about, card, settings=settings, limits=recognizer.limits, guarded=guarded))
@@ -130,6 +139,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         responses=_problems(
             s400="Not the form that is expected",
             s401="The API key is missing or wrong",
+            s403="Sent by a page of another site",
             s408="The upload did not arrive in time",
             s413="Larger or longer than is accepted",
             s415="Not multipart/form-data",
@@ -172,17 +182,19 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
             max_seconds=settings.max_seconds,
             channel=channel.number,
         )
-        with admission.slot() as slot:
+        with admission.upload() as upload:
             content = await receive(
                 request,
                 boundary,
                 max_bytes=settings.max_upload_bytes,
                 seconds=settings.upload_seconds,
-                hold=slot.hold,
+                min_bytes_per_second=settings.min_bytes_per_second,
+                hold=upload.hold,
             )
-            recognition, drawn = await admission.recognize(
-                content, options, picture=picture, disconnected=_disconnected(request)
-            )
+            with admission.slot():
+                recognition, drawn = await admission.recognize(
+                    content, options, picture=picture, disconnected=_disconnected(request)
+                )
         return RecognitionResponse.of(recognition, drawn)
 
     return router
@@ -239,8 +251,16 @@ def _model(
 def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> APIRouter:
     router = APIRouter(tags=["operation"])
 
-    @router.get("/healthz", response_model=HealthResponse, summary="Whether the server is alive")
-    async def healthz() -> dict[str, str]:
+    @router.get(
+        "/healthz",
+        response_model=HealthResponse,
+        summary="Whether the server is alive",
+        responses=_problems(s503="It can answer no recording any more, and must be started again"),
+    )
+    async def healthz(request: Request) -> dict[str, str]:
+        admission = request.app.state.admission
+        if isinstance(admission, Admission) and not admission.is_alive:
+            raise ProblemError("unhealthy", "the thread that runs the model has died")
         return {"status": "ok"}
 
     @router.get(

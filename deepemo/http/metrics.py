@@ -38,7 +38,11 @@ class ServerMetrics:
         self._batch_windows = Histogram(
             "deepemo_batch_windows", "Windows the model heard at once", buckets=WINDOWS, registry=self.registry
         )
-        self.in_flight = Gauge("deepemo_in_flight", "Recordings received or worked on", registry=self.registry)
+        self.in_flight = Gauge("deepemo_in_flight", "Recordings received, waiting or worked on", registry=self.registry)
+        self.working = Gauge("deepemo_working", "Recordings worked on, or waiting for it", registry=self.registry)
+        self.decoder_deaths = Counter(
+            "deepemo_decoder_deaths_total", "Decoders that died or were ended", registry=self.registry
+        )
         self.held_bytes = Gauge("deepemo_held_bytes", "Bytes of uploads in memory", registry=self.registry)
         self.turned_away = Counter("deepemo_turned_away_total", "Requests answered 503", registry=self.registry)
 

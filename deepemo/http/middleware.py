@@ -1,8 +1,11 @@
-"""What is done for every request: check its host and its API key, add security headers, count it."""
+"""What is done for every request: check its host, origin and API key, add security headers, count it, end it well."""
 
+import asyncio
 import hmac
+import logging
 import time
 from collections.abc import MutableMapping
+from contextlib import suppress
 from typing import Any
 
 from fastapi import Request
@@ -12,6 +15,11 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.problems import ProblemError
+
+_LOG = logging.getLogger(__name__)
+API_PREFIX = "/v1"
+# For which the rest of a body is read after its request was refused.
+LINGER_SECONDS = 1.0
 
 # The page loads its own files and talks to its own server alone; recordings play from memory.
 CONTENT_SECURITY_POLICY = "; ".join(
@@ -39,14 +47,15 @@ HEADERS = {
 
 
 class HostGuard:
-    """Middleware that refuses requests for other hosts, and adds security headers to every answer."""
+    """Middleware that refuses requests for other hosts or from pages of other sites, and adds security headers."""
 
-    def __init__(self, app: ASGIApp, hosts: tuple[str, ...]) -> None:
+    def __init__(self, app: ASGIApp, hosts: tuple[str, ...], origins: tuple[str, ...]) -> None:
         self._app = app
         self._hosts = frozenset(hosts)
+        self._origins = frozenset(origins)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on if its host is right."""
+        """Pass a request on if its host and its origin are right."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -58,12 +67,33 @@ class HostGuard:
                 headers.setdefault("Cache-Control", "no-store" if scope["path"].startswith("/v1") else "no-cache")
             await send(message)
 
-        host = host_name(Headers(scope=scope).get("host", ""))
-        if self._hosts and host not in self._hosts:
-            refusal = ProblemError("wrong_host", f"found {host[:80]!r}, expected one of {sorted(self._hosts)}")
+        refusal = self.refusal(scope)
+        if refusal is not None:
             await refusal.to_response()(scope, receive, send_guarded)
             return
         await self._app(scope, receive, send_guarded)
+
+    def refusal(self, scope: Scope) -> ProblemError | None:
+        """Why a request is refused; None if it is not."""
+        headers = Headers(scope=scope)
+        host = host_name(headers.get("host", ""))
+        if self._hosts and host not in self._hosts:
+            return ProblemError("wrong_host", f"found {host[:80]!r}, expected one of {sorted(self._hosts)}")
+        if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
+            # The page and what it consists of may be linked to; what they answer can be read by no other site.
+            is_link = headers.get("sec-fetch-mode") == "navigate"
+            if is_link or not scope["path"].startswith(API_PREFIX):
+                return None
+        origin, site = headers.get("origin"), headers.get("sec-fetch-site")
+        if origin in self._origins:
+            return None
+        if site is not None:
+            # What browsers say themselves; behind a proxy, the origin may differ from the host that comes here.
+            own = site in ("none", "same-origin")
+        else:
+            own = origin is None or origin.lower().partition("://")[2] == headers.get("host", "").lower()
+        found = f"{origin or ''} {site or ''}".strip()[:80]
+        return None if own else ProblemError("cross_site", f"found {found!r}, expected this server's own page")
 
 
 def host_name(header: str) -> str:
@@ -74,6 +104,80 @@ def host_name(header: str) -> str:
     """
     name, colon, port = header.rpartition(":")
     return (name if colon and port.isdecimal() else header).lower()
+
+
+class CloseAfterRefusal:
+    """Middleware, the outermost, that closes the connection of a request answered before all of its body was read.
+
+    The rest of the body is read and dropped for a moment, because a client whose connection is closed while it sends
+    may not see the answer.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on, and watch how much of it is read."""
+        headers = Headers(scope=scope) if scope["type"] == "http" else Headers()
+        if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+            await self._app(scope, receive, send)
+            return
+        complete = False
+
+        async def watch() -> Message:
+            nonlocal complete
+            message = await receive()
+            complete = complete or message["type"] == "http.disconnect" or not message.get("more_body", False)
+            return message
+
+        async def drop_rest() -> None:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(LINGER_SECONDS):
+                    while not complete:
+                        await watch()
+
+        closes = False
+
+        async def send_closing(message: Message) -> None:
+            nonlocal closes
+            if message["type"] == "http.response.start" and not complete:
+                closes = True
+                MutableHeaders(scope=message)["Connection"] = "close"
+            if closes and message["type"] == "http.response.body" and not message.get("more_body", False):
+                await send({**message, "more_body": True})
+                await drop_rest()
+                message = {"type": "http.response.body", "body": b"", "more_body": False}
+            await send(message)
+
+        await self._app(scope, watch, send_closing)
+
+
+class AnswerFailures:
+    """Middleware, the innermost, that answers what nobody expected with a problem document, and logs it once."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        begun = False
+
+        async def watch(message: Message) -> None:
+            nonlocal begun
+            begun = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watch)
+        except Exception:
+            _LOG.exception("%s %s failed", scope["method"], _route(scope))
+            if begun:
+                # The client must not take half an answer for a whole one.
+                raise
+            await ProblemError("internal").to_response()(scope, receive, send)
 
 
 class CountRequests:
@@ -91,19 +195,23 @@ class CountRequests:
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
+        seconds: float | None = None
         status = 0  # if the client disconnects before an answer begins
 
         async def watch(message: Message) -> None:
-            nonlocal status
+            nonlocal status, seconds
             if message["type"] == "http.response.start":
                 status = message["status"]
+            elif not message.get("more_body", False):
+                seconds = time.perf_counter() - began
             await send(message)
 
         try:
             await self._app(scope, receive, watch)
         finally:
             method = scope["method"] if scope["method"] in self.METHODS else "other"
-            self._metrics.count_request(method, _route(scope), status, time.perf_counter() - began)
+            taken = time.perf_counter() - began if seconds is None else seconds
+            self._metrics.count_request(method, _route(scope), status, taken)
 
 
 def _route(scope: MutableMapping[str, Any]) -> str:

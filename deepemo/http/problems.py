@@ -28,8 +28,11 @@ PROBLEMS = {
     "bad_parameter": (HTTPStatus.UNPROCESSABLE_ENTITY, "A parameter is not possible"),
     "no_card": (HTTPStatus.NOT_FOUND, "This model has no card"),
     "no_key": (HTTPStatus.UNAUTHORIZED, "The API key is missing or wrong"),
+    "cross_site": (HTTPStatus.FORBIDDEN, "Pages of other sites may not use this server"),
     "wrong_host": (HTTPStatus.MISDIRECTED_REQUEST, "This server does not answer under that name"),
     "busy": (HTTPStatus.SERVICE_UNAVAILABLE, "The server has too much to do; ask again later"),
+    "too_much_work": (HTTPStatus.SERVICE_UNAVAILABLE, "The work on the recording took too long"),
+    "unhealthy": (HTTPStatus.SERVICE_UNAVAILABLE, "The server must be started again"),
     "not_ready": (HTTPStatus.SERVICE_UNAVAILABLE, "The server is starting or stopping"),
     "internal": (HTTPStatus.INTERNAL_SERVER_ERROR, "Something went wrong in the server"),
 }
@@ -92,7 +95,3 @@ def install_handlers(app: FastAPI) -> None:
     @app.exception_handler(ClientDisconnect)
     async def _gone(request: Request, error: ClientDisconnect) -> Response:
         return Response(status_code=CLIENT_GONE)
-
-    @app.exception_handler(Exception)
-    async def _internal(request: Request, error: Exception) -> JSONResponse:
-        return ProblemError("internal").to_response()

@@ -3,21 +3,32 @@
 This module imports no web framework, so that the command line knows the limits without it.
 """
 
+import os
 import signal
 import socket
 import sys
+import threading
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from functools import partial
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 from deepemo.errors import InputError
 
 if TYPE_CHECKING:
+    import uvicorn
     from fastapi import FastAPI
 
 MIB = 1 << 20
 # Addresses of this machine alone, with the host names under which it is reached at them.
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "localhost", "::1": "[::1]"}
-SHUTDOWN_SECONDS = 30
+# For requests that have begun; then they are cancelled.
+SHUTDOWN_SECONDS = 30.0
+# After that, for the process to end by itself.
+EXIT_SECONDS = 10.0
+RATE_SECONDS = 5.0
+# Exit status of a server that was ended while something still ran.
+STOPPED = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,25 +38,45 @@ class Settings:
     Attributes:
         max_upload_bytes: of one recording.
         max_seconds: of one recording.
+        max_channels: of one recording.
         upload_seconds: in which an upload must have arrived.
-        workers: recordings that are recognized at once, each in a thread.
-        waiting: further ones that are received or wait; more are refused with 503.
+        min_bytes_per_second: rate of an upload, over each `RATE_SECONDS`.
+        header_seconds: in which the headers of a request must have arrived.
+        write_seconds: for which a client may leave its answer unread.
+        connections: at once; where there are more, those that wait for a request are closed.
+        connections_per_address: the same, of one client's address.
+        workers: recordings that are recognized at once, each in a thread and decoded in a process of its own.
+        waiting: further ones that have arrived and wait; more are refused with 503.
+        ready_decoders: processes that are started before the first recording comes.
+        decode_seconds: in which a recording must be decoded.
+        work_seconds: in which the work on a recording must be done, decoding included.
         held_bytes: of all uploads in memory together; more are refused with 503.
         batch_windows: windows after which a batch is full.
         api_key: that clients must send; None lets everybody use the server.
         hosts: names under which the server answers, which keeps out pages of others whose names resolve to this
             machine (DNS rebinding); empty for any.
+        origins: of other sites whose pages may use the server, such as `https://example.org`.
     """
 
     max_upload_bytes: int = 32 * MIB
     max_seconds: float = 300.0
+    max_channels: int = 32
     upload_seconds: float = 60.0
+    min_bytes_per_second: int = 4096
+    header_seconds: float = 10.0
+    write_seconds: float = 30.0
+    connections: int = 512
+    connections_per_address: int = 128
     workers: int = 4
     waiting: int = 32
+    ready_decoders: int = 0
+    decode_seconds: float = 20.0
+    work_seconds: float = 60.0
     held_bytes: int = 256 * MIB
     batch_windows: int = 64
     api_key: str | None = None
     hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
 
 
 def bind(host: str, port: int) -> socket.socket:
@@ -70,11 +101,38 @@ def address_of(host: str, bound: socket.socket) -> str:
     return f"http://{shown}:{bound.getsockname()[1]}"
 
 
-def run(app: "FastAPI", bound: socket.socket) -> None:
-    """Serve an application until the process is told to stop; requests that have begun are answered first."""
+def configure(app: "FastAPI", settings: Settings, **named: Any) -> "uvicorn.Config":
+    """What uvicorn needs to serve an application within the limits; further arguments are uvicorn's."""
     import uvicorn  # of the extra `serve`, as the application is
+
+    from deepemo.http.connections import Connections, GuardedProtocol
+
+    protocol: Any = partial(GuardedProtocol, connections=Connections(settings))
+    return uvicorn.Config(app, http=protocol, server_header=False, **named)
+
+
+def run(
+    app: "FastAPI", bound: socket.socket, settings: Settings, *, shutdown_seconds: float = SHUTDOWN_SECONDS
+) -> None:
+    """Serve an application until the process is told to stop; requests that have begun are answered first.
+
+    Args:
+        app: the application.
+        bound: from `bind`.
+        settings: of the application.
+        shutdown_seconds: for those requests. The process ends `EXIT_SECONDS` later at most, whatever runs.
+    """
+    import uvicorn
+
+    class Server(uvicorn.Server):
+        def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+            super().handle_exit(sig, frame)
+            # A thread inside the model cannot be interrupted, and Python waits for it at its end.
+            last = threading.Timer(shutdown_seconds + EXIT_SECONDS, os._exit, (STOPPED,))
+            last.daemon = True
+            last.start()
 
     # uvicorn finishes what has begun, then sends itself the signal again: an exit that still tidies up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
-    config = uvicorn.Config(app, timeout_graceful_shutdown=SHUTDOWN_SECONDS, server_header=False)
-    uvicorn.Server(config).run(sockets=[bound])
+    config = configure(app, settings, timeout_graceful_shutdown=shutdown_seconds)
+    Server(config).run(sockets=[bound])

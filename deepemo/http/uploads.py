@@ -15,6 +15,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
 from deepemo.http.problems import ProblemError
+from deepemo.http.server import RATE_SECONDS
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -105,7 +106,13 @@ def check_announced(request: Request, max_bytes: int) -> bytes:
 
 
 async def receive(
-    request: Request, boundary: bytes, *, max_bytes: int, seconds: float, hold: Callable[[int], None]
+    request: Request,
+    boundary: bytes,
+    *,
+    max_bytes: int,
+    seconds: float,
+    min_bytes_per_second: int,
+    hold: Callable[[int], None],
 ) -> bytes:
     """Receive the recording.
 
@@ -114,6 +121,7 @@ async def receive(
         boundary: from `check_announced`.
         max_bytes: of the recording.
         seconds: in which it must have arrived.
+        min_bytes_per_second: rate at which it must arrive, over each `RATE_SECONDS`.
         hold: called with the number of bytes of each chunk before it is kept; may raise a `ProblemError`.
 
     Raises:
@@ -122,17 +130,23 @@ async def receive(
     """
     form = _Form(max_bytes, hold)
     parser = MultipartParser(boundary, form.callbacks())
-    received = 0
+    received = counted = 0
+    clock = asyncio.get_running_loop().time
+    last = clock() + seconds
     try:
-        async with asyncio.timeout(seconds):
+        async with asyncio.timeout_at(min(last, clock() + RATE_SECONDS)) as limit:
             async for chunk in request.stream():
                 received += len(chunk)
                 if received > max_bytes + ENVELOPE_BYTES:
                     raise too_large(max_bytes)
+                if received - counted >= min_bytes_per_second * RATE_SECONDS:
+                    counted = received
+                    limit.reschedule(min(last, clock() + RATE_SECONDS))
                 parser.write(chunk)
         parser.finalize()
     except TimeoutError as error:
-        raise ProblemError("too_slow", f"expected within {seconds:g} s", headers={"Connection": "close"}) from error
+        expected = f"expected within {seconds:g} s, and at least {min_bytes_per_second} bytes a second"
+        raise ProblemError("too_slow", f"{received} bytes arrived, {expected}") from error
     except FormParserError as error:
         raise ProblemError("bad_upload", f"not multipart/form-data: {error}") from error
     if not form.complete:

@@ -4,6 +4,7 @@ import queue
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future
+from contextlib import suppress
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
@@ -12,6 +13,7 @@ from deepemo.arrays import Float32Array, Float64Array
 
 # Arrays of clips, one for each distinct front end of a predictor: float32 [n, ...] each, or [...] for a single clip.
 Inputs = tuple[Float32Array, ...]
+_Asked = tuple[Inputs, Future[Float64Array]]
 
 
 class ClosedError(RuntimeError):
@@ -65,7 +67,7 @@ class Batcher:
         self._predict = predict
         self._batch_windows = batch_windows
         self._on_batch = on_batch
-        self._waiting: queue.SimpleQueue[tuple[Inputs, Future[Float64Array]] | None] = queue.SimpleQueue()
+        self._waiting: queue.SimpleQueue[_Asked | None] = queue.SimpleQueue()
         self._lock = threading.Lock()
         self._open = True
         self._thread = threading.Thread(target=self._run, name="batcher", daemon=True)
@@ -75,7 +77,7 @@ class Batcher:
         """Answers [n, ...] to inputs [n, ...]; blocks until they are there.
 
         Raises:
-            ClosedError: `close` was called before.
+            ClosedError: `close` was called before, or the thread has died.
         """
         answer: Future[Float64Array] = Future()
         with self._lock:
@@ -84,39 +86,67 @@ class Batcher:
             self._waiting.put((inputs, answer))
         return answer.result()
 
+    @property
+    def is_alive(self) -> bool:
+        """Whether the thread still runs."""
+        return self._thread.is_alive()
+
     def close(self) -> None:
         """Answer those who wait, then end the thread."""
+        self._shut()
+        self._thread.join()
+
+    def _shut(self) -> None:
         with self._lock:
             if self._open:
                 self._open = False
                 self._waiting.put(None)
-        self._thread.join()
 
     def _run(self) -> None:
-        while (first := self._waiting.get()) is not None:
-            batch = [first]
-            last = False
-            while sum(len(inputs[0]) for inputs, _ in batch) < self._batch_windows:
-                try:
-                    further = self._waiting.get_nowait()
-                except queue.Empty:
-                    break
-                if further is None:
-                    last = True
-                    break
-                batch.append(further)
-            self._answer(batch)
-            if last:
-                return
-
-    def _answer(self, batch: list[tuple[Inputs, Future[Float64Array]]]) -> None:
-        rows = [len(inputs[0]) for inputs, _ in batch]
-        self._on_batch(sum(rows))
         try:
+            while (first := self._waiting.get()) is not None and self._answer(self._gather(first)):
+                pass
+        finally:
+            # Whatever ended the thread, nobody waits for it for ever.
+            self._shut()
+            with suppress(queue.Empty):
+                while True:
+                    if (left := self._waiting.get_nowait()) is not None:
+                        left[1].set_exception(ClosedError("the batcher has ended"))
+
+    def _gather(self, first: _Asked) -> list[_Asked | None]:
+        """What waits, up to a full batch; None at the end if nothing comes any more."""
+        batch: list[_Asked | None] = [first]
+        rows = len(first[0][0])
+        while rows < self._batch_windows:
+            try:
+                further = self._waiting.get_nowait()
+            except queue.Empty:
+                break
+            batch.append(further)
+            if further is None:
+                break
+            rows += len(further[0][0])
+        return batch
+
+    def _answer(self, asked: list[_Asked | None]) -> bool:
+        """Answer a batch; False if it was the last one."""
+        batch = [one for one in asked if one is not None]
+        rows = [len(inputs[0]) for inputs, _ in batch]
+        try:
+            self._on_batch(sum(rows))
             answers = self._predict(_join([inputs for inputs, _ in batch]))
+            if len(answers) != sum(rows):
+                raise ValueError(f"the model gave {len(answers)} answers to {sum(rows)} inputs")
+            parts = np.split(answers, np.cumsum(rows)[:-1])
         except Exception as error:  # the callers handle it; this thread must go on
             for _, answer in batch:
                 answer.set_exception(error)
-            return
-        for (_, answer), part in zip(batch, np.split(answers, np.cumsum(rows)[:-1]), strict=True):
-            answer.set_result(part)
+        except BaseException:
+            for _, answer in batch:
+                answer.set_exception(ClosedError("the batcher has ended"))
+            raise
+        else:
+            for (_, answer), part in zip(batch, parts, strict=True):
+                answer.set_result(part)
+        return len(batch) == len(asked)

@@ -6,7 +6,8 @@ TensorFlow: what is missing is said at once.
 """
 
 import hashlib
-from collections.abc import Iterable
+import json
+from collections.abc import Iterable, Mapping, Sequence
 from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -132,11 +133,13 @@ class PredictorRecord(_Record):
         weights: of each; together 1.
         calibration: fitted on validation clips, which are of the corpora that it learned from.
         other_origin: fitted on corpora that were left out of training; None if none was, or not for this predictor.
+        calibrated_sha256: digest of the networks and weights that both were fitted on, see `calibration_digest`.
     """
 
     parts: list[str]
     weights: list[float]
     calibration: Calibration
+    calibrated_sha256: str
     other_origin: OtherOriginCalibration | None = None
 
     @property
@@ -158,6 +161,30 @@ class PredictorRecord(_Record):
                 "corpora left out of training"
             )
         return self.other_origin
+
+
+class VoiceRecord(_Record):
+    """How recordings are answered whose voice is known from others of it, see `deepemo.models.voice`.
+
+    Attributes:
+        part: the network that hears the difference; its probabilities take the place of those it gives a clip alone.
+        parts: the networks whose weighted mean answers, `part` among them.
+        weights: of each; together 1.
+        calibration: of the mean, fitted on validation clips, each with all others of its voice as reference.
+        calibrated_sha256: see `calibration_digest`.
+        least_recordings: a reference of fewer is not used.
+        least_deviation: RMS distance of a reference's recordings from their mean, below which they are too much alike.
+        figures: of unseen speakers by the number of recordings in the reference, "0", "3", "10" and "all".
+    """
+
+    part: str
+    parts: list[str]
+    weights: list[float]
+    calibration: Calibration
+    calibrated_sha256: str
+    least_recordings: int
+    least_deviation: float
+    figures: dict[str, Any]
 
 
 class _GateDecision(_Record):
@@ -198,13 +225,14 @@ class Bundle(_Record):
         corpora: that the clips come from.
         parts: the networks, by the folder that holds each.
         predictors: by name.
+        voice: how recordings are answered whose voice is known; None if no network takes a reference.
         default: name of the predictor that validation chose.
         gate: of the voice gate.
         limits: of recordings.
         figures: content of the evaluation's metrics.
     """
 
-    format: Literal[1]
+    format: Literal[2]
     revision: str
     versions: dict[str, str]
     params: dict[str, Any]
@@ -213,6 +241,7 @@ class Bundle(_Record):
     corpora: list[CorpusRecord]
     parts: dict[str, Part]
     predictors: dict[str, PredictorRecord]
+    voice: VoiceRecord | None = None
     default: str
     gate: GateRecord
     limits: ClipLimits
@@ -296,9 +325,9 @@ class Bundle(_Record):
 
 
 def write_bundle(models: Path, bundle: Bundle, card: str) -> None:
-    """Write a bundle and the model card into a folder of models."""
-    write_json(models / BUNDLE_FILE, bundle.model_dump())
+    """Write a bundle and the model card into a folder of models; the bundle comes last, so that it has its card."""
     write_text(models / CARD_FILE, card)
+    write_json(models / BUNDLE_FILE, bundle.model_dump())
 
 
 def read_bundle(models: Path) -> Bundle:
@@ -323,7 +352,27 @@ def read_bundle(models: Path) -> Bundle:
     unknown = {part for record in bundle.predictors.values() for part in record.parts} - set(bundle.parts)
     if unknown or bundle.default not in bundle.predictors:
         raise InputError(f"{path}: found no record of {sorted(unknown) or bundle.default}, expected {EXPECTED}")
+    for name, record in bundle.predictors.items():
+        found = calibration_digest(bundle.parts, record.parts, record.weights, record.calibration, record.other_origin)
+        if found != record.calibrated_sha256:
+            raise InputError(
+                f"{path}: predictors.{name}: found a calibration with the digest {found[:12]}..., expected "
+                f"{record.calibrated_sha256[:12]}...: it was not fitted on these networks; run evaluate again"
+            )
     return bundle
+
+
+def calibration_digest(
+    parts: Mapping[str, Part],
+    names: Sequence[str],
+    weights: Sequence[float],
+    *calibrations: Calibration | OtherOriginCalibration | None,
+) -> str:
+    """Digest of calibrations and of what they were fitted on: each network's weights, and its weight in the mean."""
+    fitted_on = [[name, parts[name].weights_sha256, weight] for name, weight in zip(names, weights, strict=True)]
+    fitted = [calibration.model_dump() for calibration in calibrations if calibration is not None]
+    content = json.dumps([fitted_on, *fitted], sort_keys=True, allow_nan=False)
+    return hashlib.sha256(content.encode()).hexdigest()
 
 
 def check_parts(models: Path, bundle: Bundle, parts: Iterable[str]) -> None:

@@ -23,7 +23,15 @@ from deepemo.errors import InputError, extra
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.serving.bundle import Origin, read_bundle, read_card
 from deepemo.serving.folders import list_files, recognize_all
-from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, SHORTEST_HOP_SECONDS, Channel, RecognitionOptions
+from deepemo.serving.options import (
+    HOP_SECONDS,
+    LONGEST_HOP_SECONDS,
+    LONGEST_SECONDS,
+    MAX_SECONDS,
+    SHORTEST_HOP_SECONDS,
+    Channel,
+    RecognitionOptions,
+)
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import UNREADABLE
@@ -113,7 +121,12 @@ def predict(
     ] = False,
     hop_seconds: Annotated[
         float,
-        typer.Option(min=SHORTEST_HOP_SECONDS, callback=_finite, help="From one window of a timeline to the next."),
+        typer.Option(
+            min=SHORTEST_HOP_SECONDS,
+            max=LONGEST_HOP_SECONDS,
+            callback=_finite,
+            help="From one window of a timeline to the next.",
+        ),
     ] = HOP_SECONDS,
     min_confidence: Annotated[
         float | None,
@@ -126,7 +139,7 @@ def predict(
         ),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(min=1, callback=_finite, help="Longest recording that is read.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=_finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
     channel: Annotated[
         Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
@@ -217,14 +230,36 @@ def serve(
     port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
     hosts: Annotated[
         list[str] | None,
-        typer.Option("--allow-host", help="Name under which the server is reached; any number. Default: its own."),
+        typer.Option(
+            "--allow-host",
+            help="Name under which the server is reached; any number; * for any. Default: its own names on loopback.",
+        ),
     ] = None,
-    max_upload_mib: Annotated[int, typer.Option(min=1, help="Largest upload.")] = Settings.max_upload_bytes // MIB,
+    origins: Annotated[
+        list[str] | None,
+        typer.Option("--allow-origin", help="Other site whose pages may use the server: https://NAME. Any number."),
+    ] = None,
+    max_upload_mib: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload.")] = Settings.max_upload_bytes
+    // MIB,
     max_seconds: Annotated[
-        float, typer.Option(min=1, callback=_finite, help="Longest recording.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=_finite, help="Longest recording.")
     ] = Settings.max_seconds,
-    workers: Annotated[int, typer.Option(min=1, help="Recordings worked on at once.")] = Settings.workers,
-    waiting: Annotated[int, typer.Option(min=0, help="Further ones that wait; more get 503.")] = Settings.waiting,
+    workers: Annotated[int, typer.Option(min=1, max=1024, help="Recordings worked on at once.")] = Settings.workers,
+    waiting: Annotated[
+        int, typer.Option(min=0, max=1 << 20, help="Further ones that wait; more get 503.")
+    ] = Settings.waiting,
+    connections: Annotated[
+        int, typer.Option(min=1, max=1 << 20, help="Connections at once; idle ones are closed for new ones.")
+    ] = Settings.connections,
+    per_address: Annotated[
+        int,
+        typer.Option(
+            "--connections-per-address",
+            min=1,
+            max=1 << 20,
+            help="The same, of one client's address; behind a proxy, all clients have one.",
+        ),
+    ] = Settings.connections_per_address,
     model: Which = None,
     origin: OfOrigin = None,
     models: Models = Path("models"),
@@ -236,13 +271,22 @@ def serve(
     _quiet_tensorflow()
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
+    if not own and not hosts:
+        raise typer.BadParameter(
+            f"at {host}, a page of any site can reach the server by a name of its own; give each name under which it "
+            "is to be reached, as --allow-host NAME, or --allow-host '*' for any"
+        )
     settings = Settings(
         max_upload_bytes=max_upload_mib * MIB,
         max_seconds=max_seconds,
         workers=workers,
         waiting=waiting,
+        connections=connections,
+        connections_per_address=per_address,
+        ready_decoders=workers,
         api_key=api_key,
-        hosts=tuple(name.lower() for name in hosts) if hosts else own,
+        hosts=() if hosts and "*" in hosts else tuple(name.lower() for name in hosts or own),
+        origins=tuple(origin.lower().rstrip("/") for origin in origins or ()),
     )
     with _clear_errors():
         with extra("serve"):
@@ -255,7 +299,7 @@ def serve(
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
     recognizer.warm_up()
     typer.echo(f"{address_of(host, bound)} (Ctrl+C ends it)", err=True)
-    run(create_app(recognizer, about, card=card, settings=settings), bound)
+    run(create_app(recognizer, about, card=card, settings=settings), bound, settings)
 
 
 @app.command()

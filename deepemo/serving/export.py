@@ -4,6 +4,7 @@ The file holds the front end, the network or networks, their weighted mean, and 
 (resample, trim, cut or pad) are simple and are described beside it, in JSON.
 """
 
+import hashlib
 import importlib
 import time
 from collections.abc import Callable
@@ -81,9 +82,10 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
         expected = f"expected at most {LARGEST_DIFFERENCE:g}"
         raise InputError(f"{predictor.name}: as {kind}, probabilities differ by {difference:.2g}, {expected}")
     path = folder / f"{predictor.name}.{kind}"
-    with written_whole(path) as partial:
+    # Both or none: a model beside the description of another one would be fed the wrong clips.
+    with written_whole(path) as partial, written_whole(folder / f"{predictor.name}.json") as partial_about:
         partial.write_bytes(content)
-    write_json(folder / f"{predictor.name}.json", _about(predictor))
+        write_json(partial_about, {**_about(predictor), "sha256": hashlib.sha256(content).hexdigest()})
     return Export(
         path=path,
         bytes=len(content),

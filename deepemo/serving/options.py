@@ -1,6 +1,5 @@
 """Options of a recognition: one type for the library, the command line and the API."""
 
-import math
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -8,7 +7,11 @@ from deepemo.errors import InputError
 
 HOP_SECONDS = 1.0
 SHORTEST_HOP_SECONDS = 0.1
+LONGEST_HOP_SECONDS = 3600.0
 MAX_SECONDS = 3600.0
+# The largest `max_seconds`: more is no recording that is held in memory.
+LONGEST_SECONDS = 86_400.0
+MOST_CHANNEL = 1023
 
 
 class Channel(StrEnum):
@@ -30,7 +33,7 @@ class RecognitionOptions:
 
     >>> RecognitionOptions(hop_seconds=0)
     Traceback (most recent call last):
-    deepemo.errors.InputError: Bad hop_seconds 0, expected at least 0.1
+    deepemo.errors.InputError: Bad hop_seconds 0, expected 0.1 to 3600
 
     Attributes:
         timeline: whether a recording longer than a clip gets a timeline.
@@ -52,11 +55,16 @@ class RecognitionOptions:
     channel: int | None = None
 
     def __post_init__(self) -> None:
-        if not SHORTEST_HOP_SECONDS <= self.hop_seconds < math.inf:
-            raise InputError(f"Bad hop_seconds {self.hop_seconds}, expected at least {SHORTEST_HOP_SECONDS}")
-        if self.min_confidence is not None and not 0 <= self.min_confidence <= 1:
-            raise InputError(f"Bad min_confidence {self.min_confidence}, expected 0 to 1")
-        if not 0 < self.max_seconds < math.inf:
+        _check("hop_seconds", self.hop_seconds, SHORTEST_HOP_SECONDS, LONGEST_HOP_SECONDS)
+        _check("max_seconds", self.max_seconds, 0, LONGEST_SECONDS)
+        if self.min_confidence is not None:
+            _check("min_confidence", self.min_confidence, 0, 1)
+        if self.channel is not None:
+            _check("channel", self.channel, 0, MOST_CHANNEL)
+        if not self.max_seconds > 0:
             raise InputError(f"Bad max_seconds {self.max_seconds}, expected more than 0")
-        if self.channel is not None and self.channel < 0:
-            raise InputError(f"Bad channel {self.channel}, expected 0 or more")
+
+
+def _check(name: str, value: float, least: float, most: float) -> None:
+    if not least <= value <= most:
+        raise InputError(f"Bad {name} {value}, expected {least:g} to {most:g}")

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.decode import Recording, choose_channel, read_mono
+from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.audio.samples import measure_levels
 from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
@@ -281,6 +282,8 @@ def _read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> R
     samples = np.asarray(source)
     if rate_hz is None:
         raise InputError("samples need their rate_hz")
+    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+        raise InputError(f"Bad rate_hz {rate_hz}, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}")
     if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
         raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected floats [n] or [n, channels]")
     if samples.ndim == 2 and samples.shape[1] == 0:

@@ -24,6 +24,7 @@ from deepemo.serving.bundle import (
     OtherOriginCalibration,
     Part,
     PredictorRecord,
+    calibration_digest,
     file_sha256,
 )
 
@@ -59,28 +60,31 @@ def record_run(
     """
     joined = {name: weight for name, weight in evaluation.ensemble_weights.items() if weight}
     weights = {ENSEMBLE: joined, **{name: {name: 1.0} for name in abouts}}
+    parts = {name: _part(models / name, about, params) for name, about in abouts.items()}
+
+    def predictor(name: str) -> PredictorRecord:
+        shares = list(weights[name]), list(weights[name].values())
+        calibration = Calibration.model_validate(asdict(evaluation.confidences[name]))
+        other = evaluation.other_origins.get(name)
+        other_origin = None if other is None else OtherOriginCalibration.model_validate(asdict(other))
+        return PredictorRecord(
+            parts=shares[0],
+            weights=shares[1],
+            calibration=calibration,
+            calibrated_sha256=calibration_digest(parts, *shares, calibration, other_origin),
+            other_origin=other_origin,
+        )
+
     return Bundle(
-        format=1,
+        format=2,
         revision=revision,
         versions=dict(versions),
         params=params.to_record(),
         emotions=list(EMOTIONS),
         clips=_fingerprints(split, clips),
         corpora=_corpora(split, provenance),
-        parts={name: _part(models / name, about, params) for name, about in abouts.items()},
-        predictors={
-            name: PredictorRecord(
-                parts=list(weights[name]),
-                weights=list(weights[name].values()),
-                calibration=Calibration.model_validate(asdict(confidence)),
-                other_origin=(
-                    OtherOriginCalibration.model_validate(asdict(evaluation.other_origins[name]))
-                    if name in evaluation.other_origins
-                    else None
-                ),
-            )
-            for name, confidence in evaluation.confidences.items()
-        },
+        parts=parts,
+        predictors={name: predictor(name) for name in evaluation.confidences},
         default=evaluation.chosen,
         gate=GateRecord.model_validate(gate),
         limits=ClipLimits(

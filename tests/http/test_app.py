@@ -128,6 +128,73 @@ def test_a_failing_model_is_a_problem_and_the_server_goes_on(client, model, wav)
     assert send(client, wav(tone(1))).status_code == 200
 
 
+def test_a_failure_carries_all_headers_is_counted_and_logged_once(client, model, wav, caplog):
+    def fail():
+        raise RuntimeError("out of order")
+
+    model.interrupt = fail
+    response = send(client, wav(tone(1)))
+    assert_problem(response, 500, "internal")
+    assert "default-src 'none'" in response.headers["content-security-policy"]
+    assert response.headers["x-content-type-options"] == "nosniff"
+    assert response.headers["cache-control"] == "no-store"
+    counted = 'deepemo_requests_total{method="POST",route="/v1/recognitions",status="500"} 1.0'
+    assert counted in client.get("/metrics").text
+    assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == [
+        "POST /v1/recognitions failed"
+    ]
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/page/%00", "/page/" + "x" * 5000, "/page/..%2f..%2fapp.py", "/page/%2e%2e/app.py", "/%ff", "/page/%ff.js"],
+)
+def test_paths_that_no_file_system_takes_are_not_found(client, path):
+    assert_problem(client.get(path), 404, "not_found")
+
+
+def test_headers_and_parameters_of_any_bytes_are_no_failures(client, wav):
+    for name in (b"host", b"content-type", b"authorization", b"origin", b"range", b"accept", b"content-length"):
+        for value in (b"\xff\xfe", b"multipart/form-data; boundary=\xff", b"[::1", b"bytes=9-1,,-", b"a" * 8000, b""):
+            for method, path in (("POST", "/v1/recognitions"), ("GET", "/"), ("GET", "/page/app.js")):
+                response = client.request(method, path, headers={name: value})
+                assert response.status_code < 500, (name, value, method, path)
+    for params in ({"hop_seconds": "1e308"}, {"hop_seconds": "nan"}, {"min_confidence": "inf"}, {"channel": "\0"}):
+        problem = assert_problem(send(client, wav(tone(1)), params=params), 422, "bad_parameter")
+        assert next(iter(params)) in problem["detail"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_batching_thread_is_told_to_all_who_ask(client, model, wav):
+    def die():
+        raise SystemExit("the thread ends")
+
+    model.interrupt = die
+    assert client.get("/healthz").status_code == 200
+    assert_problem(send(client, wav(tone(1))), 500, "internal")
+    assert_problem(client.get("/healthz"), 503, "unhealthy")
+    model.interrupt = lambda: None
+    assert_problem(send(client, wav(tone(1))), 500, "internal")
+
+
+def test_work_that_takes_too_long_is_ended(serve, model, wav):
+    client = serve(work_seconds=0.3)
+    model.interrupt = lambda: time.sleep(0.2)
+    long = wav(np.tile(tone(5), 20))
+    assert_problem(send(client, long, params={"hop_seconds": 0.25}), 503, "too_much_work")
+    assert len(model.batches) < 4
+    assert send(client, wav(tone(1))).status_code == 200
+
+
+def test_a_recording_costs_its_frames_times_its_channels(serve, wav):
+    client = serve(max_seconds=2)
+    assert send(client, wav(np.zeros((2 * 8000, 2)), 8000)).status_code == 200
+    many = wav(np.zeros((8000, 33)), 8000)
+    assert "33 channels, expected at most 32" in assert_problem(send(client, many), 422, "undecodable")["detail"]
+    wide = wav(np.zeros((48_000, 8)), 48_000)
+    assert "8 channels of more than 192000" in assert_problem(send(client, wide), 413, "too_long")["detail"]
+
+
 def test_limits_of_size_and_duration(serve, wav):
     client = serve(max_upload_bytes=50_000, max_seconds=1)
     assert_problem(send(client, wav(tone(10))), 413, "too_large")
@@ -266,13 +333,47 @@ def test_browsers_are_told_to_load_nothing_from_elsewhere(client):
         assert "access-control-allow-origin" not in headers
 
 
-def test_no_other_origin_may_read_answers(client, wav):
-    response = send(client, wav(tone(1)), headers={"origin": "https://elsewhere.example"})
+CROSS_SITE = (
+    {"origin": "https://elsewhere.example"},
+    {"origin": "null"},
+    {"origin": "http://testserver.elsewhere.example"},
+    {"sec-fetch-site": "cross-site"},
+    {"origin": "https://elsewhere.example", "sec-fetch-site": "cross-site"},
+    {"sec-fetch-site": "same-site"},
+    {"sec-fetch-site": "cross-site", "sec-fetch-mode": "no-cors"},
+)
+
+
+@pytest.mark.parametrize("headers", CROSS_SITE)
+def test_pages_of_other_sites_may_not_use_the_server(client, wav, headers):
+    response = send(client, wav(tone(1)), headers=headers)
+    assert_problem(response, 403, "cross_site")
     assert "access-control-allow-origin" not in response.headers
-    preflight = client.options(
-        "/v1/recognitions", headers={"origin": "https://elsewhere.example", "access-control-request-method": "POST"}
-    )
-    assert_problem(preflight, 405, "method_not_allowed")
+    assert response.headers["connection"] == "close" or not response.request.content
+    assert_problem(client.get("/v1/model", headers=headers), 403, "cross_site")
+    preflight = client.options("/v1/recognitions", headers={**headers, "access-control-request-method": "POST"})
+    assert_problem(preflight, 403, "cross_site")
+
+
+def test_its_own_page_links_and_programs_may(client, wav):
+    proxied = {"origin": "https://voice.example", "sec-fetch-site": "same-origin"}
+    own = ({}, {"origin": "http://testserver"}, {"sec-fetch-site": "same-origin"}, {"sec-fetch-site": "none"}, proxied)
+    for headers in own:
+        assert send(client, wav(tone(1)), headers=headers).status_code == 200
+    link = {"sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate"}
+    for path in ("/", "/v1/model/card", "/page/app.js"):
+        assert client.get(path, headers=link).status_code == 200
+
+
+def test_a_site_that_is_allowed_may_use_the_server_and_read_its_answers(serve, wav):
+    client = serve(origins=("https://friend.example",))
+    friend = {"origin": "https://friend.example", "sec-fetch-site": "cross-site"}
+    response = send(client, wav(tone(1)), headers=friend)
+    assert response.status_code == 200
+    assert response.headers["access-control-allow-origin"] == "https://friend.example"
+    asked = {"access-control-request-method": "POST", "access-control-request-headers": "authorization"}
+    assert client.options("/v1/recognitions", headers={**friend, **asked}).status_code == 200
+    assert_problem(send(client, wav(tone(1)), headers={"origin": "https://foe.example"}), 403, "cross_site")
 
 
 def test_a_name_that_others_point_here_is_refused(serve):

@@ -159,7 +159,7 @@ def test_an_unknown_predictor_is_named(made_models: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "says"),
     [
-        (lambda content: content.update(format=2), "format: "),
+        (lambda content: content.update(format=1), "format: "),
         (lambda content: content.pop("limits"), "limits: "),
         (lambda content: content.update(further=1), "further: "),
         (lambda content: content["predictors"]["shallow"]["calibration"].update(temperature="x"), r"temperature: "),
@@ -193,6 +193,32 @@ def test_networks_that_were_changed_after_their_evaluation_are_refused(copied: P
     assert deepemo.Recognizer.load(copied, "shallow").model.name == "shallow"
     path.unlink()
     with pytest.raises(InputError, match=rf"transfer/{file}: no such file"):
+        deepemo.Recognizer.load(copied)
+
+
+def other_weights(content: dict[str, Any]) -> None:
+    content["parts"]["shallow"]["weights_sha256"] = content["parts"]["transfer"]["weights_sha256"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        other_weights,
+        lambda content: content["predictors"]["ensemble"].update(weights=[0.5, 0.5]),
+        lambda content: content["predictors"]["ensemble"].update(parts=["transfer", "shallow"]),
+        lambda content: content["predictors"]["shallow"].update(
+            calibration=content["predictors"]["ensemble"]["calibration"]
+        ),
+        lambda content: content["predictors"].update(
+            shallow=content["predictors"]["transfer"] | {"parts": ["shallow"]}
+        ),
+    ],
+)
+def test_a_calibration_that_was_fitted_on_other_weights_is_refused(
+    copied: Path, change: Callable[[dict[str, Any]], object]
+) -> None:
+    changed(copied, change)
+    with pytest.raises(InputError, match=r"predictors\.\w+: found a calibration .*not fitted on these networks"):
         deepemo.Recognizer.load(copied)
 
 

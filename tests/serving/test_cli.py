@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -16,7 +17,7 @@ from deepemo.serving import cli
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.printing import Table
 from deepemo.serving.results import Recognition
-from tests.fixtures.serving import tone
+from tests.fixtures.serving import LIMITS, tone
 
 
 @pytest.fixture
@@ -216,6 +217,8 @@ def test_files_given_by_name_are_tried_whatever_they_are_called(predict, tmp_pat
         ["a.wav", "--min-confidence", "nan"],
         ["a.wav", "--hop-seconds", "inf"],
         ["a.wav", "--max-seconds", "inf"],
+        ["a.wav", "--hop-seconds", "1e308"],
+        ["a.wav", "--max-seconds", "1e308"],
         ["--what"],
     ],
 )
@@ -302,6 +305,34 @@ def test_an_address_that_cannot_be_listened_at_is_told_before_anything_is_loaded
         run = CliRunner().invoke(cli.app, ["serve", "--port", port, "--models", str(tmp_path)])
     assert run.exit_code == cli.UNUSABLE
     assert run.stderr == f"error: cannot listen at 127.0.0.1, port {port}: Address already in use\n"
-    run = CliRunner().invoke(cli.app, ["serve", "--host", "nowhere.invalid", "--models", str(tmp_path)])
+    run = CliRunner().invoke(
+        cli.app, ["serve", "--host", "nowhere.invalid", "--allow-host", "a", "--models", str(tmp_path)]
+    )
     assert run.exit_code == cli.UNUSABLE
     assert run.stderr.splitlines()[-1].startswith("error: cannot listen at nowhere.invalid, port 8000: ")
+
+
+@pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.7", "voice.example"])
+def test_a_server_for_others_asks_for_the_names_it_is_reached_by(tmp_path, host):
+    run = CliRunner().invoke(cli.app, ["serve", "--host", host, "--models", str(tmp_path)])
+    assert run.exit_code == 2
+    assert "--allow-host" in run.stderr
+    assert host in run.stderr
+
+
+def test_a_server_answers_to_the_names_it_was_given(monkeypatch, made_models):
+    """From the options of the command to the settings of the server."""
+    found = []
+    monkeypatch.setattr(cli, "bind", lambda host, port: socket.socket())
+    monkeypatch.setattr(cli, "_load", lambda models, model: SimpleNamespace(warm_up=lambda: None, limits=LIMITS))
+    monkeypatch.setattr(cli, "run", lambda app, bound, settings: found.append(settings))
+    monkeypatch.setattr(cli, "address_of", lambda host, bound: host)
+    for options in (
+        [],
+        ["--host", "0.0.0.0", "--allow-host", "Voice.Example", "--allow-origin", "https://Friend.example/"],
+        ["--host", "0.0.0.0", "--allow-host", "*", "--connections", "9", "--connections-per-address", "8"],
+    ):
+        assert CliRunner().invoke(cli.app, ["serve", "--models", str(made_models), *options]).exit_code == 0
+    assert found[0].hosts == ("127.0.0.1", "localhost", "[::1]")
+    assert (found[1].hosts, found[1].origins) == (("voice.example",), ("https://friend.example",))
+    assert (found[2].hosts, found[2].connections, found[2].connections_per_address) == ((), 9, 8)

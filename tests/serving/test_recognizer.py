@@ -1,3 +1,4 @@
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -174,3 +175,24 @@ def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
         recognizer.recognize(np.zeros(100, np.int16), RATE_HZ)
     with pytest.raises(FileNotFoundError):
         recognizer.recognize("nowhere.wav")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"hop_seconds": 1e308},
+        {"hop_seconds": float("nan")},
+        {"hop_seconds": 0.0},
+        {"max_seconds": 1e308},
+        {"max_seconds": 0.0},
+        {"min_confidence": float("nan")},
+        {"channel": 10**9},
+        {"channel": -1},
+        {"rate_hz": 10**9},
+        {"rate_hz": 0},
+    ],
+)
+def test_impossible_numbers_are_refused_by_name(trusting, options):
+    [(name, value)] = options.items()
+    with pytest.raises(InputError, match=re.escape(f"Bad {name} {value}, expected ")):
+        trusting.recognize(tone(9), **{"rate_hz": RATE_HZ, **options})

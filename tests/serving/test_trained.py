@@ -110,6 +110,23 @@ def test_without_its_packages_onnx_says_what_brings_them(models, tmp_path, monke
     assert list(tmp_path.iterdir()) == []
 
 
+def test_an_export_is_written_whole_or_not_at_all(models, tmp_path, monkeypatch):
+    predictor = Predictor.load(models, "shallow")
+    export(predictor, tmp_path, "tflite")
+    before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
+    assert set(before) == {"shallow.tflite", "shallow.json"}
+
+    def fail(path, content):
+        path.write_text("half")
+        raise OSError("no space left")
+
+    monkeypatch.setattr("deepemo.serving.export.write_json", fail)
+    predictor.threshold = 0.99
+    with pytest.raises(OSError, match="no space left"):
+        export(predictor, tmp_path, "tflite")
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == before
+
+
 def test_an_export_to_something_else_is_refused(models, tmp_path):
     with pytest.raises(InputError, match=r"'pickle', expected one of \['tflite', 'onnx'\]"):
         export(Predictor.load(models, "shallow"), tmp_path, "pickle")

@@ -8,10 +8,14 @@ import numpy as np
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.audio.samples import loudest_if_cancelled, resample
-from deepemo.errors import DecodeError, TooLongError
+from deepemo.errors import DecodeError, InputError, TooLongError
 
 # The limit in seconds counts frames at this rate for all rates above it, so that it limits memory too.
 FULL_RATE_HZ = 48_000
+
+
+class ChannelsError(InputError):
+    """A recording has too many channels; no other decoder is asked, as one would be after a `DecodeError`."""
 
 
 class Block(NamedTuple):
@@ -46,14 +50,22 @@ class Collector:
     """
 
     def __init__(
-        self, called: str, max_seconds: float, max_samples: float = np.inf, *, mix: bool, chosen: int | None = None
+        self,
+        called: str,
+        max_seconds: float,
+        max_samples: float = np.inf,
+        max_channels: float = np.inf,
+        *,
+        mix: bool,
+        chosen: int | None = None,
     ) -> None:
         """Start empty.
 
         Args:
             called: name of the file in errors.
             max_seconds: maximum duration, see `FULL_RATE_HZ`.
-            max_samples: maximum number of samples, of all channels together.
+            max_samples: maximum number of samples that are decoded, of all channels together.
+            max_channels: maximum number of channels.
             mix: whether to keep one channel, the mix or the chosen one, instead of all.
             chosen: the channel to keep, counted from 0.
         """
@@ -62,6 +74,8 @@ class Collector:
         self.left_out: list[str] = []
         self._max_seconds = max_seconds
         self._max_samples = max_samples
+        self._max_channels = max_channels
+        self._decoded = 0
         self._mix = mix
         self._chosen = chosen
         self._is_new = True
@@ -80,10 +94,19 @@ class Collector:
         """Keep a block.
 
         Raises:
+            ChannelsError: there are too many channels.
             DecodeError: the first block has a sample rate that no recorder uses.
             TooLongError: a limit is exceeded.
         """
         rate_hz, samples = block
+        if samples.shape[1] > self._max_channels:
+            raise ChannelsError(f"{self.called}: {samples.shape[1]} channels, expected at most {self._max_channels}")
+        # What is left out or decoded twice costs as much as the rest.
+        self._decoded += samples.size
+        if self._decoded > self._max_samples:
+            raise TooLongError(
+                f"{self.called}: {samples.shape[1]} channels of more than {self._max_samples:g} samples together"
+            )
         if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
             if not self.runs:
                 expected = f"expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}"
@@ -137,8 +160,3 @@ class Collector:
         if frames > most:
             longest = f"{most / first.rate_hz:g} s, the most that is accepted at {first.rate_hz} Hz"
             raise TooLongError(f"{self.called}: longer than {longest}")
-        channels = 1 if self._mix else first.channels
-        if frames * channels > self._max_samples:
-            raise TooLongError(
-                f"{self.called}: {channels} channels of more than {self._max_samples:g} samples together"
-            )

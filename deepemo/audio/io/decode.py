@@ -17,7 +17,7 @@ import numpy as np
 import soundfile
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.io.blocks import Block, Collector
+from deepemo.audio.io.blocks import Block, ChannelsError, Collector
 from deepemo.audio.io.chained import MAX_LINKS, Link, find_links, find_mp3, sound_start
 from deepemo.audio.io.file_slice import FileSlice
 from deepemo.audio.io.headers import find_sound_chunk
@@ -102,7 +102,7 @@ def read_recording(
         source: path or content of the file.
         name: name of the file in errors; by default the path.
         max_seconds: maximum duration. Above 48 kHz the limit is the number of frames of so many seconds at 48 kHz.
-        max_samples: maximum number of samples, of all channels together.
+        max_samples: maximum number of samples that are decoded, of all channels together.
 
     Raises:
         DecodeError: the file holds no sound that can be decoded.
@@ -130,6 +130,8 @@ def read_mono(
     name: str | None = None,
     max_seconds: float = LONGEST_SECONDS,
     channel: int | None = None,
+    max_samples: float = np.inf,
+    max_channels: float = np.inf,
 ) -> Recording:
     """Decode a recording to one channel; memory use does not depend on the number of channels in the file.
 
@@ -139,20 +141,25 @@ def read_mono(
         max_seconds: maximum duration. Above 48 kHz the limit is the number of frames of so many seconds at 48 kHz.
         channel: the channel to decode, counted from 0; the last one if the file has fewer. By default the mix of all
             channels, or the loudest one if they cancel one another in the mix.
+        max_samples: maximum number of samples that are decoded, of all channels together, in each pass over the file;
+            channels that cancel one another need two.
+        max_channels: maximum number of channels.
 
     Raises:
-        DecodeError: the file holds no sound that can be decoded, or a sample is not a finite number.
-        TooLongError: the recording exceeds the limit.
+        DecodeError: the file holds no sound that can be decoded, has too many channels, or a sample is not a finite
+            number.
+        TooLongError: the recording exceeds a limit.
         OSError: the path cannot be read.
     """
     called = _called(source, name)
+    limits = (max_seconds, max_samples, max_channels)
     with _opened(source) as file:
-        collector = Collector(called, max_seconds, mix=True, chosen=channel)
+        collector = Collector(called, *limits, mix=True, chosen=channel)
         container, remarks = _read(file, collector)
         if channel is None and (loudest := collector.loudest_if_cancelled()) is not None:
             # Rare enough to decode it once more rather than keep all channels of every recording.
             channel = loudest
-            collector = Collector(called, max_seconds, mix=True, chosen=channel)
+            collector = Collector(called, *limits, mix=True, chosen=channel)
             container, remarks = _read(file, collector)
             remarks += (_opposite(channel),)
     samples, rate_hz, channels = collector.joined()
@@ -202,6 +209,8 @@ def _read(file: FileSlice, collector: Collector) -> tuple[str, tuple[Remark, ...
     """Decode a file into a collector; returns its container, and a remark on what is missing."""
     try:
         container, faults = _read_chain(file.part(sound_start(file)), collector)
+    except ChannelsError as error:
+        raise DecodeError(str(error)) from error
     except DecodeError:
         if file.error is not None:
             raise file.error from None

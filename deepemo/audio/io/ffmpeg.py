@@ -13,6 +13,7 @@ from deepemo.audio.io.blocks import Block
 from deepemo.audio.io.chained import is_adts, read_mp3_frame
 from deepemo.audio.io.file_slice import FileSlice
 from deepemo.audio.io.headers import flac_frames
+from deepemo.audio.io.mp4_tables import check_tables
 from deepemo.errors import DecodeError
 
 # Announced durations are rounded, and may include the padding that encoders add before and after the sound.
@@ -81,8 +82,10 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
         DecodeError: there is no audio stream, or nothing of it can be decoded.
         Exception: any error of PyAV.
     """
+    if reader == "mov":
+        check_tables(file)
     file.seek(0)
-    options = {"codec_whitelist": ",".join(sorted(_CODECS))}
+    options = {"codec_whitelist": ",".join(sorted(_CODECS)), "format_whitelist": ",".join(_READERS)}
     with av.open(file, "r", format=reader, metadata_errors="replace", options=options) as container:
         if not container.streams.audio:
             raise DecodeError(f"a {reader} file without sound")

@@ -1,12 +1,15 @@
 """Fetch one file over HTTP: continued where it broke off, checked, and in its place only when it is complete."""
 
+import ipaddress
 import logging
 import re
+import socket
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urljoin, urlsplit
 
 import requests
 import urllib3
@@ -81,6 +84,38 @@ class Patience:
     silence_seconds: float = 30.0
     min_bytes_per_second: float = 1024.0
     rate_window_seconds: float = 30.0
+
+
+class _Session(requests.Session):
+    """Follows a redirect only where it leads to HTTPS and to a public address.
+
+    What is asked for by its own address may be elsewhere, such as a mirror in one's own network; a redirect from there
+    may stay there.
+    """
+
+    def get_redirect_target(self, resp: requests.Response) -> str | None:
+        target = super().get_redirect_target(resp)
+        if target is None:
+            return None
+        before, after = urlsplit(resp.url), urlsplit(urljoin(resp.url, target))
+        if before.scheme == "https" and after.scheme != "https":
+            raise _LastingError(f"redirected to {after.scheme}://{after.hostname}, expected https")
+        if is_private(after.hostname or "") and not is_private(before.hostname or ""):
+            raise _LastingError(f"redirected to {after.hostname}, which is no public address")
+        return target
+
+
+def is_private(host: str) -> bool:
+    """Whether a host has an address that is not public: of this machine, of a network of one's own, or reserved.
+
+    >>> is_private("10.0.0.1"), is_private("::1"), is_private("127.1"), is_private("93.184.216.34")
+    (True, True, True, False)
+    """
+    try:
+        found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
+    except (OSError, UnicodeError):
+        return False  # unknown here: a proxy may know it
+    return not all(ipaddress.ip_address(address.partition("%")[0]).is_global for address in found)
 
 
 class Fetcher:
@@ -220,7 +255,7 @@ class Fetcher:
 
     def _read(self, response: requests.Response, part: Partial, *, start: int, url: str, expected: Expected) -> None:
         size_bytes = start
-        limit = expected.size_bytes
+        limit = expected.limit_bytes
         declared = _declared_bytes(response)
         if limit is not None and declared is not None and declared > limit:
             raise _LastingError(f"found {declared:,} bytes")
@@ -254,7 +289,7 @@ class Fetcher:
 
     def _session(self) -> requests.Session:
         if not hasattr(self._thread, "session"):
-            self._thread.session = requests.Session()
+            self._thread.session = _Session()
             self._thread.session.max_redirects = _MAX_REDIRECTS
         session: requests.Session = self._thread.session
         return session

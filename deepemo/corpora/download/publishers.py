@@ -20,6 +20,10 @@ from deepemo.recordings import find_recordings, is_recording, read_pointer
 
 _Item = TypeVar("_Item")
 
+# The list of CREMA-D has 300 KB, that of TESS 3 MB.
+_LARGEST_LIST = 64 << 20
+# By the specification of Git LFS, a pointer has less than 1,024 bytes.
+_LARGEST_POINTER = 1023
 _MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 
@@ -134,7 +138,7 @@ def _fresh(patience: Patience, progress: Progress, url: str, target: Path) -> Pa
     """Fetch a list again in every run: it is small, has no checksum, and says what all other files must be."""
     target.unlink(missing_ok=True)
     Partial(target).drop()
-    Fetcher(patience, progress).fetch([url], target, Expected())
+    Fetcher(patience, progress).fetch([url], target, Expected(most_bytes=_LARGEST_LIST))
     return target
 
 
@@ -154,13 +158,13 @@ def _point(source: LfsFiles, name: str, folder: Path, fetcher: Fetcher) -> tuple
     """Fetch a file's Git LFS pointer: the pointer's path, and the file as the pointer describes it."""
     try:
         url, pointer = source.pointer_url.format(name=name), folder / name
-        fetcher.fetch([url], pointer, Expected())
+        fetcher.fetch([url], pointer, Expected(most_bytes=_LARGEST_POINTER))
     except MissingError:
         if name not in source.other_names:
             raise
         name = source.other_names[name]
         url, pointer = source.pointer_url.format(name=name), folder / name
-        fetcher.fetch([url], pointer, Expected())
+        fetcher.fetch([url], pointer, Expected(most_bytes=_LARGEST_POINTER))
     content = pointer.read_bytes()
     told = read_pointer(content)
     if told is None:

@@ -26,6 +26,12 @@ _MAX_REFUSALS = 3
 class Expected:
     """What is known of a file before it is fetched; None where its makers do not say.
 
+    Attributes:
+        size_bytes: its size.
+        algorithm: of its digest.
+        digest: in hexadecimal.
+        most_bytes: the largest size that is taken, where the size is not known.
+
     Example:
         >>> print(Expected(size_bytes=2048))
         2,048 bytes
@@ -34,16 +40,25 @@ class Expected:
     size_bytes: int | None = None
     algorithm: Literal["md5", "sha1", "sha256"] = "sha256"
     digest: str | None = None
+    most_bytes: int | None = None
+
+    @property
+    def limit_bytes(self) -> int | None:
+        """The largest size that is taken."""
+        return self.most_bytes if self.size_bytes is None else self.size_bytes
 
     def __str__(self) -> str:
         size = "" if self.size_bytes is None else f"{self.size_bytes:,} bytes"
         digest = "" if self.digest is None else f"{self.algorithm} {self.digest}"
-        return " with ".join(filter(None, [size, digest])) or "a file"
+        most = "" if self.most_bytes is None else f"a file of at most {self.most_bytes:,} bytes"
+        return " with ".join(filter(None, [size or most, digest])) or "a file"
 
     def fault(self, path: Path) -> str | None:
         """What is wrong with a file; None if it is the expected one."""
         size_bytes = path.stat().st_size
         if self.size_bytes is not None and size_bytes != self.size_bytes:
+            return f"found {size_bytes:,} bytes"
+        if self.most_bytes is not None and size_bytes > self.most_bytes:
             return f"found {size_bytes:,} bytes"
         if self.digest is not None:
             with path.open("rb") as stream:

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import requests
 
-from deepemo.corpora.download.http import Fetcher, MissingError, Patience
+from deepemo.corpora.download import http
+from deepemo.corpora.download.http import Fetcher, MissingError, Patience, _LastingError, _Session
 from deepemo.corpora.download.transfer import Expected, Progress
 from deepemo.errors import InputError
 
@@ -184,6 +186,74 @@ def test_a_redirect_is_followed_and_a_loop_of_them_ends(
         fetch(impatient, target.with_name("other"), server.put("/loop", CONTENT, faults.loop))
     assert server.counts()["/loop"] == 11
     assert left(target) == ["file.zip"]
+
+
+class Redirected(requests.Response):
+    """An answer that leads from one address to another."""
+
+    def __init__(self, url: str, location: str) -> None:
+        super().__init__()
+        self.url, self.status_code = url, 302
+        self.headers["Location"] = location
+
+
+@pytest.mark.parametrize(
+    ("url", "location", "fault"),
+    [
+        ("https://93.184.216.34/a", "http://93.184.216.34/a", r"redirected to http://93\.184\.216\.34, expected https"),
+        ("https://93.184.216.34/a", "ftp://93.184.216.34/a", "expected https"),
+        ("https://93.184.216.34/a", "https://127.0.0.1/a", r"redirected to 127\.0\.0\.1, which is no public address"),
+        ("https://93.184.216.34/a", "https://169.254.169.254/latest/meta-data", "no public address"),
+        ("https://93.184.216.34/a", "https://10.1.2.3/a", "no public address"),
+        ("https://93.184.216.34/a", "https://[::1]/a", "no public address"),
+        ("https://93.184.216.34/a", "https://[::ffff:127.0.0.1]/a", "no public address"),
+        ("https://93.184.216.34/a", "https://2130706433/a", "no public address"),
+        ("https://93.184.216.34/a", "https://localhost/a", "no public address"),
+        ("https://93.184.216.34/a", "//127.0.0.1/a", "no public address"),
+        ("http://93.184.216.34/a", "http://127.0.0.1/a", "no public address"),
+        ("https://93.184.216.34/a", "https://93.184.216.35/b", None),
+        ("https://93.184.216.34/a", "/b", None),
+        ("http://127.0.0.1/a", "http://127.0.0.1:8080/b", None),
+        ("http://127.0.0.1/a", "https://93.184.216.34/b", None),
+    ],
+)
+def test_a_redirect_leads_to_no_plain_http_and_no_private_address(url: str, location: str, fault: str | None) -> None:
+    session, answer = _Session(), Redirected(url, location)
+    if fault is None:
+        assert session.get_redirect_target(answer) == location
+        return
+    with pytest.raises(_LastingError, match=fault):
+        session.get_redirect_target(answer)
+
+
+def test_a_redirect_that_is_refused_names_where_it_led(
+    server: Any, impatient: Patience, target: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http, "is_private", lambda host: host == "localhost")
+    elsewhere = server.url("/b").replace("127.0.0.1", "localhost")
+    url = server.put("/a", CONTENT, lambda handler, page: handler.answer(302, b"", {"Location": elsewhere}))
+    with pytest.raises(InputError, match="redirected to localhost, which is no public address"):
+        fetch(impatient, target, url)
+    assert server.counts() == {"/a": 1}
+
+
+def test_a_list_has_a_largest_size(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
+    """Where neither size nor digest is known, nothing else ends an answer without end."""
+    expected = Expected(most_bytes=len(CONTENT) - 1)
+    with pytest.raises(InputError, match=rf"found {len(CONTENT):,} bytes; expected a file of at most"):
+        fetch(impatient, target, server.put("/told", CONTENT), expected=expected)
+
+    def endless(handler: Any, page: Any) -> None:
+        handler.send_response(200)
+        handler.end_headers()
+        handler.wfile.write(page.content)
+        handler.close_connection = True
+
+    with pytest.raises(InputError, match=rf"found more than {len(CONTENT) - 1:,} bytes"):
+        fetch(impatient, target, server.put("/untold", CONTENT, endless), expected=expected)
+    assert left(target) == []
+    fetch(impatient, target, server.put("/fits", CONTENT), expected=Expected(most_bytes=len(CONTENT)))
+    assert target.read_bytes() == CONTENT
 
 
 def test_a_stall_is_cut_and_continued(

@@ -5,6 +5,7 @@ format's version and of the writer's machine; the pickled state dict, whose stor
 list of storage keys; then for each key a 64-bit count and that many raw values.
 """
 
+import math
 import pickle
 from collections import OrderedDict
 from dataclasses import dataclass
@@ -19,6 +20,8 @@ from deepemo.errors import InputError
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _FORMAT_VERSION = 1001
 _STORAGE_TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
+# Tensors may share a storage; so many times the size of the file they have together at most.
+_MOST_COPIES = 16
 # What unpickling raises on a damaged or hostile file, by the documentation of pickle and by trial.
 _UNPICKLING_ERRORS = (
     pickle.UnpicklingError,
@@ -56,6 +59,9 @@ class _View:
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         if 0 in self.shape or last >= len(values):
             raise ValueError(f"a tensor reaches element {last} of a storage of {len(values)}")
+        # With strides of 0 a few bytes would be copied as often as the shape says.
+        if math.prod(self.shape) > len(values):
+            raise ValueError(f"a tensor of shape {self.shape} in a storage of {len(values)} elements")
         steps = [stride * values.itemsize for stride in self.strides]
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.shape, steps, writeable=False).copy()
 
@@ -111,6 +117,9 @@ def _read(file: BinaryIO, *, size_bytes: int) -> dict[str, NDArray[Any]]:
     views = _TensorUnpickler(file).load()
     if not isinstance(views, dict) or not all(isinstance(view, _View) for view in dict(views).values()):
         raise ValueError("expected a dict of tensors and nothing else")
+    copied_bytes = sum(math.prod(view.shape) * view.storage.dtype.itemsize for view in dict(views).values())
+    if copied_bytes > _MOST_COPIES * size_bytes:
+        raise ValueError(f"its tensors have {copied_bytes} bytes together, the file has {size_bytes}")
     storages = {view.storage.key: view.storage for view in dict(views).values()}
     values = {}
     for key in _TensorUnpickler(file).load():

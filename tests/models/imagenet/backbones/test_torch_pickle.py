@@ -128,6 +128,21 @@ def test_refuses_tensors_that_reach_outside_their_storage(
         load_tensors(write(tmp_path / "weights.pth", {"weight": Tensor(storage, offset, shape, strides)}, storage))
 
 
+@pytest.mark.parametrize("shape", [(5,), (10**9,), (10**5, 10**5), (2, 2, 2)])
+def test_refuses_a_tensor_that_is_larger_than_its_bytes(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    """With strides of 0 it stays inside its storage, and would be copied out as often as its shape says."""
+    storage = Storage("0", np.zeros(4, dtype="<f4"))
+    with pytest.raises(InputError, match=r"in a storage of 4 elements|bytes together, the file has"):
+        load_tensors(write(tmp_path / "weights.pth", {"w": Tensor(storage, 0, shape, (0,) * len(shape))}, storage))
+
+
+def test_refuses_many_tensors_of_one_storage_that_are_larger_than_the_file(tmp_path: Path) -> None:
+    storage = Storage("0", np.zeros(4096, dtype="<f4"))
+    views = {f"{number:x}": Tensor(storage, 0, (4096,), (1,)) for number in range(400)}
+    with pytest.raises(InputError, match=r"6553600 bytes together, the file has \d+"):
+        load_tensors(write(tmp_path / "weights.pth", views, storage))
+
+
 def test_refuses_a_file_cut_short_anywhere(tmp_path: Path) -> None:
     storage = Storage("0", np.arange(4, dtype="<f4"))
     whole = write(tmp_path / "whole.pth", {"weight": Tensor(storage, 0, (4,), (1,))}, storage).read_bytes()

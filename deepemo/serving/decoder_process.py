@@ -1,0 +1,117 @@
+"""A process that decodes recordings for `decoders.Decoders`, one after the other, with limits of memory and time.
+
+Run as `python -m deepemo.serving.decoder_process SOCKET SHARED MEMORY_BYTES`: the numbers of one end of a pair of
+sockets and of a file in memory, through which contents and samples go. It imports nothing that it does not need, opens
+no file, and ends with the process that started it.
+"""
+
+import json
+import mmap
+import os
+import resource
+import signal
+import sys
+from dataclasses import asdict, dataclass
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+import deepemo.audio.io.ffmpeg  # noqa: F401 - loaded before the limits hold, as `decode` loads it later
+from deepemo.audio.io.decode import read_mono
+from deepemo.errors import InputError, TooLongError
+
+READY = b"ready"
+TOO_LONG = "too_long"
+UNDECODABLE = "undecodable"
+_MOST_OPEN_FILES = 32
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecodingRequest:
+    """What to decode; see `audio.io.decode.read_mono`.
+
+    Attributes:
+        content_bytes: of the file, at the start of the shared memory.
+        seconds: in which it must be done; the process ends if it is not.
+        max_seconds: of the recording.
+        max_samples: of all channels together.
+        max_channels: of the recording.
+        channel: the one to decode; None for the mix.
+    """
+
+    content_bytes: int
+    seconds: float
+    max_seconds: float
+    max_samples: float
+    max_channels: int
+    channel: int | None
+
+    def to_json(self) -> bytes:
+        """As the message that the process expects."""
+        return json.dumps(asdict(self)).encode()
+
+
+def main(connected: int, shared: int, memory_bytes: int) -> None:
+    """Answer requests until the other end is closed.
+
+    An answer is a JSON object: what is known of the recording, and how many samples float32 are at the start of the
+    shared memory; or why it is refused.
+    """
+    memory = mmap.mmap(shared, 0)
+    _limit(memory_bytes)
+    with Connection(connected) as connection:
+        connection.send_bytes(READY)
+        # What decoders print of a hostile file is of no use in the log of a server.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        while True:
+            try:
+                request = DecodingRequest(**json.loads(connection.recv_bytes()))
+                # Not handled, so that it ends the process in the middle of a decoder's loop too.
+                signal.setitimer(signal.ITIMER_REAL, request.seconds)
+                about = _decode(memory, request)
+                signal.setitimer(signal.ITIMER_REAL, 0)
+                connection.send_bytes(json.dumps(about).encode())
+            except (EOFError, ConnectionError):
+                return
+
+
+def _decode(memory: mmap.mmap, request: DecodingRequest) -> dict[str, object]:
+    try:
+        recording = read_mono(
+            memory[: request.content_bytes],
+            max_seconds=request.max_seconds,
+            channel=request.channel,
+            max_samples=request.max_samples,
+            max_channels=request.max_channels,
+        )
+        frames = len(recording.samples)
+        np.frombuffer(memory, np.float32, frames)[:] = recording.samples[:, 0]
+    except TooLongError as error:
+        return {"refused": TOO_LONG, "detail": str(error)}
+    except InputError as error:
+        return {"refused": UNDECODABLE, "detail": str(error)}
+    except MemoryError:
+        return {"refused": UNDECODABLE, "detail": "recording: takes more memory to decode than is allowed"}
+    return {
+        "frames": frames,
+        "rate_hz": recording.rate_hz,
+        "container": recording.container,
+        "channels": recording.channels,
+        "channel": recording.channel,
+        "remarks": recording.remarks,
+    }
+
+
+def _limit(memory_bytes: int) -> None:
+    """Limit this process: its memory beyond what it has, its files, and what it leaves behind."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_OPEN_FILES, _MOST_OPEN_FILES))
+    if sys.platform == "linux":  # elsewhere it is not known how much it has, and the limit does not hold
+        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
+
+
+if __name__ == "__main__":
+    main(*map(int, sys.argv[1:]))
