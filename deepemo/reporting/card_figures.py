@@ -7,10 +7,12 @@ from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.groups import GroupScores
+from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import CHANCE, SEEN, Evaluation, PredictorReport
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
 FEW_SPEAKERS = 10
+REFERENCE_NAMES = {"0": "none (ensemble)", "all": "all others"}
 WORST = 5
 
 GATE_DECISION = """\
@@ -57,6 +59,25 @@ def headlines(evaluation: Evaluation) -> str:
             + table(("predictor", "accuracy", "UAR", "macro F1"), rows)
         )
     return "\n\n".join(parts) + "\n"
+
+
+def known_voices(known: KnownVoices | None) -> str:
+    """Scores on voices never heard in training, by how many other recordings of the voice are known."""
+    if known is None:
+        return "No model of this run takes a reference of the voice.\n"
+    weights = ", ".join(f"{weight:g} {name}" for name, weight in known.weights.items() if weight)
+    parts = [
+        f"A reference is the mean of some recordings of a voice, whatever they express, which `{known.part}` takes off "
+        f"what it hears of another one. The answer is a weighted mean ({weights}, fitted on validation). "
+        "A clip is never part of its own reference.\n"
+    ]
+    for role, sizes in known.roles.items():
+        rows = [
+            (REFERENCE_NAMES.get(size, f"{size} others"), estimate(group.accuracy), estimate(group.uar))
+            for size, group in sizes.items()
+        ]
+        parts.append(f"**{_heading(role)}**\n\n" + table(("recordings of the voice", "accuracy", "UAR"), rows))
+    return "\n".join(parts) + "\n"
 
 
 def intervals(evaluation: Evaluation) -> str:

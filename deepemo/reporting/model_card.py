@@ -8,6 +8,7 @@ import pandas as pd
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
@@ -55,6 +56,7 @@ class CardInputs:
 
     Attributes:
         evaluation: results of the evaluation.
+        known_voices: what references of the voice are worth; None if no network takes them.
         split: the split table.
         clips: the clip table, quarantined clips included.
         provenance: content of each data/raw/<corpus>.json.
@@ -67,6 +69,7 @@ class CardInputs:
     """
 
     evaluation: Evaluation
+    known_voices: KnownVoices | None
     split: pd.DataFrame
     clips: pd.DataFrame
     provenance: Sequence[Mapping[str, Any]]
@@ -100,6 +103,7 @@ def write_card(inputs: CardInputs) -> str:
             if evaluation.cross_corpus["asked"]
             else ""
         ),
+        "Knowing the voice": card_figures.known_voices(inputs.known_voices),
         "Which is better": card_figures.comparisons(evaluation),
         f"Emotion by emotion: {chosen}": f"**{chosen}** has the highest UAR on validation; the rest is about it.\n\n"
         + card_figures.emotions(evaluation, chosen)

@@ -76,7 +76,7 @@ def before(
         "shallow": build_shallow(frames=spec.frames, bands=spec.bands, **built["shallow"]),
         "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
     }
-    hears = {"taps": ["stem"], "hidden_units": 0, "dropout": 0.0}
+    hears = {"taps": ["stem"], "components": 4, "hidden_units": 0, "dropout": 0.0, "members": 1}
     networks["speech"] = build_speech(moonshine_tiny(), **hears)
     built["speech"] = {"encoder": "moonshine_tiny", **hears}
     width = networks["speech"].get_layer("head").input_shape[-1]
