@@ -239,10 +239,14 @@ class Bundle(_Record):
             min_voice_seconds=decision.min_seconds,
         )
 
-    def expectation(self, name: str) -> str:
+    def expectation(self, name: str, origin: Origin | None = None) -> str:
         """How often a predictor names a recording of somebody's own rightly, in words.
 
         That is its figure on corpora never heard. Where the run has none, the words say so and why.
+
+        Args:
+            name: of the predictor.
+            origin: whose confidence decides when it answers; by default as `PredictorRecord.default_origin`.
         """
         own = self.figures.get(name, {}).get("left_out_corpora")
         if own is None:
@@ -251,12 +255,13 @@ class Bundle(_Record):
                 "How often it is right on recordings of other origin, as yours are, is not known "
                 f"({why}); expect less than on voices never heard."
             )
-        absent = [part for part in self.predictors[name].parts if "left_out_corpora" not in self.figures.get(part, {})]
+        record = self.predictors[name]
+        absent = [part for part in record.parts if "left_out_corpora" not in self.figures.get(part, {})]
         without = f", {' and '.join(absent)} taking no part" if absent else ""
         return (
             f"Of recordings of other origin, as yours are, expect {own['accuracy']:.0%} to be named rightly (UAR "
             f"{own['uar']:.0%}): the mean over {own['corpora']} corpora, each named by models that learned from the "
-            f"others alone{without}."
+            f"others alone{without}.{_when_sure(record.other_origin, origin or record.default_origin)}"
         )
 
     def describe(self, name: str | None = None, origin: Origin | None = None) -> dict[str, Any]:
@@ -288,11 +293,22 @@ class Bundle(_Record):
             "corpora": [corpus.model_dump() for corpus in self.corpora],
             "clips": self.clips,
             "figures": {key: self.figures[key] for key in (name, *_COMMON_FIGURES) if key in self.figures},
-            "expectation": self.expectation(name),
+            "expectation": self.expectation(name, origin),
             "params": self.params,
             "versions": self.versions,
             "limits": list(CAUTIONS),
         }
+
+
+def _when_sure(found: OtherOriginCalibration | None, origin: Origin) -> str:
+    """How often answers are right, and how many recordings are answered, with the confidence for an origin."""
+    if found is None:
+        return ""
+    answers = (found.tested_overall or found.left_out) if origin is Origin.OTHER else found.by_validation
+    coverage, accuracy = answers["coverage"], answers["accuracy"]
+    if coverage is None or accuracy is None:
+        return ""
+    return f" It is sure enough to answer for {coverage:.0%} of them, and {accuracy:.0%} of these answers are right."
 
 
 def write_bundle(models: Path, bundle: Bundle, card: str) -> None:

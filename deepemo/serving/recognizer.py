@@ -97,7 +97,7 @@ class Recognizer:
         from deepemo.serving.predictor import Predictor
 
         predictor = Predictor.load(Path(models), model, bundle, chosen)
-        expectation = bundle.expectation(predictor.name)
+        expectation = bundle.expectation(predictor.name, chosen)
         return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=expectation)
 
     def with_predict(self, predict: Predict) -> Recognizer:
