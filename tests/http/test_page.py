@@ -181,9 +181,7 @@ def test_it_can_be_used_by_keyboard_alone(open_page):
     expect(rows.nth(1)).to_contain_text("50%")
     expect(page.locator("#about")).to_contain_text("as yours are, expect 35% to be named rightly.")
     expect(page.locator("#about")).to_contain_text("It answers when it is at least 60% sure")
-    expect(page.locator("#about")).to_contain_text(
-        "That comes nearest to having 80% of the answers"
-    )
+    expect(page.locator("#about")).to_contain_text("That comes nearest to having 80% of the answers")
     expect(page.locator("#about")).to_contain_text("fake: a gauge of loudness; 0 parameters.")
     page.keyboard.press("Escape")
     expect(page.locator("#about")).to_be_hidden()
