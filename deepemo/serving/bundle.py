@@ -7,10 +7,9 @@ TensorFlow: what is missing is said at once.
 
 import hashlib
 from collections.abc import Iterable
-from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -19,6 +18,7 @@ from deepemo.errors import InputError
 from deepemo.files import read_json, write_json, write_text
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.params import VoiceDecision
+from deepemo.serving.confidence import Origin, PredictorRecord, Record, when_sure
 
 BUNDLE_FILE = Path("serving/bundle.json")
 CARD_FILE = Path("serving/model_card.md")
@@ -40,11 +40,7 @@ CAUTIONS = (
 _COMMON_FIGURES = ("chance", "majority", "left_out_corpora")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ClipLimits(_Record):
+class ClipLimits(Record):
     """Limits by which the run sorted its own clips, and so those of recordings that are answered.
 
     Attributes:
@@ -56,7 +52,7 @@ class ClipLimits(_Record):
     silent_below_dbfs: float
 
 
-class Part(_Record):
+class Part(Record):
     """A trained network.
 
     Attributes:
@@ -82,85 +78,7 @@ class Part(_Record):
     seed: int
 
 
-class Calibration(_Record):
-    """A predictor's confidence, see `deepemo.evaluation.confidence.Confidence`."""
-
-    temperature: float
-    threshold: float
-    wanted_accuracy: float
-    validation: dict[str, float | None]
-    fitted_on: dict[str, Any]
-
-
-class OtherOriginCalibration(_Record):
-    """The same for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
-
-    temperature: float
-    threshold: float
-    reached: bool
-    wanted_accuracy: float
-    left_out: dict[str, float | None]
-    tested: dict[str, dict[str, float | None]]
-    tested_overall: dict[str, float | None] | None
-    by_validation: dict[str, float | None]
-    fitted_on: dict[str, Any]
-
-
-class Origin(StrEnum):
-    """Where recordings come from: the corpora that the models learned from, or anywhere else."""
-
-    HEARD = "heard"
-    OTHER = "other"
-
-    @classmethod
-    def of(cls, name: str) -> Self:
-        """The origin of a name.
-
-        Raises:
-            InputError: there is none.
-        """
-        if name not in [origin.value for origin in cls]:
-            raise InputError(f"Bad origin {name!r}, expected one of {[origin.value for origin in cls]}")
-        return cls(name)
-
-
-class PredictorRecord(_Record):
-    """A predictor: the networks whose weighted mean it is, and how its probabilities become a confidence.
-
-    Attributes:
-        parts: names of the networks.
-        weights: of each; together 1.
-        calibration: fitted on validation clips, which are of the corpora that it learned from.
-        other_origin: fitted on corpora that were left out of training; None if none was, or not for this predictor.
-    """
-
-    parts: list[str]
-    weights: list[float]
-    calibration: Calibration
-    other_origin: OtherOriginCalibration | None = None
-
-    @property
-    def default_origin(self) -> Origin:
-        """Recordings are taken to be of other origin, as those of users are, if there is a confidence for that."""
-        return Origin.HEARD if self.other_origin is None else Origin.OTHER
-
-    def calibration_for(self, origin: Origin | None) -> Calibration | OtherOriginCalibration:
-        """Temperature and threshold for recordings of an origin; None for the default one.
-
-        Raises:
-            InputError: the run has none for recordings of other origin.
-        """
-        if (origin or self.default_origin) is Origin.HEARD:
-            return self.calibration
-        if self.other_origin is None:
-            raise InputError(
-                f"Bad origin {Origin.OTHER.value!r}, expected {Origin.HEARD.value!r}: this model was not judged on "
-                "corpora left out of training"
-            )
-        return self.other_origin
-
-
-class _GateDecision(_Record):
+class _GateDecision(Record):
     threshold: float
     min_share: float
     min_seconds: float
@@ -174,7 +92,7 @@ class GateRecord(BaseModel):
     decision: _GateDecision
 
 
-class CorpusRecord(_Record):
+class CorpusRecord(Record):
     """A corpus of the run, with the digest of its recordings if its provenance is recorded."""
 
     name: str
@@ -185,7 +103,7 @@ class CorpusRecord(_Record):
     sha256: str | None
 
 
-class Bundle(_Record):
+class Bundle(Record):
     """The record of a run.
 
     Attributes:
@@ -261,7 +179,7 @@ class Bundle(_Record):
         return (
             f"Of recordings of other origin, as yours are, expect {own['accuracy']:.0%} to be named rightly (UAR "
             f"{own['uar']:.0%}): the mean over {own['corpora']} corpora, each named by models that learned from the "
-            f"others alone{without}.{_when_sure(record.other_origin, origin or record.default_origin)}"
+            f"others alone{without}.{when_sure(record.other_origin, origin or record.default_origin)}"
         )
 
     def describe(self, name: str | None = None, origin: Origin | None = None) -> dict[str, Any]:
@@ -298,17 +216,6 @@ class Bundle(_Record):
             "versions": self.versions,
             "limits": list(CAUTIONS),
         }
-
-
-def _when_sure(found: OtherOriginCalibration | None, origin: Origin) -> str:
-    """How often answers are right, and how many recordings are answered, with the confidence for an origin."""
-    if found is None:
-        return ""
-    answers = (found.tested_overall or found.left_out) if origin is Origin.OTHER else found.by_validation
-    coverage, accuracy = answers["coverage"], answers["accuracy"]
-    if coverage is None or accuracy is None:
-        return ""
-    return f" It is sure enough to answer for {coverage:.0%} of them, and {accuracy:.0%} of these answers are right."
 
 
 def write_bundle(models: Path, bundle: Bundle, card: str) -> None:

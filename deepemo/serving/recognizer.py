@@ -17,7 +17,8 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack
-from deepemo.serving.bundle import ClipLimits, Origin, read_bundle
+from deepemo.serving.bundle import ClipLimits, read_bundle
+from deepemo.serving.confidence import Origin
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, RecordingInfo, RecordingRemark, unknown
 from deepemo.serving.timeline import Interval, by_emotion, decide, make_timeline

@@ -17,15 +17,13 @@ from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import Params
 from deepemo.serving.bundle import (
     Bundle,
-    Calibration,
     ClipLimits,
     CorpusRecord,
     GateRecord,
-    OtherOriginCalibration,
     Part,
-    PredictorRecord,
     file_sha256,
 )
+from deepemo.serving.confidence import Calibration, OtherOriginCalibration, PredictorRecord
 
 NOT_RECORDED = "not recorded"
 

@@ -12,7 +12,8 @@ import pytest
 import deepemo
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
-from deepemo.serving.bundle import CAUTIONS, ClipLimits, Origin, check_parts, read_bundle, read_card, write_bundle
+from deepemo.serving.bundle import CAUTIONS, ClipLimits, check_parts, read_bundle, read_card, write_bundle
+from deepemo.serving.confidence import Origin
 
 BUNDLE = Path("serving/bundle.json")
 
