@@ -21,7 +21,8 @@ from tqdm import tqdm
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
 from deepemo.errors import InputError, extra
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
-from deepemo.serving.bundle import Origin, read_bundle, read_card
+from deepemo.serving.bundle import read_bundle, read_card
+from deepemo.serving.confidence import Origin
 from deepemo.serving.folders import list_files, recognize_all
 from deepemo.serving.options import (
     HOP_SECONDS,

@@ -18,7 +18,8 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack
-from deepemo.serving.bundle import ClipLimits, Origin, read_bundle
+from deepemo.serving.bundle import ClipLimits, read_bundle
+from deepemo.serving.confidence import Origin
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, RecordingInfo, RecordingRemark, unknown
 from deepemo.serving.timeline import Interval, by_emotion, decide, make_timeline
@@ -98,7 +99,7 @@ class Recognizer:
         from deepemo.serving.predictor import Predictor
 
         predictor = Predictor.load(Path(models), model, bundle, chosen)
-        expectation = bundle.expectation(predictor.name)
+        expectation = bundle.expectation(predictor.name, chosen)
         return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=expectation)
 
     def with_predict(self, predict: Predict) -> Recognizer:

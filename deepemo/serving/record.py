@@ -19,17 +19,14 @@ from deepemo.models.voice import LEAST_RECORDINGS
 from deepemo.params import Params
 from deepemo.serving.bundle import (
     Bundle,
-    Calibration,
     ClipLimits,
     CorpusRecord,
     GateRecord,
-    OtherOriginCalibration,
     Part,
-    PredictorRecord,
-    VoiceRecord,
     calibration_digest,
     file_sha256,
 )
+from deepemo.serving.confidence import Calibration, OtherOriginCalibration, PredictorRecord, VoiceRecord
 
 NOT_RECORDED = "not recorded"
 

@@ -12,7 +12,8 @@ import pytest
 import deepemo
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
-from deepemo.serving.bundle import CAUTIONS, ClipLimits, Origin, check_parts, read_bundle, read_card, write_bundle
+from deepemo.serving.bundle import CAUTIONS, ClipLimits, check_parts, read_bundle, read_card, write_bundle
+from deepemo.serving.confidence import Origin
 
 BUNDLE = Path("serving/bundle.json")
 
@@ -108,8 +109,11 @@ def test_what_to_expect_of_a_recording_of_ones_own_is_said(copied: Path) -> None
     bundle = read_bundle(copied)
     said = bundle.expectation("ensemble")
     assert "expect 41% to be named rightly (UAR 39%): the mean over 3 corpora" in said
-    assert said.endswith("shallow taking no part.")
-    assert "taking no part" not in bundle.expectation("transfer")
+    assert "others alone, shallow taking no part." in said
+    assert said.endswith(" It is sure enough to answer for 20% of them, and 66% of these answers are right.")
+    heard = bundle.expectation("ensemble", Origin.HEARD)
+    assert heard.endswith(" It is sure enough to answer for 90% of them, and 44% of these answers are right.")
+    assert bundle.expectation("transfer").endswith("by models that learned from the others alone.")
     assert "shallow was not trained without a corpus" in bundle.expectation("shallow")
     assert deepemo.Recognizer.load(copied).expectation == said
     changed(copied, lambda content: content["figures"].update(left_out_corpora={"not_asked": "one corpus alone"}))

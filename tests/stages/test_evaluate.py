@@ -27,7 +27,8 @@ from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
-from deepemo.serving.bundle import Origin, check_parts, read_bundle, read_card
+from deepemo.serving.bundle import check_parts, read_bundle, read_card
+from deepemo.serving.confidence import Origin
 from deepemo.training.fit import Trained
 from stages._run import stage_main
 from stages.evaluate import main
