@@ -44,6 +44,7 @@ UNRECORDED = {
     "featurize": ("workers",),
     "embed_speech": ("workers",),
     "embed_speech_views": ("workers",),
+    "robustness": ("workers",),
     "gate": ("non_speech_dir",),
 }
 UNRECORDED_SECTIONS = ("eda",)
@@ -258,6 +259,24 @@ class Evaluate(Section):
     wanted_accuracy: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Robustness(Section):
+    """On how many clips, and at which bit rates, the predictors are tried in adverse conditions.
+
+    Attributes:
+        clips: of speakers never heard, drawn; all if there are fewer.
+        mp3_kbps: bit rate of MP3 at 16 kHz, in kilobits a second.
+        opus_kbps: of Opus.
+        bootstrap_samples: of each interval.
+        workers: threads that perturb clips.
+    """
+
+    clips: Count
+    mp3_kbps: Literal[8, 16, 24, 32, 40, 48, 56, 64]
+    opus_kbps: Annotated[int, Field(ge=6, le=64)]
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    workers: Annotated[int, Field(ge=1, le=256)]
+
+
 class Gate(VoiceDecision):
     """When somebody speaks in a recording, and on what that decision is measured."""
 
@@ -277,6 +296,7 @@ class Params(Section):
     featurize: Featurize
     models: dict[str, Any]
     evaluate: Evaluate
+    robustness: Robustness
     gate: Gate
     # As the file has it, for the order of its keys.
     _content: dict[str, Any] = PrivateAttr(default_factory=dict)

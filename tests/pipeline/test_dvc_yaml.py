@@ -76,7 +76,7 @@ def closure(stage: str) -> set[str]:
     if family is not None:
         left_out |= families
         todo += imported(ROOT / family_module(family), only=module)
-    elif module == "evaluate":
+    elif module in ("evaluate", "robustness"):
         todo += families
     while todo:
         file = todo.pop()

@@ -24,6 +24,7 @@ TINY = {
     "embed_speech": {"taps": ["layer2"], "clip_seconds": 1.5, "shards": 3},
     "train_speech": {"epochs": 2, "batch_size": 32},
     "evaluate": {"bootstrap_samples": 100},
+    "robustness": {"clips": 6, "bootstrap_samples": 100},
 }
 SLICE = {
     "ravdess": [f"Actor_{actor:02d}/*.wav" for actor in (1, 2, 3, 4, 5, 6)],
