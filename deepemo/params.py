@@ -38,16 +38,15 @@ def _known_corpus(name: str, info: ValidationInfo) -> str:
     return name
 
 
-# What changes no figure of a run, and where recordings lie on some machine.
+# What changes no figure of the evaluation, and where recordings lie on some machine.
 UNRECORDED = {
     "download": ("source_dir", "connections"),
     "featurize": ("workers",),
     "embed_speech": ("workers",),
     "embed_speech_views": ("workers",),
-    "robustness": ("workers",),
     "gate": ("non_speech_dir",),
 }
-UNRECORDED_SECTIONS = ("eda",)
+UNRECORDED_SECTIONS = ("eda", "robustness")
 
 CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 

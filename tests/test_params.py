@@ -121,6 +121,6 @@ def test_the_record_names_no_folder_of_the_machine_and_nothing_that_changes_no_f
     path.write_text(write_yaml(content))
     record = load_params(path).to_record()
     assert "/somewhere" not in write_yaml(record)
-    assert set(content) - set(record) == {"eda"}
+    assert set(content) - set(record) == {"eda", "robustness"}
     assert set(content["featurize"]) - set(record["featurize"]) == {"workers"}
     assert record["train_transfer"] == content["train_transfer"]
