@@ -4,7 +4,7 @@ from matplotlib.figure import Figure
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.charts.style import PAGE_WIDTH, caption, styled
-from deepemo.evaluation.conditions import CLEAN
+from deepemo.evaluation.conditions import CLEAN, label
 from deepemo.evaluation.robustness import RobustnessReport
 
 # UAR from which a cell is so dark that its text must be white.
@@ -37,7 +37,7 @@ def draw_conditions(report: RobustnessReport) -> Figure:
             )
     axes.set_xticks(range(len(predictors)), predictors)
     axes.xaxis.tick_top()
-    axes.set_yticks(range(len(conditions)), [condition.replace("_", " ") for condition in conditions])
+    axes.set_yticks(range(len(conditions)), [label(condition) for condition in conditions])
     axes.grid(visible=False)
     axes.tick_params(length=0)
     bar = figure.colorbar(shown, ax=axes, fraction=0.03)
@@ -46,7 +46,7 @@ def draw_conditions(report: RobustnessReport) -> Figure:
     caption(
         figure,
         "Mean recall over the emotions in adverse conditions",
-        f"{report.clips} clips of {report.speakers} speakers, {ROLE_TITLES[report.role]}. In brackets the change in "
+        f"{report.clips} clips of {report.speakers} speakers ({ROLE_TITLES[report.role]}). In brackets the change in "
         "points against the same clips as recorded; in bold the largest loss of each predictor.",
     )
     return figure

@@ -84,6 +84,17 @@ def explain(section: Robustness) -> dict[str, str]:
     }
 
 
+def label(condition: str) -> str:
+    """The name of a condition for people.
+
+    Example:
+        >>> label("noise_10_db"), label("mp3_16_kbps")
+        ('noise 10 dB', 'MP3 16 kbit/s')
+    """
+    words = {"db": "dB", "kbps": "kbit/s", "mp3": "MP3", "opus": "Opus"}
+    return " ".join(words.get(word, word) for word in condition.split("_"))
+
+
 def _far(heard: Heard) -> Float32Array:
     response = room_response(
         heard.random,

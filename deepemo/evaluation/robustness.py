@@ -74,7 +74,10 @@ class RobustnessReport:
     def worst(self, predictor: str) -> str:
         """The condition in which a predictor loses most of its UAR."""
         scores = self.scores[predictor]
-        return min(scores, key=lambda condition: scores[condition].uar_change.value)
+        return min(
+            (condition for condition in scores if condition != CLEAN),
+            key=lambda condition: scores[condition].uar_change.value,
+        )
 
 
 def draw_clips(split: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:

@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 
-from deepemo.evaluation.conditions import CLEAN
+from deepemo.evaluation.conditions import CLEAN, label
 from deepemo.evaluation.report import SEEN, UNSEEN, UNSEEN_CORPUS
-from deepemo.evaluation.robustness import RobustnessReport
+from deepemo.evaluation.robustness import ConditionScores, RobustnessReport
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
 _WHOSE = {
@@ -27,21 +27,21 @@ def write_report(report: RobustnessReport, explanations: Mapping[str, str], *, d
     worst = report.worst(default)
     rows = [
         (
-            condition.replace("_", " "),
+            label(condition),
             estimate(report.scores[default][condition].accuracy),
             estimate(report.scores[default][condition].uar),
             "-" if condition == CLEAN else points(report.scores[default][condition].uar_change),
-            *(per_cent(report.scores[name][condition].uar.value) for name in others),
+            *(_both(report.scores[name][condition]) for name in others),
         )
         for condition in report.conditions
     ]
-    header = ("condition", "accuracy", "UAR", "change of UAR in points", *(f"UAR of {name}" for name in others))
-    meanings = "\n".join(f"- {name.replace('_', ' ')}: {text}" for name, text in explanations.items())
+    header = ("condition", "accuracy", "UAR", "change of UAR in points", *(f"{name}: accuracy, UAR" for name in others))
+    meanings = "\n".join(f"- {label(name)}: {text}" for name, text in explanations.items())
     return f"""\
 # DeepEmo: robustness
 
 {report.clips} clips of {report.speakers} speakers, the same in every condition; they are of {_WHOSE[report.role]}.
-`{default}`, which answers by default, loses most in *{worst.replace("_", " ")}*:
+`{default}`, which answers by default, loses most in *{label(worst)}*:
 {-100 * report.scores[default][worst].uar_change.value:.1f} points of UAR.
 
 In brackets 95 % intervals, resampled by {report.resampled_by}; changes are paired, clip by clip.
@@ -52,3 +52,7 @@ In brackets 95 % intervals, resampled by {report.resampled_by}; changes are pair
 
 {meanings}
 """
+
+
+def _both(scores: ConditionScores) -> str:
+    return f"{per_cent(scores.accuracy.value)}, {per_cent(scores.uar.value)}"

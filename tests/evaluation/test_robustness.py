@@ -209,7 +209,7 @@ def test_the_picture_and_the_report_say_what_was_measured(predicted: dict[str, P
     assert texts == ["100 %", "0 %", "100 %", "50 %  (-50)", "0 %  (+0)", "50 %  (-50)"]
     text = write_report(report, {"clean": "as recorded", "telephone": "by wire"}, default="good", picture="p.png")
     assert "`good`, which answers by default, loses most in *telephone*:\n50.0 points of UAR." in text
-    assert "| clean | 100.0 % | 100.0 % | - | 0.0 % | 100.0 % |" in text
+    assert "| clean | 100.0 % | 100.0 % | - | 0.0 %, 0.0 % | 100.0 %, 100.0 % |" in text
     assert "- telephone: by wire" in text
     assert "speakers that were not in training" in text
 

@@ -67,7 +67,7 @@ def test_the_stage_writes_the_same_with_any_workers(run: Path, params: Params) -
         for found in content[predictor].values():
             assert 0 <= found["uar"] <= 1
     assert content["shallow"] != content["transfer"]
-    assert "| noise 10 db |" in first["reports/robustness.md"].decode()
+    assert "| noise 10 dB |" in first["reports/robustness.md"].decode()
     alone = params.model_copy(update={"robustness": params.robustness.model_copy(update={"workers": 1})})
     main(alone)
     assert {name: (run / name).read_bytes() for name in OUTPUTS} == first
