@@ -18,7 +18,7 @@ from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.comparison import Difference, compare
-from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, Condition, Heard, conditions
+from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, Heard, conditions
 from deepemo.evaluation.groups import Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions
 from deepemo.evaluation.report import RESAMPLED_BY, ROLE_NAMES
@@ -124,6 +124,43 @@ class Recordings:
         return resample(recording.mono(), recording.rate_hz, self.rate_hz)
 
 
+class Surroundings:
+    """Puts clips into conditions; every draw follows from the clip's id, the condition and the seed.
+
+    Attributes:
+        made: the conditions by name.
+    """
+
+    def __init__(self, section: Robustness, recordings: Recordings, others: pd.DataFrame, *, seed: int) -> None:
+        """Read the voices of which babble is made.
+
+        Args:
+            section: bit rates.
+            recordings: of all clips.
+            others: rows of the clip table that may be heard in a babble.
+            seed: of the draws.
+        """
+        self.made = conditions(section)
+        self._recordings, self._seed = recordings, seed
+        names = sorted(zip(others["clip"], others["speaker"], strict=True), key=lambda name: _digest(name[0], seed))
+        voices = [(speaker, recordings[clip]) for clip, speaker in names[:_POOL_CLIPS]]
+        self._voices = [(speaker, voice) for speaker, voice in voices if rms(voice)]
+
+    def versions(self, clip: str, speaker: str) -> list[Float32Array]:
+        """A clip in each condition, float32 [m] at the rate of the recordings.
+
+        The voices of its babble are not its speaker's, if there are others.
+        """
+        samples = self._recordings[clip]
+        strangers = [voice for who, voice in self._voices if who != speaker] or [voice for _, voice in self._voices]
+        found = []
+        for name, condition in self.made.items():
+            random = np.random.default_rng([self._seed, _digest(clip, self._seed), _digest(name, self._seed)])
+            voices = [strangers[number] for number in random.permutation(len(strangers))[:BABBLE_VOICES]]
+            found.append(condition(Heard(samples, self._recordings.rate_hz, random, voices)))
+        return found
+
+
 def predict_conditions(
     section: Robustness,
     *,
@@ -153,19 +190,12 @@ def predict_conditions(
     # So high that no front end loses what it could hear.
     recordings = Recordings(clips, raw_dir, max(front_end.sample_rate_hz for front_end in front_ends))
     others = clips[~clips["clip"].isin(drawn["clip"])]
-    pool = sorted(zip(others["clip"], others["speaker"], strict=True), key=lambda other: _digest(other[0], seed))
-    voices = {clip: (speaker, recordings[clip]) for clip, speaker in pool[:_POOL_CLIPS]}
-    made = conditions(section)
+    surroundings = Surroundings(section, recordings, others, seed=seed)
 
     def prepare(row: tuple[str, str]) -> list[Float32Array]:
         """Inputs [conditions, ...] of a clip for each front end."""
-        clip, speaker = row
-        samples = recordings[clip]
-        versions = [
-            _perturbed(name, condition, clip, speaker, samples, recordings.rate_hz, voices, seed)
-            for name, condition in made.items()
-        ]
-        return [np.stack([front_end(version, recordings.rate_hz) for version in versions]) for front_end in front_ends]
+        versions = surroundings.versions(*row)
+        return [np.stack([front_end(each, recordings.rate_hz) for each in versions]) for front_end in front_ends]
 
     answers: dict[str, list[Float64Array]] = {name: [] for name in models}
     rows = zip(drawn["clip"], drawn["speaker"], strict=True)
@@ -178,26 +208,8 @@ def predict_conditions(
     table = drawn[list(CLIP_COLUMNS)].reset_index(drop=True)
     return {
         condition: Predictions(table, {name: values[:, number] for name, values in probabilities.items()})
-        for number, condition in enumerate(made)
+        for number, condition in enumerate(surroundings.made)
     }
-
-
-def _perturbed(
-    name: str,
-    condition: Condition,
-    clip: str,
-    speaker: str,
-    samples: Float32Array,
-    rate_hz: int,
-    voices: Mapping[str, tuple[str, Float32Array]],
-    seed: int,
-) -> Float32Array:
-    """A clip in one condition, float32 [m]; the voices of its babble are not its speaker's, if there are others."""
-    random = np.random.default_rng([seed, _digest(clip, seed), _digest(name, seed)])
-    strangers = [voice for who, voice in voices.values() if who != speaker and rms(voice)]
-    strangers = strangers or [voice for _, voice in voices.values()]
-    heard = random.permutation(len(strangers))[:BABBLE_VOICES]
-    return condition(Heard(samples, rate_hz, random, [strangers[number] for number in heard]))
 
 
 def judge(
