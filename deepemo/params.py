@@ -207,8 +207,9 @@ class WaveformViews(Section):
         reverberation_seconds: longest time in which its echo decays by 60 dB.
         min_direct_db: lowest energy of the direct sound relative to the echo's.
         noise_share: of views, to which noise is added, from white to brown.
-        min_snr_db: lowest ratio of the speech to the noise.
-        max_snr_db: highest ratio of the speech to the noise.
+        babble_share: of views, in which other training clips are heard at once.
+        min_snr_db: lowest ratio of the speech to noise or babble.
+        max_snr_db: highest ratio of the speech to noise or babble.
     """
 
     speed: Annotated[float, Field(ge=0, lt=0.5)]
@@ -220,6 +221,7 @@ class WaveformViews(Section):
     reverberation_seconds: Annotated[float, Field(ge=0.15, le=5)]
     min_direct_db: Annotated[float, Field(ge=-30, le=12)]
     noise_share: Share
+    babble_share: Share
     min_snr_db: float
     max_snr_db: float
 
