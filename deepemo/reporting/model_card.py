@@ -50,6 +50,13 @@ LIMITS = """\
 """
 
 
+# Measured by a stage of its own, which reads the bundle that is written with this card.
+ROBUSTNESS = """\
+What is left by telephone, through codecs, in a room, in noise and babble, softer, clipped, faster and slower, says
+[robustness.md](robustness.md), which the stage `robustness` writes beside this card.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardInputs:
     """Everything that the card reports on.
@@ -123,6 +130,7 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "reliability", "Accuracy against confidence")
         + "\n"
         + _picture(inputs, "risk_coverage", "Accuracy when the least sure clips go unanswered"),
+        "Robustness": ROBUSTNESS,
         "Voice gate": card_figures.voice_gate(inputs.gate),
         "Data": card_data.data(inputs.provenance, inputs.clips),
         "Split": card_data.roles(inputs.split, inputs.clips),

@@ -14,6 +14,7 @@ import pandas as pd
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.perturb.levels import to_16_bits
 from deepemo.audio.perturb.noise import coloured_noise
 from deepemo.audio.samples import at_level, resample
 from deepemo.corpora.archive import Archive
@@ -165,8 +166,3 @@ def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
                 samples = to_16_bits(at_level(sound, level_dbfs))
                 labels = {"condition": f"level_{level_dbfs}_dbfs", "kind": kind}
                 yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
-
-
-def to_16_bits(samples: Float32Array) -> Float32Array:
-    """Round to the values of a 16-bit file, float32 [n]; samples beyond full scale are clipped."""
-    return (np.clip(np.round(samples * 32768), -32768, 32767) / 32768).astype(np.float32)

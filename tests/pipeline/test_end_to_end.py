@@ -25,6 +25,7 @@ TINY = {
     "train_speech": {"epochs": 2, "batch_size": 32},
     "cross_corpus": {"bootstrap_samples": 100},
     "evaluate": {"bootstrap_samples": 100},
+    "robustness": {"clips": 6, "bootstrap_samples": 100},
 }
 SLICE = {
     "ravdess": [f"Actor_{actor:02d}/*.wav" for actor in (1, 2, 3, 4, 5, 6)],

@@ -23,7 +23,6 @@ from deepemo.vad.trials import (
     is_held_out,
     made_sound_trials,
     speech_trials,
-    to_16_bits,
 )
 
 RATE_HZ = 48_000
@@ -67,11 +66,6 @@ def test_noise_is_as_loud_as_its_ratio_says(trials: dict[str, Trial], colour: st
     # The part of the mix that is the voice, by projection; the rest is noise.
     part = voice * (mixed @ voice / (voice @ voice))
     assert 20 * np.log10(rms(part) / rms(mixed - part)) == pytest.approx(snr_db, abs=0.5)
-
-
-def test_16_bits_round_and_clip() -> None:
-    rounded = to_16_bits(np.array([0.6 / 32768, 1.5, -1.5, 0.25], dtype=np.float32))
-    np.testing.assert_array_equal(rounded * 32768, [1, 32767, -32768, 8192])
 
 
 def test_figures_are_taken_on_speakers_held_out() -> None:
