@@ -103,7 +103,9 @@ def test_what_is_written_is_read_back_by_us_and_by_dvc(
     assert same(parse_yaml(text, "content.yaml"), {"key": content})
 
 
-@pytest.mark.parametrize("text", ["0_", "1_000", "_1", "0b1", "1_0.5", "-_", "0x_f", "07", "2026-11-27", "=", "1:30", "0o_7"])
+@pytest.mark.parametrize(
+    "text", ["0_", "1_000", "_1", "0b1", "1_0.5", "-_", "0x_f", "07", "2026-11-27", "=", "1:30", "0o_7"]
+)
 def test_text_that_dvc_would_take_for_a_number_or_a_date_stays_text(tmp_path: Path, text: str) -> None:
     written = write_yaml({"key": text})
     assert read(written, tmp_path) == {"key": text}

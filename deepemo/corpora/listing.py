@@ -5,7 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepemo.corpora.definition import ByHand, Corpus, Dataverse, Generated, LfsFiles, ZipDownload
+from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
 from deepemo.corpora.download.provenance import Provenance, read_provenance
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
@@ -51,7 +51,9 @@ def how_to_get(corpus: Corpus) -> str:
                 f"{corpus.title} {reason}: fetch it from {url} into <folder>/{corpus.name}, "
                 "then download.source_dir: <folder>"
             )
-        case ZipDownload() | LfsFiles() | Dataverse():
+        case Own(folder=folder):
+            return f"{wanted} takes it from {folder}, with download.source_dir: {folder.parent}"
+        case _:
             return f"{wanted} fetches it; or download.source_dir: <folder> where <folder>/{corpus.name} holds a copy"
 
 

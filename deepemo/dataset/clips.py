@@ -1,5 +1,6 @@
 """The clip table: one row for each recording, with its properties and its verdict."""
 
+import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -18,7 +19,8 @@ class Clip:
 
     Attributes:
         clip: unique id, `<corpus>/<canonical file stem>`; the same for every layout of the corpus.
-        corpus: name of the corpus in the registry.
+        corpus: name of the corpus.
+        language: of the corpus, ISO 639-1.
         member: path of the recording inside the corpus's zip.
         performance: `<corpus>/<name of the preferred recording>`, shared by all recordings of one performance; empty if
             the name is unknown.
@@ -27,6 +29,7 @@ class Clip:
         emotion: one of the seven, or the corpus's own word for one outside them.
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
+        agreement: share of the listeners asked who heard this emotion in the sound alone; NaN if nobody was asked.
         rate_hz: native sample rate.
         channels: number of channels.
         seconds: duration.
@@ -43,6 +46,7 @@ class Clip:
 
     clip: str
     corpus: str
+    language: str = ""
     member: str
     performance: str = ""
     speaker: str = ""
@@ -50,6 +54,7 @@ class Clip:
     emotion: str = ""
     intensity: str = ""
     sentence: str = ""
+    agreement: float = math.nan
     rate_hz: int = 0
     channels: int = 0
     seconds: float = 0.0
@@ -75,7 +80,8 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 def read_clips(path: Path) -> pd.DataFrame:
     """Read the clip table; empty text stays empty text, and does not become a missing value."""
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+    missing = {"agreement": [""]}
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=missing)
 
 
 def good_clips(table: pd.DataFrame) -> pd.DataFrame:

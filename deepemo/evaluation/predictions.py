@@ -15,7 +15,7 @@ from deepemo.evaluation.calibration import softmax
 from deepemo.files import write_csv
 from deepemo.models.registry import ENSEMBLE
 
-CLIP_COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
+CLIP_COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
 Batches = Iterable[tuple[list[str], Float32Array]]
 
 

@@ -101,6 +101,7 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "class_recall", "Recall of each emotion by each predictor"),
         "Where it fails": f"On {ROLE_TITLES[hardest]}.\n\n" + card_figures.failures(report),
         "Corpus by corpus": card_figures.corpora(evaluation, chosen),
+        **({"Language by language": text} if (text := card_figures.languages(evaluation, chosen)) else {}),
         "Fairness by gender": card_figures.fairness(evaluation, chosen)
         + "\n"
         + _picture(inputs, "groups", "UAR by corpus and gender"),

@@ -26,13 +26,15 @@ _MAX_REFUSALS = 3
 class Expected:
     """What is known of a file before it is fetched; None where its makers do not say.
 
+    The algorithm `git` is that of a git object id: sha1 of `blob <size>`, a zero byte and the content.
+
     Example:
         >>> print(Expected(size_bytes=2048))
         2,048 bytes
     """
 
     size_bytes: int | None = None
-    algorithm: Literal["md5", "sha1", "sha256"] = "sha256"
+    algorithm: Literal["md5", "sha1", "sha256", "git"] = "sha256"
     digest: str | None = None
 
     def __str__(self) -> str:
@@ -46,11 +48,20 @@ class Expected:
         if self.size_bytes is not None and size_bytes != self.size_bytes:
             return f"found {size_bytes:,} bytes"
         if self.digest is not None:
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, self.algorithm).hexdigest()
+            found = _digest(path, self.algorithm)
             if found != self.digest.lower():
                 return f"found {self.algorithm} {found}"
         return None
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new("sha1" if algorithm == "git" else algorithm, usedforsecurity=False)
+    if algorithm == "git":
+        digest.update(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 class Partial:
