@@ -2,13 +2,11 @@
 
 from pathlib import Path
 
-from deepemo.corpora.download.own import own_names
+from deepemo.corpora.download.own import own_names, source_dir_of
 from deepemo.corpora.registry import CORPUS_NAMES
-from deepemo.errors import InputError
 from deepemo.files import RAW
 from deepemo.models.registry import family_names, load_family
 from deepemo.params import Params, read_params
-from deepemo.yaml12 import read_yaml
 
 
 def load_params(path: Path | str = "params.yaml") -> Params:
@@ -20,15 +18,6 @@ def load_params(path: Path | str = "params.yaml") -> Params:
     families = [load_family(name) for name in family_names()]
     sections = {name: kind for family in families for name, kind in family.sections.items()}
     return read_params(path, corpora=_corpora(Path(path)), model_sections=sections)
-
-
-def source_dir_of(path: Path) -> Path | None:
-    """The folder of corpora that a params.yaml names, whatever else stands in it; None if it names none."""
-    try:
-        named = read_yaml(path)["download"]["source_dir"]
-    except (InputError, KeyError, TypeError):
-        return None
-    return Path(named) if isinstance(named, str) else None
 
 
 def _corpora(path: Path) -> tuple[str, ...]:

@@ -161,6 +161,7 @@ class Corpus:
         clips: number of recordings that its makers publish.
         size_bytes: size of the zip if `source` is one, else of all recordings, unpacked; rounded if its makers publish
             no exact figure.
+        speakers: how many speak in it; by default as many as `genders` names, None if that is not known.
         source: how it is published.
         name_pattern: searched in a recording's path without suffix, with forward slashes. Of the named groups,
             `speaker` and `emotion` are required unless a table tells them; `gender`, `sentence`, `intensity`, `channel`
@@ -196,6 +197,7 @@ class Corpus:
     citation: str
     clips: int
     size_bytes: int
+    speakers: int | None = None
     source: Source
     name_pattern: re.Pattern[str]
     emotions: Mapping[str, str]
@@ -215,6 +217,8 @@ class Corpus:
     native_rate_hz: int | None = None
 
     def __post_init__(self) -> None:
+        if self.speakers is None and self.genders:
+            object.__setattr__(self, "speakers", len(self.genders))
         for code, word in self.emotions.items():
             if word not in EMOTIONS and word not in self.other_emotions:
                 raise InputError(

@@ -247,7 +247,7 @@ def _faults(corpus: Corpus, recordings: Sequence[str]) -> Iterator[str]:
                 return
             except InputError as error:
                 unread = unread or str(error)
-        none = f"{corpus.name}: none of {len(recordings):,} recordings is named as {MANIFEST} says"
+        none = f"{MANIFEST}: names: none of {len(recordings):,} recordings is named so"
         yield f"{none}; {unread or 'expected some'}"
         return
     fitting: dict[str, list[str]] = {}

@@ -23,6 +23,7 @@ CORPUS = Corpus(
     ),
     clips=6902,
     size_bytes=558_900_000,
+    speakers=431,
     source=ZenodoRecord(
         record_url="https://zenodo.org/api/records/6569824",
         archive="emozionalmente.zip",

@@ -21,6 +21,7 @@ CORPUS = Corpus(
     ),
     clips=4481,
     size_bytes=537_000_000,
+    speakers=9,
     source=GitFiles(
         tree_url="https://api.github.com/repos/amu-cai/nEMO/git/trees/main?recursive=1",
         file_url="https://raw.githubusercontent.com/amu-cai/nEMO/main/{path}",

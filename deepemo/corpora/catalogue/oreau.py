@@ -21,6 +21,7 @@ CORPUS = Corpus(
     ),
     clips=434,
     size_bytes=60_000_000,
+    speakers=32,
     source=ByHand(
         url="https://zenodo.org/records/4405783",
         reason="is published as RAR archives, which this package does not unpack (OréauFR_02.rar is version 2)",

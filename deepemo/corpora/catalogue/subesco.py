@@ -20,6 +20,7 @@ CORPUS = Corpus(
     ),
     clips=7000,
     size_bytes=1_664_512_929,
+    speakers=20,
     source=ZipDownload(
         url="https://zenodo.org/records/4526477/files/SUBESCO.zip",
         size_bytes=1_664_512_929,

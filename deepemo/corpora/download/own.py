@@ -1,5 +1,7 @@
 """Corpora of the user's own: folders with a manifest, in the folder of corpora that `download.source_dir` names."""
 
+from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -8,6 +10,16 @@ from deepemo.corpora.download.folders import Folder
 from deepemo.corpora.manifest import MANIFEST, check_rows, read_manifest
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
+from deepemo.yaml12 import read_yaml
+
+
+def source_dir_of(params: Path) -> Path | None:
+    """The folder of corpora that a params.yaml names, whatever else stands in it; None if it names none."""
+    try:
+        named = read_yaml(params)["download"]["source_dir"]
+    except (InputError, KeyError, TypeError):
+        return None
+    return Path(named) if isinstance(named, str) else None
 
 
 def own_names(source_dir: Path | None) -> list[str]:
@@ -30,11 +42,28 @@ def own_corpus(folder: Path) -> Corpus:
             f"{folder / MANIFEST}: {folder.name} is a corpus of the catalogue, expected a folder of another name"
         )
     place = Folder(folder)
-    corpus = read_manifest(folder.name, place.read_beside, Own(folder), where=str(folder))
     recordings = place.recordings()
-    check_rows(corpus, recordings)
+    try:
+        corpus = read_manifest(folder.name, place.read_beside, Own(folder), where=str(folder))
+        check_rows(corpus, recordings)
+    except InputError as error:
+        faults = (fault if fault.startswith(str(folder)) else f"{folder}/{fault}" for fault in str(error).splitlines())
+        raise InputError("\n".join(faults)) from error
     published = len(corpus.labels.recordings) if corpus.labels else len(recordings)
-    return replace(corpus, clips=published, size_bytes=sum(map(place.size_bytes, recordings)))
+    return replace(
+        corpus,
+        clips=published,
+        size_bytes=sum(map(place.size_bytes, recordings)),
+        speakers=len(_speakers(corpus, recordings)),
+    )
+
+
+def _speakers(corpus: Corpus, recordings: Sequence[str]) -> set[str]:
+    found = set()
+    for member in recordings:
+        with suppress(InputError):
+            found.add(corpus.parse(member).speaker)
+    return found
 
 
 def find_corpus(name: str, source_dir: Path | None) -> Corpus:
