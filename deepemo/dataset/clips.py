@@ -1,6 +1,5 @@
 """The clip table: one row for each recording, with its properties and its verdict."""
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ class Clip:
         emotion: one of the seven, or the corpus's own word for one outside them.
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
-        agreement: share of the listeners asked who heard this emotion in the sound alone; NaN if nobody was asked.
+        agreement: share of the listeners asked who heard this emotion in the sound alone; None if nobody was asked.
         rate_hz: native sample rate.
         channels: number of channels.
         seconds: duration.
@@ -54,7 +53,7 @@ class Clip:
     emotion: str = ""
     intensity: str = ""
     sentence: str = ""
-    agreement: float = math.nan
+    agreement: float | None = None
     rate_hz: int = 0
     channels: int = 0
     seconds: float = 0.0
@@ -79,7 +78,7 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def read_clips(path: Path) -> pd.DataFrame:
-    """Read the clip table; empty text stays empty text, and does not become a missing value."""
+    """Read the clip table; empty text stays empty text, a missing agreement is NaN."""
     missing = {"agreement": [""]}
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=missing)
 

@@ -1,7 +1,6 @@
 """Inspect one recording: read its name, decode it, and measure it, without a verdict."""
 
 import hashlib
-import math
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import PurePosixPath
@@ -86,7 +85,7 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         emotion=utterance.emotion,
         intensity=utterance.intensity,
         sentence=utterance.sentence,
-        agreement=math.nan if utterance.agreement is None else round(utterance.agreement, 4),
+        agreement=None if utterance.agreement is None else round(utterance.agreement, 4),
         repairs=";".join(utterance.repairs),
     )
     return Inspection(clip=clip, is_speech=utterance.is_speech, faults={})

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
@@ -57,7 +58,10 @@ class Predictions:
 
     def where(self, column: str, value: str) -> "Predictions":
         """The clips with this value in this column of `clips`."""
-        chosen = (self.clips[column] == value).to_numpy()
+        return self.only((self.clips[column] == value).to_numpy())
+
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Predictions":
+        """The clips of the rows that are true in `chosen`, bool [n]."""
         return Predictions(
             self.clips[chosen].reset_index(drop=True),
             {name: values[chosen] for name, values in self.probabilities.items()},

@@ -8,10 +8,12 @@ import pandas as pd
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.agreement import AgreementBand
 from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.reporting import card_data, card_figures
+from deepemo.reporting.card_listeners import listeners
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -55,6 +57,7 @@ class CardInputs:
 
     Attributes:
         evaluation: results of the evaluation.
+        agreement: scores of the chosen predictor by how many listeners agreed, by test role.
         split: the split table.
         clips: the clip table, quarantined clips included.
         provenance: content of each data/raw/<corpus>.json.
@@ -67,6 +70,7 @@ class CardInputs:
     """
 
     evaluation: Evaluation
+    agreement: Mapping[str, Sequence[AgreementBand]]
     split: pd.DataFrame
     clips: pd.DataFrame
     provenance: Sequence[Mapping[str, Any]]
@@ -105,6 +109,7 @@ def write_card(inputs: CardInputs) -> str:
         "Fairness by gender": card_figures.fairness(evaluation, chosen)
         + "\n"
         + _picture(inputs, "groups", "UAR by corpus and gender"),
+        **({"Listeners": text} if (text := listeners(inputs.agreement)) else {}),
         "Confidence": card_figures.confidence(evaluation)
         + "\n"
         + _picture(inputs, "reliability", "Accuracy against confidence")

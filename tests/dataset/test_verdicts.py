@@ -16,6 +16,7 @@ LIMITS = Validate(
     min_voice_share=0.1,
     min_voice_seconds=0.3,
     exclude_no_voice=True,
+    min_agreement=None,
 )
 SERIAL = itertools.count()
 
