@@ -41,7 +41,9 @@ def explore(
         "classes": {emotion: int((clips["emotion"] == emotion).sum()) for emotion in EMOTIONS},
         "loudness_dbfs": _medians(clips, "rms_dbfs"),
         "measured_clips": len(table),
-        "pitch_hz": {gender: _medians(of_gender, "pitch_hz") for gender, of_gender in table.groupby("gender")},
+        "pitch_hz": {
+            gender: _medians(of_gender, "pitch_hz") for gender, of_gender in table.groupby("gender") if gender
+        },
         "silent_ends_seconds": {
             corpus: {"before": of_corpus["lead_seconds"].mean(), "after": of_corpus["tail_seconds"].mean()}
             for corpus, of_corpus in table.groupby("corpus")

@@ -172,6 +172,8 @@ def fairness(evaluation: Evaluation, predictor: str) -> str:
             f"Female minus male: UAR {points(report.gender_gap['uar'])} points."
             if report.gender_gap
             else "One gender alone is heard here."
+            if report.genders
+            else "The gender of nobody is known here."
         )
         parts.append(
             f"**{_heading(name)}**\n\n{table(('clips of', 'clips', 'speakers', 'accuracy', 'UAR'), rows)}\n\n{gap}"
