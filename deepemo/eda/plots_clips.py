@@ -288,7 +288,7 @@ def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
     speakers = clips.groupby(["corpus", "speaker"]).size().rename("clips").reset_index()
     speakers = speakers.sort_values(["corpus", "clips", "speaker"], ascending=[True, False, True])
     counts = _counts(clips, "speaker", list(speakers["speaker"])).T  # [classes, speakers]
-    figure = page_figure(3.9 if len(corpora) <= MOST_NAMES_ACROSS else 4.8)
+    figure = page_figure(3.9 if len(corpora) <= MOST_NAMES_ACROSS else 5.2)
     dots, heat = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.4])
     dots.plot(speakers["clips"].to_numpy(), ".", color="#333333", markersize=4)
     dots.set_yscale("log")
@@ -303,9 +303,11 @@ def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
     for start in np.cumsum(sizes)[:-1]:
         for axes in (dots, heat):
             axes.axvline(start - 0.5, color="black", linewidth=1.0)
-    _name_columns(heat, [f"{corpus} ({size})" for corpus, size in zip(corpora, sizes, strict=True)], sizes)
-    if len(corpora) <= MOST_NAMES_ACROSS:
-        heat.set_xlabel("speakers, by corpus", labelpad=30)
+    names = [f"{corpus} ({size})" for corpus, size in zip(corpora, sizes, strict=True)]
+    _name_columns(heat, names, sizes)
+    # Points: a letter of upright type is less than 5 wide.
+    room = 30 if len(corpora) <= MOST_NAMES_ACROSS else 18 + 5 * max(map(len, names))
+    heat.set_xlabel("speakers, by corpus", labelpad=room)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= max(2, counts.max())]
     bar = figure.colorbar(image, ax=heat, label="clips", ticks=ticks)
     bar.ax.yaxis.set_major_formatter(ScalarFormatter())
