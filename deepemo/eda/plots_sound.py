@@ -181,8 +181,9 @@ def draw_spectra(measurements: Measurements) -> Figure:
         for axes in panels[max(0, len(lines) - columns) : len(lines)]:
             axes.tick_params(labelbottom=True, rotation=0)
             axes.set_xlabel("frequency (Hz), third-octave bands")
-        figure.supylabel("power density (dB relative to white noise of the same power)", fontsize=9)
-    grey = "" if together else " Grey: means of the other corpora."
+        for axes in panels[: len(lines) : columns]:
+            axes.set_ylabel("density (dB)")
+    grey = "" if together else " Grey: means of the others. 0 dB: white noise of the same power."
     caption(figure, "Long-term average spectrum by corpus", f"Lines: mean over clips; shades: nine clips of ten.{grey}")
     return figure
 
