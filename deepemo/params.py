@@ -113,6 +113,7 @@ class Validate(VoiceDecision):
     silent_below_dbfs: Annotated[float, Field(le=0)]
     max_clipped_share: Share
     exclude_no_voice: bool
+    min_agreement: Share | None
 
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:

@@ -4,6 +4,7 @@ from deepemo.audio.io.decode import Recording, read_recording
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore
+from deepemo.eda.likeness import tell_pairs
 from deepemo.eda.measure import measure_clips, pick_examples, read_examples, sample_clips
 from deepemo.eda.page import summarize, tabulate, write_report
 from deepemo.eda.plots import Findings, draw_all
@@ -28,16 +29,18 @@ def main(params: Params) -> str:
     drawn = sample_clips(clips, params.eda.measured_clips, params.seed)
     measurements = measure_clips(drawn, read, silent_below_db=params.eda.silent_below_db)
     examples = pick_examples(clips, params.seed)
+    apart = tell_pairs(measurements)
     findings = Findings(
         clips=clips,
         measurements=measurements,
         recommendation=recommendation,
+        apart=apart,
         examples=examples,
         sounds=read_examples(examples, read),
         eda=params.eda,
         seed=params.seed,
     )
-    figures = explore(clips, measurements, recommendation)
+    figures = explore(clips, measurements, recommendation, apart)
     write_json(METRICS / "eda.json", figures)
     write_report(
         REPORTS / "eda.html",

@@ -9,6 +9,7 @@ from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.evaluation import leakage
+from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.files import headlines, write_details, write_plot_files
@@ -112,6 +113,13 @@ def main(params: Params) -> str:
         CardInputs(
             evaluation=evaluation,
             known_voices=known,
+            agreement=score_by_agreement(
+                predictions,
+                evaluation.chosen,
+                clips,
+                samples=params.evaluate.bootstrap_samples,
+                seed=params.seed,
+            ),
             split=split,
             clips=clips,
             provenance=provenance,

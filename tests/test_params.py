@@ -35,8 +35,9 @@ def test_the_record_of_the_real_corpora_can_be_read_with_the_sections_that_came_
     record = read_yaml(ROOT / "docs" / "results" / "four-corpora" / "params.yaml")
     later = {name: values for name, values in ours.items() if name not in record}
     assert set(later) == {"cross_corpus", "embed_speech", "embed_speech_views", "robustness", "train_speech"}
+    newer = {name: {key: ours[name][key] for key in keys} for name, keys in {"validate": ["min_agreement"]}.items()}
     path = tmp_path / "params.yaml"
-    path.write_text(write_yaml({**record, **later}))
+    path.write_text(write_yaml({**record, **later, "validate": {**record["validate"], **newer["validate"]}}))
     assert load_params(path).download.corpora == ["ravdess", "crema_d", "tess", "savee"]
 
 

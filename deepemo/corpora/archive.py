@@ -14,11 +14,13 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Any, Self, TypeVar
 
 from deepemo.errors import InputError
-from deepemo.recordings import POINTER_ADVICE, is_recording, printable, read_pointer
+from deepemo.recordings import POINTER_ADVICE, is_hidden, is_recording, printable, read_pointer
 
 # A recording of 1 GiB lasts three hours; an archive of 64 GiB is a hundred times the largest corpus.
 MAX_MEMBER_BYTES = 1 << 30
 MAX_ARCHIVE_BYTES = 64 << 30
+# A table of a corpus; CREMA-D's of what 2,443 listeners heard has 4 MB.
+MAX_TABLE_BYTES = 64 << 20
 # Deflate shrinks zeros about a thousandfold, and speech far less.
 MAX_RATIO = 1100
 
@@ -94,7 +96,11 @@ class Archive:
         Raises:
             InputError: there is no such member, or its stored bytes are damaged.
         """
-        entry = self._entry(member)
+        with self._unpacked(self._entry(member), member) as stream:
+            yield stream
+
+    @contextmanager
+    def _unpacked(self, entry: zipfile.ZipInfo, member: str) -> Iterator[IO[bytes]]:
         try:
             with self._current_zip().open(entry) as stream:
                 yield stream
@@ -119,6 +125,25 @@ class Archive:
                 f"{POINTER_ADVICE}"
             )
         return content
+
+    def read_beside(self, path: str) -> bytes | None:
+        """Bytes of a file that is no recording, by its path or the end of its path; None if there is none.
+
+        Raises:
+            InputError: it is a link, encrypted or too large, or its stored bytes are damaged.
+        """
+        named = {entry.filename.replace("\\", "/"): entry for entry in self._current_zip().infolist()}
+        name = find_ending(named, path)
+        if name is None:
+            return None
+        entry = named[name]
+        fault = _fault(entry, name)
+        if fault is None and entry.file_size > MAX_TABLE_BYTES:
+            fault = f"it declares {entry.file_size:,} bytes, expected at most {MAX_TABLE_BYTES:,}"
+        if fault:
+            raise InputError(f"{self.path}: member {entry.filename!r} is refused: {fault}")
+        with self._unpacked(entry, name) as stream:
+            return stream.read()
 
     def close(self) -> None:
         """Close the file; the next read opens it again."""
@@ -184,6 +209,21 @@ def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
             path, number = f"~{number}/{plain}", number + 1
         members[path] = entry
     return members
+
+
+def find_ending(names: Iterable[str], path: str) -> str | None:
+    """The name that is a path or ends in it; of several, the one in the fewest folders; hidden ones do not count.
+
+    Example:
+        >>> find_ending(["x/old/meta/a.csv", "x/meta/a.csv", "meta/ba.csv"], "meta/a.csv")
+        'x/meta/a.csv'
+    """
+    ending = [
+        name
+        for name in names
+        if (name == path or name.endswith(f"/{path}")) and not any(map(is_hidden, PurePosixPath(name).parts))
+    ]
+    return min(ending, key=lambda name: (name.count("/"), name), default=None)
 
 
 def leads_out(path: str) -> bool:

@@ -72,11 +72,12 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         utterance = corpus.parse(member)
     except InputError as error:
         spelled_out = str(path.with_suffix("")).replace("/", "_")
-        clip = Clip(clip=f"{corpus.name}/{spelled_out}", corpus=corpus.name, member=member)
+        clip = Clip(clip=f"{corpus.name}/{spelled_out}", corpus=corpus.name, language=corpus.language, member=member)
         return Inspection(clip=clip, is_speech=True, faults={"unknown_name": str(error)})
     clip = Clip(
         clip=f"{corpus.name}/{utterance.name}",
         corpus=corpus.name,
+        language=corpus.language,
         member=member,
         performance=f"{corpus.name}/{utterance.performance}",
         speaker=f"{corpus.name}/{utterance.speaker}",
@@ -84,6 +85,7 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         emotion=utterance.emotion,
         intensity=utterance.intensity,
         sentence=utterance.sentence,
+        agreement=None if utterance.agreement is None else round(utterance.agreement, 4),
         repairs=";".join(utterance.repairs),
     )
     return Inspection(clip=clip, is_speech=utterance.is_speech, faults={})

@@ -12,7 +12,8 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from tqdm import tqdm
 
 from deepemo.corpora.archive import Archive
-from deepemo.corpora.registry import CORPORA
+from deepemo.corpora.definition import Corpus
+from deepemo.corpora.packed import corpus_in
 from deepemo.dataset.clips import GOOD, QUARANTINED
 from deepemo.dataset.inspect import REPAIRS, Inspection, inspect_recording
 from deepemo.dataset.verdicts import REASONS, Verdict, pass_verdicts
@@ -38,15 +39,15 @@ def find_archives(folder: Path) -> list[Archive]:
     """Open the archives of known corpora in a folder, in the order of their names.
 
     Raises:
-        InputError: there is none; or one is not a zip, or is of no known corpus.
+        InputError: there is none; or one is not a zip, is of no known corpus, or lacks a table of its corpus.
     """
     paths = sorted(folder.glob("*.zip"))
     if not paths:
         raise InputError(f"{folder}: no <corpus>.zip in it; run the stage `download` first")
-    for path in paths:
-        if path.stem not in CORPORA:
-            raise InputError(f"{path}: {path.stem!r} is no known corpus, expected one of {sorted(CORPORA)}")
-    return [Archive(path) for path in paths]
+    archives = [Archive(path) for path in paths]
+    for archive in archives:
+        corpus_in(archive)
+    return archives
 
 
 def validate_recordings(archives: Sequence[Archive], limits: Validate, *, workers: int | None = None) -> list[Verdict]:
@@ -81,10 +82,10 @@ def validate_recordings(archives: Sequence[Archive], limits: Validate, *, worker
 
 
 class _Inspector:
-    """What a process keeps between batches: when a frame counts as speech, and the open archives."""
+    """What a process keeps between batches: when a frame counts as speech, the open archives, and their corpora."""
 
     gate: VoiceDecision
-    archives: dict[Path, Archive]
+    archives: dict[Path, tuple[Archive, Corpus]]
 
     @classmethod
     def start(cls, gate: VoiceDecision) -> None:
@@ -98,9 +99,9 @@ class _Inspector:
     def inspect(cls, batch: _Batch) -> list[Inspection]:
         path, members = batch
         if path not in cls.archives:
-            cls.archives[path] = Archive(path)
-        archive = cls.archives[path]
-        corpus = CORPORA[archive.name]
+            opened = Archive(path)
+            cls.archives[path] = opened, corpus_in(opened)
+        archive, corpus = cls.archives[path]
         return [inspect_recording(corpus, member, archive, cls.gate) for member in members]
 
 

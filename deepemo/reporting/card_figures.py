@@ -139,6 +139,27 @@ def emotions(evaluation: Evaluation, predictor: str) -> str:
     return table(header, rows) + "\n"
 
 
+def _emotions_in(group: GroupScores) -> str:
+    """How many emotions a group's UAR is a mean over, and which it lacks."""
+    lacking = f", no {' or '.join(group.missing)}" if group.missing else ""
+    return f"{len(group.emotions)}{lacking}"
+
+
+def languages(evaluation: Evaluation, predictor: str) -> str:
+    """Scores by language; empty if all is in one language."""
+    if len({name for role in evaluation.roles.values() for name in role.predictors[predictor].languages}) < 2:
+        return ""
+    parts = []
+    for name, role in evaluation.roles.items():
+        rows = [
+            (language, group.clips, group.speakers, _emotions_in(group), estimate(group.accuracy), estimate(group.uar))
+            for language, group in role.predictors[predictor].languages.items()
+        ]
+        listed = table(("language", "clips", "speakers", "emotions", "accuracy", "UAR"), rows)
+        parts.append(f"**{_heading(name)}**\n\n{listed}")
+    return "\n\n".join(parts) + "\n"
+
+
 def _group_row(name: str, group: GroupScores) -> tuple[object, ...]:
     return name, group.clips, group.speakers, estimate(group.accuracy), estimate(group.uar)
 
@@ -147,13 +168,17 @@ def corpora(evaluation: Evaluation, predictor: str) -> str:
     """Scores by corpus, and the gap within each corpus that has seen and unseen speakers."""
     parts = []
     for name, role in evaluation.roles.items():
-        rows = [_group_row(corpus, group) for corpus, group in role.predictors[predictor].corpora.items()]
-        listed = table(("corpus", "clips", "speakers", "accuracy", "UAR"), rows)
+        rows = [
+            (corpus, group.clips, group.speakers, _emotions_in(group), estimate(group.accuracy), estimate(group.uar))
+            for corpus, group in role.predictors[predictor].corpora.items()
+        ]
+        listed = table(("corpus", "clips", "speakers", "emotions", "accuracy", "UAR"), rows)
         parts.append(f"**{_heading(name)}**\n\n{listed}")
     gaps = evaluation.corpus_gaps.get(predictor)
     if gaps:
-        rows = [(corpus, points(found["accuracy"]), points(found["uar"])) for corpus, found in gaps.items()]
-        parts.append(f"**Heard minus never heard speakers**, in points\n\n{table(('corpus', 'accuracy', 'UAR'), rows)}")
+        gap_rows = [(corpus, points(found["accuracy"]), points(found["uar"])) for corpus, found in gaps.items()]
+        listed = table(("corpus", "accuracy", "UAR"), gap_rows)
+        parts.append(f"**Heard minus never heard speakers**, in points\n\n{listed}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -168,6 +193,8 @@ def fairness(evaluation: Evaluation, predictor: str) -> str:
             f"Female minus male: UAR {points(report.gender_gap['uar'])} points."
             if report.gender_gap
             else "One gender alone is heard here."
+            if report.genders
+            else "The gender of nobody is known here."
         )
         parts.append(
             f"**{_heading(name)}**\n\n{table(('clips of', 'clips', 'speakers', 'accuracy', 'UAR'), rows)}\n\n{gap}"

@@ -8,11 +8,13 @@ import pandas as pd
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.agreement import AgreementBand
 from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.reporting import card_data, card_figures, card_origin
+from deepemo.reporting.card_listeners import listeners
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -64,6 +66,7 @@ class CardInputs:
     Attributes:
         evaluation: results of the evaluation.
         known_voices: what references of the voice are worth; None if no network takes them.
+        agreement: scores of the chosen predictor by how many listeners agreed, by test role.
         split: the split table.
         clips: the clip table, quarantined clips included.
         provenance: content of each data/raw/<corpus>.json.
@@ -77,6 +80,7 @@ class CardInputs:
 
     evaluation: Evaluation
     known_voices: KnownVoices | None
+    agreement: Mapping[str, Sequence[AgreementBand]]
     split: pd.DataFrame
     clips: pd.DataFrame
     provenance: Sequence[Mapping[str, Any]]
@@ -120,9 +124,11 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "class_recall", "Recall of each emotion by each predictor"),
         "Where it fails": f"On {ROLE_TITLES[hardest]}.\n\n" + card_figures.failures(report),
         "Corpus by corpus": card_figures.corpora(evaluation, chosen),
+        **({"Language by language": text} if (text := card_figures.languages(evaluation, chosen)) else {}),
         "Fairness by gender": card_figures.fairness(evaluation, chosen)
         + "\n"
         + _picture(inputs, "groups", "UAR by corpus and gender"),
+        **({"Listeners": text} if (text := listeners(inputs.agreement)) else {}),
         "Confidence": card_figures.confidence(evaluation)
         + "\n"
         + card_origin.confidence(evaluation)

@@ -18,7 +18,8 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from deepemo.corpora.listing import describe_corpora, json_listing, listing
+from deepemo.corpora.download.own import source_dir_of
+from deepemo.corpora.listing import describe_corpora, json_listing, listing, short_listing
 from deepemo.errors import InputError, extra
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.serving.bundle import read_bundle, read_card
@@ -306,9 +307,18 @@ def serve(
 @app.command()
 def corpora(
     raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the corpora that are here.")] = Path("data/raw"),
+    source_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--source-dir",
+            help="Folder in which corpora of your own are looked for; by default download.source_dir of the "
+            "params.yaml that is here.",
+        ),
+    ] = None,
+    table: Annotated[bool, typer.Option("--table", help="Print a table, a line a corpus.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON array, an object a corpus.")] = False,
 ) -> None:
-    """List the corpora: licence, size, how to get each, and what is on disk."""
+    """List the corpora, your own included: licence, size, how to get each, and what is on disk."""
     with _clear_errors():
-        states = describe_corpora(raw_dir)
-        typer.echo(json_listing(states) if json else listing(states))
+        states = describe_corpora(raw_dir, source_dir or source_dir_of(Path("params.yaml")))
+        typer.echo(json_listing(states) if json else short_listing(states) if table else listing(states))

@@ -7,7 +7,6 @@ from typing import Any
 
 import pandas as pd
 
-from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.split import fingerprint_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.files import headlines
@@ -138,13 +137,13 @@ def _corpora(split: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> li
     records = {str(record.get("corpus")): record for record in provenance}
     found = []
     for name in sorted(split["corpus"].unique()):
-        record, corpus = records.get(name, {}), CORPORA.get(name)
+        record = records.get(name, {})
         found.append(
             CorpusRecord(
                 name=name,
-                title=corpus.title if corpus else record.get("title", name),
-                language=corpus.language if corpus else NOT_RECORDED,
-                licence=corpus.licence if corpus else record.get("licence", NOT_RECORDED),
+                title=record.get("title", name),
+                language=record.get("language", NOT_RECORDED),
+                licence=record.get("licence", NOT_RECORDED),
                 recordings=record.get("recordings"),
                 sha256=record.get("sha256"),
             )

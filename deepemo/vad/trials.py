@@ -79,7 +79,7 @@ def speech_trials(clips: pd.DataFrame, archives: Mapping[str, Archive], *, seed:
         voice = resample(recording.mono(), recording.rate_hz, RATE_HZ)
         random = np.random.default_rng([seed, number])
         for condition, samples in _conditions(voice, random):
-            labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender}
+            labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender or "unknown"}
             yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 

@@ -68,6 +68,7 @@ RERUNS = [
     ("gate.voice_threshold", 0.3, {"gate", "evaluate", "robustness"}),
     ("eda.coverage", 0.9, {"eda"}),
     ("validate.min_seconds", 0.6, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
+    ("validate.min_agreement", 0.5, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
     ("download.corpora", ["ravdess"], {"download", "validate", "eda", "gate", *EVERYTHING_JUDGED}),
 ]
 
@@ -141,6 +142,10 @@ EDITS = [
     ("deepemo/models/speech/train.py", {"train_speech", "cross_corpus"}),
     ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", *JUDGING}),
     ("deepemo/audio/features.py", {"eda", "featurize", *TRAINING}),
+    # What a corpus is called, and how its labels are read, is in the clip table from then on.
+    ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),
+    ("deepemo/corpora/manifest.py", {"download", "validate"}),
+    ("deepemo/corpora/tables.py", {"download", "validate"}),
     # What is cosmetic reruns neither featurizing nor training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/colours.py", {"validate", "eda", "evaluate", "robustness"}),

@@ -80,7 +80,7 @@ def before(
     hears = {"taps": ["stem"], "components": 4, "hidden_units": 0, "dropout": 0.0, "members": 1}
     networks["speech"] = build_speech(moonshine_tiny(), **hears)
     built["speech"] = {"encoder": "moonshine_tiny", **hears}
-    width = networks["speech"].get_layer("head").input_shape[-1]
+    width = networks["speech"].get_layer("projection").directions.shape[0]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
     front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()
     write_shards(root / "data/embeddings/speech", embeddings, shards=3, shape=(width,), about={"features": front_end})

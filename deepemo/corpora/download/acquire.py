@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepemo.corpora.archive import Archive
-from deepemo.corpora.definition import ByHand, Corpus, Generated
-from deepemo.corpora.download.folders import CopyNotFoundError, find_copy
+from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
+from deepemo.corpora.download.folders import CopyNotFoundError, Folder, Place, find_copy
 from deepemo.corpora.download.http import Patience
 from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
@@ -62,6 +62,8 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
         generate(archive, params.synthetic, seed=seed)
         contents = take_stock(corpus, [Archive(archive)])
         return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthetic.generate", dated=False)
+    if isinstance(corpus.source, Own):
+        return _pack(corpus, [Folder(corpus.source.folder)], archive)
     if params.source_dir is None:
         return _fetch(corpus, archive, connections=params.connections, patience=patience)
     try:
@@ -75,6 +77,11 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
             return _fetch(corpus, archive, connections=params.connections, patience=patience)
         except InputError as error:
             raise InputError(f"{absence}; and {error}") from error
+    return _pack(corpus, places, archive)
+
+
+def _pack(corpus: Corpus, places: Sequence[Place], archive: Path) -> Provenance:
+    """Pack a corpus that lies in folders or archives, unless an earlier run did."""
     source = printable(", ".join(str(place.path) for place in places))
     contents = take_stock(corpus, places)
     known = _known(archive)
@@ -89,11 +96,18 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
     known = _known(archive)
     incoming = archive.parent.parent / "incoming" / corpus.name
     if not (known and known.source == source and known.describes(archive)):
-        place = fetch_corpus(corpus, incoming, connections=connections, patience=patience)
+        fetched = fetch_corpus(
+            corpus,
+            incoming,
+            connections=connections,
+            patience=patience,
+            known_digest=known.published_digest if known and known.source == source else "",
+        )
+        place, digest = fetched.place, fetched.digest
         contents = take_stock(corpus, [place])
         if isinstance(place, Archive):
             # The record comes first: if the run is killed in between, the next one still finds the archive.
-            known = record(corpus, contents, place.path, source=source)
+            known = record(corpus, contents, place.path, source=source, published_digest=digest)
             write_provenance(archive.with_suffix(".json"), known)
             place.path.replace(archive)
         else:
