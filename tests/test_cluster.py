@@ -1,5 +1,7 @@
 """Clips on a local Dask cluster: the bytes of one machine, also with a worker killed; one error if it goes away."""
 
+import hashlib
+import io
 import json
 import os
 import signal
@@ -7,62 +9,54 @@ import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
+import soundfile
 
 from deepemo import cluster
 from deepemo.cluster import ADDRESS, map_on_cluster
 from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
 from deepemo.reproducible import FAST, pins
+from deepemo.yaml12 import read_yaml, write_yaml
 
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 
-# Every stage whose clips go through the map, on made-up recordings; prints digests of all that it writes.
-STAGES = """
-import hashlib, io, json, sys, zipfile
-from pathlib import Path
+# Every stage whose clips go through the map.
+STAGES = ("validate", "featurize", "embed transfer", "embed speech", "gate")
+TINY = {
+    "featurize": {"clip_seconds": 1.0, "mel_bands": 16, "shards": 2},
+    "embed_speech": {"taps": ["layer1"], "clip_seconds": 1.0, "shards": 2},
+    "gate": {"clips": 3, "made_sounds": 1},
+}
 
-from stages import eda, embed, featurize, gate, validate  # pins first
-import numpy as np
-import soundfile
-from deepemo.dataset.featurize import give_cores_to_clips
-from deepemo.params import Params
-from deepemo.pipeline import load_params
 
-params = load_params(sys.argv[1])
-featurizing = params.featurize.model_copy(update={"clip_seconds": 1.0, "mel_bands": 16, "shards": 2})
-speech = params.models["embed_speech"].model_copy(update={"taps": ["layer1"], "clip_seconds": 1.0, "shards": 2})
-params = params.model_copy(update={"featurize": featurizing, "models": {**params.models, "embed_speech": speech},
-                                   "gate": params.gate.model_copy(update={"clips": 3, "made_sounds": 1})})
-random = np.random.default_rng(3)
-Path("data/raw").mkdir(parents=True, exist_ok=True)
-with zipfile.ZipFile("data/raw/crema_d.zip", "w") as archive:
-    for number in range(70):
-        sound = io.BytesIO()
-        seconds = np.arange(9000 + 100 * number) / 16000
-        tone = 0.2 * np.sin(2 * np.pi * (150 + 5 * number) * seconds) + 0.01 * random.normal(size=len(seconds))
-        soundfile.write(sound, tone, 16000, format="WAV")
-        sentence, emotion = "IEO ITH DFA TIE IWW".split()[number // 14], "ANG DIS FEA HAP NEU".split()[number % 5]
-        name = f"{1001 + number % 14}_{sentence}_{emotion}_XX"
-        archive.writestr(f"AudioWAV/{name}.wav", sound.getvalue() if number else b"RIFF")
-validate.main(params)
-if "features" in sys.argv[2]:
-    give_cores_to_clips()
-    featurize.main(params)
-if "embeddings" in sys.argv[2]:
-    embed.main(params, "transfer")
-    embed.main(params, "speech")
-if "gate" in sys.argv[2]:
-    gate.main(params)
-written = [path for name in ("data/clips.csv", "data/features", "data/embeddings", "metrics")
-           for path in [Path(name), *sorted(Path(name).rglob("*"))] if path.is_file()]
-print(json.dumps({str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in written}))
-"""
+def make_recordings(folder: Path) -> None:
+    """What `download` leaves: 70 tones named as in CREMA-D, one of them no sound; and params that make short work."""
+    random = np.random.default_rng(3)
+    (folder / "data" / "raw").mkdir(parents=True)
+    with zipfile.ZipFile(folder / "data" / "raw" / "crema_d.zip", "w") as archive:
+        for number in range(70):
+            sound = io.BytesIO()
+            seconds = np.arange(9000 + 100 * number) / 16000
+            tone = 0.2 * np.sin(2 * np.pi * (150 + 5 * number) * seconds) + 0.01 * random.normal(size=len(seconds))
+            soundfile.write(sound, tone, 16000, format="WAV")
+            sentence, emotion = (
+                ["IEO", "ITH", "DFA", "TIE", "IWW"][number // 14],
+                ["ANG", "DIS", "FEA", "HAP", "NEU"][number % 5],
+            )
+            name = f"AudioWAV/{1001 + number % 14}_{sentence}_{emotion}_XX.wav"
+            archive.writestr(name, sound.getvalue() if number else b"RIFF")
+    params = read_yaml(ROOT / "params.yaml")
+    for section, values in TINY.items():
+        params[section].update(values)
+    (folder / "params.yaml").write_text(write_yaml(params))
 
 
 class Cluster:
@@ -109,13 +103,19 @@ def dask_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     started.close()
 
 
-def run_stages(folder: Path, which: str, environment: dict[str, str]) -> dict[str, str]:
-    folder.mkdir()
-    command = [sys.executable, "-c", STAGES, str(ROOT / "params.yaml"), which]
-    run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
-    assert run.returncode == 0, run.stderr
-    found: dict[str, str] = json.loads(run.stdout.splitlines()[-1])
-    return found
+def run_stages(folder: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Run each stage in a process of its own; digests of all that they write."""
+    make_recordings(folder)
+    for stage in STAGES:
+        command = [sys.executable, "-m", *f"stages.{stage}".split()]
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+    written = [path for name in ("data", "metrics", "reports") for path in sorted((folder / name).rglob("*"))]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in written
+        if path.is_file()
+    }
 
 
 def when(condition: Callable[[], object], act: Callable[[], None]) -> threading.Thread:
@@ -135,12 +135,12 @@ def test_a_cluster_gives_the_bytes_of_one_machine_also_with_a_worker_killed(
     tmp_path: Path, dask_cluster: Cluster
 ) -> None:
     environment = dask_cluster.environment
-    here = run_stages(tmp_path / "here", "features embeddings gate", environment)
-    assert len(here) == 1 + 3 + 3 + 3 + 2
+    here = run_stages(tmp_path / "here", environment)
+    assert {"data/clips.csv", "data/features/0000.tfrecord", "data/embeddings/speech/0001.tfrecord"} < set(here)
     there = {**environment, ADDRESS: dask_cluster.address}
     killed = tmp_path / "there" / ".resume" / "clips"
     killing = when(lambda: list(killed.glob("featurize/*.pickle")), dask_cluster.workers[0].kill)
-    assert run_stages(tmp_path / "there", "features embeddings gate", there) == here
+    assert run_stages(tmp_path / "there", there) == here
     killing.join(1)
     assert dask_cluster.workers[0].wait(1) == -signal.SIGKILL
     assert not list(killed.iterdir()), "what was kept is removed once it is all there"

@@ -49,7 +49,7 @@ def featurize_clips(
     archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
     rows = zip(clips["clip"], (archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
     yield from map_clips(
-        _Features(featurizer),
+        Features(featurizer),
         rows,
         name="featurize",
         total=len(clips),
@@ -61,12 +61,13 @@ def featurize_clips(
 
 
 @dataclass(frozen=True)
-class _Features:
+class Features:
     """Computes features, of a clip given as its id, what holds it and its path in there."""
 
     featurizer: Featurizer
 
     def __call__(self, row: tuple[str, Recordings, str]) -> tuple[str, np.ndarray]:
+        """The clip's id and its features float32 [frames, bands]."""
         clip, archive, member = row
         recording = read_recording(archive.read(member), name=f"{archive.name}/{member}")
         return clip, self.featurizer(recording.mono(), recording.rate_hz)

@@ -67,7 +67,7 @@ def validate_recordings(archives: Sequence[Archive], limits: Validate, *, worker
     if workers is None:
         workers = (os.cpu_count() or 1) if len(found) >= _MIN_FOR_PROCESSES else 1
     inspections = map_clips(
-        _Inspector(limits),
+        Inspector(limits),
         found,
         name="validate",
         total=len(found),
@@ -85,12 +85,13 @@ def _one_thread_a_product() -> None:
 
 
 @dataclass(frozen=True)
-class _Inspector:
+class Inspector:
     """Inspects recordings, each given as what holds it and its path in there."""
 
     gate: VoiceDecision
 
     def __call__(self, member: tuple[Recordings, str]) -> Inspection:
+        """Inspect one recording."""
         archive, path = member
         return inspect_recording(CORPORA[archive.name], path, archive, self.gate)
 

@@ -110,7 +110,7 @@ def measure_clips(clips: pd.DataFrame, archives: Mapping[str, Recordings], *, si
     """
     places = zip((archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
     results = map_clips(
-        _Measure(silent_below_db),
+        Measure(silent_below_db),
         places,
         name="eda",
         total=len(clips),
@@ -123,12 +123,13 @@ def measure_clips(clips: pd.DataFrame, archives: Mapping[str, Recordings], *, si
 
 
 @dataclass(frozen=True)
-class _Measure:
+class Measure:
     """Decodes and measures a recording, given as what holds it and its path in there."""
 
     silent_below_db: float
 
     def __call__(self, place: tuple[Recordings, str]) -> tuple[dict[str, float], np.ndarray]:
+        """Its figures, and its long-term spectrum."""
         archive, member = place
         recording = read_recording(archive.read(member), name=f"{archive.path}: {member}")
         samples = recording.mono()

@@ -23,7 +23,7 @@ from deepemo.parallel import map_clips, on_cluster
 from deepemo.training.seeding import seed_everything
 
 # Clips of similar length share a batch; the window in which they are sorted bounds memory.
-_WINDOW_CLIPS = 256
+WINDOW_CLIPS = 256
 # Clips that a thread has decoded while a window is embedded.
 _AHEAD = 64
 
@@ -54,7 +54,7 @@ class SpeechEmbedder:
     def in_order(self, clips: Iterable[tuple[Any, np.ndarray]]) -> Iterator[tuple[Any, np.ndarray]]:
         """Embed a stream of keys and prepared clips, a bounded number in memory, and yield keys and embeddings."""
         stream = iter(clips)
-        while window := list(islice(stream, _WINDOW_CLIPS)):
+        while window := list(islice(stream, WINDOW_CLIPS)):
             yield from zip((key for key, _ in window), self([clip for _, clip in window]), strict=True)
 
 
@@ -126,8 +126,8 @@ def embed_clips(
         )
         return embedder.in_order(prepared)
     windows = map_clips(
-        _EmbedWindow(section),
-        iter(lambda: list(islice(rows, _WINDOW_CLIPS)), []),
+        EmbedWindow(section),
+        iter(lambda: list(islice(rows, WINDOW_CLIPS)), []),
         name="embed_speech",
         total=len(clips),
         workers=section.workers,
@@ -152,7 +152,7 @@ class _Prepare:
 
 
 @dataclass(frozen=True)
-class _EmbedWindow:
+class EmbedWindow:
     """Reads and embeds a window of rows, on a worker of a cluster."""
 
     section: EmbedSpeech
@@ -162,5 +162,6 @@ class _EmbedWindow:
         return load_embedder(self.section)
 
     def __call__(self, window: Sequence[tuple[str, Recordings, str]]) -> list[tuple[str, np.ndarray]]:
+        """Ids and embeddings float32 [width] of the window's clips."""
         prepare = _Prepare(SpeechFrontEnd(self.section))
         return list(self._embedder.in_order(map(prepare, window)))
