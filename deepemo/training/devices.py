@@ -93,7 +93,7 @@ def shared_out(*batch: tf.Tensor) -> Sequence[Any]:
     strategy = tf.distribute.get_strategy()
 
     def part_of(tensor: tf.Tensor) -> Any:
-        def part(context: tf.distribute.ValueContext) -> tf.Tensor:
+        def part(context: tf.distribute.experimental.ValueContext) -> tf.Tensor:
             count, number = context.num_replicas_in_sync, context.replica_id_in_sync_group
             size = len(tensor)
             return tensor[size * number // count : size * (number + 1) // count]
@@ -124,8 +124,14 @@ def check_agreement(epoch: int, what: str) -> None:
     if count == 1:
         return
     strategy = tf.distribute.get_strategy()
-    run = tf.function(lambda: strategy.run(lambda: summed(tf.constant(float(epoch)))))
-    total = float(strategy.experimental_local_results(run())[0])
+
+    def add() -> tf.Tensor:
+        return summed(tf.constant(float(epoch)))
+
+    def run() -> Any:
+        return strategy.run(add)
+
+    total = float(strategy.experimental_local_results(tf.function(run)())[0])
     if total != epoch * count:
         raise InputError(
             f"{what}: this worker starts from epoch {epoch} and another from a different one; all workers must see the "
