@@ -130,6 +130,9 @@ EDITS = [
     ("deepemo/models/speech/train.py", {"train_speech"}),
     ("deepemo/models/speech/front_end.py", {"embed_speech", "evaluate"}),
     ("deepemo/audio/features.py", {"eda", "featurize", "train_shallow", "train_transfer", "train_speech", "evaluate"}),
+    ("deepemo/cluster.py", {"validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
+    ("deepemo/threads.py", {"download", "validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
+    ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech"}),
     # What is cosmetic reruns neither featurizing nor training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate"}),
     ("deepemo/charts/colours.py", {"validate", "eda", "evaluate"}),
