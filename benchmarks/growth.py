@@ -55,7 +55,6 @@ def steps(folder: Path, count: int) -> dict[str, Callable[[], object]]:
     """What is measured, by name, in an order in which each finds what it reads."""
     from deepemo.dataset.clips import Clip, good_clips, read_clips
     from deepemo.dataset.inspect import Inspection
-    from deepemo.dataset.shards import read_batches, shard_files, write_shards
     from deepemo.dataset.split import TRAIN, fingerprint_clips, read_split, split_clips
     from deepemo.dataset.verdicts import pass_verdicts
     from deepemo.evaluation import leakage
@@ -94,19 +93,23 @@ def steps(folder: Path, count: int) -> dict[str, Callable[[], object]]:
             resample(unit_counts(cells, units, 49), samples=SAMPLES, seed=1)
 
     def write() -> None:
+        from deepemo.dataset.shards import write_shards
+
         values = np.random.default_rng(1).normal(size=WIDTH).astype(np.float32)
         arrays = ((f"made/{number}", values) for number in range(count))
         write_shards(shards, arrays, shards=32, shape=(WIDTH,), about={})
 
     def read() -> None:
+        from deepemo.dataset.shards import read_batches
+
         assert sum(len(names) for names, _ in read_batches(shards, batch_size=256)) == count
 
     def digest() -> None:
         from dvc_data.hashfile.hash import file_md5
         from fsspec.implementations.local import LocalFileSystem
 
-        for path in [*shard_files(shards), str(clips_file)]:
-            file_md5(path, LocalFileSystem())
+        for path in [*sorted(shards.glob("*.tfrecord")), clips_file]:
+            file_md5(str(path), LocalFileSystem())
 
     return {
         "verdicts": judge,
@@ -123,6 +126,8 @@ def steps(folder: Path, count: int) -> dict[str, Callable[[], object]]:
 def child(name: str, folder: Path, count: int) -> None:
     """Do one step in this process and print its wall and CPU seconds and peak memory."""
     step = steps(folder, count)[name]
+    if name.startswith("shards"):
+        import tensorflow  # noqa: F401 - not counted
     before = resource.getrusage(resource.RUSAGE_SELF)
     wall = time.perf_counter()
     step()

@@ -134,15 +134,15 @@ class Trainer:
         """A step on a batch whose parts are given per replica."""
         strategy = tf.distribute.get_strategy()
 
-        def of_part(values: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
-            count = summed(tf.cast(tf.shape(targets)[0], tf.float32))
-            gradients, loss, right = self._gradients(values, targets, count)
-            shared: list[tf.Tensor] = summed([*gradients, loss, right])
-            return shared
+        results = strategy.run(self._replica_step, args=(values, targets))
+        loss, right = (strategy.experimental_local_results(each)[0] for each in results)
+        return loss, right
 
-        *gradients, loss, right = (
-            strategy.experimental_local_results(each)[0] for each in strategy.run(of_part, args=(values, targets))
-        )
+    def _replica_step(self, values: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a replica does with its part of a batch; all learn from the same gradients."""
+        count = summed(tf.cast(tf.shape(targets)[0], tf.float32))
+        gradients, loss, right = self._gradients(values, targets, count)
+        *gradients, loss, right = summed([*gradients, loss, right])
         self._learn(gradients)
         return loss, right
 
@@ -173,6 +173,9 @@ class Trainer:
     def _learn(self, gradients: list[tf.Tensor]) -> None:
         """Change the weights by the gradients of a whole batch, and their averages."""
         gradients, _ = tf.clip_by_global_norm(gradients, CLIP_NORM)
+        if replicas() > 1:
+            # Optimizers add the gradients of all replicas up, which are the same here.
+            gradients = [gradient / replicas() for gradient in gradients]
         start = 0
         for group, optimizer in zip(self.groups, self._optimizers, strict=True):
             end = start + len(group.weights)
