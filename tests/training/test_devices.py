@@ -16,8 +16,10 @@ from deepemo.training.devices import CONFIG, is_chief, workers_of_environment
 
 ROOT = Path(__file__).parents[2]
 
-# Rounding of sums that two workers take in parts, after 18 steps.
-TOLERANCE = 2e-4
+# Rounding of sums that two workers take in parts, after 21 steps.
+TOLERANCE = 2e-5
+# The bias of attention scores: a softmax over time cancels it, so its gradient is rounding alone, which AdamW scales up.
+CANCELLED = 23
 
 TRAIN = """
 import sys, time
@@ -113,8 +115,9 @@ def test_two_workers_give_the_weights_of_one(easy: Path, tmp_path: Path) -> None
     one, first, second = (weights(tmp_path / path) for path in ("one/0.npz", "two/0.npz", "two/1.npz"))
     for a, b in zip(first, second, strict=True):
         np.testing.assert_array_equal(a, b)
-    for a, b in zip(one, first, strict=True):
-        np.testing.assert_allclose(a, b, rtol=TOLERANCE, atol=TOLERANCE)
+    assert (one[CANCELLED].shape, one[CANCELLED - 1].shape[1]) == ((8,), 8)
+    for number, (a, b) in enumerate(zip(one, first, strict=True)):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-3 if number == CANCELLED else TOLERANCE)
     assert not (tmp_path / "two" / "resume").exists()
 
 
