@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[2]
 
 # Rounding of sums that two workers take in parts, after 21 steps.
 TOLERANCE = 2e-5
-# The bias of attention scores: a softmax over time cancels it, so its gradient is rounding alone, which AdamW scales up.
+# The bias of attention scores: a softmax cancels it, so its gradient is rounding alone, which AdamW scales up.
 CANCELLED = 23
 
 TRAIN = """
