@@ -56,6 +56,10 @@ class Section(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pydantic's own pickle holds a set, whose order differs from process to process.
+        return type(self).model_validate_json, (self.model_dump_json(by_alias=True),)
+
 
 SectionT = TypeVar("SectionT", bound=Section)
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepemo.audio.io.decode import Recording, read_recording
 from deepemo.audio.samples import cancelled_channel, measure_levels
-from deepemo.corpora.archive import Archive
+from deepemo.corpora.archive import Recordings
 from deepemo.corpora.definition import Corpus
 from deepemo.dataset.clips import Clip
 from deepemo.errors import DecodeError, InputError, TooLongError
@@ -39,13 +39,13 @@ class Inspection:
     faults: dict[str, str]
 
 
-def inspect_recording(corpus: Corpus, member: str, archive: Archive, gate: VoiceDecision) -> Inspection:
+def inspect_recording(corpus: Corpus, member: str, archive: Recordings, gate: VoiceDecision) -> Inspection:
     """Read the name of a recording, decode it and measure it.
 
     Args:
         corpus: its corpus.
         member: its path inside the archive.
-        archive: the zip that holds it.
+        archive: what holds it.
         gate: when a frame counts as speech.
     """
     named = inspect_name(corpus, member)

@@ -23,8 +23,8 @@ from deepemo.evaluation.groups import Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions
 from deepemo.evaluation.report import RESAMPLED_BY, ROLE_NAMES
 from deepemo.models.family import FrontEnd, TrainedModel
-from deepemo.parallel import map_in_threads
 from deepemo.params import Robustness
+from deepemo.threads import map_in_threads
 
 # Voices of other clips, of which each clip's babble is drawn.
 _POOL_CLIPS = 60

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
 
-from deepemo.parallel import map_in_threads
 from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file
 from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition, unknown
+from deepemo.threads import map_in_threads
 
 WORKERS = 4
 # Files that are decoded or wait at once, for each worker.

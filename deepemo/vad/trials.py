@@ -25,6 +25,8 @@ from deepemo.vad.stimuli import KINDS, RATE_HZ, make_sound
 LEVELS_DBFS = (-20, -30, -40)
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0}
 SNRS_DB = (20, 10, 5, 0)
+# Trials of one clip: as recorded, at each level, and under each noise at each ratio.
+CONDITIONS = 1 + len(LEVELS_DBFS) + len(NOISE_SLOPES) * len(SNRS_DB)
 # Level of the voice under noise: even with noise as loud as the voice, the sum stays below full scale.
 VOICE_DBFS = -26.0
 

@@ -146,6 +146,9 @@ EDITS = [
     ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),
     ("deepemo/corpora/manifest.py", {"download", "validate"}),
     ("deepemo/corpora/tables.py", {"download", "validate"}),
+    ("deepemo/cluster.py", {"validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
+    ("deepemo/threads.py", {"download", "validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
+    ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech"}),
     # What is cosmetic reruns neither featurizing nor training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/colours.py", {"validate", "eda", "evaluate", "robustness"}),

@@ -14,6 +14,7 @@ from deepemo.corpora.archive import Archive
 from deepemo.errors import InputError
 from deepemo.vad.stimuli import KINDS
 from deepemo.vad.trials import (
+    CONDITIONS,
     LEVELS_DBFS,
     NOISE_SLOPES,
     SNRS_DB,
@@ -47,7 +48,7 @@ def trials(tmp_path: Path) -> dict[str, Trial]:
 
 
 def test_a_clip_is_played_in_every_condition_once(trials: dict[str, Trial]) -> None:
-    assert len(trials) == 1 + len(LEVELS_DBFS) + len(NOISE_SLOPES) * len(SNRS_DB)
+    assert len(trials) == CONDITIONS == 1 + len(LEVELS_DBFS) + len(NOISE_SLOPES) * len(SNRS_DB)
     assert all(len(trial.samples) == 16_000 for trial in trials.values())
 
 

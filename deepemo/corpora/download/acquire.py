@@ -12,6 +12,7 @@ from deepemo.corpora.download.http import Patience
 from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
 from deepemo.corpora.download.publishers import address, fetch_corpus
+from deepemo.corpora.download.stores import Store, StoredCopy, is_address
 from deepemo.corpora.synthetic.generate import generate
 from deepemo.errors import InputError
 from deepemo.params import Download
@@ -43,7 +44,8 @@ def acquire(
         InputError: a corpus is not available; the message says why and what to do.
         OSError: a file cannot be read or written.
     """
-    if params.source_dir is not None and Path(params.source_dir).resolve().is_relative_to(raw_dir.resolve()):
+    local = params.source_dir is not None and not is_address(params.source_dir)
+    if local and Path(str(params.source_dir)).resolve().is_relative_to(raw_dir.resolve()):
         raise InputError(
             f"download.source_dir: found {params.source_dir}, in {raw_dir}, where only what this stage writes is left; "
             "expected a folder outside it"
@@ -66,10 +68,13 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
         return _pack(corpus, [Folder(corpus.source.folder)], archive)
     if params.source_dir is None:
         return _fetch(corpus, archive, connections=params.connections, patience=patience)
+    stored = is_address(params.source_dir)
     try:
+        if stored:
+            return _copy(corpus, archive, Store(params.source_dir).find(corpus), connections=params.connections)
         places = find_copy(corpus, Path(params.source_dir))
     except CopyNotFoundError as absence:
-        if not Path(params.source_dir).is_dir():
+        if not stored and not Path(params.source_dir).is_dir():
             raise
         if not isinstance(corpus.source, ByHand):
             _LOG.warning("%s; fetching it from %s", absence, address(corpus))
@@ -89,6 +94,21 @@ def _pack(corpus: Corpus, places: Sequence[Place], archive: Path) -> Provenance:
         return known
     pack(contents, archive)
     return _write(corpus, contents, archive, source=source)
+
+
+def _copy(corpus: Corpus, archive: Path, copy: StoredCopy, *, connections: int) -> Provenance:
+    """Bring a corpus from a store, unless what is here came from the same files."""
+    known = _known(archive)
+    if known and known.source == copy.source and known.describes(archive):
+        return known
+    incoming = archive.parent.parent / "incoming" / corpus.name
+    folder = incoming / copy.digest[:16]
+    copy.copy(folder, connections=connections, name=corpus.name)
+    contents = take_stock(corpus, find_copy(corpus, folder))
+    pack(contents, archive)
+    known = _write(corpus, contents, archive, source=copy.source)
+    shutil.rmtree(incoming)
+    return known
 
 
 def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patience) -> Provenance:

@@ -29,8 +29,8 @@ from deepemo.corpora.download.listings import (
 )
 from deepemo.corpora.download.transfer import Expected, Partial, Progress
 from deepemo.errors import InputError
-from deepemo.parallel import map_in_threads
 from deepemo.recordings import find_recordings, is_recording, read_pointer
+from deepemo.threads import map_in_threads
 
 _Item = TypeVar("_Item")
 
