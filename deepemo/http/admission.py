@@ -49,6 +49,7 @@ class _Work:
 
     def __init__(self, seconds: float) -> None:
         self.gone = threading.Event()
+        self.submitted = time.perf_counter()
         self._seconds = seconds
         self._until: float | None = None
 
@@ -79,7 +80,11 @@ class _Work:
 
 
 class Admission:
-    """Admits requests, and recognizes their recordings in threads, off the event loop."""
+    """Admits requests, and recognizes their recordings in threads, off the event loop.
+
+    Attributes:
+        batched: the recognizer, which shares batches with all requests.
+    """
 
     def __init__(self, recognizer: Recognizer, settings: Settings, metrics: ServerMetrics) -> None:
         """Start the threads."""
@@ -89,7 +94,7 @@ class Admission:
         self._batcher = Batcher(
             recognizer.model.probabilities, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
         )
-        self._recognizer = recognizer
+        self.batched = recognizer.with_predict(self._batcher)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="recognize")
         limits = DecodingLimits(
             max_seconds=settings.max_seconds,
@@ -212,11 +217,12 @@ class Admission:
         self, work: _Work, content: bytes, options: RecognitionOptions, picture: bool
     ) -> tuple[Recognition, Picture | None]:
         began = time.perf_counter()
+        self._metrics.queue_seconds.observe(began - work.submitted)
         work.begin()
         work.check()
         recording = self._read(work, content, options)
         work.check()
-        recognizer = self._recognizer.with_predict(work.checking(self._batcher))
+        recognizer = self.batched.with_predict(work.checking(self._batcher))
         recognition = recognizer.recognize_decoded(recording, options)
         drawn = draw(recording.mono(), recording.rate_hz) if picture and len(recording.samples) else None
         seconds = time.perf_counter() - began

@@ -24,7 +24,7 @@ from deepemo.errors import InputError, extra
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.serving.bundle import read_bundle, read_card
 from deepemo.serving.confidence import Origin
-from deepemo.serving.folders import list_files, recognize_all
+from deepemo.serving.folders import STANDARD_INPUT, list_files, recognize_all
 from deepemo.serving.options import (
     HOP_SECONDS,
     LONGEST_HOP_SECONDS,
@@ -115,7 +115,10 @@ def _load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
 
 @app.command()
 def predict(
-    given: Annotated[list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Sound files, or folders of them.")],
+    given: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE_OR_FOLDER", help="Sound files, folders of them, or - for standard input."),
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row a file, or a row a segment.")] = False,
     timeline: Annotated[
@@ -157,6 +160,8 @@ def predict(
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    if given.count(STANDARD_INPUT) > 1:
+        raise typer.BadParameter("standard input can be read once")
     paths = list_files(given)
     if not paths:
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)

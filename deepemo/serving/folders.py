@@ -1,6 +1,7 @@
 """Many files through a recognizer: answered in their order as soon as possible; a bad file does not stop the others."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator
 from contextlib import closing
 from pathlib import Path
@@ -12,6 +13,8 @@ from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition, unknown
 from deepemo.threads import map_in_threads
 
+# Stands for a file that comes through a pipe.
+STANDARD_INPUT = Path("-")
 WORKERS = 4
 # Files that are decoded or wait at once, for each worker.
 AHEAD = 2
@@ -40,7 +43,7 @@ def recognize_all(
 
     Args:
         recognizer: to use.
-        paths: of the files; only a few are open or decoded at a time.
+        paths: of the files; only a few are open or decoded at a time. `-` stands for standard input.
         options: for each file.
         each_channel: answer each channel of a file; `channel` of the options is not used then.
 
@@ -54,11 +57,12 @@ def recognize_all(
 
     def recognize(path: Path) -> tuple[Path, list[Recognition]]:
         try:
-            if is_pointer_file(path):
+            if path != STANDARD_INPUT and is_pointer_file(path):
                 return path, _undecodable(recognizer, f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}")
+            source = sys.stdin.buffer.read() if path == STANDARD_INPUT else path
             if each_channel:
-                return path, batched.recognize_each(path, options=options)
-            return path, [batched.recognize_with(options, path)]
+                return path, batched.recognize_each(source, options=options)
+            return path, [batched.recognize_with(options, source)]
         except OSError as error:
             return path, _undecodable(recognizer, f"{path}: {error.strerror or error}")
 

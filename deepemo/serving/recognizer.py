@@ -223,7 +223,7 @@ class Recognizer:
         if not known:
             return unknown(Reason.NO_VOICE, model=name, recording=info)
 
-        threshold = self.model.threshold if options.min_confidence is None else options.min_confidence
+        threshold = self.threshold(options)
         mean = np.mean(known, axis=0)
         answer, reason = decide(mean, threshold)
         line = None
@@ -245,18 +245,22 @@ class Recognizer:
             model=name,
         )
 
+    def threshold(self, options: RecognitionOptions) -> float:
+        """Probability from which an emotion is answered."""
+        return self.model.threshold if options.min_confidence is None else options.min_confidence
+
     def _run_on_windows(self, recording: Recording, speech: Float32Array, hop_seconds: float) -> list[Interval]:
         """Windows over a recording, with the model's probabilities for those with speech."""
         front_end = self.model.front_end
         windows = cut_windows(recording, front_end, hop_seconds)
         spoken = [has_speech(window, speech, self.gate, front_end.clip_seconds) for window in windows]
-        found = iter(self._probabilities([window for window, speaks in zip(windows, spoken, strict=True) if speaks]))
+        found = iter(self.predict_windows([window for window, speaks in zip(windows, spoken, strict=True) if speaks]))
         return [
             Interval(window.start_seconds, window.end_seconds, next(found) if speaks else None)
             for window, speaks in zip(windows, spoken, strict=True)
         ]
 
-    def _probabilities(self, windows: list[Window]) -> list[Float64Array]:
+    def predict_windows(self, windows: list[Window]) -> list[Float64Array]:
         """Probabilities [7] for each window; the inputs of only a few are in memory at a time."""
         found: list[Float64Array] = []
         for first in range(0, len(windows), WINDOWS_AT_ONCE):
