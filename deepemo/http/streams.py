@@ -9,9 +9,8 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, Literal, TypeVar
+from typing import Any, TypeVar
 
-import numpy as np
 from fastapi import APIRouter, WebSocket
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.websockets import WebSocketDisconnect
@@ -26,6 +25,7 @@ from deepemo.http.schemas import RecognitionResponse
 from deepemo.http.server import Settings
 from deepemo.serving.live import MOST_CHANNELS, LiveAnswer, LiveStream
 from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
+from deepemo.serving.pcm import PcmFormat, PcmReader
 from deepemo.serving.results import Reason
 
 _LOG = logging.getLogger(__name__)
@@ -34,8 +34,6 @@ _Returned = TypeVar("_Returned")
 # Codes of RFC 6455, 7.4.1: done, refused by a rule, failed here, come again later.
 DONE, REFUSED, FAILED, LATER = 1000, 1008, 1011, 1013
 _LATER = {"busy", "not_ready"}
-# Bytes of a sample, with its type in the order of bytes that all browsers have, and its full scale.
-_FORMATS = {"s16": ("<i2", 2, 32768.0), "f32": ("<f4", 4, 1.0)}
 
 
 class StreamStart(BaseModel):
@@ -43,7 +41,7 @@ class StreamStart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: Literal["s16", "f32"]
+    format: PcmFormat
     rate_hz: int = Field(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)
     channels: int = Field(default=1, ge=1, le=MOST_CHANNELS)
     hop_seconds: float = Field(default=HOP_SECONDS, ge=0.25, le=60)
@@ -109,7 +107,6 @@ class _Session:
         self._settings = settings
         self._metrics = metrics
         self._until = time.monotonic() + 2 * settings.max_seconds + settings.upload_seconds
-        self._left = b""  # of a frame whose other bytes are still to come
 
     async def run(self, admission: Admission, streams: Streams) -> None:
         """Talk with the client until the stream ends.
@@ -121,13 +118,14 @@ class _Session:
         start = self._start(await self._receive(settings.header_seconds))
         options = start.options(settings.max_seconds)
         live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=start.channels)
+        reader = PcmReader(start.format, channels=start.channels)
         await self._send({"type": "ready", "max_seconds": settings.max_seconds, "hop_seconds": start.hop_seconds})
         while True:
             message = await self._receive(settings.idle_seconds)
             arrived = time.perf_counter()
             if "text" in message:
                 break
-            samples = self._samples(message["bytes"], start)
+            samples = reader.frames(message["bytes"])
             for answer in await streams.run(lambda samples=samples: _hear(live, samples)):  # type: ignore[misc]
                 await self._send({"type": "answer", **answer.to_dict()})
                 self._metrics.live_seconds.observe(time.perf_counter() - arrived)
@@ -194,15 +192,6 @@ class _Session:
                 await self._socket.send_text(json.dumps(content))
         except TimeoutError as error:
             raise ProblemError("too_slow", "the client does not read its answers") from error
-
-    def _samples(self, content: bytes, start: StreamStart) -> Float32Array:
-        """The whole frames of the sound that has come, float32 [frames, channels]."""
-        kind, width, scale = _FORMATS[start.format]
-        content = self._left + content
-        whole = len(content) - len(content) % (width * start.channels)
-        self._left = content[whole:]
-        values = np.frombuffer(content[:whole], dtype=kind).reshape(-1, start.channels)
-        return values.astype(np.float32) / np.float32(scale)
 
 
 def _hear(live: LiveStream, samples: Float32Array) -> list[LiveAnswer]:

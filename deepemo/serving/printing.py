@@ -1,4 +1,4 @@
-"""Answers as text: a table for people, JSON lines and CSV for programs."""
+"""Answers as text: tables for people, JSON lines and CSV for programs."""
 
 import csv
 import io
@@ -11,6 +11,7 @@ import typer
 
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
+from deepemo.serving.live import LiveAnswer
 from deepemo.serving.results import Recognition, RecordingInfo, Span
 
 # Wide enough for the times of a segment.
@@ -86,7 +87,7 @@ class Table:
         shown = name if len(name) <= self._width else "…" + name[-(self._width - 1) :]
         seconds = f"{recognition.recording.seconds:.1f}" if recognition.recording else ""
         lines = [
-            f"{shown:<{self._width}}  {self._sure(recognition.answer, recognition.probabilities)}{seconds:>9}"
+            f"{shown:<{self._width}}  {_sure(recognition.answer, recognition.probabilities, self._colour)}{seconds:>9}"
             f"  {_plain(_remark(path, recognition))}".rstrip()
         ]
         if self._timeline and recognition.timeline:
@@ -95,16 +96,72 @@ class Table:
 
     def _segment(self, segment: Span) -> str:
         span = f"{segment.start_seconds:8.1f} to {segment.end_seconds:.1f} s"
-        sure = self._sure(segment.answer, segment.probabilities)
+        sure = _sure(segment.answer, segment.probabilities, self._colour)
         return f"{span:<{self._width}}  {sure}  {segment.reason or ''}".rstrip()
 
-    def _sure(self, answer: str, probabilities: dict[str, float] | None) -> str:
-        sure = _percent(max(probabilities.values())) if probabilities else ""
-        word = f"{answer:<9}"
-        if self._colour and answer in COLOURS:
-            red, green, blue = bytes.fromhex(COLOURS[answer][1:])
-            word = typer.style(word, fg=(red, green, blue), bold=True)
-        return f"{word}{sure:>5}"
+
+class HopPrinter(Protocol):
+    """Turns the answers at the hops of a stream, and the one at its end, into text."""
+
+    def header(self) -> str | None:
+        """Text before the first answer."""
+
+    def hop(self, answer: LiveAnswer) -> str:
+        """The answer at a hop, in one line."""
+
+    def whole(self, name: str, recognition: Recognition) -> str:
+        """The answer to all of the sound, which came from what has this name."""
+
+
+class HopJson:
+    """An object a line, as those of `WS /v1/stream`."""
+
+    def header(self) -> str | None:
+        """Nothing."""
+        return None
+
+    def hop(self, answer: LiveAnswer) -> str:
+        """The answer at a hop."""
+        return json.dumps({"type": "answer", **answer.to_dict()})
+
+    def whole(self, name: str, recognition: Recognition) -> str:
+        """The answer to all of the sound."""
+        return json.dumps({"type": "recognition", **recognition.to_dict()})
+
+
+class HopTable:
+    """A line a hop, and the table of a file at the end."""
+
+    def __init__(self, *, colour: bool) -> None:
+        self._colour = colour
+
+    def header(self) -> str | None:
+        """Names of the columns."""
+        return f"{'WINDOW':>{NARROWEST_NAME}}  {'ANSWER':<9}{'SURE':>5}  {'SO FAR':<9}{'SURE':>5}  REMARK"
+
+    def hop(self, answer: LiveAnswer) -> str:
+        """Times and answer of the window, the answer so far, and why the window has none."""
+        span = f"{answer.window.start_seconds:.1f} to {answer.window.end_seconds:.1f} s"
+        window, so_far = (
+            _sure(each.answer, each.probabilities, self._colour) for each in (answer.window, answer.so_far)
+        )
+        return f"{span:>{NARROWEST_NAME}}  {window}  {so_far}  {answer.window.reason or ''}".rstrip()
+
+    def whole(self, name: str, recognition: Recognition) -> str:
+        """The answer to all of the sound, and its segments."""
+        source = Path(name)
+        table = Table([source], timeline=True, colour=self._colour)
+        return f"\n{table.header()}\n{table.answer(source, recognition)}"
+
+
+def _sure(answer: str, probabilities: dict[str, float] | None, colour: bool) -> str:
+    """An answer and how sure it is, in 14 columns."""
+    sure = _percent(max(probabilities.values())) if probabilities else ""
+    word = f"{answer:<9}"
+    if colour and answer in COLOURS:
+        red, green, blue = bytes.fromhex(COLOURS[answer][1:])
+        word = typer.style(word, fg=(red, green, blue), bold=True)
+    return f"{word}{sure:>5}"
 
 
 def _percent(share: float) -> str:

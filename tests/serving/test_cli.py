@@ -23,7 +23,7 @@ from tests.fixtures.serving import LIMITS, tone
 @pytest.fixture
 def predict(trusting, monkeypatch):
     """Runs `deepemo predict` with the made-up model."""
-    monkeypatch.setattr(cli, "_load", lambda models, model, origin: trusting)
+    monkeypatch.setattr(cli, "load", lambda models, model, origin: trusting)
     return lambda *arguments: CliRunner().invoke(cli.app, ["predict", *map(str, arguments)])
 
 
@@ -235,7 +235,7 @@ def test_an_origin_that_the_model_has_no_confidence_for_is_refused(made_models, 
 
 
 def test_a_file_is_read_from_standard_input(trusting, monkeypatch, tmp_path, wav):
-    monkeypatch.setattr(cli, "_load", lambda models, model, origin: trusting)
+    monkeypatch.setattr(cli, "load", lambda models, model, origin: trusting)
     (tmp_path / "quiet.wav").write_bytes(wav(tone(1, 0.1)))
 
     def ask(content, *arguments):
@@ -304,7 +304,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
 import sys
 from deepemo.serving import cli
 from deepemo.serving.results import unknown
-cli._load = lambda models, model, origin: None
+cli.load = lambda models, model, origin: None
 cli.recognize_all = lambda recognizer, paths, *_, **__: ((path, [unknown("silent", model="fake")]) for path in paths)
 sys.stdin.read()
 cli.app()
@@ -344,9 +344,7 @@ def test_a_server_answers_to_the_names_it_was_given(monkeypatch, made_models):
     """From the options of the command to the settings of the server."""
     found = []
     monkeypatch.setattr(cli, "bind", lambda host, port: socket.socket())
-    monkeypatch.setattr(
-        cli, "_load", lambda models, model, origin: SimpleNamespace(warm_up=lambda: None, limits=LIMITS)
-    )
+    monkeypatch.setattr(cli, "load", lambda models, model, origin: SimpleNamespace(warm_up=lambda: None, limits=LIMITS))
     monkeypatch.setattr(cli, "run", lambda app, bound, settings: found.append(settings))
     monkeypatch.setattr(cli, "address_of", lambda host, bound: host)
     for options in (

@@ -1,0 +1,71 @@
+"""What the commands share: options, exit status, and errors in one line."""
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemo.errors import InputError
+from deepemo.serving.confidence import Origin
+from deepemo.serving.recognizer import Recognizer
+
+UNUSABLE = 2
+# The status that shells give to a program ended by SIGPIPE.
+READER_GONE = 141
+
+Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Which of its models answers; a name that it does not have lists those that it has.",
+        show_default="the best on validation",
+    ),
+]
+
+OfOrigin = Annotated[
+    Origin | None,
+    typer.Option(
+        "--origin",
+        help="Of the recordings: heard, of the corpora that the model learned from, or other. Decides how sure it is, "
+        "and from when on it answers.",
+        show_default="other, or heard where the run left no corpus out of training",
+    ),
+]
+
+
+def finite(value: float | None) -> float | None:
+    """Refuse options that are NaN or infinite."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        # At its end, Python would write what is left, and report an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(READER_GONE) from error
+    except (InputError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow from logging in C++ when it is imported, which is of no use here."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
+    """Load a recognizer without noise."""
+    quiet_tensorflow()
+    return Recognizer.load(models, model, origin)

@@ -1,0 +1,123 @@
+"""The command `deepemo listen`: an answer at each hop while somebody speaks, and one to all of it at the end."""
+
+import sys
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+from deepemo.errors import TooLongError
+from deepemo.serving.batching import one_thread_a_product
+from deepemo.serving.command import Models, OfOrigin, Which, clear_errors, finite, load
+from deepemo.serving.live import MOST_CHANNELS, LiveStream
+from deepemo.serving.options import (
+    HOP_SECONDS,
+    LONGEST_HOP_SECONDS,
+    LONGEST_SECONDS,
+    MAX_SECONDS,
+    SHORTEST_HOP_SECONDS,
+    RecognitionOptions,
+)
+from deepemo.serving.pcm import PcmFormat
+from deepemo.serving.printing import HopJson, HopPrinter, HopTable
+from deepemo.serving.sounds import Sound, microphone, standard_input
+
+STANDARD_INPUT = "-"
+
+
+def listen(
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="[-]", help="- for PCM from standard input.", show_default="the microphone"),
+    ] = None,
+    rate_hz: Annotated[
+        int | None,
+        typer.Option(
+            "--rate",
+            min=LOWEST_RATE_HZ,
+            max=HIGHEST_RATE_HZ,
+            help="Samples a second; of standard input it must be given.",
+            show_default="the microphone's own",
+        ),
+    ] = None,
+    kind: Annotated[
+        PcmFormat, typer.Option("--format", help="Of standard input: 16-bit integers or 32-bit floats, little-endian.")
+    ] = PcmFormat.S16,
+    channels: Annotated[int, typer.Option(min=1, max=MOST_CHANNELS, help="Of standard input; they are mixed.")] = 1,
+    device: Annotated[
+        str | None,
+        typer.Option(help="Number of a microphone, or a part of its name.", show_default="the one of the system"),
+    ] = None,
+    hop_seconds: Annotated[
+        float,
+        typer.Option(
+            min=SHORTEST_HOP_SECONDS, max=LONGEST_HOP_SECONDS, callback=finite, help="From one answer to the next."
+        ),
+    ] = HOP_SECONDS,
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            callback=finite,
+            help="Probability from which an emotion is answered; 0: always.",
+            show_default="as evaluated",
+        ),
+    ] = None,
+    max_seconds: Annotated[
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Listening ends after as long.")
+    ] = MAX_SECONDS,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line, as WS /v1/stream sends.")] = False,
+    model: Which = None,
+    origin: OfOrigin = None,
+    models: Models = Path("models"),
+) -> None:
+    """Say which emotion is heard while somebody speaks; Ctrl+C ends it, and all that was heard is answered.
+
+    The sound comes from the microphone, which needs the extra deepemo[microphone], or through a pipe:
+    ffmpeg -i call.mp3 -f s16le -ac 1 -ar 16000 - | deepemo listen - --rate 16000
+    """
+    if source not in (None, STANDARD_INPUT):
+        raise typer.BadParameter(f"found {source!r}, expected - or nothing; `deepemo predict` reads files")
+    if source == STANDARD_INPUT and rate_hz is None:
+        raise typer.BadParameter("PCM from standard input needs its --rate")
+    printer: HopPrinter = HopJson() if json else HopTable(colour=sys.stdout.isatty())
+    options = RecognitionOptions(hop_seconds=hop_seconds, min_confidence=min_confidence, max_seconds=max_seconds)
+    with clear_errors():
+        recognizer = load(models, model, origin)
+        one_thread_a_product()
+        recognizer.warm_up()
+        opened: AbstractContextManager[Sound]
+        if source is None or rate_hz is None:
+            opened = microphone(device, rate_hz)
+        else:
+            opened = nullcontext(standard_input(kind, rate_hz=rate_hz, channels=channels))
+        with opened as sound:
+            live = LiveStream(recognizer, options, rate_hz=sound.rate_hz, channels=sound.channels)
+            typer.echo(f"listening to {sound.name}, {sound.rate_hz} Hz (Ctrl+C ends it)", err=True)
+            _follow(live, sound, printer)
+        _print(printer.whole(sound.name, live.finish()))
+    if recognizer.expectation and not json:
+        typer.echo(recognizer.expectation, err=True)
+
+
+def _follow(live: LiveStream, sound: Sound, printer: HopPrinter) -> None:
+    """Print the answers at the hops of some sound until it ends, is too long, or somebody presses Ctrl+C."""
+    try:
+        if header := printer.header():
+            _print(header)
+        for piece in sound.pieces:
+            live.add(piece)
+            for answer in live.answers():
+                _print(printer.hop(answer))
+    except KeyboardInterrupt:
+        typer.echo("", err=True)  # the terminal shows ^C in the line
+    except TooLongError as error:
+        typer.echo(f"listening ended: {error}", err=True)
+
+
+def _print(text: str) -> None:
+    typer.echo(text)
+    sys.stdout.flush()
