@@ -79,10 +79,7 @@ def test_an_uploaded_recording_is_answered(open_page, speech, wav, tmp_path):
     expect(page.locator("#status")).to_contain_text("happy, 88% sure")
     expect(page.locator("#facts")).to_contain_text("16 kHz")
     for canvas in ("#wave", "#spectrogram"):
-        shades = page.locator(canvas).evaluate(
-            "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
-        )
-        assert shades > 3, f"{canvas} is blank"
+        assert shades(page, canvas) > 3, f"{canvas} is blank"
     assert page.evaluate("document.activeElement.id") == "answer"
 
 
@@ -114,6 +111,79 @@ def test_the_microphone_is_heard(open_page):
     expect(page.locator("#bars")).to_be_visible()
     expect(page.locator("#facts")).to_contain_text("48 kHz")
     assert int(re.search(r"voice in (\d+)%", page.locator("#facts").inner_text())[1]) > 20
+
+
+def shades(page, canvas):
+    return page.locator(canvas).evaluate(
+        "canvas => new Set(canvas.getContext('2d').getImageData(0, 0, canvas.width, canvas.height).data).size"
+    )
+
+
+def stop(page):
+    page.keyboard.press("r")
+    page.wait_for_selector("body.answered:not(.listening):not(.recording)", timeout=ANSWER_MS)
+    expect(page.locator("#scope")).to_have_text("Whole recording")
+    expect(page.locator("#player")).to_be_visible()
+    expect(page.locator("#spectrogram")).to_be_visible()
+
+
+@pytest.mark.parametrize("width", [1100, 320])
+def test_it_answers_while_somebody_speaks(open_page, width):
+    page = open_page(viewport={"width": width, "height": 640})
+    page.keyboard.press("r")
+    expect(page.locator("#scope")).to_contain_text("voice heard", timeout=ANSWER_MS)
+    expect(page.locator("#bars")).to_be_visible()
+    expect(page.locator("#player")).to_be_hidden()
+    expect(page.locator("#record")).to_be_in_viewport(ratio=1)
+    early = page.locator("#wave").bounding_box()["width"]
+    expect(page.locator("#stream")).to_be_visible(timeout=ANSWER_MS)
+    assert page.locator("#wave").bounding_box()["width"] > early
+    assert shades(page, "#wave") > 3
+    assert shades(page, "#stream") > 3
+    assert page.locator(".segments button").count() >= 1
+    assert page.locator("#status").inner_text() in (*EMOTIONS, "unknown")
+    assert page.evaluate("document.documentElement.scrollWidth") == width
+    stop(page)
+    assert page.locator("#wave").bounding_box()["width"] > early
+
+
+def record_without_answers(page):
+    page.keyboard.press("r")
+    expect(page.locator("#clock")).to_have_text("0:02", timeout=15_000)
+    expect(page.locator("#result")).to_be_hidden()
+    stop(page)
+
+
+def test_where_sockets_are_blocked_the_recording_is_sent(open_page):
+    page = open_page()
+    page.evaluate(
+        "void (window.WebSocket = class { constructor() { throw new DOMException('blocked', 'SecurityError'); } })"
+    )
+    record_without_answers(page)
+
+
+def test_where_no_stream_is_to_be_had_the_recording_is_sent(browser, start_live):
+    page = browser.new_page()
+    page.goto(start_live(streams=0))
+    record_without_answers(page)
+    page.close()
+
+
+def test_a_stream_that_breaks_off_does_not_end_the_recording(browser, start_live):
+    page = browser.new_page()
+    troubles = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(start_live(max_seconds=60))
+    page.evaluate(
+        "void (window.WebSocket = class extends WebSocket { constructor(to) { super(to); window.socket = this; } })"
+    )
+    page.keyboard.press("r")
+    expect(page.locator("#scope")).to_contain_text("So far", timeout=ANSWER_MS)
+    page.evaluate("window.socket.close()")
+    expect(page.locator("#scope")).to_have_text("The answer to all of it comes when you stop")
+    stop(page)
+    assert troubles == []
+    page.close()
 
 
 def test_certainty_is_not_rounded_up_to(open_page, live):

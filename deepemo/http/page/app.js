@@ -3,6 +3,8 @@
 import { fillAbout, isSyntheticOnly, text } from "./about.js";
 import { describe, readCard, recognize, Refusal, setKey } from "./client.js";
 import { clock, percent } from "./emotions.js";
+import { Growing } from "./growing.js";
+import { Live } from "./live.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
 
@@ -66,7 +68,12 @@ async function toggleRecording() {
     recorder.stop?.();
     return;
   }
-  recorder = new Recorder({ maxSeconds: model?.accepts.max_seconds ?? 60, onLevel: showLevel });
+  const live = startLive();
+  recorder = new Recorder({
+    maxSeconds: model?.accepts.max_seconds ?? 60,
+    onLevel: showLevel,
+    onSource: (source) => live.follow(source),
+  });
   let recording = null;
   try {
     page.add("recording");
@@ -81,6 +88,7 @@ async function toggleRecording() {
     page.add("answered");
     announce(words);
   } finally {
+    live.end();
     recorder = null;
     page.remove("recording");
     byId("clock").textContent = "";
@@ -88,6 +96,20 @@ async function toggleRecording() {
     byId("record").style.setProperty("--level", 0);
   }
   if (recording) await recognizeAndShow(recording);
+}
+
+// Shows what the server says while somebody speaks, where it can be reached so.
+function startLive() {
+  let growing = null;
+  return new Live({
+    onReady: () => {
+      growing = new Growing(result, model?.calibration.threshold ?? 0);
+      page.add("answered");
+    },
+    onSound: (samples, rate) => growing.hear(samples, rate),
+    onAnswer: (answer) => growing.answer(answer),
+    onFail: () => growing?.stall(),
+  });
 }
 
 function showLevel(level, seconds) {

@@ -40,5 +40,14 @@ export async function recognize(recording) {
   }
 }
 
+// A stream of sound; `start` says what will be sent.
+export function openStream(start) {
+  const address = new URL("v1/stream", document.baseURI);
+  address.protocol = address.protocol.replace("http", "ws");
+  const socket = new WebSocket(address);
+  socket.addEventListener("open", () => socket.send(JSON.stringify(key ? { ...start, key } : start)));
+  return socket;
+}
+
 export const describe = async () => (await request("v1/model")).json();
 export const readCard = async () => (await request("v1/model/card")).text();

@@ -5,8 +5,10 @@ const QUIETEST_DBFS = -55;
 
 export class Recorder {
   // onLevel is told 0 (silent) to 1 (loud), and the seconds recorded, at every frame of the screen.
-  constructor({ onLevel, maxSeconds }) {
+  // onSource is given the node of the microphone once it is heard.
+  constructor({ onLevel, onSource, maxSeconds }) {
     this.onLevel = onLevel;
+    this.onSource = onSource;
     this.maxSeconds = maxSeconds;
     this.active = false;
   }
@@ -19,7 +21,8 @@ export class Recorder {
     const context = new AudioContext();
     const listener = context.createAnalyser();
     listener.fftSize = 1024;
-    context.createMediaStreamSource(stream).connect(listener);
+    const source = context.createMediaStreamSource(stream);
+    source.connect(listener);
     const mimeType = TYPES.find((type) => MediaRecorder.isTypeSupported(type));
     const recorder = new MediaRecorder(stream, { mimeType, audioBitsPerSecond: 128_000 });
     const pieces = [];
@@ -28,6 +31,7 @@ export class Recorder {
     recorder.start(250);
     this.active = true;
     this.stop = () => recorder.state !== "inactive" && recorder.stop();
+    this.onSource(source);
     this.watch(listener, performance.now());
     await stopped;
     this.active = false;

@@ -53,11 +53,27 @@ export class Result {
     byId("answer").focus({ preventScroll: true });
   }
 
+  // Makes room for what grows while somebody speaks.
+  listen(threshold) {
+    this.threshold = threshold;
+    this.shown = null;
+    this.audio.pause();
+    byId("result").hidden = false;
+    byId("picture").hidden = false;
+    byId("picture").classList.add("growing");
+    byId("plots").inert = true;
+    this.showSegments(null);
+    this.say({ answer: "listening", reason: "listening", explanation: "", probabilities: null }, "");
+    byId("facts").textContent = "";
+    byId("remarks").hidden = true;
+  }
+
   // A refusal of the server, in the place of an answer.
   refuse(reason, words) {
     this.shown = null;
     byId("result").hidden = false;
     byId("picture").hidden = true;
+    this.settle();
     this.say({ answer: "unknown", reason, explanation: words, confidence: null, probabilities: null }, "");
     byId("facts").textContent = "";
     byId("remarks").hidden = true;
@@ -96,7 +112,14 @@ export class Result {
     return [explanation ?? "No voice is heard here.", ADVICE[reason]].filter(Boolean).join(" ");
   }
 
+  // Nothing grows any more.
+  settle() {
+    byId("picture").classList.remove("growing");
+    byId("plots").inert = false;
+  }
+
   prepare(recording, picture) {
+    this.settle();
     byId("picture").hidden = !picture;
     byId("player").hidden = false;
     URL.revokeObjectURL(this.audio.src);
