@@ -6,11 +6,8 @@ answers closed the pipe.
 """
 
 import io
-import math
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -19,10 +16,23 @@ import typer
 from tqdm import tqdm
 
 from deepemo.corpora.listing import describe_corpora, json_listing, listing
-from deepemo.errors import InputError, extra
+from deepemo.errors import extra
+from deepemo.files import write_text
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
-from deepemo.serving.bundle import Origin, read_bundle, read_card
-from deepemo.serving.folders import list_files, recognize_all
+from deepemo.serving.about import describe
+from deepemo.serving.bundle import Origin
+from deepemo.serving.command import (
+    SOME_UNREADABLE,
+    Channels,
+    Models,
+    OfOrigin,
+    Which,
+    clear_errors,
+    finite,
+    quiet_tensorflow,
+)
+from deepemo.serving.folders import by_folder, list_files, recognize_all, recognize_voices
+from deepemo.serving.models_folder import read_bundle, read_card
 from deepemo.serving.options import (
     HOP_SECONDS,
     LONGEST_HOP_SECONDS,
@@ -35,11 +45,8 @@ from deepemo.serving.options import (
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import UNREADABLE
+from deepemo.serving.voice import VoiceReference
 
-SOME_UNREADABLE = 1
-UNUSABLE = 2
-# The status that shells give to a program ended by SIGPIPE.
-READER_GONE = 141
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 
 app = typer.Typer(
@@ -51,63 +58,8 @@ app = typer.Typer(
 )
 
 
-class Channels(StrEnum):
-    """What of several channels is used: their mix, one of them, or each by itself."""
-
-    MIX = "mix"
-    LEFT = "left"
-    RIGHT = "right"
-    EACH = "each"
-
-
-Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
-Which = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Which of its models answers; a name that it does not have lists those that it has.",
-        show_default="the best on validation",
-    ),
-]
-
-OfOrigin = Annotated[
-    Origin | None,
-    typer.Option(
-        "--origin",
-        help="Of the recordings: heard, of the corpora that the model learned from, or other. Decides how sure it is, "
-        "and from when on it answers.",
-        show_default="other, or heard where the run left no corpus out of training",
-    ),
-]
-
-
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a finite number.")
-    return value
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""
-    try:
-        yield
-    except BrokenPipeError as error:
-        # At its end, Python would write what is left, and report an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(READER_GONE) from error
-    except (InputError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(UNUSABLE) from error
-
-
-def _quiet_tensorflow() -> None:
-    # It logs in C++ when it is imported, which is of no use here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
 def _load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
-    _quiet_tensorflow()
+    quiet_tensorflow()
     return Recognizer.load(models, model, origin)
 
 
@@ -124,7 +76,7 @@ def predict(
         typer.Option(
             min=SHORTEST_HOP_SECONDS,
             max=LONGEST_HOP_SECONDS,
-            callback=_finite,
+            callback=finite,
             help="From one window of a timeline to the next.",
         ),
     ] = HOP_SECONDS,
@@ -133,17 +85,29 @@ def predict(
         typer.Option(
             min=0,
             max=1,
-            callback=_finite,
+            callback=finite,
             help="Probability from which an emotion is answered; 0: always.",
             show_default="as evaluated",
         ),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=_finite, help="Longest recording that is read.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
     channel: Annotated[
         Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
     ] = Channels.MIX,
+    voice: Annotated[
+        Path | None,
+        typer.Option(
+            "--voice", help="Reference of the speaker's voice, as `deepemo voice` makes it.", show_default=False
+        ),
+    ] = None,
+    same_voice: Annotated[
+        bool, typer.Option("--same-voice", help="All recordings are of one speaker: compare each with the others.")
+    ] = False,
+    voice_per_folder: Annotated[
+        bool, typer.Option("--voice-per-folder", help="The same, with one speaker for each folder that holds some.")
+    ] = False,
     model: Which = None,
     origin: OfOrigin = None,
     models: Models = Path("models"),
@@ -155,6 +119,10 @@ def predict(
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    if sum((voice is not None, same_voice, voice_per_folder)) > 1:
+        raise typer.BadParameter("choose one of --voice, --same-voice and --voice-per-folder")
+    if (same_voice or voice_per_folder) and channel is Channels.EACH:
+        raise typer.BadParameter("--channel each answers several speakers; choose one channel of one voice")
     paths = list_files(given)
     if not paths:
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
@@ -164,7 +132,7 @@ def predict(
     printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
     if json or csv:
         printer = JsonLines() if json else Csv(timeline)
-    with _clear_errors():
+    with clear_errors():
         options = RecognitionOptions(
             timeline=timeline,
             hop_seconds=hop_seconds,
@@ -172,8 +140,13 @@ def predict(
             max_seconds=max_seconds,
             channel=None if channel is Channels.EACH else Channel(channel.value).number,
         )
+        reference = None if voice is None else VoiceReference.from_json(voice.read_bytes(), str(voice))
         recognizer = _load(models, model, origin)
-        answers = recognize_all(recognizer, paths, options, each_channel=channel is Channels.EACH)
+        if same_voice or voice_per_folder:
+            answers = recognize_voices(recognizer, [paths] if same_voice else by_folder(paths), options)
+        else:
+            each = channel is Channels.EACH
+            answers = recognize_all(recognizer, paths, options, each_channel=each, voice=reference)
         unreadable = 0
         if header := printer.header():
             typer.echo(header)
@@ -194,6 +167,34 @@ def predict(
         raise typer.Exit(SOME_UNREADABLE)
 
 
+@app.command(name="voice")
+def make_voice(
+    given: Annotated[
+        list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Recordings of one speaker, or folders of them.")
+    ],
+    to: Annotated[Path, typer.Option("--to", "-o", help="JSON file to write.")] = Path("voice.json"),
+    max_seconds: Annotated[
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
+    ] = MAX_SECONDS,
+    channel: Annotated[Channel, typer.Option("--channel", help="What is heard of several channels.")] = Channel.MIX,
+    model: Which = None,
+    models: Models = Path("models"),
+) -> None:
+    """Make a reference of a speaker's voice of some recordings, whatever they express, for `predict --voice`.
+
+    It tells voices apart as a fingerprint tells people apart: keep it as carefully.
+    """
+    with clear_errors():
+        paths = list_files(given)
+        options = RecognitionOptions(max_seconds=max_seconds, channel=channel.number)
+        recognizer = _load(models, model, None)
+        reference = recognizer.make_reference(paths, options=options)
+        write_text(to, reference.to_json() + "\n")
+    typer.echo(f"{to}: {reference.recordings} clips with speech in {len(paths)} recordings")
+    if recognizer.voice is not None and (problem := recognizer.voice.problem(reference)):
+        typer.echo(f"warning: it will not be used as it is. {problem}", err=True)
+
+
 class Format(StrEnum):
     """What a model is exported to."""
 
@@ -210,10 +211,10 @@ def export_model(
     models: Models = Path("models"),
 ) -> None:
     """Write a model as one file that runs without TensorFlow, and check that it gives the same answers."""
-    with _clear_errors():
+    with clear_errors():
         bundle = read_bundle(models)
         bundle.predictor(model)[1].calibration_for(origin)
-        _quiet_tensorflow()
+        quiet_tensorflow()
         from deepemo.serving.export import export
         from deepemo.serving.predictor import Predictor
 
@@ -242,7 +243,7 @@ def serve(
     max_upload_mib: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload.")] = Settings.max_upload_bytes
     // MIB,
     max_seconds: Annotated[
-        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=_finite, help="Longest recording.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording.")
     ] = Settings.max_seconds,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Recordings worked on at once.")] = Settings.workers,
     waiting: Annotated[
@@ -268,7 +269,7 @@ def serve(
 
     With the environment variable DEEPEMO_API_KEY set, the API asks for that key.
     """
-    _quiet_tensorflow()
+    quiet_tensorflow()
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
     if not own and not hosts:
@@ -288,12 +289,12 @@ def serve(
         hosts=() if hosts and "*" in hosts else tuple(name.lower() for name in hosts or own),
         origins=tuple(origin.lower().rstrip("/") for origin in origins or ()),
     )
-    with _clear_errors():
+    with clear_errors():
         with extra("serve"):
             from deepemo.http.app import create_app
         bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
         recognizer = _load(models, model, origin)
-        about = read_bundle(models).describe(model, origin)
+        about = describe(read_bundle(models), model, origin)
         card = read_card(models)
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
@@ -308,6 +309,6 @@ def corpora(
     json: Annotated[bool, typer.Option("--json", help="Print a JSON array, an object a corpus.")] = False,
 ) -> None:
     """List the corpora: licence, size, how to get each, and what is on disk."""
-    with _clear_errors():
+    with clear_errors():
         states = describe_corpora(raw_dir)
         typer.echo(json_listing(states) if json else listing(states))
