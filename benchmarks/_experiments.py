@@ -14,7 +14,16 @@ from deepemo.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
 # What may differ from run to run without changing what is learned from or how; seeds have a column of their own.
-FREE = ("seed", "download.source_dir", "download.connections", "featurize.workers", "evaluate", "gate", "eda")
+FREE = (
+    "seed",
+    "download.source_dir",
+    "download.connections",
+    "featurize.workers",
+    "cross_corpus",
+    "evaluate",
+    "gate",
+    "eda",
+)
 # Sections that a stage's training does not read.
 UNREAD = {"train_shallow": ("embed", "train_transfer"), "train_transfer": ("train_shallow",), "evaluate": ()}
 # What a stage's metrics hold once it has run.

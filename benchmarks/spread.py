@@ -31,6 +31,7 @@ FAMILIES = {name: load_family(name) for name in family_names()}
 TRAINING = (
     *(f"embed {name}" for name, family in FAMILIES.items() if family.embed),
     *(f"train {name}" for name in FAMILIES),
+    "cross_corpus",
     "evaluate",
 )
 PREDICTORS = predictor_names()

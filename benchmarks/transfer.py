@@ -17,9 +17,9 @@ from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
 from deepemo.models.head import build_head
 from deepemo.models.imagenet.backbones.build import RANDOM, Backbone, build_backbone
-from deepemo.models.imagenet.embed import embed_features
+from deepemo.models.imagenet.embed import Embedder, embed_features
 from deepemo.models.imagenet.family import Embed, TrainTransfer
-from deepemo.models.imagenet.network import as_picture, build_embedder, picture_bands
+from deepemo.models.imagenet.network import as_picture, picture_bands
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays
@@ -101,11 +101,11 @@ def main(
     embedding = params.section("embed", Embed)
     spec = FeatureSpec.from_params(params.featurize)
     split = made_split(clips)
-    pooling, depths = embedding.band_pooling, embedding.depths
+    pooling = embedding.band_pooling
     bands = picture_bands(spec.bands, pooling)
     backbone = build_backbone(embedding.backbone, weights=RANDOM, height=spec.frames, width=bands)
-    embedder = build_embedder(backbone, frames=spec.frames, bands=spec.bands, band_pooling=pooling, depths=depths)
-    width = embedder.output_shape[-1]
+    embedder = Embedder(embedding.model_copy(update={"weights": RANDOM}), spec, seed=params.seed)
+    width = embedder.network.output_shape[-1]
     random = np.random.default_rng(params.seed)
     with tempfile.TemporaryDirectory() as scratch:
         features, embeddings = Path(scratch, "features"), Path(scratch, "embeddings")

@@ -1,102 +1,124 @@
-"""An ordered map over many items in threads or processes, with a bounded number of items under way."""
+"""One ordered, bounded map over clips: in threads, in processes, or on a Dask cluster, with the same results.
+
+With `DASK_SCHEDULER_ADDRESS` in the environment the clips go to that cluster, else to threads or processes of this
+machine. Nothing is shared with the workers of a cluster but the installed packages: what a task needs travels with it.
+"""
 
 import multiprocessing
-from collections import deque
+import os
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ProcessPoolExecutor, ThreadPoolExecutor
-from contextlib import ExitStack
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from itertools import islice
 from typing import Any, TypeVar
+
+from tqdm import tqdm
+
+from deepemo.cluster import ADDRESS, map_on_cluster
+from deepemo.errors import InputError
+from deepemo.threads import AHEAD, map_in_threads, ordered_map
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Items under way at once, per worker: enough to keep it busy while the oldest result is used.
-AHEAD = 4
+# Items that a process, or a worker of a cluster, takes at once.
+CHUNK = 32
 
 
-def ordered_map(
-    work: Callable[[Item], Result], items: Iterable[Item], executor: Executor, *, in_hand: int
+def on_cluster() -> bool:
+    """Whether the environment names a cluster."""
+    return bool(os.environ.get(ADDRESS))
+
+
+def map_clips(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    name: str,
+    total: int | None,
+    workers: int,
+    in_processes: bool = False,
+    chunk: int = CHUNK,
+    ahead: int = AHEAD,
+    start: Callable[[], None] | None = None,
+    carry: Callable[[Any], Any] | None = None,
+    unit: str = "clip",
+    clips_in: Callable[[Result], int] = lambda result: 1,
 ) -> Iterator[Result]:
-    """Results in the order of the items, however many workers there are.
+    """Results in the order of the items, whether computed in threads, in processes or on a Dask cluster.
 
-    Items are taken from their iterable only as room becomes free, so that it may be endless or made on the way. When
-    the caller stops, or an item fails, those that are not yet begun are dropped.
+    Items are taken as room becomes free. For processes and clusters, `work` and items are pickled: `work` is a function
+    of a module, or an object that makes what it needs (a network, a traced function) when it is first called, and is
+    unpickled once a worker. What came back from a cluster is kept in `.resume/clips/<name>` until all has, so that the
+    next run goes on from there.
 
     Args:
-        work: called with each item, in the executor.
+        work: called with each item; the same item gives the same result wherever and however often.
         items: taken one by one, in the caller's thread.
-        executor: where the work is done; it is left open.
-        in_hand: most items that are under way or finished and not yet yielded.
+        name: of the stage, for the progress bar.
+        total: number of clips if it is known, for the progress bar.
+        workers: threads or processes of this machine; a cluster has its own number.
+        in_processes: processes for work that holds Python's lock, not threads. One worker is this thread either way.
+        chunk: items that a process, or a worker of a cluster, takes at once.
+        ahead: items that a thread, or chunks that a process, has before it.
+        start: called once in each process that works for this one, before its first item.
+        carry: turns an item that names a file into one that holds its content, for clusters.
+        unit: what is counted, for the progress bar.
+        clips_in: how many clips a result stands for, for the progress bar.
+
+    Raises:
+        InputError: the cluster cannot be reached, went away or gave a task up; or a process was killed.
     """
-    pending: deque[Future[Result]] = deque()
+    results: Iterable[Result]
+    if on_cluster():
+        results = map_on_cluster(work, map(carry, items) if carry else items, name=name, chunk=chunk, start=start)
+    elif workers == 1:
+        results = map(work, items)
+    elif in_processes:
+        results = _map_in_processes(work, items, workers=workers, chunk=chunk, ahead=ahead, start=start)
+    else:
+        results = map_in_threads(work, items, workers=workers, ahead=ahead)
+    with tqdm(total=total, desc=name, unit=unit, disable=None, mininterval=1) as progress:
+        for result in results:
+            yield result
+            progress.update(clips_in(result))
+
+
+def _map_in_processes(
+    work: Callable[[Item], Result],
+    items: Iterable[Item],
+    *,
+    workers: int,
+    chunk: int,
+    ahead: int,
+    start: Callable[[], None] | None,
+) -> Iterator[Result]:
+    """`ordered_map` over fresh processes, by chunks."""
+    # A fork of a process that runs TensorFlow or threads may hang: start fresh ones.
+    fresh = multiprocessing.get_context("spawn")
+    stream = iter(items)
+    chunks = iter(lambda: list(islice(stream, chunk)), [])
     try:
-        for item in items:
-            pending.append(executor.submit(work, item))
-            if len(pending) >= in_hand:
-                yield pending.popleft().result()
-        while pending:
-            yield pending.popleft().result()
-    finally:
-        for future in pending:
-            future.cancel()
+        with ProcessPoolExecutor(workers, fresh, initializer=_Process.take, initargs=(work, start)) as pool:
+            for results in ordered_map(_Process.work_on, chunks, pool, in_hand=workers * ahead):
+                yield from results
+    except BrokenProcessPool as error:
+        raise InputError(
+            f"one of {workers} processes was killed, perhaps for the memory it took; make room and run again"
+        ) from error
 
 
-def map_in_threads(
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    workers: int,
-    ahead: int = AHEAD,
-    stop: Callable[[], None] | None = None,
-) -> Iterator[Result]:
-    """`ordered_map` over threads of this process, for work that releases Python's lock.
+class _Process:
+    """What a process keeps between chunks."""
 
-    Args:
-        work: called with each item, in a thread.
-        items: taken one by one, in the caller's thread.
-        workers: how many threads.
-        ahead: items under way at once, per worker.
-        stop: called when an item fails or the caller stops, before the threads that still work are waited for.
+    work: Callable[[Any], Any]
 
-    Example:
-        >>> list(map_in_threads(len, ["a", "bc", ""], workers=2))
-        [1, 2, 0]
-    """
-    with ThreadPoolExecutor(workers) as threads:
-        try:
-            yield from ordered_map(work, items, threads, in_hand=workers * ahead)
-        except BaseException:
-            if stop is not None:
-                stop()
-            raise
+    @classmethod
+    def take(cls, work: Callable[[Any], Any], start: Callable[[], None] | None) -> None:
+        if start is not None:
+            start()
+        cls.work = staticmethod(work)
 
-
-def map_in_processes(
-    work: Callable[[Item], Result],
-    items: Iterable[Item],
-    *,
-    workers: int,
-    start: Callable[..., None] | None = None,
-    start_with: tuple[Any, ...] = (),
-    ahead: int = AHEAD,
-) -> Iterator[Result]:
-    """`ordered_map` over fresh processes; with one worker, in this one.
-
-    Args:
-        work: a function of a module, which processes can import.
-        items: picklable.
-        workers: how many processes.
-        start: called once in each process, before its first item.
-        start_with: arguments of `start`.
-        ahead: items under way at once, a worker.
-    """
-    with ExitStack() as stack:
-        if workers == 1:
-            if start is not None:
-                start(*start_with)
-            yield from map(work, items)
-            return
-        # A fork of a process that runs TensorFlow or threads may hang: start fresh ones.
-        fresh = multiprocessing.get_context("spawn")
-        pool = stack.enter_context(ProcessPoolExecutor(workers, fresh, initializer=start, initargs=start_with))
-        yield from ordered_map(work, items, pool, in_hand=workers * ahead)
+    @classmethod
+    def work_on(cls, items: list[Any]) -> list[Any]:
+        return [cls.work(item) for item in items]

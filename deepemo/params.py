@@ -38,7 +38,7 @@ def _known_corpus(name: str, info: ValidationInfo) -> str:
     return name
 
 
-# What changes no figure of a run, and where recordings lie on some machine.
+# What changes no figure of the evaluation, and where recordings lie on some machine.
 UNRECORDED = {
     "download": ("source_dir", "connections"),
     "featurize": ("workers",),
@@ -46,7 +46,7 @@ UNRECORDED = {
     "embed_speech_views": ("workers",),
     "gate": ("non_speech_dir",),
 }
-UNRECORDED_SECTIONS = ("eda",)
+UNRECORDED_SECTIONS = ("eda", "robustness")
 
 CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 
@@ -55,6 +55,10 @@ class Section(BaseModel):
     """A part of params.yaml: unknown keys, wrong types and later changes are refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Pydantic's own pickle holds a set, whose order differs from process to process.
+        return type(self).model_validate_json, (self.model_dump_json(by_alias=True),)
 
 
 SectionT = TypeVar("SectionT", bound=Section)
@@ -113,6 +117,7 @@ class Validate(VoiceDecision):
     silent_below_dbfs: Annotated[float, Field(le=0)]
     max_clipped_share: Share
     exclude_no_voice: bool
+    min_agreement: Share | None
 
     @model_validator(mode="after")
     def _lengths_in_order(self) -> Self:
@@ -207,8 +212,9 @@ class WaveformViews(Section):
         reverberation_seconds: longest time in which its echo decays by 60 dB.
         min_direct_db: lowest energy of the direct sound relative to the echo's.
         noise_share: of views, to which noise is added, from white to brown.
-        min_snr_db: lowest ratio of the speech to the noise.
-        max_snr_db: highest ratio of the speech to the noise.
+        babble_share: of views, in which other training clips are heard at once.
+        min_snr_db: lowest ratio of the speech to noise or babble.
+        max_snr_db: highest ratio of the speech to noise or babble.
     """
 
     speed: Annotated[float, Field(ge=0, lt=0.5)]
@@ -220,6 +226,7 @@ class WaveformViews(Section):
     reverberation_seconds: Annotated[float, Field(ge=0.15, le=5)]
     min_direct_db: Annotated[float, Field(ge=-30, le=12)]
     noise_share: Share
+    babble_share: Share
     min_snr_db: float
     max_snr_db: float
 
@@ -272,6 +279,24 @@ class Evaluate(Section):
     wanted_accuracy: Annotated[float, Field(gt=0, lt=1)]
 
 
+class Robustness(Section):
+    """On how many clips, and at which bit rates, the predictors are tried in adverse conditions.
+
+    Attributes:
+        clips: of speakers never heard, drawn; all if there are fewer.
+        mp3_kbps: bit rate of MP3 at 16 kHz, in kilobits a second.
+        opus_kbps: of Opus.
+        bootstrap_samples: of each interval.
+        workers: threads that perturb clips.
+    """
+
+    clips: Count
+    mp3_kbps: Literal[8, 16, 24, 32, 40, 48, 56, 64]
+    opus_kbps: Annotated[int, Field(ge=6, le=64)]
+    bootstrap_samples: Annotated[int, Field(ge=100)]
+    workers: Annotated[int, Field(ge=1, le=256)]
+
+
 class Gate(VoiceDecision):
     """When somebody speaks in a recording, and on what that decision is measured."""
 
@@ -292,6 +317,7 @@ class Params(Section):
     models: dict[str, Any]
     cross_corpus: CrossCorpus
     evaluate: Evaluate
+    robustness: Robustness
     gate: Gate
     # As the file has it, for the order of its keys.
     _content: dict[str, Any] = PrivateAttr(default_factory=dict)

@@ -75,6 +75,29 @@ def read_yaml(path: Path) -> Any:
         raise InputError(f"{path}: not YAML: {error}") from error
 
 
+def parse_yaml(content: bytes, source: str) -> tuple[Any, dict[str, int]]:
+    """Parse YAML, and say on which line each key of its mapping stands.
+
+    Args:
+        content: the file's bytes.
+        source: its name, for the error.
+
+    Returns:
+        The plain data, and line numbers from 1 by key; no line numbers if it is no mapping.
+
+    Raises:
+        InputError: it is not YAML in UTF-8.
+    """
+    try:
+        text = content.decode("utf-8-sig")
+        node = yaml.compose(text, _Reader)
+        keys = node.value if isinstance(node, yaml.MappingNode) else []
+        lines = {str(key.value): key.start_mark.line + 1 for key, _ in keys}
+        return yaml.load(text, _Reader), lines
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{source}: not YAML: {error}") from error
+
+
 def write_yaml(content: Any) -> str:
     """Plain data as YAML: keys in their order, lists and mappings without further ones in one line."""
     return yaml.dump(content, Dumper=_Writer, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)

@@ -1,7 +1,9 @@
 """Stage `download`: each corpus as one zip, with its provenance."""
 
+from pathlib import Path
+
 from deepemo.corpora.download.acquire import acquire
-from deepemo.corpora.registry import CORPORA
+from deepemo.corpora.download.own import find_corpus
 from deepemo.files import RAW
 from deepemo.params import Params
 from stages._run import stage_main
@@ -9,7 +11,8 @@ from stages._run import stage_main
 
 def main(params: Params) -> str:
     """Write data/raw."""
-    corpora = [CORPORA[name] for name in params.download.corpora]
+    source_dir = Path(params.download.source_dir) if params.download.source_dir else None
+    corpora = [find_corpus(name, source_dir) for name in params.download.corpora]
     acquired = acquire(corpora, params.download, raw_dir=RAW, seed=params.seed)
     counts = (
         f"{provenance.corpus} {provenance.recordings} of {provenance.published_recordings} recordings"

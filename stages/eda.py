@@ -1,9 +1,9 @@
 """Stage `eda`: what the recordings are like, and the sample rate and length that are recommended for them."""
 
-from deepemo.audio.io.decode import Recording, read_recording
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.eda.explore import explore
+from deepemo.eda.likeness import tell_pairs
 from deepemo.eda.measure import measure_clips, pick_examples, read_examples, sample_clips
 from deepemo.eda.page import summarize, tabulate, write_report
 from deepemo.eda.plots import Findings, draw_all
@@ -21,23 +21,21 @@ def main(params: Params) -> str:
     clips = good_clips(read_clips(CLIPS))
     recommendation = recommend(clips, params.eda.coverage)
     archives = {name: Archive(RAW / f"{name}.zip") for name in clips["corpus"].unique()}
-
-    def read(corpus: str, member: str) -> Recording:
-        return read_recording(archives[corpus].read(member), name=f"{archives[corpus].path}: {member}")
-
     drawn = sample_clips(clips, params.eda.measured_clips, params.seed)
-    measurements = measure_clips(drawn, read, silent_below_db=params.eda.silent_below_db)
+    measurements = measure_clips(drawn, archives, silent_below_db=params.eda.silent_below_db)
     examples = pick_examples(clips, params.seed)
+    apart = tell_pairs(measurements)
     findings = Findings(
         clips=clips,
         measurements=measurements,
         recommendation=recommendation,
+        apart=apart,
         examples=examples,
-        sounds=read_examples(examples, read),
+        sounds=read_examples(examples, archives),
         eda=params.eda,
         seed=params.seed,
     )
-    figures = explore(clips, measurements, recommendation)
+    figures = explore(clips, measurements, recommendation, apart)
     write_json(METRICS / "eda.json", figures)
     write_report(
         REPORTS / "eda.html",

@@ -9,9 +9,11 @@ from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.evaluation import leakage
+from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.files import headlines, write_details, write_plot_files
+from deepemo.evaluation.known_voices import components_of, judge_known_voices, known_voice_figures, voice_part
 from deepemo.evaluation.other_origin import fit_other_origins
 from deepemo.evaluation.predictions import LEFT_OUT, predict, read_predictions, write_predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
@@ -84,7 +86,20 @@ def main(params: Params) -> str:
         samples=params.evaluate.bootstrap_samples,
         seed=params.seed,
     )
-    write_json(METRICS / "evaluate.json", headlines(evaluation))
+    known = None
+    if (found := voice_part(models)) is not None:
+        part, model = found
+        embeddings = read_features(load_family(part).shards, judged["clip"], batch_size=params.evaluate.batch_size)
+        known = judge_known_voices(
+            predictions,
+            part,
+            model,
+            components_of(model, embeddings, judged["clip"]),
+            wanted_accuracy=params.evaluate.wanted_accuracy,
+            samples=params.evaluate.bootstrap_samples,
+            seed=params.seed,
+        )
+    write_json(METRICS / "evaluate.json", {**headlines(evaluation), **known_voice_figures(known)})
     write_details(METRICS / "evaluate_details.json", evaluation)
     write_plot_files(PLOTS, evaluation, (SEEN, UNSEEN))
     histories = {name: pd.read_csv(PLOTS / f"learning_curve_{name}.csv") for name in models}
@@ -97,6 +112,14 @@ def main(params: Params) -> str:
     card = write_card(
         CardInputs(
             evaluation=evaluation,
+            known_voices=known,
+            agreement=score_by_agreement(
+                predictions,
+                evaluation.chosen,
+                clips,
+                samples=params.evaluate.bootstrap_samples,
+                seed=params.seed,
+            ),
             split=split,
             clips=clips,
             provenance=provenance,
@@ -113,6 +136,7 @@ def main(params: Params) -> str:
         MODELS,
         abouts,
         evaluation,
+        known,
         split=split,
         clips=good_clips(clips),
         provenance=provenance,

@@ -1,7 +1,7 @@
 """Stage `split`: every good clip's role."""
 
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.split import ROLES, split_clips
+from deepemo.dataset.split import ROLES, split_clips, unlearned_emotions
 from deepemo.files import CLIPS, SPLIT, write_csv
 from deepemo.params import Params
 from stages._run import stage_main
@@ -12,7 +12,10 @@ def main(params: Params) -> str:
     table = split_clips(good_clips(read_clips(CLIPS)), params.split, seed=params.seed)
     write_csv(SPLIT, table)
     counts = table["role"].value_counts()
-    return "split: " + ", ".join(f"{counts[role]} {role}" for role in ROLES if role in counts)
+    for emotion in unlearned_emotions(table):
+        print(f"warning: no training clip of {emotion}: no model of this run can name it")
+    languages = ", ".join(sorted(table["language"].unique()))
+    return f"split: {', '.join(f'{counts[role]} {role}' for role in ROLES if role in counts)}; in {languages}"
 
 
 if __name__ == "__main__":

@@ -50,8 +50,9 @@ def _made_split() -> pd.DataFrame:
                 role = alone or ("test_seen" if take < 3 else "validation" if take == 3 else "train")
                 gender = "male" if number % 2 else "female"
                 clip = f"{corpus}/{number:02d}_{emotion}_{take}"
-                rows.append((clip, corpus, f"{corpus}/{number:02d}", gender, emotion, role))
-    return pd.DataFrame(rows, columns=["clip", "corpus", "speaker", "gender", "emotion", "role"])
+                language = {"north": "en", "south": "pl"}[corpus]
+                rows.append((clip, corpus, language, f"{corpus}/{number:02d}", gender, emotion, role))
+    return pd.DataFrame(rows, columns=["clip", "corpus", "language", "speaker", "gender", "emotion", "role"])
 
 
 @pytest.fixture(scope="session")

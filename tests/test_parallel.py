@@ -1,63 +1,94 @@
-"""The ordered map: order, the bound on items under way, and what ends when one fails or nobody wants more."""
+"""The map over clips on this machine: the same results in threads and processes, and what ends when a process dies."""
 
-import threading
-import time
-from collections.abc import Iterator
+import os
+import pickle
+import signal
+import zipfile
+from pathlib import Path
 
 import pytest
 
-from deepemo.parallel import map_in_processes, map_in_threads
+from deepemo.cluster import ADDRESS
+from deepemo.corpora.archive import Archive
+from deepemo.errors import InputError
+from deepemo.parallel import map_clips, on_cluster
+from tests.test_threads import endless
 
 
-def test_results_come_in_the_order_of_the_items_whichever_is_ready_first() -> None:
-    def wait(seconds: float) -> float:
-        time.sleep(seconds)
-        return seconds
-
-    items = [0.05, 0.0, 0.03, 0.0, 0.01]
-    assert list(map_in_threads(wait, items, workers=5)) == items
+@pytest.fixture(autouse=True)
+def here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever runs the tests may have named a cluster."""
+    monkeypatch.delenv(ADDRESS, raising=False)
 
 
-def test_items_are_taken_only_as_room_becomes_free() -> None:
+def square(number: int) -> int:
+    return number**2
+
+
+def process_and_mark(_: int) -> tuple[int, str]:
+    return os.getpid(), os.environ.get("DEEPEMO_TEST_MARK", "")
+
+
+def mark() -> None:
+    os.environ["DEEPEMO_TEST_MARK"] = "started"
+
+
+def die_at_five(number: int) -> int:
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+@pytest.mark.parametrize(("workers", "in_processes"), [(1, False), (3, False), (1, True), (2, True)])
+def test_results_come_in_order_whichever_way(workers: int, in_processes: bool) -> None:
+    found = map_clips(square, range(10), name="squares", total=10, workers=workers, in_processes=in_processes, chunk=3)
+    assert list(found) == [number**2 for number in range(10)]
+    assert not on_cluster()
+
+
+def test_each_process_is_started_and_is_not_this_one() -> None:
+    found = list(
+        map_clips(process_and_mark, range(8), name="marks", total=8, workers=2, in_processes=True, chunk=1, start=mark)
+    )
+    assert {marked for _, marked in found} == {"started"}
+    assert os.getpid() not in {process for process, _ in found}
+    assert "DEEPEMO_TEST_MARK" not in os.environ
+
+
+def test_items_are_taken_as_room_becomes_free_in_processes_too() -> None:
     taken: list[int] = []
-
-    def endless() -> Iterator[int]:
-        while True:
-            taken.append(len(taken))
-            yield taken[-1]
-
-    results = map_in_threads(lambda item: item, endless(), workers=2, ahead=3)
-    assert [next(results) for _ in range(4)] == [0, 1, 2, 3]
-    assert len(taken) == 2 * 3 + 3
-    results.close()  # type: ignore[attr-defined]
+    found = map_clips(
+        square, endless(taken), name="squares", total=None, workers=2, in_processes=True, chunk=5, ahead=2
+    )
+    assert next(found) == 0
+    assert len(taken) <= 2 * 2 * 5 + 5
+    found.close()  # type: ignore[attr-defined]
 
 
-def test_a_failure_stops_the_items_that_are_under_way_before_they_are_waited_for() -> None:
-    stopped = threading.Event()
-
-    def work(item: int) -> None:
-        if item == 0:
-            raise ValueError("the first one")
-        assert stopped.wait(10), "nobody stopped this item"
-
-    with pytest.raises(ValueError, match="the first one"):
-        list(map_in_threads(work, range(3), workers=3, stop=stopped.set))
-    assert stopped.is_set()
+def test_a_killed_process_is_one_error_that_says_so() -> None:
+    with pytest.raises(InputError, match="one of 2 processes was killed"):
+        list(map_clips(die_at_five, range(9), name="die", total=9, workers=2, in_processes=True, chunk=2))
 
 
-def test_a_caller_that_leaves_stops_the_items_that_are_under_way() -> None:
-    stopped = threading.Event()
+def test_an_archive_that_travels_among_processes_is_opened_once_in_each(tmp_path: Path) -> None:
+    path = tmp_path / "toy.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.wav", b"one")
+    packed = pickle.dumps(Archive(path))
+    assert pickle.loads(packed) is pickle.loads(packed)
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("a.wav", b"another")
+    assert pickle.loads(packed).read("a.wav") == b"another"
 
-    def work(item: int) -> bool:
-        return item == 0 or stopped.wait(10)
 
-    results = map_in_threads(work, range(3), workers=2, ahead=1, stop=stopped.set)
-    assert next(results)
-    results.close()  # type: ignore[attr-defined]
-    assert stopped.is_set()
-
-
-def test_one_worker_is_this_process_and_is_started_too() -> None:
-    started: list[str] = []
-    results = map_in_processes(len, ["a", "bc"], workers=1, start=started.append, start_with=("once",))
-    assert (list(results), started) == ([1, 2], ["once"])
+def test_what_is_carried_answers_as_the_archive_does(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "toy.zip", "w") as file:
+        file.writestr("a.wav", b"sound")
+        file.writestr("b.wav", "version https://git-lfs.github.com/spec/v1\noid sha256:" + "0a" * 32 + "\nsize 9\n")
+    archive = Archive(tmp_path / "toy.zip")
+    carried = archive.carried("a.wav")
+    assert (carried.name, carried.size_bytes("a.wav"), carried.read("a.wav")) == ("toy", 5, b"sound")
+    large = archive.carried("a.wav", most_bytes=4)
+    assert (large.size_bytes("a.wav"), large.read("a.wav")) == (5, b"")
+    with pytest.raises(InputError, match="is a Git LFS pointer"):
+        archive.carried("b.wav").read("b.wav")

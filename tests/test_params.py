@@ -34,9 +34,10 @@ def test_the_record_of_the_real_corpora_can_be_read_with_the_sections_that_came_
     ours = read_yaml(ROOT / "params.yaml")
     record = read_yaml(ROOT / "docs" / "results" / "four-corpora" / "params.yaml")
     later = {name: values for name, values in ours.items() if name not in record}
-    assert set(later) == {"cross_corpus", "embed_speech", "embed_speech_views", "train_speech"}
+    assert set(later) == {"cross_corpus", "embed_speech", "embed_speech_views", "robustness", "train_speech"}
+    newer = {name: {key: ours[name][key] for key in keys} for name, keys in {"validate": ["min_agreement"]}.items()}
     path = tmp_path / "params.yaml"
-    path.write_text(write_yaml({**record, **later}))
+    path.write_text(write_yaml({**record, **later, "validate": {**record["validate"], **newer["validate"]}}))
     assert load_params(path).download.corpora == ["ravdess", "crema_d", "tess", "savee"]
 
 
@@ -59,6 +60,7 @@ def test_the_record_of_the_real_corpora_can_be_read_with_the_sections_that_came_
         ("train_shallow.augment.mixup", -0.1, "train_shallow.augment.mixup: found -0.1"),
         ("embed_speech_views.strength.min_snr_db", 40.0, "min_snr_db 40.0 must be at most max_snr_db 35.0"),
         ("embed_speech_views.views", -1, "embed_speech_views.views: found -1"),
+        ("robustness.mp3_kbps", 17, "robustness.mp3_kbps: found 17"),
         ("seed", 1.5, "seed: found 1.5"),
     ],
 )
@@ -120,6 +122,6 @@ def test_the_record_names_no_folder_of_the_machine_and_nothing_that_changes_no_f
     path.write_text(write_yaml(content))
     record = load_params(path).to_record()
     assert "/somewhere" not in write_yaml(record)
-    assert set(content) - set(record) == {"eda"}
+    assert set(content) - set(record) == {"eda", "robustness"}
     assert set(content["featurize"]) - set(record["featurize"]) == {"workers"}
     assert record["train_transfer"] == content["train_transfer"]

@@ -80,6 +80,9 @@ class Featurizer:
     def __hash__(self) -> int:
         return hash(self.spec)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (type(self), (self.spec,))
+
     def trim(self, samples: Float32Array) -> Float32Array:
         """Cut off the quiet ends of float32 [n] at `sample_rate_hz`, if the spec says so."""
         spec = self.spec

@@ -3,7 +3,6 @@
 import textwrap
 from collections.abc import Iterable
 from io import BytesIO
-from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +77,12 @@ def grid_of(panels: int, *, columns: int) -> tuple[int, int]:
 
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour and dash of each name, in alphabetical order: the same names look the same in every chart."""
-    styles = zip(sorted(names), cycle(OTHER_COLOURS), cycle(DASHES), strict=False)
-    return {name: {"color": colour, "linestyle": dash} for name, colour, dash in styles}
+    count = len(OTHER_COLOURS)
+    # Where the colours begin again, each has the next dash.
+    return {
+        name: {"color": OTHER_COLOURS[place % count], "linestyle": DASHES[(place + place // count) % len(DASHES)]}
+        for place, name in enumerate(sorted(names))
+    }
 
 
 def per_cent(axis: Axis) -> None:

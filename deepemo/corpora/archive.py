@@ -10,15 +10,19 @@ import zipfile
 import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
-from typing import IO, Any, Self, TypeVar
+from typing import IO, Any, Protocol, Self, TypeVar
 
 from deepemo.errors import InputError
-from deepemo.recordings import POINTER_ADVICE, is_recording, printable, read_pointer
+from deepemo.recordings import POINTER_ADVICE, is_hidden, is_recording, printable, read_pointer
 
 # A recording of 1 GiB lasts three hours; an archive of 64 GiB is a hundred times the largest corpus.
 MAX_MEMBER_BYTES = 1 << 30
 MAX_ARCHIVE_BYTES = 64 << 30
+# A table of a corpus; CREMA-D's of what 2,443 listeners heard has 4 MB.
+MAX_TABLE_BYTES = 64 << 20
 # Deflate shrinks zeros about a thousandfold, and speech far less.
 MAX_RATIO = 1100
 
@@ -94,7 +98,11 @@ class Archive:
         Raises:
             InputError: there is no such member, or its stored bytes are damaged.
         """
-        entry = self._entry(member)
+        with self._unpacked(self._entry(member), member) as stream:
+            yield stream
+
+    @contextmanager
+    def _unpacked(self, entry: zipfile.ZipInfo, member: str) -> Iterator[IO[bytes]]:
         try:
             with self._current_zip().open(entry) as stream:
                 yield stream
@@ -120,6 +128,25 @@ class Archive:
             )
         return content
 
+    def read_beside(self, path: str) -> bytes | None:
+        """Bytes of a file that is no recording, by its path or the end of its path; None if there is none.
+
+        Raises:
+            InputError: it is a link, encrypted or too large, or its stored bytes are damaged.
+        """
+        named = {entry.filename.replace("\\", "/"): entry for entry in self._current_zip().infolist()}
+        name = find_ending(named, path)
+        if name is None:
+            return None
+        entry = named[name]
+        fault = _fault(entry, name)
+        if fault is None and entry.file_size > MAX_TABLE_BYTES:
+            fault = f"it declares {entry.file_size:,} bytes, expected at most {MAX_TABLE_BYTES:,}"
+        if fault:
+            raise InputError(f"{self.path}: member {entry.filename!r} is refused: {fault}")
+        with self._unpacked(entry, name) as stream:
+            return stream.read()
+
     def close(self) -> None:
         """Close the file; the next read opens it again."""
         with self._lock:
@@ -133,8 +160,25 @@ class Archive:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
+    def carried(self, member: str, *, most_bytes: int = MAX_MEMBER_BYTES) -> "Carried":
+        """A recording with its bytes, for machines that do not see this file.
+
+        Args:
+            member: path of the recording.
+            most_bytes: a larger one goes without its bytes.
+
+        Raises:
+            InputError: there is no such member.
+        """
+        size_bytes = self.size_bytes(member)
+        try:
+            content: bytes | InputError = self.read(member) if size_bytes <= most_bytes else b""
+        except InputError as error:
+            content = error
+        return Carried(self.path, size_bytes, content)
+
     def __reduce__(self) -> tuple[Any, ...]:
-        return (type(self), (self.path,))
+        return (_reopened, (self.path,))
 
     def _entry(self, member: str) -> zipfile.ZipInfo:
         try:
@@ -157,6 +201,76 @@ class Archive:
             if isinstance(error, OSError) and error.errno != errno.EINVAL:
                 raise
             raise InputError(f"{self.path}: expected a zip archive of recordings: {error}") from error
+
+
+class Recordings(Protocol):
+    """What holds recordings and gives their bytes: an archive, or one recording that was carried out of it."""
+
+    @property
+    def path(self) -> Path:
+        """The archive."""
+
+    @property
+    def name(self) -> str:
+        """The archive's name without suffix."""
+
+    def size_bytes(self, member: str) -> int:
+        """Unpacked size of a recording."""
+
+    def read(self, member: str) -> bytes:
+        """Return the bytes of a recording."""
+
+    def carried(self, member: str, *, most_bytes: int = MAX_MEMBER_BYTES) -> "Carried":
+        """A recording with its bytes, unless they are more than `most_bytes`."""
+
+
+@dataclass(frozen=True)
+class Carried:
+    """One recording of an archive with its bytes; it answers as the archive does, whichever member it is asked for.
+
+    Attributes:
+        path: of the archive.
+        size: unpacked size of the recording as the archive declares it.
+        content: its bytes, or why the archive does not give them.
+    """
+
+    path: Path
+    size: int
+    content: bytes | InputError
+
+    @property
+    def name(self) -> str:
+        """The archive's name without suffix."""
+        return self.path.stem
+
+    def size_bytes(self, member: str) -> int:
+        """Unpacked size of the recording."""
+        return self.size
+
+    def read(self, member: str) -> bytes:
+        """Return the bytes of the recording.
+
+        Raises:
+            InputError: the archive did not give them.
+        """
+        if isinstance(self.content, InputError):
+            raise self.content
+        return self.content
+
+    def carried(self, member: str, *, most_bytes: int = MAX_MEMBER_BYTES) -> "Carried":
+        """This recording, which has its bytes already."""
+        return self
+
+
+def _reopened(path: Path) -> Archive:
+    """An archive in the process that unpickles it, opened once there as long as the file stays the same."""
+    status = path.stat()
+    return _opened(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=64)
+def _opened(path: Path, size_bytes: int, changed_ns: int) -> Archive:
+    return Archive(path)
 
 
 def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
@@ -184,6 +298,21 @@ def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
             path, number = f"~{number}/{plain}", number + 1
         members[path] = entry
     return members
+
+
+def find_ending(names: Iterable[str], path: str) -> str | None:
+    """The name that is a path or ends in it; of several, the one in the fewest folders; hidden ones do not count.
+
+    Example:
+        >>> find_ending(["x/old/meta/a.csv", "x/meta/a.csv", "meta/ba.csv"], "meta/a.csv")
+        'x/meta/a.csv'
+    """
+    ending = [
+        name
+        for name in names
+        if (name == path or name.endswith(f"/{path}")) and not any(map(is_hidden, PurePosixPath(name).parts))
+    ]
+    return min(ending, key=lambda name: (name.count("/"), name), default=None)
 
 
 def leads_out(path: str) -> bool:

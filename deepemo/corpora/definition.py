@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePosixPath
 
+from deepemo.corpora.tables import Cell, Labels, ReadBeside, SideTable, read_labels
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+
+GENDERS = ("female", "male")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +32,7 @@ class LfsFiles:
         media_urls: templates of a file's addresses, with `{name}`, tried in order.
         member: template of a file's path in the corpus, with `{name}`.
         other_names: names under which the repository may hold a listed file instead.
+        tables: where the corpus's tables come from, if it has any.
     """
 
     list_url: str
@@ -37,6 +41,35 @@ class LfsFiles:
     media_urls: tuple[str, ...]
     member: str
     other_names: Mapping[str, str] = field(default_factory=dict)
+    tables: "GitFiles | None" = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class GitFiles:
+    """Files of a git repository, each checked against the size and the object id in GitHub's own listing.
+
+    Attributes:
+        tree_url: address of the listing: a tree or the contents of a folder, by GitHub's API.
+        file_url: template of a file's address, with `{path}`.
+    """
+
+    tree_url: str
+    file_url: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ZenodoRecord:
+    """A record on Zenodo: its JSON lists every file with size, md5 and address at the time of fetching.
+
+    Attributes:
+        record_url: address of that JSON.
+        archive: name of the zip in it that holds the recordings; None if each recording is a file of the record.
+        md5: of the archive, where it is known already.
+    """
+
+    record_url: str
+    archive: str | None = None
+    md5: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +103,18 @@ class Generated:
     """A corpus that this package generates."""
 
 
-Source = ZipDownload | LfsFiles | Dataverse | ByHand | Generated
+@dataclass(frozen=True)
+class Own:
+    """A corpus of the user's own, described by a manifest.
+
+    Attributes:
+        folder: that holds the manifest and the recordings.
+    """
+
+    folder: Path
+
+
+Source = ZipDownload | ZenodoRecord | LfsFiles | GitFiles | Dataverse | ByHand | Generated | Own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,11 +126,12 @@ class Utterance:
         performance: shared by all recordings of one performance, in which one speaker says one sentence once in one
             emotion and intensity; it is the name of the preferred recording.
         speaker: the speaker's code.
-        gender: `female` or `male`.
+        gender: `female` or `male`; empty if it is not known.
         emotion: one of the seven, or the corpus's own word for an emotion outside them (`calm`, `boredom`).
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
         is_speech: false for songs.
+        agreement: share of the listeners asked who heard this emotion in the sound alone; None if nobody was asked.
         repairs: known errors in the name that were corrected.
     """
 
@@ -98,6 +143,7 @@ class Utterance:
     intensity: str
     sentence: str
     is_speech: bool
+    agreement: float | None = None
     repairs: tuple[str, ...] = ()
 
 
@@ -115,14 +161,20 @@ class Corpus:
         clips: number of recordings that its makers publish.
         size_bytes: size of the zip if `source` is one, else of all recordings, unpacked; rounded if its makers publish
             no exact figure.
+        speakers: how many speak in it; by default as many as `genders` names, None if that is not known.
         source: how it is published.
-        name_pattern: searched in a recording's path without suffix, with forward slashes. The named groups `speaker`
-            and `emotion` are required; `sentence`, `intensity`, `channel` and `medium` are optional. If the pattern
-            ignores case, so do the codes. The whole match names the performance, except for the group `medium`, the
-            device that recorded it.
+        name_pattern: searched in a recording's path without suffix, with forward slashes. Of the named groups,
+            `speaker` and `emotion` are required unless a table tells them; `gender`, `sentence`, `intensity`, `channel`
+            and `medium` are optional. If the pattern ignores case, so do the codes. The group `name`, else the whole
+            match, names the performance, except for the group `medium`, the device that recorded it.
         emotions: one of the seven emotions, or a word of `other_emotions`, by code.
         other_emotions: the corpus's own words for emotions outside the seven.
-        genders: `female` or `male` by speaker code.
+        genders: `female` or `male` by speaker code; empty if any speaker is taken and a table or the group `gender`
+            tells the gender.
+        gender_codes: `female`, `male`, or nothing where it is not known, by the code of a table or of that group.
+        tables: tables beside the recordings, whose codes are read as those of the names are.
+        files: further files beside the recordings that are kept with them.
+        labels: content of these tables, see `with_labels`.
         sentences: words by code.
         intensities: words by code.
         speaker_aliases: speaker codes by mistyped speaker code.
@@ -145,11 +197,16 @@ class Corpus:
     citation: str
     clips: int
     size_bytes: int
+    speakers: int | None = None
     source: Source
     name_pattern: re.Pattern[str]
     emotions: Mapping[str, str]
     other_emotions: tuple[str, ...] = ()
-    genders: Mapping[str, str]
+    genders: Mapping[str, str] = field(default_factory=dict)
+    gender_codes: Mapping[str, str] = field(default_factory=dict)
+    tables: tuple[SideTable, ...] = ()
+    files: tuple[str, ...] = ()
+    labels: Labels | None = field(default=None, repr=False, compare=False)
     sentences: Mapping[str, str] = field(default_factory=dict)
     intensities: Mapping[str, str] = field(default_factory=dict)
     speaker_aliases: Mapping[str, str] = field(default_factory=dict)
@@ -160,6 +217,8 @@ class Corpus:
     native_rate_hz: int | None = None
 
     def __post_init__(self) -> None:
+        if self.speakers is None and self.genders:
+            object.__setattr__(self, "speakers", len(self.genders))
         for code, word in self.emotions.items():
             if word not in EMOTIONS and word not in self.other_emotions:
                 raise InputError(
@@ -194,42 +253,88 @@ class Corpus:
         match = self.name_pattern.search(str(path.parent / stem))
         if match is None:
             raise InputError(f"{member}: not named as in {self.title}, expected to match {self.name_pattern.pattern}")
-        speaker = self._code(match, "speaker", {**self.genders, **self.speaker_aliases})
+        place = Cell(match.string, match.string)
+        codes = {what: place._replace(value=code) for what, code in match.groupdict(default="").items()}
+        codes |= self._listed(member)
+        known_speakers = {**self.genders, **self.speaker_aliases}
+        speaker = self._code(codes["speaker"], "speaker", known_speakers) if known_speakers else codes["speaker"].value
         if speaker in self.speaker_aliases:
             speaker = self.speaker_aliases[speaker]
             repairs.append("speaker_code")
-        emotion = self._code(match, "emotion", self.emotions)
-        codes = match.groupdict(default="")
-        sentence = codes.get("sentence", "")
-        intensity = codes.get("intensity", "")
+        if not speaker:
+            raise InputError(f"{codes['speaker'].place}: speaker: found nothing, expected the name of who speaks")
+        emotion = self._code(codes["emotion"], "emotion", self.emotions)
+        sentence = codes["sentence"].value if "sentence" in codes else ""
+        intensity = codes["intensity"].value if "intensity" in codes else ""
         spelled = {"speaker": speaker, "emotion": emotion}
         if self.name_pattern.flags & re.IGNORECASE and sentence:
             spelled["sentence"] = sentence = sentence.lower()
+        spelled = {group: code for group, code in spelled.items() if group in match.re.groupindex}
         medium = {"medium": self.best_medium} if self.best_medium is not None else {}
         return Utterance(
             name=_spelled_with(match, **spelled),
             performance=_spelled_with(match, **spelled, **medium),
             speaker=speaker,
-            gender=self.genders[speaker],
+            gender=self._gender(speaker, codes),
             emotion=self.emotions[emotion],
             intensity=self.intensities.get(intensity, intensity),
             sentence=self.sentences.get(sentence, sentence),
-            is_speech=self.speech_channel is None or codes.get("channel") == self.speech_channel,
+            is_speech=self.speech_channel is None or codes["channel"].value == self.speech_channel,
+            agreement=self._agreement(member, self.emotions[emotion]),
             repairs=tuple(repairs),
         )
 
-    def _code(self, match: re.Match[str], group: str, known: Mapping[str, str]) -> str:
-        """The code in a group as the corpus spells it; case counts only if it does in the pattern."""
-        found = match[group]
+    @property
+    def beside(self) -> tuple[str, ...]:
+        """Paths of all files that are kept with the recordings."""
+        return tuple(dict.fromkeys((*self.files, *(table.path for table in self.tables))))
+
+    def with_labels(self, read_beside: ReadBeside) -> "Corpus":
+        """The same corpus with the content of its tables; itself if it has none.
+
+        Args:
+            read_beside: reads a file beside the recordings by the end of its path; None if there is none.
+
+        Raises:
+            InputError: see `tables.read_labels`.
+        """
+        return replace(self, labels=read_labels(self.tables, read_beside)) if self.tables else self
+
+    def _listed(self, member: str) -> Mapping[str, Cell]:
+        """What the tables tell of a recording that they must list."""
+        listing = [table.path for table in self.tables if table.about == "recording" and table.required]
+        if not listing:
+            return {}
+        row = self.labels.of_recording(member) if self.labels else None
+        if row is None:
+            raise InputError(f"{member}: not listed in {' or '.join(listing)} of {self.title}")
+        return row
+
+    def _gender(self, speaker: str, codes: Mapping[str, Cell]) -> str:
+        told = self.labels.speakers.get(speaker, {}) if self.labels else {}
+        found = told.get("gender", codes.get("gender"))
+        if found is None:
+            return self.genders.get(speaker, "")
+        return self.gender_codes[self._code(found, "gender", self.gender_codes)]
+
+    def _agreement(self, member: str, emotion: str) -> float | None:
+        answers = self.labels.answers_to(member) if self.labels else {}
+        total = sum(answers.values())
+        heard = sum(count for word, count in answers.items() if self.emotions.get(word, word) == emotion)
+        return heard / total if total else None
+
+    def _code(self, found: Cell, what: str, known: Mapping[str, str]) -> str:
+        """A code as the corpus spells it; case counts only if it does in the pattern."""
         for code in known:
-            if code == found or (self.name_pattern.flags & re.IGNORECASE and code.lower() == found.lower()):
+            if code == found.value or (self.name_pattern.flags & re.IGNORECASE and code.lower() == found.value.lower()):
                 return code
-        raise InputError(f"{match.string}: unknown {group} {found!r}, expected one of {sorted(known)}")
+        raise InputError(f"{found.place}: unknown {what} {found.value!r}, expected one of {sorted(known)}")
 
 
 def _spelled_with(match: re.Match[str], **codes: str) -> str:
-    """The matched name with these codes in place of the matched ones, its folders joined by `_`."""
-    name, start = match[0], match.start()
+    """The name that was matched with these codes in place of the matched ones, its folders joined by `_`."""
+    whole = "name" if "name" in match.re.groupindex else 0
+    name, start = match[whole], match.start(whole)
     for group in sorted(codes, key=match.start, reverse=True):
         name = name[: match.start(group) - start] + codes[group] + name[match.end(group) - start :]
     return name.strip("/").replace("/", "_")

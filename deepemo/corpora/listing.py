@@ -5,9 +5,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepemo.corpora.definition import ByHand, Corpus, Dataverse, Generated, LfsFiles, ZipDownload
+from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
+from deepemo.corpora.download.own import own_corpus, own_names
 from deepemo.corpora.download.provenance import Provenance, read_provenance
 from deepemo.corpora.registry import CORPORA
+from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 
 
@@ -26,18 +28,21 @@ class CorpusState:
     provenance: Provenance | None = None
 
 
-def describe_corpora(raw_dir: Path) -> list[CorpusState]:
-    """Describe every known corpus, in the order of their names.
+def describe_corpora(raw_dir: Path, source_dir: Path | None = None) -> list[CorpusState]:
+    """Describe every known corpus: those of the catalogue in the order of their names, then the user's own.
 
     Only the size of a zip is compared with its record; the stage `download` compares its checksum.
 
     Args:
         raw_dir: folder of the zips and their records; may be missing.
+        source_dir: folder of corpora in which the user's own are looked for; may be missing.
 
     Raises:
+        InputError: a manifest or a table of the user's own is wrong.
         OSError: a record cannot be read.
     """
-    return [_describe(corpus, raw_dir) for corpus in CORPORA.values()]
+    own = [own_corpus((source_dir or Path()) / name) for name in own_names(source_dir)]
+    return [_describe(corpus, raw_dir) for corpus in (*CORPORA.values(), *own)]
 
 
 def how_to_get(corpus: Corpus) -> str:
@@ -51,13 +56,43 @@ def how_to_get(corpus: Corpus) -> str:
                 f"{corpus.title} {reason}: fetch it from {url} into <folder>/{corpus.name}, "
                 "then download.source_dir: <folder>"
             )
-        case ZipDownload() | LfsFiles() | Dataverse():
+        case Own(folder=folder):
+            return f"{wanted} takes it from {folder}, with download.source_dir: {folder.parent}"
+        case _:
             return f"{wanted} fetches it; or download.source_dir: <folder> where <folder>/{corpus.name} holds a copy"
 
 
 def listing(states: list[CorpusState]) -> str:
     """The corpora as text: a paragraph each, of labelled lines."""
     return "\n\n".join(_paragraph(state) for state in states)
+
+
+def short_listing(states: list[CorpusState]) -> str:
+    """The corpora as a table: a line each."""
+    header = ("name", "language", "clips", "speakers", "emotions", "size", "here", "licence")
+    rows = [
+        (
+            state.corpus.name,
+            state.corpus.language,
+            f"{state.corpus.clips:,}",
+            _speakers(state.corpus),
+            str(len(_emotions(state.corpus))),
+            _size(state.corpus.size_bytes),
+            "yes" if state.provenance else "-",
+            state.corpus.licence,
+        )
+        for state in states
+    ]
+    widths = [max(map(len, column)) for column in zip(header, *rows, strict=True)]
+    # Numbers are aligned right, words left.
+    lines = [
+        "  ".join(
+            cell.rjust(width) if 2 <= place <= 5 else cell.ljust(width)
+            for place, (cell, width) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in (header, *rows)
+    ]
+    return "\n".join(lines)
 
 
 def json_listing(states: list[CorpusState]) -> str:
@@ -73,7 +108,8 @@ def _object(state: CorpusState) -> dict[str, Any]:
         "language": corpus.language,
         "clips": corpus.clips,
         "size_bytes": corpus.size_bytes,
-        "speakers": len(corpus.genders),
+        "speakers": corpus.speakers,
+        "emotions": _emotions(corpus),
         "licence": corpus.licence,
         "homepage": corpus.homepage,
         "citation": corpus.citation,
@@ -81,6 +117,19 @@ def _object(state: CorpusState) -> dict[str, Any]:
         "on_disk": state.on_disk,
         "provenance": asdict(state.provenance) if state.provenance else None,
     }
+
+
+def _emotions(corpus: Corpus) -> list[str]:
+    """The emotions among the seven that a corpus has, in their order; those of the user's own are in its table."""
+    told = set(corpus.emotions.values())
+    if isinstance(corpus.source, Own) and corpus.labels:
+        cells = (row["emotion"].value for row in corpus.labels.recordings.values() if "emotion" in row)
+        told = {corpus.emotions.get(cell, "") for cell in cells}
+    return [emotion for emotion in EMOTIONS if emotion in told]
+
+
+def _speakers(corpus: Corpus) -> str:
+    return "?" if corpus.speakers is None else str(corpus.speakers)
 
 
 def _describe(corpus: Corpus, raw_dir: Path) -> CorpusState:
@@ -111,9 +160,9 @@ def _paragraph(state: CorpusState) -> str:
     corpus = state.corpus
     lines = {
         "what": f"{corpus.clips:,} clips, {_size(corpus.size_bytes)}, language {corpus.language}, "
-        f"{len(corpus.genders)} speakers",
+        f"{_speakers(corpus)} speakers, {len(_emotions(corpus))} of the seven emotions",
         "licence": corpus.licence,
-        "homepage": corpus.homepage,
+        **({"homepage": corpus.homepage} if corpus.homepage else {}),
         "to get it": how_to_get(corpus),
         "on disk": state.on_disk,
     }

@@ -18,7 +18,8 @@ class Clip:
 
     Attributes:
         clip: unique id, `<corpus>/<canonical file stem>`; the same for every layout of the corpus.
-        corpus: name of the corpus in the registry.
+        corpus: name of the corpus.
+        language: of the corpus, ISO 639-1.
         member: path of the recording inside the corpus's zip.
         performance: `<corpus>/<name of the preferred recording>`, shared by all recordings of one performance; empty if
             the name is unknown.
@@ -27,6 +28,7 @@ class Clip:
         emotion: one of the seven, or the corpus's own word for one outside them.
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
+        agreement: share of the listeners asked who heard this emotion in the sound alone; None if nobody was asked.
         rate_hz: native sample rate.
         channels: number of channels.
         seconds: duration.
@@ -43,6 +45,7 @@ class Clip:
 
     clip: str
     corpus: str
+    language: str = ""
     member: str
     performance: str = ""
     speaker: str = ""
@@ -50,6 +53,7 @@ class Clip:
     emotion: str = ""
     intensity: str = ""
     sentence: str = ""
+    agreement: float | None = None
     rate_hz: int = 0
     channels: int = 0
     seconds: float = 0.0
@@ -74,8 +78,9 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def read_clips(path: Path) -> pd.DataFrame:
-    """Read the clip table; empty text stays empty text, and does not become a missing value."""
-    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False)
+    """Read the clip table; empty text stays empty text, a missing agreement is NaN."""
+    missing = {"agreement": [""]}
+    return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=missing)
 
 
 def good_clips(table: pd.DataFrame) -> pd.DataFrame:

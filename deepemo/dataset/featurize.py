@@ -1,17 +1,17 @@
-"""Features of many clips, computed in threads with a bounded number of clips in memory."""
+"""Features of many clips, computed in parallel with a bounded number of clips in memory."""
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from tqdm import tqdm
 
 from deepemo.audio.features import Featurizer
 from deepemo.audio.io.decode import read_recording
-from deepemo.corpora.archive import Archive
-from deepemo.parallel import map_in_threads
+from deepemo.corpora.archive import Archive, Recordings
+from deepemo.parallel import map_clips
 
 # Clips under way at once, per worker: enough to keep it busy while the oldest is written.
 _AHEAD = 8
@@ -20,7 +20,8 @@ _AHEAD = 8
 def give_cores_to_clips() -> None:
     """Keep TensorFlow from splitting operations over the cores, which work on different clips already.
 
-    It saves a quarter of the time of `featurize_clips` and changes no value.
+    It saves a quarter of the time of `featurize_clips`. Sums are split by threads, so the last bits of the features are
+    those of one thread.
 
     Raises:
         RuntimeError: TensorFlow has computed something in this process before.
@@ -46,14 +47,27 @@ def featurize_clips(
         Clip id and float32 [frames, bands].
     """
     archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
+    rows = zip(clips["clip"], (archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
+    yield from map_clips(
+        Features(featurizer),
+        rows,
+        name="featurize",
+        total=len(clips),
+        workers=workers,
+        ahead=_AHEAD,
+        start=give_cores_to_clips,
+        carry=lambda row: (row[0], row[1].carried(row[2]), row[2]),
+    )
 
-    def featurize(row: tuple[str, str, str]) -> tuple[str, np.ndarray]:
-        clip, corpus, member = row
-        recording = read_recording(archives[corpus].read(member), name=f"{corpus}/{member}")
-        return clip, featurizer(recording.mono(), recording.rate_hz)
 
-    rows = zip(clips["clip"], clips["corpus"], clips["member"], strict=True)
-    with tqdm(total=len(clips), desc="featurize", unit="clip", disable=None, mininterval=1) as progress:
-        for clip, values in map_in_threads(featurize, rows, workers=workers, ahead=_AHEAD):
-            yield clip, values
-            progress.update()
+@dataclass(frozen=True)
+class Features:
+    """Computes features, of a clip given as its id, what holds it and its path in there."""
+
+    featurizer: Featurizer
+
+    def __call__(self, row: tuple[str, Recordings, str]) -> tuple[str, np.ndarray]:
+        """The clip's id and its features float32 [frames, bands]."""
+        clip, archive, member = row
+        recording = read_recording(archive.read(member), name=f"{archive.name}/{member}")
+        return clip, self.featurizer(recording.mono(), recording.rate_hz)

@@ -9,7 +9,7 @@ import numpy as np
 
 from deepemo.audio.io.decode import Recording, read_recording
 from deepemo.audio.samples import cancelled_channel, measure_levels
-from deepemo.corpora.archive import Archive
+from deepemo.corpora.archive import Recordings
 from deepemo.corpora.definition import Corpus
 from deepemo.dataset.clips import Clip
 from deepemo.errors import DecodeError, InputError, TooLongError
@@ -39,13 +39,13 @@ class Inspection:
     faults: dict[str, str]
 
 
-def inspect_recording(corpus: Corpus, member: str, archive: Archive, gate: VoiceDecision) -> Inspection:
+def inspect_recording(corpus: Corpus, member: str, archive: Recordings, gate: VoiceDecision) -> Inspection:
     """Read the name of a recording, decode it and measure it.
 
     Args:
         corpus: its corpus.
         member: its path inside the archive.
-        archive: the zip that holds it.
+        archive: what holds it.
         gate: when a frame counts as speech.
     """
     named = inspect_name(corpus, member)
@@ -72,11 +72,12 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         utterance = corpus.parse(member)
     except InputError as error:
         spelled_out = str(path.with_suffix("")).replace("/", "_")
-        clip = Clip(clip=f"{corpus.name}/{spelled_out}", corpus=corpus.name, member=member)
+        clip = Clip(clip=f"{corpus.name}/{spelled_out}", corpus=corpus.name, language=corpus.language, member=member)
         return Inspection(clip=clip, is_speech=True, faults={"unknown_name": str(error)})
     clip = Clip(
         clip=f"{corpus.name}/{utterance.name}",
         corpus=corpus.name,
+        language=corpus.language,
         member=member,
         performance=f"{corpus.name}/{utterance.performance}",
         speaker=f"{corpus.name}/{utterance.speaker}",
@@ -84,6 +85,7 @@ def inspect_name(corpus: Corpus, member: str) -> Inspection:
         emotion=utterance.emotion,
         intensity=utterance.intensity,
         sentence=utterance.sentence,
+        agreement=None if utterance.agreement is None else round(utterance.agreement, 4),
         repairs=";".join(utterance.repairs),
     )
     return Inspection(clip=clip, is_speech=utterance.is_speech, faults={})

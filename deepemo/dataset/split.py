@@ -22,10 +22,12 @@ TEST_SEEN = "test_seen"
 TEST_UNSEEN = "test_unseen"
 TEST_CORPUS = "test_corpus"
 ROLES = (TRAIN, VALIDATION, TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
-COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
+COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
 
 # With fewer speakers left than this, validation takes some of their clips, not some of the speakers.
 MIN_SPEAKERS_FOR_VALIDATION = 6
+# With one emotion alone there is nothing to tell apart.
+MIN_EMOTIONS = 2
 
 
 def _draw(key: str, seed: int) -> float:
@@ -116,7 +118,7 @@ def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFra
         seed: of every draw.
 
     Raises:
-        InputError: a held-out corpus has no clips, or an emotion has no training clip.
+        InputError: a held-out corpus has no clips, or fewer than two emotions have training clips.
     """
     present = sorted(clips["corpus"].unique())
     absent = sorted(set(section.held_out_corpora) - set(present))
@@ -128,11 +130,19 @@ def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFra
             rows = clips[clips["corpus"] == corpus]
             roles[rows.index] = split_corpus(rows, section, seed=seed)
     table = clips.assign(role=roles)[list(COLUMNS)]
-    learned = set(table.loc[table["role"] == TRAIN, "emotion"])
-    unlearned = [emotion for emotion in EMOTIONS if emotion not in learned]
-    if unlearned:
-        raise InputError(f"split: no training clip of {unlearned} among {len(table)} good clips; use more recordings")
+    learned = [emotion for emotion in EMOTIONS if emotion not in unlearned_emotions(table)]
+    if len(learned) < MIN_EMOTIONS:
+        raise InputError(
+            f"split: training clips of {learned or 'no emotion'} among {len(table)} good clips, expected clips of "
+            f"{MIN_EMOTIONS} emotions or more; use more recordings"
+        )
     return table
+
+
+def unlearned_emotions(split: pd.DataFrame) -> list[str]:
+    """Emotions without a training clip, which no model can learn to name."""
+    learned = set(split.loc[split["role"] == TRAIN, "emotion"])
+    return [emotion for emotion in EMOTIONS if emotion not in learned]
 
 
 def read_split(path: Path) -> pd.DataFrame:

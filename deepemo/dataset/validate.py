@@ -1,28 +1,27 @@
 """Validate the recordings of all corpora: inspect each on all cores, judge them, and report the verdicts."""
 
-import multiprocessing
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
-from tqdm import tqdm
 
-from deepemo.corpora.archive import Archive
-from deepemo.corpora.registry import CORPORA
+from deepemo.corpora.archive import Archive, Recordings
+from deepemo.corpora.definition import Corpus
+from deepemo.corpora.packed import corpus_in
 from deepemo.dataset.clips import GOOD, QUARANTINED
-from deepemo.dataset.inspect import REPAIRS, Inspection, inspect_recording
+from deepemo.dataset.inspect import MAX_BYTES, REPAIRS, Inspection, inspect_recording
 from deepemo.dataset.verdicts import REASONS, Verdict, pass_verdicts
 from deepemo.errors import InputError
 from deepemo.files import write_csv
-from deepemo.parallel import map_in_processes
+from deepemo.parallel import map_clips
 from deepemo.params import Validate, VoiceDecision
 from deepemo.recordings import SUFFIXES
 
-_BATCH = 32
 # Below this number of recordings, starting processes takes longer than they save.
 _MIN_FOR_PROCESSES = 256
 
@@ -30,23 +29,22 @@ _MIN_FOR_PROCESSES = 256
 _DESCRIBING = ("clip", "corpus", "member", "reason")
 _MEASURED = ("emotion", "speaker", "rate_hz", "channels", "seconds", "rms_dbfs", "clipped_share", "voice_share")
 
-# Path of an archive, and members of it.
-_Batch = tuple[Path, list[str]]
+_Member = tuple[Archive, str]
 
 
 def find_archives(folder: Path) -> list[Archive]:
     """Open the archives of known corpora in a folder, in the order of their names.
 
     Raises:
-        InputError: there is none; or one is not a zip, or is of no known corpus.
+        InputError: there is none; or one is not a zip, is of no known corpus, or lacks a table of its corpus.
     """
     paths = sorted(folder.glob("*.zip"))
     if not paths:
         raise InputError(f"{folder}: no <corpus>.zip in it; run the stage `download` first")
-    for path in paths:
-        if path.stem not in CORPORA:
-            raise InputError(f"{path}: {path.stem!r} is no known corpus, expected one of {sorted(CORPORA)}")
-    return [Archive(path) for path in paths]
+    archives = [Archive(path) for path in paths]
+    for archive in archives:
+        corpus_in(archive)
+    return archives
 
 
 def validate_recordings(archives: Sequence[Archive], limits: Validate, *, workers: int | None = None) -> list[Verdict]:
@@ -61,47 +59,48 @@ def validate_recordings(archives: Sequence[Archive], limits: Validate, *, worker
     Raises:
         InputError: an archive holds no recording.
     """
-    batches: list[_Batch] = []
+    found: list[_Member] = []
     for archive in archives:
         members = archive.recordings()
         if not members:
             raise InputError(f"{archive.path}: holds no recording, expected files that end in one of {list(SUFFIXES)}")
-        batches += [(archive.path, members[start : start + _BATCH]) for start in range(0, len(members), _BATCH)]
-    recordings = sum(len(members) for _, members in batches)
+        found += [(archive, member) for member in members]
     if workers is None:
-        workers = (os.cpu_count() or 1) if recordings >= _MIN_FOR_PROCESSES else 1
-    inspections: list[Inspection] = []
-    with tqdm(total=recordings, desc="validate", unit="clip", disable=None) as progress:
-        for inspected in map_in_processes(
-            _Inspector.inspect, batches, workers=workers, start=_Inspector.start, start_with=(limits,)
-        ):
-            inspections += inspected
-            progress.update(len(inspected))
+        workers = (os.cpu_count() or 1) if len(found) >= _MIN_FOR_PROCESSES else 1
+    inspections = map_clips(
+        Inspector(limits, {archive.name: corpus_in(archive) for archive in archives}),
+        found,
+        name="validate",
+        total=len(found),
+        workers=workers,
+        in_processes=True,
+        start=_one_thread_a_product,
+        carry=lambda member: (member[0].carried(member[1], most_bytes=MAX_BYTES), member[1]),
+    )
     return pass_verdicts(inspections, limits)
 
 
-class _Inspector:
-    """What a process keeps between batches: when a frame counts as speech, and the open archives."""
+def _one_thread_a_product() -> None:
+    """There is one process per core: more threads would only wait for each other."""
+    threadpool_limits(1, user_api="blas")
+
+
+@dataclass(frozen=True)
+class Inspector:
+    """Inspects recordings, each given as what holds it and its path in there.
+
+    Attributes:
+        gate: when a frame counts as speech.
+        corpora: by the names of their archives.
+    """
 
     gate: VoiceDecision
-    archives: dict[Path, Archive]
+    corpora: Mapping[str, Corpus]
 
-    @classmethod
-    def start(cls, gate: VoiceDecision) -> None:
-        if multiprocessing.parent_process() is not None:
-            # There is one process per core: more threads would only wait for each other.
-            threadpool_limits(1, user_api="blas")
-        cls.gate = gate
-        cls.archives = {}
-
-    @classmethod
-    def inspect(cls, batch: _Batch) -> list[Inspection]:
-        path, members = batch
-        if path not in cls.archives:
-            cls.archives[path] = Archive(path)
-        archive = cls.archives[path]
-        corpus = CORPORA[archive.name]
-        return [inspect_recording(corpus, member, archive, cls.gate) for member in members]
+    def __call__(self, member: tuple[Recordings, str]) -> Inspection:
+        """Inspect one recording."""
+        archive, path = member
+        return inspect_recording(self.corpora[archive.name], path, archive, self.gate)
 
 
 def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:

@@ -19,6 +19,7 @@ REASONS = (
     "unknown_name",
     "song",
     "other_emotion",
+    "low_agreement",
     "silent",
     "too_short",
     "too_long",
@@ -84,6 +85,10 @@ def _faults_by_itself(found: Inspection, limits: Validate) -> dict[str, str]:
         faults["song"] = "its name says that it is sung"
     if clip.emotion and clip.emotion not in EMOTIONS:
         faults["other_emotion"] = f"{clip.emotion} is none of the seven"
+    if limits.min_agreement is not None and clip.agreement is not None and clip.agreement < limits.min_agreement:
+        faults["low_agreement"] = (
+            f"{clip.agreement:.0%} of its listeners heard {clip.emotion}, below {limits.min_agreement:.0%}"
+        )
     if not clip.sha256:
         return faults
     if clip.rms_dbfs < limits.silent_below_dbfs:

@@ -2,12 +2,9 @@
 
 from typing import Any
 
-import numpy as np
 import pandas as pd
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.metrics import balanced_accuracy_score
-from sklearn.model_selection import LeaveOneGroupOut, cross_val_predict
 
+from deepemo.eda.likeness import classify_corpora
 from deepemo.eda.measure import Measurements
 from deepemo.eda.recommend import (
     FIRST_FRAMES,
@@ -20,13 +17,16 @@ from deepemo.eda.recommend import (
 from deepemo.emotions import EMOTIONS
 
 
-def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Recommendation) -> dict[str, Any]:
+def explore(
+    clips: pd.DataFrame, measurements: Measurements, recommendation: Recommendation, apart: pd.DataFrame
+) -> dict[str, Any]:
     """Every figure of the exploration.
 
     Args:
         clips: good rows of the clip table.
         measurements: of a sample of them.
         recommendation: for the wanted coverage.
+        apart: how well corpora are told from one another, see `likeness.tell_pairs`.
 
     Returns:
         A nested mapping for JSON, with shares of 1, seconds, hertz and dBFS.
@@ -41,7 +41,9 @@ def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Rec
         "classes": {emotion: int((clips["emotion"] == emotion).sum()) for emotion in EMOTIONS},
         "loudness_dbfs": _medians(clips, "rms_dbfs"),
         "measured_clips": len(table),
-        "pitch_hz": {gender: _medians(of_gender, "pitch_hz") for gender, of_gender in table.groupby("gender")},
+        "pitch_hz": {
+            gender: _medians(of_gender, "pitch_hz") for gender, of_gender in table.groupby("gender") if gender
+        },
         "silent_ends_seconds": {
             corpus: {"before": of_corpus["lead_seconds"].mean(), "after": of_corpus["tail_seconds"].mean()}
             for corpus, of_corpus in table.groupby("corpus")
@@ -51,6 +53,10 @@ def explore(clips: pd.DataFrame, measurements: Measurements, recommendation: Rec
     accuracy = classify_corpora(measurements)
     if accuracy is not None:
         figures["corpus_told_by_spectrum"] = {"accuracy": accuracy, "chance": 1 / table["corpus"].nunique()}
+    if len(apart):
+        figures["corpora_told_apart"] = {
+            corpus: {other: float(value) for other, value in row.dropna().items()} for corpus, row in apart.iterrows()
+        }
     rounded: dict[str, Any] = _rounded(figures)
     return rounded
 
@@ -79,31 +85,6 @@ def trimmed_seconds(clips: pd.DataFrame, measurements: Measurements, coverage: f
         held = weight[ordered.index].cumsum() / weight[ordered.index].sum()
         longest = max(longest, float(ordered[held >= coverage - 1e-9].iloc[0]))
     return round_up(longest)
-
-
-def classify_corpora(measurements: Measurements) -> float | None:
-    """How well a linear classifier recognizes the corpus from the long-term spectrum, on unseen speakers.
-
-    A high value is a warning: a model of emotions could recognize the corpus, too, and name the emotion that is most
-    frequent in it.
-
-    Returns:
-        Mean recall over the corpora; None if there is only one corpus, or if a corpus has only one speaker.
-    """
-    table = measurements.table
-    speakers = table.groupby("corpus")["speaker"].nunique()
-    if len(speakers) < 2 or speakers.min() < 2:
-        return None
-    # Only bands below half of every native rate: the others would reveal the rate.
-    known = np.isfinite(measurements.spectra).all(axis=0)
-    predicted = cross_val_predict(
-        LinearDiscriminantAnalysis(solver="lsqr", shrinkage="auto", priors=np.full(len(speakers), 1 / len(speakers))),
-        measurements.spectra[:, known],
-        table["corpus"],
-        groups=table["speaker"],
-        cv=LeaveOneGroupOut(),
-    )
-    return float(balanced_accuracy_score(table["corpus"], predicted))
 
 
 def _choice_figures(clips: pd.DataFrame, sample_rate_hz: int, clip_seconds: float) -> dict[str, Any]:

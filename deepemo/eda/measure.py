@@ -1,21 +1,19 @@
 """Measurements on a sample of the clips that need decoding: pitch, long-term spectrum, silent ends."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from deepemo.audio.io.decode import Recording
+from deepemo.audio.io.decode import read_recording
+from deepemo.corpora.archive import Recordings
 from deepemo.eda.longterm import band_spectrum, silent_ends
 from deepemo.eda.pitch import pitch_track
 from deepemo.emotions import EMOTIONS
-from deepemo.parallel import map_in_threads
-
-# From a corpus and a member of its archive to the recording.
-Reader = Callable[[str, str], Recording]
+from deepemo.parallel import map_clips
 
 
 class MonoClip(NamedTuple):
@@ -84,41 +82,60 @@ def pick_examples(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
     return examples.reindex([name for name in EMOTIONS if name in examples.index]).reset_index()
 
 
-def read_examples(examples: pd.DataFrame, read: Reader) -> dict[str, MonoClip]:
+def read_examples(examples: pd.DataFrame, archives: Mapping[str, Recordings]) -> dict[str, MonoClip]:
     """Decode clips of different emotions.
 
     Args:
         examples: rows of the clip table, see `pick_examples`.
-        read: gives the recordings.
+        archives: what holds the recordings, by corpus.
 
     Returns:
         The clips by emotion, in the order of the rows.
     """
-    recordings = [read(corpus, member) for corpus, member in zip(examples["corpus"], examples["member"], strict=True)]
-    clips = [MonoClip(recording.mono(), recording.rate_hz) for recording in recordings]
-    return dict(zip(examples["emotion"], clips, strict=True))
+    clips = {}
+    for emotion, corpus, member in zip(examples["emotion"], examples["corpus"], examples["member"], strict=True):
+        archive = archives[corpus]
+        recording = read_recording(archive.read(member), name=f"{archive.path}: {member}")
+        clips[emotion] = MonoClip(recording.mono(), recording.rate_hz)
+    return clips
 
 
-def measure_clips(clips: pd.DataFrame, read: Reader, *, silent_below_db: float) -> Measurements:
-    """Decode and measure clips in several threads.
+def measure_clips(clips: pd.DataFrame, archives: Mapping[str, Recordings], *, silent_below_db: float) -> Measurements:
+    """Decode and measure clips in several threads, or on a cluster.
 
     Args:
         clips: rows of the clip table.
-        read: gives the recordings; it is called from several threads.
+        archives: what holds the recordings, by corpus.
         silent_below_db: ends that are quieter than the loudest 10 ms block by more than this count as silent.
     """
-
-    def measure(place: tuple[str, str]) -> tuple[dict[str, float], np.ndarray]:
-        recording = read(*place)
-        samples = recording.mono()
-        lead, tail = silent_ends(samples, recording.rate_hz, silent_below_db)
-        figures = {**_pitch_figures(samples, recording.rate_hz), "lead_seconds": lead, "tail_seconds": tail}
-        return figures, band_spectrum(samples, recording.rate_hz)
-
-    places = zip(clips["corpus"], clips["member"], strict=True)
-    figures, spectra = zip(*map_in_threads(measure, places, workers=os.cpu_count() or 1), strict=True)
+    places = zip((archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
+    results = map_clips(
+        Measure(silent_below_db),
+        places,
+        name="eda",
+        total=len(clips),
+        workers=os.cpu_count() or 1,
+        carry=lambda place: (place[0].carried(place[1]), place[1]),
+    )
+    figures, spectra = zip(*results, strict=True)
     measured = pd.DataFrame(list(figures), index=clips.index)
     return Measurements(table=pd.concat([clips, measured], axis=1), spectra=np.stack(spectra))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """Decodes and measures a recording, given as what holds it and its path in there."""
+
+    silent_below_db: float
+
+    def __call__(self, place: tuple[Recordings, str]) -> tuple[dict[str, float], np.ndarray]:
+        """Its figures, and its long-term spectrum."""
+        archive, member = place
+        recording = read_recording(archive.read(member), name=f"{archive.path}: {member}")
+        samples = recording.mono()
+        lead, tail = silent_ends(samples, recording.rate_hz, self.silent_below_db)
+        figures = {**_pitch_figures(samples, recording.rate_hz), "lead_seconds": lead, "tail_seconds": tail}
+        return figures, band_spectrum(samples, recording.rate_hz)
 
 
 def _pitch_figures(samples: np.ndarray, rate_hz: int) -> dict[str, float]:

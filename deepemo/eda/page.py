@@ -92,6 +92,15 @@ def summarize(clips: pd.DataFrame, figures: dict[str, Any], coverage: float) -> 
             f"{by_spectrum['chance']:.0%}). Scores within each corpus are therefore worth more than scores over all of "
             "them."
         )
+    apart = figures.get("corpora_told_apart")
+    if apart:
+        pairs = sorted((share, one, other) for one, row in apart.items() for other, share in row.items() if one < other)
+        if pairs:
+            (least, *alike), (most, *unlike) = pairs[0], pairs[-1]
+            sentences.append(
+                f"Of pairs of corpora, {' and '.join(alike)} sound most alike ({least:.0%} of the clips told apart; "
+                f"50% by chance), {' and '.join(unlike)} least ({most:.0%})."
+            )
     return sentences
 
 

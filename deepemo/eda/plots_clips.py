@@ -26,6 +26,8 @@ from deepemo.eda.recommend import COVERAGES, FIRST_FRAMES, FIRST_RATE_HZ, Recomm
 from deepemo.emotions import EMOTIONS
 
 GENDERS = ("female", "male")
+# More names of corpora do not fit below their speakers, written across.
+MOST_NAMES_ACROSS = 6
 # Share of the highest value from which a cell of the colour map "Blues" is so dark that its text must be white.
 DARK_SHARE = 0.55
 LENGTH_BINS = 60
@@ -248,6 +250,37 @@ def draw_gender_balance(clips: pd.DataFrame) -> Figure:
     return figure
 
 
+def _name_columns(axes: Axes, names: list[str], widths: list[int]) -> None:
+    """Write a name below each group of columns; groups may be narrower than their names."""
+    middles = np.cumsum(widths) - np.array(widths) / 2 - 0.5
+    across = ("data", "axes fraction")
+    if len(names) <= MOST_NAMES_ACROSS:
+        for number, (name, middle) in enumerate(zip(names, middles, strict=True)):
+            # On two lines in turn.
+            axes.annotate(name, (middle, -0.05 - 0.11 * (number % 2)), xycoords=across, ha="center", va="top")
+        return
+    # Upright, moved apart where they would lie over one another, each with a line to its group.
+    gap, places = 0.035 * sum(widths), middles.copy()
+    for place in range(1, len(places)):
+        places[place] = max(places[place], places[place - 1] + gap)
+    places[-1] = min(places[-1], sum(widths) - 0.5)
+    for place in range(len(places) - 2, -1, -1):
+        places[place] = min(places[place], places[place + 1] - gap)
+    for name, middle, place in zip(names, middles, places, strict=True):
+        axes.annotate(
+            name,
+            (middle, 0.0),
+            (place, -0.12),
+            xycoords=across,
+            textcoords=across,
+            rotation=90,
+            ha="center",
+            va="top",
+            fontsize=8,
+            arrowprops={"arrowstyle": "-", "linewidth": 0.6, "color": "#777777", "shrinkA": 0, "shrinkB": 0},
+        )
+
+
 @styled
 def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
     """Clips of every speaker in every class; speakers are ordered by corpus and by number of clips."""
@@ -255,7 +288,7 @@ def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
     speakers = clips.groupby(["corpus", "speaker"]).size().rename("clips").reset_index()
     speakers = speakers.sort_values(["corpus", "clips", "speaker"], ascending=[True, False, True])
     counts = _counts(clips, "speaker", list(speakers["speaker"])).T  # [classes, speakers]
-    figure = page_figure(3.9)
+    figure = page_figure(3.9 if len(corpora) <= MOST_NAMES_ACROSS else 5.2)
     dots, heat = figure.subplots(2, 1, sharex=True, height_ratios=[1, 1.4])
     dots.plot(speakers["clips"].to_numpy(), ".", color="#333333", markersize=4)
     dots.set_yscale("log")
@@ -266,17 +299,15 @@ def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
     heat.set_yticks(range(len(EMOTIONS)), EMOTIONS)
     heat.set_xticks([])
     heat.grid(visible=False)
-    start = 0
-    for number, corpus in enumerate(corpora):
-        count = int((speakers["corpus"] == corpus).sum())
-        if start:
-            for axes in (dots, heat):
-                axes.axvline(start - 0.5, color="black", linewidth=1.0)
-        # On two lines in turn, because a corpus of few speakers is narrower than its name.
-        place = (start + count / 2 - 0.5, -0.05 - 0.11 * (number % 2))
-        heat.annotate(f"{corpus} ({count})", place, xycoords=("data", "axes fraction"), ha="center", va="top")
-        start += count
-    heat.set_xlabel("speakers, by corpus", labelpad=30)
+    sizes = [int((speakers["corpus"] == corpus).sum()) for corpus in corpora]
+    for start in np.cumsum(sizes)[:-1]:
+        for axes in (dots, heat):
+            axes.axvline(start - 0.5, color="black", linewidth=1.0)
+    names = [f"{corpus} ({size})" for corpus, size in zip(corpora, sizes, strict=True)]
+    _name_columns(heat, names, sizes)
+    # Points: a letter of upright type is less than 5 wide.
+    room = 30 if len(corpora) <= MOST_NAMES_ACROSS else 18 + 5 * max(map(len, names))
+    heat.set_xlabel("speakers, by corpus", labelpad=room)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= max(2, counts.max())]
     bar = figure.colorbar(image, ax=heat, label="clips", ticks=ticks)
     bar.ax.yaxis.set_major_formatter(ScalarFormatter())

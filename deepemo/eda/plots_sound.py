@@ -1,6 +1,6 @@
 """Charts of the sound of the recordings: loudness and pitch by emotion, silent ends and spectra by corpus."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -17,6 +17,7 @@ from deepemo.charts.style import (
     line_styles,
     name_emotions,
     page_figure,
+    per_cent,
     styled,
 )
 from deepemo.eda.longterm import BAND_HZ
@@ -25,12 +26,24 @@ from deepemo.emotions import EMOTIONS
 
 BOX_NOTE = "Boxes: quartiles and median over clips; whiskers: 5 % to 95 %."
 GENDERS = ("female", "male")
+# With more lines, shades over shades hide them.
+MOST_IN_ONE_PANEL = 5
 BOX: dict[str, Any] = {
     "whis": (5, 95),
     "showfliers": False,
     "patch_artist": True,
     "medianprops": {"color": "black", "linewidth": 1.4},
 }
+
+
+class _Spectrum(NamedTuple):
+    """Mean and range of a corpus's spectra [bands] in dB, at the bands that it has."""
+
+    label: str
+    band_hz: np.ndarray
+    mean: np.ndarray
+    low: np.ndarray
+    high: np.ndarray
 
 
 def _by_emotion(table: pd.DataFrame, column: str) -> list[np.ndarray]:
@@ -126,24 +139,73 @@ def draw_silence(measurements: Measurements) -> Figure:
 
 @styled
 def draw_spectra(measurements: Measurements) -> Figure:
-    """Long-term average spectrum of each corpus: the mean over its clips, and the range of nine in ten clips."""
+    """Long-term average spectrum of each corpus: the mean over its clips, and the range of nine in ten clips.
+
+    More corpora than can be told apart in one panel have a panel each, with the means of the others in grey.
+    """
     table, spectra = measurements.table, measurements.spectra
-    corpora = sorted(table["corpus"].unique())
-    figure = page_figure(4.2)
-    axes = figure.subplots()
-    for corpus, style in line_styles(corpora).items():
+    lines = {}
+    for corpus in sorted(table["corpus"].unique()):
         rows = spectra[(table["corpus"] == corpus).to_numpy()]
         known = np.isfinite(rows).any(axis=0)
         low, high = np.nanquantile(rows[:, known], (0.05, 0.95), axis=0)
-        mean = np.nanmean(rows[:, known], axis=0)
-        axes.plot(BAND_HZ[known], mean, label=f"{corpus} ({len(rows)} clips)", **style)
-        axes.fill_between(BAND_HZ[known], low, high, color=style["color"], alpha=0.12, linewidth=0)
-    axes.set_xscale("log")
-    axes.set_xticks([50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000])
-    axes.xaxis.set_major_formatter(ScalarFormatter())
-    axes.xaxis.set_minor_formatter(NullFormatter())
-    axes.set_xlabel("frequency (Hz), third-octave bands")
-    axes.set_ylabel("power density (dB relative to\nwhite noise of the same power)")
-    axes.legend()
-    caption(figure, "Long-term average spectrum by corpus", "Lines: mean over clips; shades: nine clips of ten.")
+        label = f"{corpus} ({len(rows)} clips)"
+        lines[corpus] = _Spectrum(label, BAND_HZ[known], np.nanmean(rows[:, known], axis=0), low, high)
+    together = len(lines) <= MOST_IN_ONE_PANEL
+    rows_of_panels, columns = (1, 1) if together else grid_of(len(lines), columns=2)
+    figure = page_figure(4.2 if together else 1.2 + 1.5 * rows_of_panels)
+    panels = figure.subplots(rows_of_panels, columns, squeeze=False, sharex=True, sharey=True).ravel()
+    styles = line_styles(lines)
+    for number, (corpus, line) in enumerate(lines.items()):
+        axes = panels[0 if together else number]
+        if not together:
+            for other in lines.values():
+                axes.plot(other.band_hz, other.mean, color="#BBBBBB", linewidth=0.7)
+            axes.set_title(line.label, fontsize=9)
+        style = styles[corpus] if together else {"color": styles[corpus]["color"]}
+        axes.plot(line.band_hz, line.mean, label=line.label, **style)
+        axes.fill_between(line.band_hz, line.low, line.high, color=style["color"], alpha=0.12, linewidth=0)
+    for axes in panels[len(lines) :]:
+        axes.set_visible(False)
+    panels[0].set_xscale("log")
+    panels[0].set_xticks(
+        [50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000] if together else [50, 200, 1000, 5000, 20000]
+    )
+    panels[0].xaxis.set_major_formatter(ScalarFormatter())
+    panels[0].xaxis.set_minor_formatter(NullFormatter())
+    if together:
+        panels[0].set_xlabel("frequency (Hz), third-octave bands")
+        panels[0].set_ylabel("power density (dB relative to\nwhite noise of the same power)")
+        panels[0].legend()
+    else:
+        for axes in panels[max(0, len(lines) - columns) : len(lines)]:
+            axes.tick_params(labelbottom=True, rotation=0)
+            axes.set_xlabel("frequency (Hz), third-octave bands")
+        for axes in panels[: len(lines) : columns]:
+            axes.set_ylabel("density (dB)")
+    grey = "" if together else " Grey: means of the others. 0 dB: white noise of the same power."
+    caption(figure, "Long-term average spectrum by corpus", f"Lines: mean over clips; shades: nine clips of ten.{grey}")
+    return figure
+
+
+@styled
+def draw_apart(apart: pd.DataFrame) -> Figure:
+    """How well each corpus is told from each other one by its long-term spectrum, as a square of numbers."""
+    figure = page_figure(1.6 + 0.42 * len(apart))
+    axes = figure.subplots()
+    shares = apart.to_numpy()
+    image = axes.imshow(shares, cmap="Blues", vmin=0.5, vmax=1.0, aspect="auto")
+    for row, column in zip(*np.nonzero(np.isfinite(shares)), strict=True):
+        colour = "white" if shares[row, column] > 0.8 else "black"
+        axes.text(column, row, f"{100 * shares[row, column]:.0f}", ha="center", va="center", color=colour, fontsize=8)
+    axes.set_xticks(range(len(apart)), apart.columns, rotation=30, ha="right")
+    axes.set_yticks(range(len(apart)), apart.index)
+    axes.grid(visible=False)
+    bar = figure.colorbar(image, ax=axes, label="mean recall of the two corpora")
+    per_cent(bar.ax.yaxis)
+    caption(
+        figure,
+        "Corpora told apart by their spectrum",
+        "Per cent, on voices never heard; 50: alike, 100: never mistaken.",
+    )
     return figure

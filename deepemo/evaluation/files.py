@@ -77,6 +77,7 @@ def _group(group: GroupScores) -> dict[str, Any]:
     return {
         "clips": group.clips,
         "speakers": group.speakers,
+        **({"emotions_missing": missing} if (missing := group.missing) else {}),
         "resampled_by": group.resampled_by,
         **_estimates({figure: getattr(group, figure) for figure in scores.HEADLINES}),
     }
@@ -93,6 +94,7 @@ def _predictor(report: PredictorReport) -> dict[str, Any]:
         **_group(report.overall),
         "emotions": {name: _emotion(emotion) for name, emotion in report.overall.emotions.items()},
         "corpora": {name: _group(group) for name, group in report.corpora.items()},
+        "languages": {name: _group(group) for name, group in report.languages.items()},
         "genders": {name: _group(group) for name, group in report.genders.items()},
         "corpora_genders": {name: _group(group) for name, group in report.corpora_genders.items()},
         "female_minus_male": _estimates(report.gender_gap),

@@ -80,6 +80,11 @@ class GroupScores:
     counts: Int64Array
     draws: dict[str, Float64Array]
 
+    @property
+    def missing(self) -> list[str]:
+        """Emotions without clips, over which no mean is taken."""
+        return [emotion for emotion in EMOTIONS if emotion not in self.emotions]
+
 
 def counts_by_unit(clips: pd.DataFrame, cells: Int64Array, n_cells: int, unit: str) -> dict[str, Int64Array]:
     """Counts by each unit that can be resampled: the clips, and if wanted their speakers, where there are several.

@@ -16,7 +16,7 @@ from deepemo.evaluation.calibration import softmax
 from deepemo.files import PREDICTIONS, write_csv
 from deepemo.models.registry import ENSEMBLE
 
-CLIP_COLUMNS = ("clip", "corpus", "speaker", "gender", "emotion", "role")
+CLIP_COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
 # What models say of clips of corpora that they never heard; what a run's own models say lies beside it.
 LEFT_OUT = PREDICTIONS.with_name("cross_corpus.csv")
 Batches = Iterable[tuple[list[str], Float32Array]]
@@ -60,13 +60,14 @@ class Predictions:
 
     def where(self, column: str, value: str) -> "Predictions":
         """The clips with this value in this column of `clips`."""
-        return self._rows((self.clips[column] == value).to_numpy())
+        return self.only((self.clips[column] == value).to_numpy())
 
     def without(self, column: str, value: str) -> "Predictions":
         """The clips with another value in this column of `clips`."""
-        return self._rows((self.clips[column] != value).to_numpy())
+        return self.only((self.clips[column] != value).to_numpy())
 
-    def _rows(self, chosen: npt.NDArray[np.bool_]) -> "Predictions":
+    def only(self, chosen: npt.NDArray[np.bool_]) -> "Predictions":
+        """The clips of the rows that are true in `chosen`, bool [n]."""
         return Predictions(
             self.clips[chosen].reset_index(drop=True),
             {name: values[chosen] for name, values in self.probabilities.items()},

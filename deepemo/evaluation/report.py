@@ -42,13 +42,14 @@ class Confused:
 
 @dataclass(frozen=True)
 class PredictorReport:
-    """One predictor on one test role; groups by corpus, by gender and by both (`corpus, gender`).
+    """One predictor on one test role; groups by corpus, by language, by gender, and by corpus and gender.
 
     Attributes:
         overall: on all clips.
         corpora: on the clips of each corpus.
-        genders: of each gender.
-        corpora_genders: of each gender in each corpus.
+        languages: of each language.
+        genders: of each gender that is known.
+        corpora_genders: of each gender in each corpus, by `corpus, gender`.
         gender_gap: female minus male, of each headline figure; empty unless both occur.
         speakers: clips and accuracy of each speaker, the worst first.
         confused: every mistake there is, the largest share first.
@@ -57,6 +58,7 @@ class PredictorReport:
 
     overall: GroupScores
     corpora: dict[str, GroupScores]
+    languages: dict[str, GroupScores]
     genders: dict[str, GroupScores]
     corpora_genders: dict[str, GroupScores]
     gender_gap: dict[str, Estimate]
@@ -131,9 +133,11 @@ def _speakers(predictions: Predictions, predictor: str) -> dict[str, tuple[int, 
 
 
 def _groups(predictions: Predictions, predictor: str, resampling: Resampling, column: str) -> dict[str, GroupScores]:
+    """Scores by the values of a column; clips without one are in no group."""
     return {
         value: score(predictions.where(column, value), predictor, resampling)
         for value in sorted(predictions.clips[column].unique())
+        if value
     }
 
 
@@ -155,6 +159,7 @@ def report_predictor(
     return PredictorReport(
         overall=overall,
         corpora=corpora,
+        languages=_groups(predictions, predictor, resampling, "language"),
         genders=genders,
         corpora_genders=corpora_genders,
         gender_gap=gap,

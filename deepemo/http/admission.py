@@ -53,6 +53,7 @@ class _Work:
 
     def __init__(self, seconds: float) -> None:
         self.gone = threading.Event()
+        self.submitted = time.perf_counter()
         self._seconds = seconds
         self._until: float | None = None
 
@@ -83,7 +84,11 @@ class _Work:
 
 
 class Admission:
-    """Admits requests, and recognizes their recordings in threads, off the event loop."""
+    """Admits requests, and recognizes their recordings in threads, off the event loop.
+
+    Attributes:
+        batched: the recognizer, which shares batches with all requests.
+    """
 
     def __init__(self, recognizer: Recognizer, settings: Settings, metrics: ServerMetrics) -> None:
         """Start the threads."""
@@ -93,12 +98,13 @@ class Admission:
         self._batcher = Batcher(
             recognizer.model.probabilities, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
         )
-        self._hear: Batcher | None = None
+        hear_voice: Batcher | None = None
         if recognizer.voice is not None:
-            self._hear = Batcher(
+            hear_voice = Batcher(
                 recognizer.voice.hear, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
             )
-        self._recognizer = recognizer
+        self._hear = hear_voice
+        self.batched = recognizer.with_predict(self._batcher, hear_voice)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="recognize")
         limits = DecodingLimits(
             max_seconds=settings.max_seconds,
@@ -243,6 +249,7 @@ class Admission:
 
     def _run(self, work: _Work, job: Callable[[_Work], Done]) -> Done:
         began = time.perf_counter()
+        self._metrics.queue_seconds.observe(began - work.submitted)
         work.begin()
         work.check()
         done = job(work)
@@ -278,7 +285,7 @@ class Admission:
     def _recognizer_for(self, work: _Work) -> Recognizer:
         """The recognizer, with batches that requests share, and a check of the work before each."""
         hear = None if self._hear is None else work.checking(self._hear)
-        return self._recognizer.with_predict(work.checking(self._batcher), hear)
+        return self.batched.with_predict(work.checking(self._batcher), hear)
 
     def _read(self, work: _Work, content: bytes, options: RecognitionOptions) -> Recording:
         try:

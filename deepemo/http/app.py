@@ -20,6 +20,7 @@ from deepemo.http.middleware import AnswerFailures, ApiKey, CloseAfterRefusal, C
 from deepemo.http.problems import ProblemError, install_handlers
 from deepemo.http.schemas import HealthResponse, ModelResponse, RecognitionResponse, VoiceResponse
 from deepemo.http.server import Settings
+from deepemo.http.streams import Streams, stream_router
 from deepemo.http.uploads import Expected, Received, check_announced, receive
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
@@ -52,14 +53,16 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         admission = Admission(recognizer, settings, server_metrics)
-        app.state.admission = admission
+        streams = Streams(settings, server_metrics)
+        app.state.admission, app.state.streams = admission, streams
         try:
             yield
         finally:
             app.state.admission = None
             # A thread inside the model cannot be interrupted; `server.run` ends the process in the end.
             with suppress(TimeoutError):
-                await asyncio.wait_for(asyncio.to_thread(admission.close), CLOSE_SECONDS)
+                closing = asyncio.gather(asyncio.to_thread(admission.close), asyncio.to_thread(streams.close))
+                await asyncio.wait_for(closing, CLOSE_SECONDS)
 
     app = FastAPI(
         title="DeepEmo",
@@ -82,6 +85,7 @@ def create_app(
     app.add_middleware(CloseAfterRefusal)
     guarded = [Depends(ApiKey(settings.api_key))] if settings.api_key is not None else []
     app.include_router(_recognitions(settings, guarded))
+    app.include_router(stream_router(settings, server_metrics))
     app.include_router(_model(about, card, settings=settings, limits=recognizer.limits, guarded=guarded))
     app.include_router(_operation(server_metrics, guarded))
     app.include_router(_page())

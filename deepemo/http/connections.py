@@ -10,6 +10,7 @@ from typing import Any
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 
 from deepemo.http.server import Settings
 
@@ -123,6 +124,35 @@ class GuardedProtocol(H11Protocol):
     def _start_timer(self, seconds: float) -> None:
         self._stop_timer()
         self._timer = self.loop.call_later(seconds, self.transport.abort)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+
+class GuardedSocket(WSProtocol):
+    """uvicorn's WebSocket with a time limit for a client that does not read."""
+
+    def __init__(self, *arguments: Any, connections: Connections, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._seconds = connections.settings.write_seconds
+        self._timer: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """The client does not read: wait for it for some time, longer than its stream does."""
+        super().pause_writing()
+        self._timer = self.loop.call_later(self._seconds + 1, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """The client reads again."""
+        super().resume_writing()
+        self._stop_timer()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._stop_timer()
+        super().connection_lost(exc)
 
     def _stop_timer(self) -> None:
         if self._timer is not None:

@@ -34,6 +34,19 @@ class ServerMetrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.queue_seconds = Histogram(
+            "deepemo_queue_seconds",
+            "From a recording's arrival to the start of work on it",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.live_seconds = Histogram(
+            "deepemo_live_seconds",
+            "From the last sound of a window of a stream to its answer",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
+        self.streams = Gauge("deepemo_streams", "Streams that are open", registry=self.registry)
         self._audio_seconds = Counter("deepemo_audio_seconds_total", "Sound listened to", registry=self.registry)
         self._batch_windows = Histogram(
             "deepemo_batch_windows", "Windows the model heard at once", buckets=WINDOWS, registry=self.registry

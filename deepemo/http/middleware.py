@@ -56,7 +56,7 @@ class HostGuard:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on if its host and its origin are right."""
-        if scope["type"] != "http":
+        if scope["type"] == "lifespan":
             await self._app(scope, receive, send)
             return
 
@@ -68,6 +68,9 @@ class HostGuard:
             await send(message)
 
         refusal = self.refusal(scope)
+        if refusal is not None and scope["type"] == "websocket":
+            await send({"type": "websocket.close", "code": 1008, "reason": refusal.reason})
+            return
         if refusal is not None:
             await refusal.to_response()(scope, receive, send_guarded)
             return

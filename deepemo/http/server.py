@@ -27,6 +27,9 @@ SHUTDOWN_SECONDS = 30.0
 # After that, for the process to end by itself.
 EXIT_SECONDS = 10.0
 RATE_SECONDS = 5.0
+UNREAD_BYTES = 256 << 10
+# Of a stream: five seconds of 48 kHz in single precision, and more than a browser sends at once.
+LARGEST_MESSAGE = MIB
 # Exit status of a server that was ended while something still ran.
 STOPPED = 1
 
@@ -47,6 +50,9 @@ class Settings:
         connections_per_address: the same, of one client's address.
         workers: recordings that are recognized at once, each in a thread and decoded in a process of its own.
         waiting: further ones that have arrived and wait; more are refused with 503.
+        streams: live ones at once; more are refused.
+        streams_per_address: the same, of one client's address.
+        idle_seconds: in which a stream must bring further sound.
         ready_decoders: processes that are started before the first recording comes.
         decode_seconds: in which a recording must be decoded.
         work_seconds: in which the work on a recording must be done, decoding included.
@@ -69,6 +75,9 @@ class Settings:
     connections_per_address: int = 128
     workers: int = 4
     waiting: int = 32
+    streams: int = 16
+    streams_per_address: int = 8
+    idle_seconds: float = 20.0
     ready_decoders: int = 0
     decode_seconds: float = 20.0
     work_seconds: float = 60.0
@@ -89,6 +98,8 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        # Of each connection: the system would keep megabytes for a client that does not read.
+        bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
         bound.bind(address)
     except OSError as error:
         raise InputError(f"cannot listen at {host}, port {port}: {error.strerror}") from error
@@ -105,10 +116,21 @@ def configure(app: "FastAPI", settings: Settings, **named: Any) -> "uvicorn.Conf
     """What uvicorn needs to serve an application within the limits; further arguments are uvicorn's."""
     import uvicorn  # of the extra `serve`, as the application is
 
-    from deepemo.http.connections import Connections, GuardedProtocol
+    from deepemo.http.connections import Connections, GuardedProtocol, GuardedSocket
 
-    protocol: Any = partial(GuardedProtocol, connections=Connections(settings))
-    return uvicorn.Config(app, http=protocol, server_header=False, **named)
+    connections = Connections(settings)
+    http: Any = partial(GuardedProtocol, connections=connections)
+    ws: Any = partial(GuardedSocket, connections=connections)
+    return uvicorn.Config(
+        app,
+        http=http,
+        ws=ws,
+        ws_max_size=LARGEST_MESSAGE,
+        # A message of a few bytes could unpack to a thousand times as many.
+        ws_per_message_deflate=False,
+        server_header=False,
+        **named,
+    )
 
 
 def run(

@@ -43,6 +43,9 @@ def normalise_by_batch(
     each maker rounds in its own way. This divides by a square root, both of which IEEE 754 rounds correctly, and takes
     as long: its sums are products with a vector of ones, and its gradient is written out.
 
+    Where replicas share a batch, the statistics are those of the whole batch, and the gradients of scale and offset
+    those of this replica's part of it.
+
     Args:
         maps: float32 [n, h, w, channels].
         scale: float32 [channels].
@@ -54,10 +57,13 @@ def normalise_by_batch(
     """
     rows = tf.reshape(maps, [-1, maps.shape[-1]])  # [n * h * w, channels]
     ones = tf.ones([1, tf.shape(rows)[0]])
-    count = tf.cast(tf.shape(rows)[0], tf.float32)
+    count = _over_replicas(tf.cast(tf.shape(rows)[0], tf.float32))
+
+    def own(values: tf.Tensor) -> tf.Tensor:
+        return tf.reshape(ones @ values, [-1])  # [channels]
 
     def total(values: tf.Tensor) -> tf.Tensor:
-        return tf.reshape(ones @ values, [-1])  # [channels]
+        return _over_replicas(own(values))
 
     mean = total(rows) / count
     variance = total(tf.square(rows - mean)) / count
@@ -69,16 +75,24 @@ def normalise_by_batch(
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
             # Ioffe and Szegedy, "Batch Normalization" (2015), section 3, with the mean and variance taken in.
-            of_offset = total(upstream)
-            of_factor = total(upstream * centred)
-            slope = factor * tf.square(inverse) * of_factor / count
-            of_rows = tf.nn.bias_add(factor * upstream - slope * centred, -factor * of_offset / count)
+            of_offset = own(upstream)
+            of_factor = own(upstream * centred)
+            slope = factor * tf.square(inverse) * _over_replicas(of_factor) / count
+            of_rows = tf.nn.bias_add(factor * upstream - slope * centred, -factor * _over_replicas(of_offset) / count)
             return of_rows, of_factor * inverse, of_offset
 
         return tf.nn.bias_add(centred * factor, offset), gradient
 
     normalised = tf.reshape(tf.custom_gradient(normalise)(rows, scale, offset), tf.shape(maps))
     return tf.ensure_shape(normalised, maps.shape), tf.stop_gradient(mean), tf.stop_gradient(variance)
+
+
+def _over_replicas(values: tf.Tensor) -> tf.Tensor:
+    """The sum over the replicas that share a batch; the values themselves without a strategy of `tf.distribute`."""
+    context = tf.distribute.get_replica_context()
+    if context is None or context.num_replicas_in_sync == 1:
+        return values
+    return context.all_reduce(tf.distribute.ReduceOp.SUM, values)
 
 
 @keras.saving.register_keras_serializable(package="deepemo")

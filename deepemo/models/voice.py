@@ -10,9 +10,11 @@ from collections.abc import Sequence
 import numpy as np
 import pandas as pd
 
-from deepemo.arrays import Float32Array, Int64Array
+from deepemo.arrays import Float32Array, Float64Array, Int64Array
 
 SHRINKAGE_RECORDINGS = 3.0
+# A mean of fewer recordings says more of what they express than of who speaks.
+LEAST_RECORDINGS = 3
 
 
 def offset(mean: Float32Array, recordings: int) -> Float32Array:
@@ -31,6 +33,40 @@ def offset(mean: Float32Array, recordings: int) -> Float32Array:
     """
     share = recordings / (recordings + SHRINKAGE_RECORDINGS)
     return (mean * np.float32(share)).astype(np.float32)
+
+
+def deviation(components: Float32Array) -> float:
+    """How much the recordings of a voice differ: the root mean square of their components' deviations.
+
+    Args:
+        components: of at least two recordings, float32 [n, components].
+
+    Example:
+        >>> deviation(np.array([[1.0, 0.0], [-1.0, 0.0]], np.float32))
+        1.0
+    """
+    return float(np.sqrt(np.var(components, axis=0, ddof=1, dtype=np.float64).mean()))
+
+
+def deviations(
+    components: Float32Array, voices: Sequence[str], recordings: int, random: np.random.Generator
+) -> Float64Array:
+    """Deviations of references of so many recordings, one drawn for each clip of the voices that have enough.
+
+    Args:
+        components: of the clips, float32 [n, components].
+        voices: whose voice each is, [n].
+        recordings: in each reference.
+        random: draws them.
+    """
+    names = np.asarray(voices)
+    found = []
+    for name in np.unique(names):
+        own = np.flatnonzero(names == name)
+        if len(own) < recordings:
+            continue
+        found += [deviation(components[random.choice(own, recordings, replace=False)]) for _ in own]
+    return np.array(found)
 
 
 def voices_of(clips: pd.DataFrame) -> list[str]:

@@ -49,6 +49,7 @@ def _corpus_row(name: str, record: Mapping[str, Any], clips: pd.DataFrame) -> tu
         record.get("recordings", len(clips)),
         int((clips["verdict"] == QUARANTINED).sum()),
         clips.loc[clips["speaker"] != "", "speaker"].nunique(),
+        ", ".join(sorted(filter(None, clips["language"].unique()))) or "-",
         record.get("licence", "not recorded"),
         _origin(str(record.get("source", ""))),
         str(record.get("fetched", ""))[:10] or "-",
@@ -65,7 +66,17 @@ def data(provenance: Sequence[Mapping[str, Any]], clips: pd.DataFrame) -> str:
     """
     records = {str(record.get("corpus", "")): record for record in provenance}
     rows = [_corpus_row(str(name), records.get(str(name), {}), own) for name, own in clips.groupby("corpus", sort=True)]
-    header = ("corpus", "recordings", "left out", "speakers", "licence", "source", "fetched", "sha256 begins")
+    header = (
+        "corpus",
+        "recordings",
+        "left out",
+        "speakers",
+        "language",
+        "licence",
+        "source",
+        "fetched",
+        "sha256 begins",
+    )
     reasons = clips.loc[clips["verdict"] == QUARANTINED, "reason"].value_counts()
     because = ", ".join(f"{reason} {count}" for reason, count in sorted(reasons.items())) or "none"
     used = [records[name] for name in sorted(clips["corpus"].unique()) if name in records]
@@ -98,6 +109,14 @@ def roles(split: pd.DataFrame, clips: pd.DataFrame) -> str:
         counts = [int((own["corpus"] == corpus).sum()) for corpus in corpora]
         rows.append((f"{role}: {ROLE_MEANINGS[role]}", len(own), own["speaker"].nunique(), *counts))
     by_role = table(("role", "clips", "speakers", *corpora), rows)
+    languages = sorted(filter(None, split["language"].unique()))
+    by_language = ""
+    if len(languages) > 1:
+        rows = [
+            (language, *(int(((split["role"] == role) & (split["language"] == language)).sum()) for role in present))
+            for language in languages
+        ]
+        by_language = "\n\n" + table(("language", *present), rows)
     by_emotion = table(
         ("emotion", *present),
         [(emotion, *(_count(split, role, emotion) for role in present)) for emotion in EMOTIONS],
@@ -108,8 +127,8 @@ def roles(split: pd.DataFrame, clips: pd.DataFrame) -> str:
         if role in present
     )
     return (
-        f"{by_role}\n\n{by_emotion}\n\nClips whose very sentence is also said, by others or otherwise, in training "
-        f"clips of their corpus: {shared}.\n"
+        f"{by_role}{by_language}\n\n{by_emotion}\n\nClips whose very sentence is also said, by others or otherwise, in "
+        f"training clips of their corpus: {shared}.\n"
     )
 
 

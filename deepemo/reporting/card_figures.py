@@ -7,10 +7,12 @@ from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.groups import GroupScores
+from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import CHANCE, SEEN, Evaluation, PredictorReport
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
 FEW_SPEAKERS = 10
+REFERENCE_NAMES = {"0": "none (ensemble)", "all": "all others"}
 WORST = 5
 
 GATE_DECISION = """\
@@ -57,6 +59,25 @@ def headlines(evaluation: Evaluation) -> str:
             + table(("predictor", "accuracy", "UAR", "macro F1"), rows)
         )
     return "\n\n".join(parts) + "\n"
+
+
+def known_voices(known: KnownVoices | None) -> str:
+    """Scores on voices never heard in training, by how many other recordings of the voice are known."""
+    if known is None:
+        return "No model of this run takes a reference of the voice.\n"
+    weights = ", ".join(f"{weight:g} {name}" for name, weight in known.weights.items() if weight)
+    parts = [
+        f"A reference is the mean of some recordings of a voice, whatever they express, which `{known.part}` takes off "
+        f"what it hears of another one. The answer is a weighted mean ({weights}, fitted on validation). "
+        "A clip is never part of its own reference.\n"
+    ]
+    for role, sizes in known.roles.items():
+        rows = [
+            (REFERENCE_NAMES.get(size, f"{size} others"), estimate(group.accuracy), estimate(group.uar))
+            for size, group in sizes.items()
+        ]
+        parts.append(f"**{_heading(role)}**\n\n" + table(("recordings of the voice", "accuracy", "UAR"), rows))
+    return "\n".join(parts) + "\n"
 
 
 def intervals(evaluation: Evaluation) -> str:
@@ -118,6 +139,27 @@ def emotions(evaluation: Evaluation, predictor: str) -> str:
     return table(header, rows) + "\n"
 
 
+def _emotions_in(group: GroupScores) -> str:
+    """How many emotions a group's UAR is a mean over, and which it lacks."""
+    lacking = f", no {' or '.join(group.missing)}" if group.missing else ""
+    return f"{len(group.emotions)}{lacking}"
+
+
+def languages(evaluation: Evaluation, predictor: str) -> str:
+    """Scores by language; empty if all is in one language."""
+    if len({name for role in evaluation.roles.values() for name in role.predictors[predictor].languages}) < 2:
+        return ""
+    parts = []
+    for name, role in evaluation.roles.items():
+        rows = [
+            (language, group.clips, group.speakers, _emotions_in(group), estimate(group.accuracy), estimate(group.uar))
+            for language, group in role.predictors[predictor].languages.items()
+        ]
+        listed = table(("language", "clips", "speakers", "emotions", "accuracy", "UAR"), rows)
+        parts.append(f"**{_heading(name)}**\n\n{listed}")
+    return "\n\n".join(parts) + "\n"
+
+
 def _group_row(name: str, group: GroupScores) -> tuple[object, ...]:
     return name, group.clips, group.speakers, estimate(group.accuracy), estimate(group.uar)
 
@@ -126,13 +168,17 @@ def corpora(evaluation: Evaluation, predictor: str) -> str:
     """Scores by corpus, and the gap within each corpus that has seen and unseen speakers."""
     parts = []
     for name, role in evaluation.roles.items():
-        rows = [_group_row(corpus, group) for corpus, group in role.predictors[predictor].corpora.items()]
-        listed = table(("corpus", "clips", "speakers", "accuracy", "UAR"), rows)
+        rows = [
+            (corpus, group.clips, group.speakers, _emotions_in(group), estimate(group.accuracy), estimate(group.uar))
+            for corpus, group in role.predictors[predictor].corpora.items()
+        ]
+        listed = table(("corpus", "clips", "speakers", "emotions", "accuracy", "UAR"), rows)
         parts.append(f"**{_heading(name)}**\n\n{listed}")
     gaps = evaluation.corpus_gaps.get(predictor)
     if gaps:
-        rows = [(corpus, points(found["accuracy"]), points(found["uar"])) for corpus, found in gaps.items()]
-        parts.append(f"**Heard minus never heard speakers**, in points\n\n{table(('corpus', 'accuracy', 'UAR'), rows)}")
+        gap_rows = [(corpus, points(found["accuracy"]), points(found["uar"])) for corpus, found in gaps.items()]
+        listed = table(("corpus", "accuracy", "UAR"), gap_rows)
+        parts.append(f"**Heard minus never heard speakers**, in points\n\n{listed}")
     return "\n\n".join(parts) + "\n"
 
 
@@ -147,6 +193,8 @@ def fairness(evaluation: Evaluation, predictor: str) -> str:
             f"Female minus male: UAR {points(report.gender_gap['uar'])} points."
             if report.gender_gap
             else "One gender alone is heard here."
+            if report.genders
+            else "The gender of nobody is known here."
         )
         parts.append(
             f"**{_heading(name)}**\n\n{table(('clips of', 'clips', 'speakers', 'accuracy', 'UAR'), rows)}\n\n{gap}"

@@ -8,10 +8,13 @@ import pandas as pd
 
 from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.agreement import AgreementBand
+from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.reporting import card_data, card_figures, card_origin
+from deepemo.reporting.card_listeners import listeners
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -49,12 +52,21 @@ LIMITS = """\
 """
 
 
+# Measured by a stage of its own, which reads the bundle that is written with this card.
+ROBUSTNESS = """\
+What is left by telephone, through codecs, in a room, in noise and babble, softer, clipped, faster and slower, says
+[robustness.md](robustness.md), which the stage `robustness` writes beside this card.
+"""
+
+
 @dataclass(frozen=True, kw_only=True)
 class CardInputs:
     """Everything that the card reports on.
 
     Attributes:
         evaluation: results of the evaluation.
+        known_voices: what references of the voice are worth; None if no network takes them.
+        agreement: scores of the chosen predictor by how many listeners agreed, by test role.
         split: the split table.
         clips: the clip table, quarantined clips included.
         provenance: content of each data/raw/<corpus>.json.
@@ -67,6 +79,8 @@ class CardInputs:
     """
 
     evaluation: Evaluation
+    known_voices: KnownVoices | None
+    agreement: Mapping[str, Sequence[AgreementBand]]
     split: pd.DataFrame
     clips: pd.DataFrame
     provenance: Sequence[Mapping[str, Any]]
@@ -100,6 +114,7 @@ def write_card(inputs: CardInputs) -> str:
             if evaluation.cross_corpus["asked"]
             else ""
         ),
+        "Knowing the voice": card_figures.known_voices(inputs.known_voices),
         "Which is better": card_figures.comparisons(evaluation),
         f"Emotion by emotion: {chosen}": f"**{chosen}** has the highest UAR on validation; the rest is about it.\n\n"
         + card_figures.emotions(evaluation, chosen)
@@ -109,9 +124,11 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "class_recall", "Recall of each emotion by each predictor"),
         "Where it fails": f"On {ROLE_TITLES[hardest]}.\n\n" + card_figures.failures(report),
         "Corpus by corpus": card_figures.corpora(evaluation, chosen),
+        **({"Language by language": text} if (text := card_figures.languages(evaluation, chosen)) else {}),
         "Fairness by gender": card_figures.fairness(evaluation, chosen)
         + "\n"
         + _picture(inputs, "groups", "UAR by corpus and gender"),
+        **({"Listeners": text} if (text := listeners(inputs.agreement)) else {}),
         "Confidence": card_figures.confidence(evaluation)
         + "\n"
         + card_origin.confidence(evaluation)
@@ -119,6 +136,7 @@ def write_card(inputs: CardInputs) -> str:
         + _picture(inputs, "reliability", "Accuracy against confidence")
         + "\n"
         + _picture(inputs, "risk_coverage", "Accuracy when the least sure clips go unanswered"),
+        "Robustness": ROBUSTNESS,
         "Voice gate": card_figures.voice_gate(inputs.gate),
         "Data": card_data.data(inputs.provenance, inputs.clips),
         "Split": card_data.roles(inputs.split, inputs.clips),

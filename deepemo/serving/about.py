@@ -3,7 +3,8 @@
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from deepemo.serving.bundle import Bundle, Origin
+from deepemo.serving.bundle import Bundle
+from deepemo.serving.confidence import Origin, when_sure
 
 CAUTIONS = (
     "It judges how speech sounds, not what is said, and knows seven emotions played by actors; real feelings are "
@@ -21,10 +22,15 @@ CAUTIONS = (
 _COMMON_FIGURES = ("chance", "majority", "left_out_corpora")
 
 
-def expectation(bundle: Bundle, name: str) -> str:
+def expectation(bundle: Bundle, name: str, origin: Origin | None = None) -> str:
     """How often a predictor names a recording of somebody's own rightly, in words.
 
     That is its figure on corpora never heard. Where the run has none, the words say so and why.
+
+    Args:
+        bundle: of the run.
+        name: of the predictor.
+        origin: whose confidence decides when it answers; by default as `PredictorRecord.default_origin`.
     """
     own = bundle.figures.get(name, {}).get("left_out_corpora")
     if own is None:
@@ -33,12 +39,13 @@ def expectation(bundle: Bundle, name: str) -> str:
             "How often it is right on recordings of other origin, as yours are, is not known "
             f"({why}); expect less than on voices never heard."
         )
-    absent = [part for part in bundle.predictors[name].parts if "left_out_corpora" not in bundle.figures.get(part, {})]
+    record = bundle.predictors[name]
+    absent = [part for part in record.parts if "left_out_corpora" not in bundle.figures.get(part, {})]
     without = f", {' and '.join(absent)} taking no part" if absent else ""
     return (
         f"Of recordings of other origin, as yours are, expect {own['accuracy']:.0%} to be named rightly (UAR "
         f"{own['uar']:.0%}): the mean over {own['corpora']} corpora, each named by models that learned from the "
-        f"others alone{without}."
+        f"others alone{without}.{when_sure(record.other_origin, origin or record.default_origin)}"
     )
 
 
@@ -72,7 +79,7 @@ def describe(bundle: Bundle, name: str | None = None, origin: Origin | None = No
         "corpora": [corpus.model_dump() for corpus in bundle.corpora],
         "clips": bundle.clips,
         "figures": {key: bundle.figures[key] for key in (name, *_COMMON_FIGURES) if key in bundle.figures},
-        "expectation": expectation(bundle, name),
+        "expectation": expectation(bundle, name, origin),
         "voice": _voice(bundle, name),
         "params": bundle.params,
         "versions": bundle.versions,

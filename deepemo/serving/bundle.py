@@ -7,25 +7,27 @@ nothing outside the folder of models, so that a copied or moved folder gives the
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict
 
 from deepemo.errors import InputError
 from deepemo.files import write_json, write_text
 from deepemo.params import VoiceDecision
+from deepemo.serving.confidence import (
+    Calibration,
+    OtherOriginCalibration,
+    PredictorRecord,
+    Record,
+    VoiceRecord,
+)
 
 BUNDLE_FILE = Path("serving/bundle.json")
 CARD_FILE = Path("serving/model_card.md")
 
 
-class _Record(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class ClipLimits(_Record):
+class ClipLimits(Record):
     """Limits by which the run sorted its own clips, and so those of recordings that are answered.
 
     Attributes:
@@ -37,7 +39,7 @@ class ClipLimits(_Record):
     silent_below_dbfs: float
 
 
-class Part(_Record):
+class Part(Record):
     """A trained network.
 
     Attributes:
@@ -63,111 +65,7 @@ class Part(_Record):
     seed: int
 
 
-class Calibration(_Record):
-    """A predictor's confidence, see `deepemo.evaluation.confidence.Confidence`."""
-
-    temperature: float
-    threshold: float
-    wanted_accuracy: float
-    validation: dict[str, float | None]
-    fitted_on: dict[str, Any]
-
-
-class OtherOriginCalibration(_Record):
-    """The same for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
-
-    temperature: float
-    threshold: float
-    reached: bool
-    wanted_accuracy: float
-    left_out: dict[str, float | None]
-    tested: dict[str, dict[str, float | None]]
-    tested_overall: dict[str, float | None] | None
-    by_validation: dict[str, float | None]
-    fitted_on: dict[str, Any]
-
-
-class Origin(StrEnum):
-    """Where recordings come from: the corpora that the models learned from, or anywhere else."""
-
-    HEARD = "heard"
-    OTHER = "other"
-
-    @classmethod
-    def of(cls, name: str) -> Self:
-        """The origin of a name.
-
-        Raises:
-            InputError: there is none.
-        """
-        if name not in [origin.value for origin in cls]:
-            raise InputError(f"Bad origin {name!r}, expected one of {[origin.value for origin in cls]}")
-        return cls(name)
-
-
-class PredictorRecord(_Record):
-    """A predictor: the networks whose weighted mean it is, and how its probabilities become a confidence.
-
-    Attributes:
-        parts: names of the networks.
-        weights: of each; together 1.
-        calibration: fitted on validation clips, which are of the corpora that it learned from.
-        other_origin: fitted on corpora that were left out of training; None if none was, or not for this predictor.
-        calibrated_sha256: digest of the networks and weights that both were fitted on, see `calibration_digest`.
-    """
-
-    parts: list[str]
-    weights: list[float]
-    calibration: Calibration
-    calibrated_sha256: str
-    other_origin: OtherOriginCalibration | None = None
-
-    @property
-    def default_origin(self) -> Origin:
-        """Recordings are taken to be of other origin, as those of users are, if there is a confidence for that."""
-        return Origin.HEARD if self.other_origin is None else Origin.OTHER
-
-    def calibration_for(self, origin: Origin | None) -> Calibration | OtherOriginCalibration:
-        """Temperature and threshold for recordings of an origin; None for the default one.
-
-        Raises:
-            InputError: the run has none for recordings of other origin.
-        """
-        if (origin or self.default_origin) is Origin.HEARD:
-            return self.calibration
-        if self.other_origin is None:
-            raise InputError(
-                f"Bad origin {Origin.OTHER.value!r}, expected {Origin.HEARD.value!r}: this model was not judged on "
-                "corpora left out of training"
-            )
-        return self.other_origin
-
-
-class VoiceRecord(_Record):
-    """How recordings are answered whose voice is known from others of it, see `deepemo.models.voice`.
-
-    Attributes:
-        part: the network that hears the difference; its probabilities take the place of those it gives a clip alone.
-        parts: the networks whose weighted mean answers, `part` among them.
-        weights: of each; together 1.
-        calibration: of the mean, fitted on validation clips, each with all others of its voice as reference.
-        calibrated_sha256: see `calibration_digest`.
-        least_recordings: a reference of fewer is not used.
-        least_deviation: RMS distance of a reference's recordings from their mean, below which they are too much alike.
-        figures: of unseen speakers by the number of recordings in the reference, "0", "3", "10" and "all".
-    """
-
-    part: str
-    parts: list[str]
-    weights: list[float]
-    calibration: Calibration
-    calibrated_sha256: str
-    least_recordings: int
-    least_deviation: float
-    figures: dict[str, Any]
-
-
-class _GateDecision(_Record):
+class _GateDecision(Record):
     threshold: float
     min_share: float
     min_seconds: float
@@ -181,7 +79,7 @@ class GateRecord(BaseModel):
     decision: _GateDecision
 
 
-class CorpusRecord(_Record):
+class CorpusRecord(Record):
     """A corpus of the run, with the digest of its recordings if its provenance is recorded."""
 
     name: str
@@ -192,7 +90,7 @@ class CorpusRecord(_Record):
     sha256: str | None
 
 
-class Bundle(_Record):
+class Bundle(Record):
     """The record of a run.
 
     Attributes:

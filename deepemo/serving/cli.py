@@ -15,12 +15,12 @@ from typing import Annotated
 import typer
 from tqdm import tqdm
 
-from deepemo.corpora.listing import describe_corpora, json_listing, listing
+from deepemo.corpora.download.own import source_dir_of
+from deepemo.corpora.listing import describe_corpora, json_listing, listing, short_listing
 from deepemo.errors import extra
 from deepemo.files import write_text
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.serving.about import describe
-from deepemo.serving.bundle import Origin
 from deepemo.serving.command import (
     SOME_UNREADABLE,
     Channels,
@@ -31,7 +31,8 @@ from deepemo.serving.command import (
     finite,
     quiet_tensorflow,
 )
-from deepemo.serving.folders import by_folder, list_files, recognize_all, recognize_voices
+from deepemo.serving.confidence import Origin
+from deepemo.serving.folders import STANDARD_INPUT, by_folder, list_files, recognize_all, recognize_voices
 from deepemo.serving.models_folder import read_bundle, read_card
 from deepemo.serving.options import (
     HOP_SECONDS,
@@ -65,7 +66,10 @@ def _load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
 
 @app.command()
 def predict(
-    given: Annotated[list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Sound files, or folders of them.")],
+    given: Annotated[
+        list[Path],
+        typer.Argument(metavar="FILE_OR_FOLDER", help="Sound files, folders of them, or - for standard input."),
+    ],
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
     csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row a file, or a row a segment.")] = False,
     timeline: Annotated[
@@ -123,6 +127,8 @@ def predict(
         raise typer.BadParameter("choose one of --voice, --same-voice and --voice-per-folder")
     if (same_voice or voice_per_folder) and channel is Channels.EACH:
         raise typer.BadParameter("--channel each answers several speakers; choose one channel of one voice")
+    if given.count(STANDARD_INPUT) > 1:
+        raise typer.BadParameter("standard input can be read once")
     paths = list_files(given)
     if not paths:
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
@@ -306,9 +312,18 @@ def serve(
 @app.command()
 def corpora(
     raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the corpora that are here.")] = Path("data/raw"),
+    source_dir: Annotated[
+        Path | None,
+        typer.Option(
+            "--source-dir",
+            help="Folder in which corpora of your own are looked for; by default download.source_dir of the "
+            "params.yaml that is here.",
+        ),
+    ] = None,
+    table: Annotated[bool, typer.Option("--table", help="Print a table, a line a corpus.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON array, an object a corpus.")] = False,
 ) -> None:
-    """List the corpora: licence, size, how to get each, and what is on disk."""
+    """List the corpora, your own included: licence, size, how to get each, and what is on disk."""
     with clear_errors():
-        states = describe_corpora(raw_dir)
-        typer.echo(json_listing(states) if json else listing(states))
+        states = describe_corpora(raw_dir, source_dir or source_dir_of(Path("params.yaml")))
+        typer.echo(json_listing(states) if json else short_listing(states) if table else listing(states))

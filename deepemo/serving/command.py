@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 
 from deepemo.errors import InputError
-from deepemo.serving.bundle import Origin
+from deepemo.serving.confidence import Origin
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2

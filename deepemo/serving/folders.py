@@ -1,12 +1,12 @@
 """Many files through a recognizer: answered in their order as soon as possible; a bad file does not stop the others."""
 
 import os
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from pathlib import Path
 
 from deepemo.errors import DecodeError
-from deepemo.parallel import map_in_threads
 from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file
 from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.hearing import Heard
@@ -14,7 +14,10 @@ from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
 from deepemo.serving.voice import VoiceReference
+from deepemo.threads import map_in_threads
 
+# Stands for a file that comes through a pipe.
+STANDARD_INPUT = Path("-")
 WORKERS = 4
 # Files that are decoded or wait at once, for each worker.
 AHEAD = 2
@@ -48,7 +51,7 @@ def recognize_all(
 
     Args:
         recognizer: to use.
-        paths: of the files; only a few are open or decoded at a time.
+        paths: of the files; only a few are open or decoded at a time. `-` stands for standard input.
         options: for each file.
         each_channel: answer each channel of a file; `channel` of the options is not used then.
         voice: reference of the voice in all of them.
@@ -60,10 +63,10 @@ def recognize_all(
 
     def recognize(path: Path) -> tuple[Path, list[Recognition]]:
         try:
-            _check_no_pointer(path)
+            source = _source(path)
             if each_channel:
-                return path, batched.recognize_each(path, options=options, voice=voice)
-            return path, [batched.recognize_with(options, path, voice=voice)]
+                return path, batched.recognize_each(source, options=options, voice=voice)
+            return path, [batched.recognize_with(options, source, voice=voice)]
         except (OSError, DecodeError) as error:
             return path, [_undecodable(recognizer, path, error)]
 
@@ -95,8 +98,7 @@ def recognize_voices(
 
     def hear(path: Path) -> Heard | Recognition | None:
         try:
-            _check_no_pointer(path)
-            return batched.hear_voice(path, options)
+            return batched.hear_voice(_source(path), options)
         except (OSError, DecodeError) as error:
             return _undecodable(recognizer, path, error)
 
@@ -126,9 +128,12 @@ def _batched(recognizer: Recognizer) -> Iterator[Recognizer]:
         yield recognizer.with_predict(predict, hear)
 
 
-def _check_no_pointer(path: Path) -> None:
+def _source(path: Path) -> Path | bytes:
+    if path == STANDARD_INPUT:
+        return sys.stdin.buffer.read()
     if is_pointer_file(path):
         raise DecodeError(f"{path}: a Git LFS pointer, not a recording. {POINTER_ADVICE}")
+    return path
 
 
 def _undecodable(recognizer: Recognizer, path: Path, error: OSError | DecodeError) -> Recognition:

@@ -107,13 +107,13 @@ def hear(
     spoken = [has_speech(window, speech, gate, model.front_end.clip_seconds) for window in windows]
     if not any(spoken):
         return unknown(Reason.NO_VOICE, model=model.name, recording=info)
-    rows = _rows([window for window, speaks in zip(windows, spoken, strict=True) if speaks], model, predict)
+    rows = run_on_windows([window for window, speaks in zip(windows, spoken, strict=True) if speaks], model, predict)
     return Heard(info, speech, [(window.start_seconds, window.end_seconds) for window in windows], spoken, rows)
 
 
-def _rows(windows: list[Window], model: Hearing, predict: Predict) -> Float64Array:
-    """A row for each window; the inputs of only a few are in memory at a time."""
-    found = []
+def run_on_windows(windows: Sequence[Window], model: Hearing, predict: Predict) -> Float64Array:
+    """A row for each window, float64 [n, ...]; the inputs of only a few are in memory at a time."""
+    found = [np.zeros((0, 0))] if not windows else []
     for first in range(0, len(windows), WINDOWS_AT_ONCE):
         batch = windows[first : first + WINDOWS_AT_ONCE]
         found.append(predict(stack([model.prepare(window.samples, window.rate_hz) for window in batch])))

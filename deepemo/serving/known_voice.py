@@ -18,7 +18,8 @@ from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import TrainedModel, VoiceModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
-from deepemo.serving.bundle import Bundle, VoiceRecord
+from deepemo.serving.bundle import Bundle
+from deepemo.serving.confidence import VoiceRecord
 from deepemo.serving.models_folder import check_parts
 from deepemo.serving.predictor import Predictor
 from deepemo.serving.voice import VoiceReference

@@ -16,11 +16,10 @@ from deepemo.serving.bundle import (
     BUNDLE_FILE,
     CARD_FILE,
     Bundle,
-    PredictorRecord,
-    VoiceRecord,
     calibration_digest,
     file_sha256,
 )
+from deepemo.serving.confidence import PredictorRecord, VoiceRecord
 
 EXPECTED = "the record of a finished pipeline run; `dvc repro` makes one"
 

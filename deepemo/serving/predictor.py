@@ -11,7 +11,8 @@ from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
-from deepemo.serving.bundle import Bundle, Origin
+from deepemo.serving.bundle import Bundle
+from deepemo.serving.confidence import Origin
 from deepemo.serving.models_folder import check_parts, read_bundle
 
 

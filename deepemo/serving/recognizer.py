@@ -15,14 +15,16 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.params import VoiceDecision
 from deepemo.serving.about import expectation
 from deepemo.serving.batching import Inputs, stack
-from deepemo.serving.bundle import ClipLimits, Origin
-from deepemo.serving.hearing import Heard, Hearing, Predict, answer, hear
+from deepemo.serving.bundle import ClipLimits
+from deepemo.serving.confidence import Origin
+from deepemo.serving.hearing import Heard, Hearing, Predict, answer, hear, run_on_windows
 from deepemo.serving.models_folder import read_bundle
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
 from deepemo.serving.sources import Source, read
 from deepemo.serving.voice import VoiceReference
 from deepemo.serving.voices import TAKES_NONE, Known, answer_together, answer_with, components_of, make_reference
+from deepemo.serving.windows import Window
 from deepemo.vad.gate import speech_probabilities
 
 MOST_CHANNELS = 32
@@ -93,7 +95,7 @@ class Recognizer:
         from deepemo.serving.predictor import Predictor
 
         predictor = Predictor.load(Path(models), model, bundle, chosen)
-        words = expectation(bundle, predictor.name)
+        words = expectation(bundle, predictor.name, chosen)
         voice, record = None, bundle.voice_for(predictor.name)
         if record is not None:
             loaded = dict(zip(bundle.predictors[predictor.name].parts, predictor.models, strict=True))
@@ -232,6 +234,14 @@ class Recognizer:
                 )
             use = VoiceUse(recordings=voice.recordings, used=False, reason=problem)
         return self._answer_alone(recording, options, use)
+
+    def threshold(self, options: RecognitionOptions) -> float:
+        """Probability from which an emotion is answered without a reference."""
+        return self.model.threshold if options.min_confidence is None else options.min_confidence
+
+    def predict_windows(self, windows: Sequence[Window]) -> Float64Array:
+        """Probabilities float64 [n, 7] of windows."""
+        return run_on_windows(windows, self.model, self._predict)
 
     def _answer_alone(self, recording: Recording, options: RecognitionOptions, use: VoiceUse | None) -> Recognition:
         heard = hear(recording, options, model=self.model, predict=self._predict, gate=self.gate, limits=self.limits)

@@ -7,26 +7,25 @@ from typing import Any
 
 import pandas as pd
 
-from deepemo.corpora.registry import CORPORA
 from deepemo.dataset.split import fingerprint_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.files import headlines
+from deepemo.evaluation.known_voices import KnownVoices, known_voice_figures
 from deepemo.evaluation.report import Evaluation
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.models.registry import ENSEMBLE, load_family
+from deepemo.models.voice import LEAST_RECORDINGS
 from deepemo.params import Params
 from deepemo.serving.bundle import (
     Bundle,
-    Calibration,
     ClipLimits,
     CorpusRecord,
     GateRecord,
-    OtherOriginCalibration,
     Part,
-    PredictorRecord,
     calibration_digest,
     file_sha256,
 )
+from deepemo.serving.confidence import Calibration, OtherOriginCalibration, PredictorRecord, VoiceRecord
 
 NOT_RECORDED = "not recorded"
 
@@ -35,6 +34,7 @@ def record_run(
     models: Path,
     abouts: Mapping[str, Mapping[str, Any]],
     evaluation: Evaluation,
+    known_voices: KnownVoices | None,
     *,
     split: pd.DataFrame,
     clips: pd.DataFrame,
@@ -50,6 +50,7 @@ def record_run(
         models: folder of models, a folder in it for each network.
         abouts: content of each network's `model.json`, by the name of its folder.
         evaluation: of the networks' predictors, and of their ensemble.
+        known_voices: how recordings are answered whose voice is known; None if no network takes references.
         split: the split table.
         clips: the good rows of the clip table.
         provenance: the record of each corpus.
@@ -85,12 +86,28 @@ def record_run(
         corpora=_corpora(split, provenance),
         parts=parts,
         predictors={name: predictor(name) for name in evaluation.confidences},
+        voice=None if known_voices is None else _voice(known_voices, parts),
         default=evaluation.chosen,
         gate=GateRecord.model_validate(gate),
         limits=ClipLimits(
             min_seconds=params.validate_.min_seconds, silent_below_dbfs=params.validate_.silent_below_dbfs
         ),
         figures=headlines(evaluation),
+    )
+
+
+def _voice(known: KnownVoices, parts: Mapping[str, Part]) -> VoiceRecord:
+    weights = {name: weight for name, weight in known.weights.items() if weight}
+    calibration = Calibration.model_validate(asdict(known.confidence))
+    return VoiceRecord(
+        part=known.part,
+        parts=list(weights),
+        weights=list(weights.values()),
+        calibration=calibration,
+        calibrated_sha256=calibration_digest(parts, list(weights), list(weights.values()), calibration),
+        least_recordings=LEAST_RECORDINGS,
+        least_deviation=known.least_deviation,
+        figures=known_voice_figures(known)["known_voices"],
     )
 
 
@@ -120,13 +137,13 @@ def _corpora(split: pd.DataFrame, provenance: Sequence[Mapping[str, Any]]) -> li
     records = {str(record.get("corpus")): record for record in provenance}
     found = []
     for name in sorted(split["corpus"].unique()):
-        record, corpus = records.get(name, {}), CORPORA.get(name)
+        record = records.get(name, {})
         found.append(
             CorpusRecord(
                 name=name,
-                title=corpus.title if corpus else record.get("title", name),
-                language=corpus.language if corpus else NOT_RECORDED,
-                licence=corpus.licence if corpus else record.get("licence", NOT_RECORDED),
+                title=record.get("title", name),
+                language=record.get("language", NOT_RECORDED),
+                licence=record.get("licence", NOT_RECORDED),
                 recordings=record.get("recordings"),
                 sha256=record.get("sha256"),
             )

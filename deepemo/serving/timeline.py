@@ -79,7 +79,7 @@ def make_timeline(
     return Timeline(
         window_seconds=windows[0].end_seconds - windows[0].start_seconds,
         hop_seconds=hop_seconds,
-        windows=tuple(_to_span(window, min_confidence) for window in windows),
+        windows=tuple(to_span(window, min_confidence) for window in windows),
         segments=tuple(segments),
     )
 
@@ -111,7 +111,7 @@ def join_segments(
         # The mean of steps with one answer has that answer too: each of its values is a mean of theirs.
         known = [step.probabilities for step in equal if step.probabilities is not None]
         mean = np.mean(known, axis=0) if known else None
-        segments.append(_to_span(Interval(equal[0].start_seconds, equal[-1].end_seconds, mean), min_confidence))
+        segments.append(to_span(Interval(equal[0].start_seconds, equal[-1].end_seconds, mean), min_confidence))
     return segments
 
 
@@ -129,7 +129,8 @@ def fill_pauses(spoken: Sequence[bool], longest: int) -> list[bool]:
     return filled
 
 
-def _to_span(interval: Interval, min_confidence: float) -> Span:
+def to_span(interval: Interval, min_confidence: float) -> Span:
+    """A stretch with its answer."""
     answer, reason = _answer(interval, min_confidence)
     return Span(
         start_seconds=interval.start_seconds,

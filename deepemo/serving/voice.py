@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
-from deepemo.serving.bundle import VoiceRecord
+from deepemo.serving.confidence import VoiceRecord
 
 # Of the JSON; a reference of 512 components has 3 kB.
 MOST_BYTES = 64 << 10
@@ -75,10 +75,12 @@ class VoiceReference:
             >>> reference.mean.tolist(), reference.recordings, reference.deviation
             ([2.0, 0.0], 2, 1.0)
         """
+        from deepemo.models.voice import deviation
+
         return cls(
             mean=components.mean(axis=0, dtype=np.float64).astype(np.float32),
             recordings=len(components),
-            deviation=_deviation(components) if len(components) > 1 else 0.0,
+            deviation=deviation(components) if len(components) > 1 else 0.0,
             weights_sha256=weights_sha256,
         )
 
@@ -107,7 +109,7 @@ class VoiceReference:
 
     def offset(self) -> Float32Array:
         """What is taken off every clip of the voice, float32 [components]."""
-        from deepemo.models.voice import offset
+        from deepemo.models.voice import offset  # needs pandas, which reading a reference does not
 
         return offset(self.mean, self.recordings)
 
@@ -189,7 +191,3 @@ def _mean(text: str, source: str) -> Float32Array:
     if len(wrong):
         raise InputError(f"{source}: mean: found {wrong[0]:g}, expected numbers of at most {LARGEST_COMPONENT:g}")
     return mean
-
-
-def _deviation(components: Float32Array) -> float:
-    return float(np.sqrt(np.var(components, axis=0, ddof=1, dtype=np.float64).mean()))

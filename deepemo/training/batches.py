@@ -33,13 +33,13 @@ def class_weights(emotions: pd.Series) -> np.ndarray:
     [1.25, 1.25, 1.25, 1.25, 1.25, 0.625, 1.25]
 
     Args:
-        emotions: of the training clips; each emotion at least once.
+        emotions: of the training clips.
 
     Returns:
-        float32 [7].
+        float32 [7]; 0 for an emotion without clips.
     """
-    counts = emotions.value_counts().reindex(list(EMOTIONS)).to_numpy(dtype=np.float64)
-    weights = 1.0 / np.sqrt(counts)
+    counts = emotions.value_counts().reindex(list(EMOTIONS), fill_value=0).to_numpy(dtype=np.float64)
+    weights = np.divide(1.0, np.sqrt(counts), out=np.zeros_like(counts), where=counts > 0)
     return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
 
 

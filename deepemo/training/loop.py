@@ -17,6 +17,7 @@ from tqdm import tqdm
 
 from deepemo.params import Learning
 from deepemo.training.batches import Batches, Labelled
+from deepemo.training.devices import check_agreement, is_chief, replicas, shared_out, summed
 
 CHECKPOINT = "checkpoint.npz"
 CLIP_NORM = 5.0
@@ -118,21 +119,63 @@ class Trainer:
             optimizer.build(group.weights)
             self._optimizers.append(optimizer)
         self._learned = [weight for group in self.groups for weight in group.weights]
-        self._averages = [tf.Variable(weight.value, trainable=False) for weight in self._learned]
+        self._averages = [tf.Variable(tf.identity(weight.value), trainable=False) for weight in self._learned]
         self._updates = tf.Variable(0, dtype=tf.int64, trainable=False)
-        self._step = tf.function(self._train_step, reduce_retracing=True)
+        step = self._train_step if replicas() == 1 else self._shared_step
+        self._step = tf.function(step, reduce_retracing=True)
         self._predict = tf.function(lambda values: network(values, training=False), reduce_retracing=True)
 
     def _train_step(self, values: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        gradients, loss, right = self._gradients(values, targets)
+        self._learn(gradients)
+        return loss, right
+
+    def _shared_step(self, values: Any, targets: Any) -> tuple[tf.Tensor, tf.Tensor]:
+        """A step on a batch whose parts are given per replica."""
+        strategy = tf.distribute.get_strategy()
+
+        results = strategy.run(self._replica_step, args=(values, targets))
+        loss, right = (strategy.experimental_local_results(each)[0] for each in results)
+        return loss, right
+
+    def _replica_step(self, values: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """What a replica does with its part of a batch; all learn from the same gradients."""
+        count = summed(tf.cast(tf.shape(targets)[0], tf.float32))
+        gradients, loss, right = self._gradients(values, targets, count)
+        *gradients, loss, right = summed([*gradients, loss, right])
+        self._learn(gradients)
+        return loss, right
+
+    def _gradients(
+        self, values: tf.Tensor, targets: tf.Tensor, count: tf.Tensor | None = None
+    ) -> tuple[list[tf.Tensor], tf.Tensor, tf.Tensor]:
+        """Gradients of the loss, the loss, and the share of right answers.
+
+        Args:
+            values: inputs of the network.
+            targets: float32 [n, 7].
+            count: clips of the whole batch, if this is a part of it; what is returned is then this part's share.
+        """
+
+        def mean(figures: tf.Tensor) -> tf.Tensor:
+            return tf.reduce_mean(figures) if count is None else tf.reduce_sum(figures) / count
+
         smoothing = self._label_smoothing
         classes = tf.cast(tf.shape(targets)[1], tf.float32)
         smoothed = targets * (1.0 - smoothing) + smoothing / classes
         with tf.GradientTape() as tape:
             logits = self.network(values, training=self._train_mode)
-            each = -tf.reduce_sum(smoothed * self._class_weights * tf.nn.log_softmax(logits), axis=1)
-            loss = tf.reduce_mean(each)
+            loss = mean(-tf.reduce_sum(smoothed * self._class_weights * tf.nn.log_softmax(logits), axis=1))
         gradients = tape.gradient(loss, [weight.value for weight in self._learned])
+        right = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
+        return gradients, loss, mean(tf.cast(right, tf.float32))
+
+    def _learn(self, gradients: list[tf.Tensor]) -> None:
+        """Change the weights by the gradients of a whole batch, and their averages."""
         gradients, _ = tf.clip_by_global_norm(gradients, CLIP_NORM)
+        if replicas() > 1:
+            # Optimizers add the gradients of all replicas up, which are the same here.
+            gradients = [gradient / replicas() for gradient in gradients]
         start = 0
         for group, optimizer in zip(self.groups, self._optimizers, strict=True):
             end = start + len(group.weights)
@@ -144,8 +187,6 @@ class Trainer:
         decay = tf.minimum(self.section.average_weights, (1.0 + updates) / (10.0 + updates))
         for average, weight in zip(self._averages, self._learned, strict=True):
             average.assign(decay * average + (1.0 - decay) * weight.value)
-        right = tf.equal(tf.argmax(logits, axis=1), tf.argmax(targets, axis=1))
-        return loss, tf.reduce_mean(tf.cast(right, tf.float32))
 
     def _swap_averages(self) -> None:
         if self.section.average_weights:
@@ -173,7 +214,8 @@ class Trainer:
 
         Args:
             resume: folder for a checkpoint after each epoch, removed at the end. A run that was killed continues from
-                it and ends with the same weights as an uninterrupted one.
+                it and ends with the same weights as an uninterrupted one. Of several workers the first writes it, and
+                all read it.
             fingerprint: of all that shapes the training; a checkpoint with another fingerprint is ignored.
 
         Returns:
@@ -181,6 +223,7 @@ class Trainer:
             seconds.
         """
         state, best = self._restore(resume, fingerprint)
+        check_agreement(state.epoch, str(resume))
         batches = self.batches.from_epoch(state.epoch, self.section.epochs)
         progress = tqdm(
             initial=state.epoch,
@@ -193,7 +236,7 @@ class Trainer:
         with progress:
             while state.epoch < self.section.epochs and state.epoch - state.best_epoch < self.section.patience:
                 began = time.monotonic()
-                figures = [self._step(*next(batches)) for _ in range(self.batches.steps_per_epoch)]
+                figures = [self._step(*self._parts(next(batches))) for _ in range(self.batches.steps_per_epoch)]
                 state.epoch += 1
                 self._swap_averages()
                 row = {
@@ -215,14 +258,20 @@ class Trainer:
                 progress.set_postfix(loss=f"{row['loss']:.3f}", val_uar=f"{row['val_uar']:.3f}")
         for variable, value in zip(self.network.variables, best, strict=True):
             variable.assign(value)
-        shutil.rmtree(resume, ignore_errors=True)
+        if is_chief():
+            shutil.rmtree(resume, ignore_errors=True)
         return state.history
+
+    def _parts(self, batch: tuple[tf.Tensor, tf.Tensor]) -> Sequence[Any]:
+        return batch if replicas() == 1 else shared_out(*batch)
 
     def _everything(self) -> list[Any]:
         optimizers = [variable for optimizer in self._optimizers for variable in optimizer.variables]
         return [*self.network.variables, *optimizers, *self._averages, self._updates]
 
     def _save(self, resume: Path, fingerprint: str, state: _State, best: list[np.ndarray]) -> None:
+        if not is_chief():
+            return
         resume.mkdir(parents=True, exist_ok=True)
         arrays = {f"all{number}": variable.numpy() for number, variable in enumerate(self._everything())}
         arrays |= {f"best{number}": value for number, value in enumerate(best)}

@@ -1,13 +1,16 @@
 """Error rates of the voice gate: how much speech it rejects, and how many other sounds it accepts."""
 
+import os
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
+from deepemo.parallel import map_clips
 from deepemo.params import VoiceDecision
 from deepemo.vad.gate import detect_voice
 from deepemo.vad.trials import Trial
@@ -15,6 +18,11 @@ from deepemo.vad.trials import Trial
 MAX_SPEECH_REJECTED = 0.01
 MAX_OTHERS_ACCEPTED = 0.03
 DIGITS = 4
+
+# Below this number of trials, starting processes takes longer than they save.
+_MIN_FOR_PROCESSES = 128
+# Trials that a process takes at once.
+_CHUNK = 8
 
 
 @dataclass
@@ -65,23 +73,59 @@ class ErrorRates:
         }
 
 
-def measure_error_rates(decision: VoiceDecision, trials: Iterable[Trial], *, is_speech: bool) -> ErrorRates:
-    """Let the gate decide on every trial.
+def measure_error_rates(
+    decision: VoiceDecision,
+    trials: Iterable[Trial],
+    *,
+    is_speech: bool,
+    name: str = "gate",
+    total: int | None = None,
+) -> ErrorRates:
+    """Let the gate decide on every trial, in processes if there are many, or on a cluster.
 
     Args:
         decision: the limits of the gate.
         trials: recordings, at least one, each with the label `condition`.
         is_speech: the right answer for all of them.
+        name: of the measurement, for the progress bar.
+        total: number of trials, for the progress bar.
     """
+    stream = iter(trials)
+    first = list(islice(stream, _MIN_FOR_PROCESSES))
     rates = ErrorRates()
-    # The matrix products are so small that more threads cost more time than they save.
-    with threadpool_limits(1, user_api="blas"):
-        for trial in trials:
-            wrong = detect_voice(trial.samples, trial.rate_hz, decision).is_voice != is_speech
+    with _one_thread_a_product():
+        decided = map_clips(
+            _Decide(decision),
+            chain(first, stream),
+            name=name,
+            total=total,
+            workers=(os.cpu_count() or 1) if len(first) == _MIN_FOR_PROCESSES else 1,
+            in_processes=True,
+            chunk=_CHUNK,
+            start=_one_thread_a_product,
+            unit="trial",
+        )
+        for labels, is_voice in decided:
+            wrong = is_voice != is_speech
             rates.total.add(wrong=wrong)
-            for label, value in trial.labels.items():
+            for label, value in labels.items():
                 rates.by_label[label][value].add(wrong=wrong)
     return rates
+
+
+def _one_thread_a_product() -> threadpool_limits:
+    """The matrix products are so small that more threads cost more time than they save."""
+    return threadpool_limits(1, user_api="blas")
+
+
+@dataclass(frozen=True)
+class _Decide:
+    """The gate's decision on a trial, with the trial's labels."""
+
+    decision: VoiceDecision
+
+    def __call__(self, trial: Trial) -> tuple[Mapping[str, str], bool]:
+        return trial.labels, detect_voice(trial.samples, trial.rate_hz, self.decision).is_voice
 
 
 def summarize(

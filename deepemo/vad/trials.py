@@ -14,6 +14,7 @@ import pandas as pd
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import Recording, read_recording
+from deepemo.audio.perturb.levels import to_16_bits
 from deepemo.audio.perturb.noise import coloured_noise
 from deepemo.audio.samples import at_level, resample
 from deepemo.corpora.archive import Archive
@@ -24,6 +25,8 @@ from deepemo.vad.stimuli import KINDS, RATE_HZ, make_sound
 LEVELS_DBFS = (-20, -30, -40)
 NOISE_SLOPES = {"white": 0.0, "pink": 1.0}
 SNRS_DB = (20, 10, 5, 0)
+# Trials of one clip: as recorded, at each level, and under each noise at each ratio.
+CONDITIONS = 1 + len(LEVELS_DBFS) + len(NOISE_SLOPES) * len(SNRS_DB)
 # Level of the voice under noise: even with noise as loud as the voice, the sum stays below full scale.
 VOICE_DBFS = -26.0
 
@@ -78,7 +81,7 @@ def speech_trials(clips: pd.DataFrame, archives: Mapping[str, Archive], *, seed:
         voice = resample(recording.mono(), recording.rate_hz, RATE_HZ)
         random = np.random.default_rng([seed, number])
         for condition, samples in _conditions(voice, random):
-            labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender}
+            labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender or "unknown"}
             yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
@@ -165,8 +168,3 @@ def made_sound_trials(per_kind: int, *, seed: int) -> Iterator[Trial]:
                 samples = to_16_bits(at_level(sound, level_dbfs))
                 labels = {"condition": f"level_{level_dbfs}_dbfs", "kind": kind}
                 yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
-
-
-def to_16_bits(samples: Float32Array) -> Float32Array:
-    """Round to the values of a 16-bit file, float32 [n]; samples beyond full scale are clipped."""
-    return (np.clip(np.round(samples * 32768), -32768, 32767) / 32768).astype(np.float32)

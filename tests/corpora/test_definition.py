@@ -13,7 +13,9 @@ from deepemo.corpora.definition import (
     Corpus,
     Dataverse,
     Generated,
+    GitFiles,
     LfsFiles,
+    ZenodoRecord,
     ZipDownload,
 )
 from deepemo.corpora.registry import CORPORA, CORPUS_NAMES
@@ -70,6 +72,13 @@ def test_has_a_source_that_can_be_followed(corpus: Corpus) -> None:
             addresses = [source.url]
             assert re.fullmatch(r"[0-9a-f]{32}", source.md5)
             assert source.size_bytes == corpus.size_bytes
+        case ZenodoRecord():
+            addresses = [source.record_url]
+            assert source.archive is None or source.archive.endswith(".zip")
+            assert source.md5 is None or re.fullmatch(r"[0-9a-f]{32}", source.md5)
+        case GitFiles():
+            addresses = [source.tree_url, source.file_url]
+            assert "{path}" in source.file_url
         case LfsFiles():
             addresses = [source.list_url, source.pointer_url, *source.media_urls]
             assert all("{name}" in template for template in (*addresses[1:], source.member))
@@ -103,7 +112,12 @@ def test_maps_codes_to_known_words(corpus: Corpus) -> None:
 @every_corpus
 def test_pattern_names_its_groups_and_reads_whole_file_names(corpus: Corpus) -> None:
     groups = set(corpus.name_pattern.groupindex)
-    assert {"speaker", "emotion"} <= groups
+    listed = {what for table in corpus.tables if table.about == "recording" for what in table.columns}
+    assert {"speaker", "emotion"} <= groups | listed
+    tells_gender = {what for table in corpus.tables for what in table.columns} | groups
+    assert bool(corpus.genders) != bool(corpus.gender_codes)
+    assert ("gender" in tells_gender) == bool(corpus.gender_codes)
+    assert set(corpus.gender_codes.values()) <= {"female", "male", ""}
     assert ("channel" in groups) == (corpus.speech_channel is not None)
     assert ("medium" in groups) == (corpus.best_medium is not None)
     assert corpus.name_pattern.pattern.startswith("(?:^|/)")
@@ -121,13 +135,15 @@ def test_any_other_name_is_refused_by_name(corpus: Corpus, stem: str) -> None:
     if utterance is None:
         assert stem.rsplit("/", 1)[-1] in refusal
     else:
-        assert utterance.speaker in corpus.genders
+        assert not corpus.genders or utterance.speaker in corpus.genders
 
 
 @every_corpus
 @pytest.mark.parametrize("member", ["", ".wav", "/", "..", "notes.wav", "a/b/c.wav", "non_speech/1-172649-D.wav"])
 def test_names_of_no_corpus_are_refused(corpus: Corpus, member: str) -> None:
-    with pytest.raises(InputError, match=re.escape(f"{member}: not named as in {corpus.title}, expected to match")):
+    unlisted = f"|{re.escape(member)}: not listed in " if corpus.tables else ""
+    unnamed = re.escape(f"{member}: not named as in {corpus.title}, expected to match")
+    with pytest.raises(InputError, match=f"{unnamed}{unlisted}"):
         corpus.parse(member)
 
 
@@ -139,12 +155,16 @@ def test_no_two_corpora_read_one_name() -> None:
         "savee": "DC_a01",
         "emodb": "03a01Fa",
         "synthetic": "spk03_s05_ang_t1",
+        "cafe": "01-C-1-1",
+        "kannada": "01-01-01",
+        "subesco": "F_02_MONIKA_S_1_NEUTRAL_5",
     }
+    editions = {("emodb", "emodb2")}
     for owner, name in names.items():
         for corpus in CORPORA.values():
             if corpus.name == owner:
                 assert corpus.parse(name).name == name
-            else:
+            elif (owner, corpus.name) not in editions:
                 with pytest.raises(InputError):
                     corpus.parse(name)
 
@@ -171,6 +191,21 @@ PERFORMANCES = {
     ),
     "savee": ("DC/a01", ["ALL/DC_a01", "AudioData/DC/a01"], ["JE/a01", "DC/a02", "DC/sa01"]),
     "emodb": ("03a01Fa", ["wav/03a01Fa"], ["08a01Fa", "03a02Fa", "03a01Wa", "03a01Fb"]),
+    "cafe": (
+        "01-C-1-1",
+        ["CaFE_48k/Colère/Faible/01-C-1-1"],
+        ["02-C-1-1", "01-D-1-1", "01-C-2-1", "01-C-1-2"],
+    ),
+    "kannada": ("01-01-01", ["audios/01-01-01"], ["02-01-01", "01-02-01", "01-01-02"]),
+    "emodb2": ("03a01Fa", ["emodb_2.0/wav/03a01Fa"], ["08a01Fa", "03a02Fa", "03a01Wa", "03a01Fb"]),
+    "subesco": (
+        "F_02_MONIKA_S_2_SURPRISE_3",
+        ["SUBESCO/F_02_MONIKA_S_2_SURPRISE_3]"],
+        [
+            *("F_03_MONIKA_S_2_SURPRISE_3", "M_02_MONIKA_S_2_SURPRISE_3", "F_02_MONIKA_S_1_SURPRISE_3"),
+            *("F_02_MONIKA_S_2_ANGRY_3", "F_02_MONIKA_S_2_SURPRISE_4"),
+        ],
+    ),
     "synthetic": (
         "spk03_s05_ang_t1",
         ["spk03/spk03_s05_ang_t1"],
@@ -219,6 +254,14 @@ def test_params_take_the_names_of_the_registry() -> None:
 
 def test_registry_finds_the_five_published_corpora_and_the_embedded_one() -> None:
     assert set(CORPUS_NAMES) >= {"synthetic", "ravdess", "crema_d", "tess", "savee", "emodb"}
+
+
+def test_registry_has_the_corpora_of_seven_more_studios() -> None:
+    more = {name: CORPORA[name].language for name in ("cafe", "oreau", "subesco", "nemo", "emozionalmente", "kannada")}
+    assert more == {
+        "cafe": "fr", "oreau": "fr", "subesco": "bn", "nemo": "pl", "emozionalmente": "it", "kannada": "kn"
+    }  # fmt: skip
+    assert CORPORA["emodb2"].clips - CORPORA["emodb"].clips == 281
 
 
 def test_a_misspelt_emotion_is_refused_and_not_taken_for_a_word_of_the_corpus() -> None:

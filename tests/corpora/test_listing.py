@@ -112,6 +112,7 @@ def test_command_prints_the_list_for_programs(raw_dir: Path) -> None:
         "clips": 7442,
         "size_bytes": 605_899_936,
         "speakers": 91,
+        "emotions": ["angry", "disgust", "fear", "happy", "neutral", "sad"],
         "licence": crema_d.licence,
         "homepage": crema_d.homepage,
         "citation": crema_d.citation,
@@ -123,3 +124,33 @@ def test_command_prints_the_list_for_programs(raw_dir: Path) -> None:
     assert provenance is not None
     assert listed["savee"]["provenance"] == asdict(provenance)
     assert listed["savee"]["provenance"]["recordings"] == 2
+
+
+def test_command_prints_a_table(raw_dir: Path) -> None:
+    answer = CliRunner().invoke(app, ["corpora", "--raw-dir", str(raw_dir), "--table"])
+    assert answer.exit_code == 0, answer.output
+    header, *lines = answer.output.splitlines()
+    assert header.split() == ["name", "language", "clips", "speakers", "emotions", "size", "here", "licence"]
+    rows = {line.split()[0]: line.split() for line in lines}
+    assert list(rows) == list(CORPUS_NAMES)
+    assert rows["nemo"] == ["nemo", "pl", "4,481", "9", "6", "537", "MB", "-", "CC", "BY-NC-SA", "4.0"]
+    assert rows["savee"][7] == "yes"
+
+
+def test_a_corpus_of_ones_own_is_listed_last_and_its_faults_are_told(raw_dir: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "corpora" / "calls"
+    folder.mkdir(parents=True)
+    (folder / "corpus.yaml").write_text("title: Calls\nlicence: ours\nlanguage: pl\nnames: '{speaker}_{emotion}'\n")
+    for name in ("ann_sad", "bob_angry"):
+        (folder / f"{name}.wav").write_bytes(b"sound" * 100)
+    command = ["corpora", "--raw-dir", str(raw_dir), "--source-dir", str(tmp_path / "corpora")]
+    answer = CliRunner().invoke(app, command)
+    assert answer.exit_code == 0, answer.output
+    own = answer.output.split("\n\n")[-1]
+    assert own.startswith("calls  (Calls)\n")
+    assert "2 clips, 0 MB, language pl, 2 speakers" in own
+    assert f"download.corpora: [calls] takes it from {folder}" in own
+    (folder / "corpus.yaml").write_text("title: Calls\nlicence: ours\nlanguage: polish\n")
+    answer = CliRunner().invoke(app, command)
+    assert answer.exit_code == 2
+    assert f"{folder}/corpus.yaml, line 3: language: found 'polish'" in answer.output

@@ -4,7 +4,16 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.dataset.split import ROLES, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, fingerprint_clips, split_clips
+from deepemo.dataset.split import (
+    ROLES,
+    TEST_SEEN,
+    TEST_UNSEEN,
+    TRAIN,
+    VALIDATION,
+    fingerprint_clips,
+    split_clips,
+    unlearned_emotions,
+)
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.params import Split
@@ -31,6 +40,7 @@ def clips(corpus: str, speakers: int, each: int = 6) -> pd.DataFrame:
             "clip": f"{corpus}/{speaker:02d}_{emotion}_{take}",
             "performance": f"{corpus}/{speaker:02d}_{emotion}_{take}",
             "corpus": corpus,
+            "language": "en",
             "speaker": f"{corpus}/{speaker:02d}",
             "gender": ("female", "male")[speaker % 2],
             "emotion": emotion,
@@ -124,9 +134,15 @@ def test_another_seed_draws_others(table: pd.DataFrame) -> None:
     assert (first != second).any()
 
 
-def test_an_emotion_without_training_clips_is_an_error(table: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match=r"no training clip of \['surprise'\]"):
-        split_clips(table[table["emotion"] != "surprise"].reset_index(drop=True), SECTION, seed=SEED)
+def test_emotions_without_training_clips_are_told(table: pd.DataFrame) -> None:
+    assert unlearned_emotions(split_clips(table, SECTION, seed=SEED)) == []
+    without = table[~table["emotion"].isin(["surprise", "disgust"])].reset_index(drop=True)
+    assert unlearned_emotions(split_clips(without, SECTION, seed=SEED)) == ["disgust", "surprise"]
+
+
+def test_one_emotion_alone_is_an_error(table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=r"training clips of \['sad'\] among 138 good clips, expected clips of 2"):
+        split_clips(table[table["emotion"] == "sad"].reset_index(drop=True), SECTION, seed=SEED)
 
 
 def test_roles_are_those_that_evaluation_knows(table: pd.DataFrame) -> None:

@@ -16,6 +16,7 @@ LIMITS = Validate(
     min_voice_share=0.1,
     min_voice_seconds=0.3,
     exclude_no_voice=True,
+    min_agreement=None,
 )
 SERIAL = itertools.count()
 
@@ -222,3 +223,16 @@ def test_of_one_performance_another_recording_stands_in_for_a_bad_one() -> None:
 
 def test_recordings_of_no_known_performance_are_not_one() -> None:
     assert all(verdict.clip.verdict == GOOD for verdict in judged(found(), found()).values())
+
+
+def test_clips_that_few_listeners_recognised_are_left_out_only_if_wanted() -> None:
+    heard = [found("few", agreement=0.3), found("half", agreement=0.5), found("nobody_asked", agreement=None)]
+    assert {verdict.clip.verdict for verdict in judged(*heard).values()} == {GOOD}
+    wanted = LIMITS.model_copy(update={"min_agreement": 0.5})
+    verdicts = judged(*heard, limits=wanted)
+    assert {name: verdict.clip.reason for name, verdict in verdicts.items()} == {
+        "few.wav": "low_agreement",
+        "half.wav": "",
+        "nobody_asked.wav": "",
+    }
+    assert verdicts["few.wav"].faults["low_agreement"] == "30% of its listeners heard angry, below 50%"

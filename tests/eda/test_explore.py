@@ -4,7 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.eda.explore import classify_corpora, explore, trimmed_seconds
+from deepemo.eda.explore import explore, trimmed_seconds
+from deepemo.eda.likeness import classify_corpora, tell_pairs
 from deepemo.eda.measure import Measurements
 from deepemo.eda.recommend import recommend
 from deepemo.emotions import EMOTIONS
@@ -49,6 +50,25 @@ def test_corpora_are_told_only_where_speakers_can_be_left_out() -> None:
     assert classify_corpora(made(apart_db=5.0, speakers=1)) is None
 
 
+def test_each_pair_of_corpora_is_told_by_what_differs_between_the_two() -> None:
+    three = made(apart_db=0.0, speakers=12, corpora=("east", "north", "west"))
+    spectra = three.spectra.copy()
+    spectra[(three.table["corpus"] == "west").to_numpy()] += np.linspace(0, 40, spectra.shape[1])
+    pairs = tell_pairs(Measurements(table=three.table, spectra=spectra))
+    assert pairs.loc["east", "north"] == pairs.loc["north", "east"] == pytest.approx(0.5, abs=0.1)
+    assert pairs.loc["west", "east"] == pairs.loc["north", "west"] == pytest.approx(1.0)
+    assert np.isnan(np.diag(pairs.to_numpy())).all()
+
+
+def test_a_corpus_of_one_voice_has_no_pairs_and_two_corpora_need_no_table() -> None:
+    three = made(apart_db=5.0, corpora=("east", "north", "west"))
+    alone = three.table["corpus"].ne("west") | three.table["speaker"].eq("west/0")
+    pairs = tell_pairs(Measurements(table=three.table[alone], spectra=three.spectra[alone.to_numpy()]))
+    assert pairs["west"].isna().all()
+    assert pairs.loc["east", "north"] > 0.9
+    assert tell_pairs(made(apart_db=5.0)).empty
+
+
 def test_measured_clips_stand_for_those_not_drawn() -> None:
     measured = made(apart_db=0.0)
     # Each measured clip of the east stands for one, of the west, where clips are a second longer, for 9.
@@ -62,7 +82,7 @@ def test_measured_clips_stand_for_those_not_drawn() -> None:
 def test_figures_are_plain_and_say_what_covers() -> None:
     measured = made(apart_db=5.0)
     clips = measured.table
-    figures = explore(clips, measured, recommend(clips, 0.8))
+    figures = explore(clips, measured, recommend(clips, 0.8), tell_pairs(measured))
     assert json.loads(json.dumps(figures, allow_nan=False)) == figures
     assert figures["recommended"]["clip_seconds"] == 3.0
     assert figures["recommended"]["held_share"] == 1.0
@@ -78,6 +98,6 @@ def test_figures_are_plain_and_say_what_covers() -> None:
 def test_clips_without_a_voice_leave_no_gap_in_the_json() -> None:
     measured = made(apart_db=5.0)
     table = measured.table.assign(pitch_hz=np.where(measured.table["emotion"] == "sad", np.nan, 150.0))
-    figures = explore(table, Measurements(table=table, spectra=measured.spectra), recommend(table, 0.8))
+    figures = explore(table, Measurements(table=table, spectra=measured.spectra), recommend(table, 0.8), pd.DataFrame())
     assert "sad" not in figures["pitch_hz"]["male"]
     json.dumps(figures, allow_nan=False)

@@ -1,8 +1,11 @@
+import io
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import soundfile
 
-from deepemo.audio.io.decode import Recording
 from deepemo.eda.measure import measure_clips, pick_examples, sample_clips
 from deepemo.emotions import EMOTIONS
 
@@ -57,19 +60,26 @@ def test_a_class_that_nobody_has_is_left_out() -> None:
     assert pick_examples(clips[clips["corpus"] == "big"], seed=1)["emotion"].tolist() == list(EMOTIONS[:-1])
 
 
-def recording(corpus: str, member: str) -> Recording:
-    """A voice whose pitch is told by the number in its name, after a tenth of a second of silence; 0 is a hiss."""
-    number = int(member.removesuffix(".wav"))
-    seconds = np.arange(RATE_HZ // 2) / RATE_HZ
-    voice = sum(np.sin(2 * np.pi * (100 + 10 * number) * harmonic * seconds) / harmonic for harmonic in range(1, 9))
-    sound = voice if number else np.random.default_rng(1).normal(size=len(seconds))
-    samples = np.concatenate([np.zeros(RATE_HZ // 10), sound]).astype(np.float32)
-    return Recording(samples=samples[:, np.newaxis], rate_hz=RATE_HZ, container="WAV", channels=1)
+class Voices:
+    """Recordings of a voice whose pitch is told by the number in the name, after 0.1 s of silence; 0 is a hiss."""
+
+    path = Path("made.zip")
+    name = "made"
+
+    def read(self, member: str) -> bytes:
+        number = int(member.removesuffix(".wav"))
+        seconds = np.arange(RATE_HZ // 2) / RATE_HZ
+        voice = sum(np.sin(2 * np.pi * (100 + 10 * number) * harmonic * seconds) / harmonic for harmonic in range(1, 9))
+        sound = voice if number else np.random.default_rng(1).normal(size=len(seconds))
+        file = io.BytesIO()
+        samples = np.concatenate([np.zeros(RATE_HZ // 10), sound])
+        soundfile.write(file, samples, RATE_HZ, format="WAV", subtype="FLOAT")
+        return file.getvalue()
 
 
 def test_measurements_stand_beside_their_clips() -> None:
     clips = made_clips().iloc[:6]
-    found = measure_clips(clips, recording, silent_below_db=40.0)
+    found = measure_clips(clips, {"big": Voices()}, silent_below_db=40.0)
     assert found.table["clip"].tolist() == clips["clip"].tolist()
     assert found.spectra.shape[0] == 6
     assert found.table["pitch_hz"].tolist()[1:] == pytest.approx([110, 120, 130, 140, 150], rel=0.01)
@@ -81,8 +91,9 @@ def test_measurements_stand_beside_their_clips() -> None:
 
 
 def test_a_failure_to_read_is_not_swallowed() -> None:
-    def broken(corpus: str, member: str) -> Recording:
-        raise OSError(f"{member}: gone")
+    class Gone(Voices):
+        def read(self, member: str) -> bytes:
+            raise OSError(f"{member}: gone")
 
     with pytest.raises(OSError, match=r"0\.wav: gone"):
-        measure_clips(made_clips().iloc[:3], broken, silent_below_db=40.0)
+        measure_clips(made_clips().iloc[:3], {"big": Gone()}, silent_below_db=40.0)

@@ -15,6 +15,7 @@ from matplotlib.text import Text
 from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import save
 from deepemo.eda.explore import explore
+from deepemo.eda.likeness import tell_pairs
 from deepemo.eda.measure import Measurements, MonoClip
 from deepemo.eda.page import summarize, tabulate
 from deepemo.eda.plots import Findings, Plot, all_plots
@@ -35,7 +36,7 @@ from deepemo.params import Eda, ViewStrength
 
 STRENGTH = ViewStrength(snr_db=10.0, stretch=1.2, pitch_semitones=2.0)
 EDA = Eda(coverage=0.8, measured_clips=7, silent_below_db=40.0, resample_hz=[8000, 16000], views=STRENGTH)
-MIXES = [("only",), ("east", "west"), ("a", "b", "c")]
+MIXES = [("only",), ("east", "west"), ("a", "b", "c"), tuple(f"corpus_{letter}" for letter in "abcdefghij")]
 
 
 def findings(measured: Measurements, sounds: Mapping[str, MonoClip]) -> Findings:
@@ -45,6 +46,7 @@ def findings(measured: Measurements, sounds: Mapping[str, MonoClip]) -> Findings
         clips=clips,
         measurements=measured,
         recommendation=recommend(clips, EDA.coverage),
+        apart=tell_pairs(measured),
         examples=examples,
         sounds={emotion: sounds[emotion] for emotion in EMOTIONS if emotion in set(examples["emotion"])},
         eda=EDA,
@@ -240,7 +242,7 @@ def test_the_words_agree_with_the_figures(explored: Callable[..., Measurements])
     measured = explored("east", "west")
     clips = measured.table
     recommendation = recommend(clips, 0.8)
-    figures = explore(clips, measured, recommendation)
+    figures = explore(clips, measured, recommendation, tell_pairs(measured))
     text = " ".join(summarize(clips, figures, 0.8))
     assert f"{recommendation.sample_rate_hz:,} Hz and {recommendation.clip_seconds:g} s" in text
     assert f"{(clips['seconds'] <= 58837 / 24414).mean():.0%} of the clips are no longer" in text

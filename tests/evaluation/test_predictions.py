@@ -14,6 +14,7 @@ CLIPS = pd.DataFrame(
     {
         "clip": ["c/a", "c/b", "c/d"],
         "corpus": "c",
+        "language": "en",
         "speaker": "c/1",
         "gender": "female",
         "emotion": ["angry", "sad", "fear"],

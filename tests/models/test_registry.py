@@ -186,7 +186,7 @@ def run(
     with pytest.MonkeyPatch.context() as patched:
         patched.chdir(root)
         (root / "data").mkdir()
-        split = made_split.groupby(["role", "emotion"]).head(6).reset_index(drop=True)
+        split = made_split.groupby(["role", "corpus", "emotion"]).head(3).reset_index(drop=True)
         split.to_csv("data/split.csv", index=False)
         contents = [f"{row:064x}" for row in range(len(split))]
         members = [f"{row}.wav" for row in range(len(split))]

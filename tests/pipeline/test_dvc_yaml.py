@@ -22,7 +22,11 @@ EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__i
 # whose other functions it does not run. The module itself holds sections of params and words, and is no dep of theirs.
 OF_A_FAMILY = ("train", "embed", "embed_views")
 # Stages that call functions of every family, but for these.
-OF_ALL_FAMILIES: dict[str, tuple[str, ...]] = {"cross_corpus": ("embed", "embed_views"), "evaluate": OF_A_FAMILY}
+OF_ALL_FAMILIES: dict[str, tuple[str, ...]] = {
+    "cross_corpus": ("embed", "embed_views"),
+    "evaluate": OF_A_FAMILY,
+    "robustness": OF_A_FAMILY,
+}
 
 
 def module_and_family(stage: str) -> tuple[str, str | None]:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pandas as pd
 import pytest
+import soundfile
 
 from deepemo.pipeline import load_params
 from deepemo.yaml12 import read_yaml, write_yaml
@@ -25,6 +26,7 @@ TINY = {
     "train_speech": {"epochs": 2, "batch_size": 32},
     "cross_corpus": {"bootstrap_samples": 100},
     "evaluate": {"bootstrap_samples": 100},
+    "robustness": {"clips": 6, "bootstrap_samples": 100},
 }
 SLICE = {
     "ravdess": [f"Actor_{actor:02d}/*.wav" for actor in (1, 2, 3, 4, 5, 6)],
@@ -34,9 +36,9 @@ SLICE = {
 }
 
 
-def prepare(folder: Path, download: dict[str, Any]) -> None:
+def prepare(folder: Path, download: dict[str, Any], split: dict[str, Any] | None = None) -> None:
     params = read_yaml(ROOT / "params.yaml")
-    for section, values in {**TINY, "download": download}.items():
+    for section, values in {**TINY, "download": download, "split": split or {}}.items():
         params[section].update(values)
     params["train_transfer"]["finetune"].update(trainable_blocks=1, epochs=1, batch_size=32)
     (folder / "params.yaml").write_text(write_yaml(params))
@@ -103,3 +105,57 @@ def test_the_whole_pipeline_on_a_slice_of_each_real_corpus(tmp_path: Path, corpo
     assert len(calm) == 6 * 8
     assert set(calm["verdict"]) == {"quarantined"}
     assert clips.loc[clips["clip"] == "tess/OAF_bite_neutral", "repairs"].str.contains("speaker_code").all()
+
+
+@pytest.mark.corpora
+def test_the_whole_pipeline_on_nemo_without_disgust_and_on_a_corpus_from_a_csv(
+    tmp_path: Path, corpora_dir: Path
+) -> None:
+    """nEMO with its table; a voice of it under other names, as FLAC with a CSV, is a corpus of one's own."""
+    samples = corpora_dir / "nemo/samples"
+    if not samples.is_dir():
+        pytest.skip(f"{corpora_dir} holds no nemo/")
+    source = tmp_path / "recordings"
+    (source / "nemo/samples").mkdir(parents=True)
+    shutil.copy(corpora_dir / "nemo/data.tsv", source / "nemo/data.tsv")
+    for speaker in ("EB0", "IC0", "KS0", "SM0"):
+        for file in sorted(samples.glob(f"{speaker}_*_[1-8].wav")):
+            shutil.copy(file, source / "nemo/samples" / file.name)
+    own = source / "call_centre"
+    own.mkdir()
+    words = {"anger": "cross", "happiness": "glad", "neutral": "calm voice"}
+    rows = ["recording,mood,who,gender"]
+    for number, file in enumerate(sorted(samples.glob("MK0_*_[1-8].wav"))):
+        emotion = file.stem.split("_")[1]
+        if emotion in words:
+            soundfile.write(own / f"{number}.flac", *soundfile.read(file))
+            rows.append(f"{number}.flac,{words[emotion]},agent 7,female")
+    (own / "calls.csv").write_text("\n".join(rows) + "\n")
+    (own / "corpus.yaml").write_text(
+        "title: Calls\nlicence: ours alone\nlanguage: pl\ntable: calls.csv\n"
+        "columns: {file: recording, emotion: mood, speaker: who}\n"
+        "emotions: {cross: angry, glad: happy, calm voice: neutral}\n"
+    )
+    prepare(
+        tmp_path,
+        {"corpora": ["nemo", "call_centre"], "source_dir": str(source)},
+        {"held_out_corpora": ["call_centre"]},
+    )
+    run_all(tmp_path)
+    check_outputs(tmp_path)
+    clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
+    assert set(clips["verdict"]) == {"good"}
+    assert clips["corpus"].value_counts().to_dict() == {"nemo": 4 * 6 * 8, "call_centre": 3 * 8}
+    assert set(clips["language"]) == {"pl"}
+    assert set(clips.loc[clips["corpus"] == "call_centre", "emotion"]) == {"angry", "happy", "neutral"}
+    assert set(clips.loc[clips["corpus"] == "nemo", "gender"]) == {"female", "male"}
+    details = json.loads((tmp_path / "metrics/evaluate_details.json").read_text())
+    unseen = details["roles"]["unseen_speakers"]["predictors"]["speech"]
+    assert unseen["emotions_missing"] == ["disgust"]
+    assert set(unseen["languages"]) == {"pl"}
+    never_heard = details["roles"]["unseen_corpus"]["predictors"]["speech"]["corpora"]["call_centre"]
+    assert never_heard["emotions_missing"] == ["disgust", "fear", "sad", "surprise"]
+    assert 0 <= never_heard["uar"] <= 1
+    card = (tmp_path / "reports/model_card.md").read_text()
+    assert "| nemo | " in card
+    assert "6, no disgust" in card

@@ -42,9 +42,10 @@ for kind in ("outs", "metrics", "plots"):
         file.write_text(json.dumps({"value": digest.hexdigest()}))
 """
 
-TRAINING = {"train_shallow", "train_transfer", "train_speech", "cross_corpus", "evaluate"}
+JUDGING = {"cross_corpus", "evaluate", "robustness"}
+TRAINING = {"train_shallow", "train_transfer", "train_speech", *JUDGING}
 # The speech encoder hears recordings: no param of featurize changes what it hears.
-FEATURES = {"featurize", "embed", "train_shallow", "train_transfer", "cross_corpus", "evaluate"}
+FEATURES = {"featurize", "embed", "train_shallow", "train_transfer", *JUDGING}
 EVERYTHING_JUDGED = {"split", "embed_speech", "embed_speech_views", *FEATURES, *TRAINING}
 
 RERUNS = [
@@ -52,28 +53,22 @@ RERUNS = [
     ("featurize.kind", "spectrogram", FEATURES),
     ("split.test_share", 0.2, {"split", "embed_speech_views", *TRAINING}),
     ("split.held_out_corpora", ["savee"], {"split", "embed_speech_views", *TRAINING}),
-    ("train_shallow.epochs", 3, {"train_shallow", "cross_corpus", "evaluate"}),
-    ("train_shallow.augment.mixup", 0.1, {"train_shallow", "cross_corpus", "evaluate"}),
-    ("embed.backbone", "inception_v3", {"embed", "train_transfer", "cross_corpus", "evaluate"}),
-    ("train_transfer.hidden_units", 32, {"train_transfer", "cross_corpus", "evaluate"}),
-    ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", "cross_corpus", "evaluate"}),
-    (
-        "embed_speech.level_dbfs",
-        -20.0,
-        {"embed_speech", "embed_speech_views", "train_speech", "cross_corpus", "evaluate"},
-    ),
-    (
-        "embed_speech_views.strength.speed",
-        0.05,
-        {"embed_speech_views", "train_speech", "cross_corpus", "evaluate"},
-    ),
-    ("train_speech.hidden_units", 64, {"train_speech", "cross_corpus", "evaluate"}),
-    ("cross_corpus.train_on_features", True, {"cross_corpus", "evaluate"}),
-    ("evaluate.bootstrap_samples", 500, {"evaluate"}),
-    ("evaluate.wanted_accuracy", 0.7, {"evaluate"}),
-    ("gate.voice_threshold", 0.3, {"gate", "evaluate"}),
+    ("train_shallow.epochs", 3, {"train_shallow", *JUDGING}),
+    ("train_shallow.augment.mixup", 0.1, {"train_shallow", *JUDGING}),
+    ("embed.backbone", "inception_v3", {"embed", "train_transfer", *JUDGING}),
+    ("train_transfer.hidden_units", 32, {"train_transfer", *JUDGING}),
+    ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", *JUDGING}),
+    ("embed_speech.level_dbfs", -20.0, {"embed_speech", "embed_speech_views", "train_speech", *JUDGING}),
+    ("embed_speech_views.strength.speed", 0.05, {"embed_speech_views", "train_speech", *JUDGING}),
+    ("train_speech.hidden_units", 64, {"train_speech", *JUDGING}),
+    ("cross_corpus.train_on_features", True, JUDGING),
+    ("evaluate.bootstrap_samples", 500, {"evaluate", "robustness"}),
+    ("evaluate.wanted_accuracy", 0.7, {"evaluate", "robustness"}),
+    ("robustness.clips", 50, {"robustness"}),
+    ("gate.voice_threshold", 0.3, {"gate", "evaluate", "robustness"}),
     ("eda.coverage", 0.9, {"eda"}),
     ("validate.min_seconds", 0.6, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
+    ("validate.min_agreement", 0.5, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
     ("download.corpora", ["ravdess"], {"download", "validate", "eda", "gate", *EVERYTHING_JUDGED}),
 ]
 
@@ -134,18 +129,29 @@ def test_a_changed_param_reruns_what_depends_on_it(pipeline: Path, key: str, val
 
 
 EDITS = [
-    ("deepemo/models/shallow/network.py", {"train_shallow", "cross_corpus", "evaluate"}),
+    ("deepemo/models/shallow/network.py", {"train_shallow", *JUDGING}),
     ("deepemo/models/imagenet/train.py", {"train_transfer", "cross_corpus"}),
     ("deepemo/models/imagenet/embed.py", {"embed"}),
     ("deepemo/models/speech/embed.py", {"embed_speech", "embed_speech_views"}),
     ("deepemo/models/speech/views.py", {"embed_speech_views"}),
     ("deepemo/audio/perturb/views.py", {"embed_speech_views"}),
+    ("deepemo/audio/perturb/room.py", {"embed_speech_views", "robustness"}),
+    ("deepemo/audio/perturb/codecs.py", {"robustness"}),
+    ("deepemo/audio/perturb/noise.py", {"gate", "embed_speech_views", "robustness"}),
+    ("deepemo/evaluation/robustness.py", {"robustness"}),
     ("deepemo/models/speech/train.py", {"train_speech", "cross_corpus"}),
-    ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", "cross_corpus", "evaluate"}),
+    ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", *JUDGING}),
     ("deepemo/audio/features.py", {"eda", "featurize", *TRAINING}),
+    # What a corpus is called, and how its labels are read, is in the clip table from then on.
+    ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),
+    ("deepemo/corpora/manifest.py", {"download", "validate"}),
+    ("deepemo/corpora/tables.py", {"download", "validate"}),
+    ("deepemo/cluster.py", {"validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
+    ("deepemo/threads.py", {"download", "validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
+    ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech"}),
     # What is cosmetic reruns neither featurizing nor training.
-    ("deepemo/charts/style.py", {"validate", "eda", "evaluate"}),
-    ("deepemo/charts/colours.py", {"validate", "eda", "evaluate"}),
+    ("deepemo/charts/style.py", {"validate", "eda", "evaluate", "robustness"}),
+    ("deepemo/charts/colours.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/evaluation.py", {"evaluate"}),
     ("deepemo/charts/cross_corpus.py", {"evaluate"}),
     ("deepemo/evaluation/cross_corpus.py", {"cross_corpus"}),

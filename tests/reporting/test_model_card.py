@@ -7,10 +7,12 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pandas as pd
 import pytest
 
 from deepemo.charts.evaluation import draw_all
+from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 from deepemo.models.registry import load_family
@@ -80,6 +82,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     }
     return CardInputs(
         evaluation=made_evaluation,
+        agreement={},
         split=made_split,
         clips=pd.concat([clips, silent], ignore_index=True),
         provenance=provenance,
@@ -132,7 +135,7 @@ def test_says_what_it_must_not_be_used_for(card: str) -> None:
 def test_shows_provenance_licence_citation_and_what_was_left_out(card: str) -> None:
     data = _section(card, "Data")
     north = next(line for line in data.splitlines() if "[North](https://example.org)" in line)
-    assert [cell.strip() for cell in north.split("|")[2:6]] == ["721", "1", "12", "CC BY 4.0"]
+    assert [cell.strip() for cell in north.split("|")[2:7]] == ["721", "1", "12", "en", "CC BY 4.0"]
     assert "`abababababab`" in north
     assert "silent 1" in data
     assert "- A. Author, The south, 2019." in data
@@ -278,3 +281,41 @@ def test_a_corpus_without_a_record_is_said_to_have_none(inputs: CardInputs) -> N
     assert south.count("not recorded") == 2
     assert "The north" in data
     assert "The south" not in data
+
+
+def test_scores_and_split_are_told_by_language_where_there_are_several(card: str, made_evaluation: Evaluation) -> None:
+    section = _section(card, "Language by language")
+    report = made_evaluation.roles[UNSEEN].predictors[made_evaluation.chosen]
+    assert set(report.languages) == {"en", "pl"}
+    english = [line for line in section.splitlines() if line.startswith("| en | ")]
+    assert any(f"{100 * report.languages['en'].uar.value:.1f} %" in line for line in english)
+    assert any("| 6, no surprise |" in line for line in english)
+    assert "| pl | " in _section(card, "Split")
+
+
+def test_one_language_needs_no_section(inputs: CardInputs, evaluated: Callable[..., Evaluation]) -> None:
+    clips = inputs.split[inputs.split["role"] != "train"].assign(language="en").reset_index(drop=True)
+    even = np.full((len(clips), 7), 1 / 7)
+    one = evaluated(Predictions(clips, {"shallow": even, "transfer": even}))
+    card = write_card(replace(inputs, evaluation=one, split=inputs.split.assign(language="en")))
+    assert "## Language by language" not in card
+
+
+def test_people_and_model_are_compared_by_how_many_listeners_agreed(
+    inputs: CardInputs, made_predictions: Predictions
+) -> None:
+    clips = made_predictions.clips[["clip"]].assign(agreement=np.nan)
+    unseen = made_predictions.clips.index[made_predictions.clips["role"] == "test_unseen"]
+    clips.loc[unseen[:60], "agreement"] = 0.2
+    clips.loc[unseen[60:100], "agreement"] = 0.9
+    bands = score_by_agreement(made_predictions, "shallow", clips, samples=100, seed=1)
+    assert list(bands) == [UNSEEN]
+    whole, few, most = bands[UNSEEN]
+    assert (whole.model.clips, few.model.clips, most.model.clips) == (100, 60, 40)
+    assert whole.listeners == pytest.approx((60 * 0.2 + 40 * 0.9) / 100)
+    right = made_predictions.answers("shallow") == made_predictions.labels
+    assert few.model.accuracy.value == pytest.approx(right[unseen[:60]].mean())
+    section = _section(write_card(replace(inputs, agreement=bands)), "Listeners")
+    assert "| 0% to 25% | 60 | 20.0 % |" in section
+    assert "| 75% to 100% | 40 | 90.0 % |" in section
+    assert "## Listeners" not in write_card(inputs)

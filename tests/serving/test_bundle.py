@@ -13,15 +13,8 @@ import deepemo
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
 from deepemo.serving.about import CAUTIONS, describe, expectation
-from deepemo.serving.bundle import (
-    Calibration,
-    ClipLimits,
-    Origin,
-    OtherOriginCalibration,
-    Part,
-    calibration_digest,
-    write_bundle,
-)
+from deepemo.serving.bundle import ClipLimits, Part, calibration_digest, write_bundle
+from deepemo.serving.confidence import Calibration, Origin, OtherOriginCalibration
 from deepemo.serving.models_folder import check_parts, read_bundle, read_card
 from tests.fixtures.voices import VOICE_RECORD
 
@@ -127,8 +120,11 @@ def test_what_to_expect_of_a_recording_of_ones_own_is_said(copied: Path) -> None
     bundle = read_bundle(copied)
     said = expectation(bundle, "ensemble")
     assert "expect 41% to be named rightly (UAR 39%): the mean over 3 corpora" in said
-    assert said.endswith("shallow taking no part.")
-    assert "taking no part" not in expectation(bundle, "transfer")
+    assert "others alone, shallow taking no part." in said
+    assert said.endswith(" It is sure enough to answer for 20% of them, and 66% of these answers are right.")
+    heard = expectation(bundle, "ensemble", Origin.HEARD)
+    assert heard.endswith(" It is sure enough to answer for 90% of them, and 44% of these answers are right.")
+    assert expectation(bundle, "transfer").endswith("by models that learned from the others alone.")
     assert "shallow was not trained without a corpus" in expectation(bundle, "shallow")
     assert deepemo.Recognizer.load(copied).expectation == said
     changed(copied, lambda content: content["figures"].update(left_out_corpora={"not_asked": "one corpus alone"}))

@@ -235,6 +235,26 @@ def test_an_origin_that_the_model_has_no_confidence_for_is_refused(made_models, 
     assert run.stderr.startswith("error: Bad origin 'other', expected 'heard'")
 
 
+def test_a_file_is_read_from_standard_input(trusting, monkeypatch, tmp_path, wav):
+    monkeypatch.setattr(cli, "_load", lambda models, model, origin: trusting)
+    (tmp_path / "quiet.wav").write_bytes(wav(tone(1, 0.1)))
+
+    def ask(content, *arguments):
+        return CliRunner().invoke(cli.app, ["predict", *arguments], input=content)
+
+    run = ask(wav(tone(2)), "-", str(tmp_path / "quiet.wav"), "--json")
+    answers = [json.loads(line) for line in run.stdout.splitlines()]
+    assert [(each["file"], each["answer"]) for each in answers] == [
+        ("-", "angry"),
+        (str(tmp_path / "quiet.wav"), "happy"),
+    ]
+    assert answers[0]["recording"]["seconds"] == 2
+    call = ask(wav(np.stack([tone(2), tone(2, 0.1)], axis=1)), "-", "--channel", "each", "--json")
+    assert [json.loads(line)["answer"] for line in call.stdout.splitlines()] == ["angry", "happy"]
+    assert ask(b"no sound", "-").exit_code == cli.SOME_UNREADABLE
+    assert ask(wav(tone(1)), "-", "-").exit_code == 2
+
+
 @pytest.mark.parametrize("command", [["predict", "a.wav"], ["export", "--format", "tflite"], ["serve", "--port", "0"]])
 def test_names_of_models_are_those_of_the_bundle(made_models, command):
     run = CliRunner().invoke(cli.app, [*command, "--models", str(made_models), "--model", "other"])

@@ -58,6 +58,7 @@ def test_its_probabilities_are_those_that_evaluation_calibrates(models, name):
         {
             "clip": [f"made/{number}" for number in range(6)],
             "corpus": "made",
+            "language": "en",
             "speaker": "made/1",
             "gender": "female",
             "emotion": "happy",

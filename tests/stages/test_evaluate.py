@@ -28,7 +28,7 @@ from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving.about import describe
-from deepemo.serving.bundle import Origin
+from deepemo.serving.confidence import Origin
 from deepemo.serving.models_folder import check_parts, read_bundle, read_card
 from deepemo.training.fit import Trained
 from stages._run import stage_main
@@ -78,10 +78,10 @@ def before(
         "shallow": build_shallow(frames=spec.frames, bands=spec.bands, **built["shallow"]),
         "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
     }
-    hears = {"taps": ["stem"], "hidden_units": 0, "dropout": 0.0}
+    hears = {"taps": ["stem"], "components": 4, "hidden_units": 0, "dropout": 0.0, "members": 1}
     networks["speech"] = build_speech(moonshine_tiny(), **hears)
     built["speech"] = {"encoder": "moonshine_tiny", **hears}
-    width = networks["speech"].get_layer("head").input_shape[-1]
+    width = networks["speech"].get_layer("projection").directions.shape[0]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
     front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()
     write_shards(root / "data/embeddings/speech", embeddings, shards=3, shape=(width,), about={"features": front_end})

@@ -18,8 +18,13 @@ def test_writes_a_role_for_every_good_clip(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.chdir(tmp_path)
     clips = [
         Clip(
-            clip=f"made/{speaker}_{emotion}_{take}", corpus="made", member=f"{speaker}_{emotion}_{take}.wav",
-            speaker=f"made/{speaker}", gender="female" if speaker % 2 else "male", emotion=emotion,
+            clip=f"made/{speaker}_{emotion}_{take}",
+            corpus="made",
+            language="en",
+            member=f"{speaker}_{emotion}_{take}.wav",
+            speaker=f"made/{speaker}",
+            gender="female" if speaker % 2 else "male",
+            emotion=emotion,
         )
         for speaker in range(8) for emotion in EMOTIONS for take in range(10)
     ]  # fmt: skip
@@ -30,6 +35,9 @@ def test_writes_a_role_for_every_good_clip(tmp_path: Path, monkeypatch: pytest.M
     assert table.columns.tolist() == list(COLUMNS)
     assert table["clip"].tolist() == [clip.clip for clip in clips]
     counts = table["role"].value_counts()
-    assert line == "split: " + ", ".join(
-        f"{counts[role]} {role}" for role in ("train", "validation", "test_seen", "test_unseen")
+    assert (
+        line
+        == "split: "
+        + ", ".join(f"{counts[role]} {role}" for role in ("train", "validation", "test_seen", "test_unseen"))
+        + "; in en"
     )

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from deepemo.audio.samples import measure_levels
-from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS, coloured_noise, make_sound
+from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS, make_sound
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -21,15 +21,6 @@ def test_a_sound_is_the_same_for_the_same_arguments_and_another_for_others(kind:
     np.testing.assert_array_equal(sound, make_sound(kind, variant=1, seed=3))
     assert not np.array_equal(sound, make_sound(kind, variant=2, seed=3))
     assert not np.array_equal(sound, make_sound(kind, variant=1, seed=4))
-
-
-@pytest.mark.parametrize("slope", [0, 1, 2])
-def test_the_power_of_noise_falls_by_its_slope(slope: int) -> None:
-    noise = coloured_noise(np.random.default_rng(0), 2**17, slope=slope)
-    power = np.abs(np.fft.rfft(noise)) ** 2
-    # An octave at 2**10 bins against one at 2**14: 16 times the frequency.
-    falls_db = 10 * np.log10(power[2**10 : 2**11].mean() / power[2**14 : 2**15].mean())
-    assert falls_db == pytest.approx(slope * 10 * np.log10(16), abs=0.5)
 
 
 def test_a_tone_has_one_line_in_its_spectrum() -> None:

@@ -13,14 +13,24 @@ from deepemo.audio.samples import at_level, rms, to_dbfs, trim_silence
 
 _BLOCK_SECONDS = 0.02
 _QUIET_BELOW_DB = 40.0
+# Most of the power of brown noise lies where nobody hears it and microphones are deaf.
+_LOWEST_HZ = 50.0
 # Level to which the voices of a babble are brought, so that none stands out.
 _VOICE_DBFS = -26.0
 
 
-def coloured_noise(random: np.random.Generator, length: int, *, slope: float) -> Float64Array:
-    """Noise, float64 [length], whose power density falls with `frequency ** slope`: 0 white, 1 pink, 2 brown."""
+def coloured_noise(random: np.random.Generator, length: int, *, slope: float, lowest: float = 0.0) -> Float64Array:
+    """Noise, float64 [length], whose power density falls with `frequency ** slope`: 0 white, 1 pink, 2 brown.
+
+    Args:
+        random: gives the noise.
+        length: in samples.
+        slope: of the power density.
+        lowest: share of the sample rate below which there is no noise.
+    """
     spectrum = np.fft.rfft(random.standard_normal(length))
     bins = np.maximum(np.arange(len(spectrum)), 1)
+    spectrum[: int(np.ceil(lowest * length))] = 0.0
     return np.fft.irfft(spectrum * bins ** (-slope / 2), length)
 
 
@@ -48,8 +58,8 @@ def with_sound(samples: Float32Array, rate_hz: int, sound: Float32Array, *, snr_
 def with_noise(
     samples: Float32Array, rate_hz: int, random: np.random.Generator, *, slope: float, snr_db: float
 ) -> Float32Array:
-    """Add `coloured_noise` at a signal-to-noise ratio, see `with_sound`: float32 [n] to float32 [n]."""
-    noise = coloured_noise(random, len(samples), slope=slope).astype(np.float32)
+    """Add `coloured_noise` above 50 Hz at a signal-to-noise ratio, see `with_sound`: float32 [n] to float32 [n]."""
+    noise = coloured_noise(random, len(samples), slope=slope, lowest=_LOWEST_HZ / rate_hz).astype(np.float32)
     return with_sound(samples, rate_hz, noise, snr_db=snr_db)
 
 

@@ -1,12 +1,13 @@
 """Views: random perturbations of a clip, as other speakers, microphones, rooms and places would have it."""
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.perturb.filters import band_limited, equalised
-from deepemo.audio.perturb.noise import with_noise
+from deepemo.audio.perturb.noise import babble, with_noise, with_sound
 from deepemo.audio.perturb.room import in_room, room_response
 from deepemo.audio.perturb.speed import at_speed
 from deepemo.params import WaveformViews
@@ -15,6 +16,7 @@ _LOWEST_CUT_HZ = 40.0
 _SHORTEST_ROOM_SECONDS = 0.15
 _HIGHEST_DIRECT_DB = 12.0
 _STEEPEST_NOISE = 2.0
+_BABBLE_VOICES = 6
 
 
 def generator_of(clip: str, *, view: int, seed: int) -> np.random.Generator:
@@ -30,15 +32,20 @@ def generator_of(clip: str, *, view: int, seed: int) -> np.random.Generator:
 
 
 def random_view(
-    samples: Float32Array, rate_hz: int, strength: WaveformViews, random: np.random.Generator
+    samples: Float32Array,
+    rate_hz: int,
+    strength: WaveformViews,
+    random: np.random.Generator,
+    voices: Sequence[Float32Array] = (),
 ) -> Float32Array:
-    """Perturb a clip: speed, then equalisation, band limits, a room and noise.
+    """Perturb a clip: speed, then equalisation, band limits, a room, noise and babble.
 
     Args:
         samples: float32 [n].
         rate_hz: their rate.
         strength: how much.
         random: gives the draws.
+        voices: other clips at `rate_hz`, of which a babble is made; without any there is none.
 
     Returns:
         float32 [m]; m differs from n by up to `strength.speed`, and values may exceed full scale.
@@ -47,7 +54,8 @@ def random_view(
     speed = random.uniform(-1, 1)
     cuts_low, cuts_high, has_room, has_noise = random.random(4)
     low, high, reverberation, direct, slope, snr = random.random(6)
-    equaliser, tail, noise = random.spawn(3)
+    has_babble, babble_snr = random.random(2)
+    equaliser, tail, noise, others = random.spawn(4)
 
     view = at_speed(samples, 1 + strength.speed * speed)
     view = equalised(view, rate_hz, equaliser, deviation_db=strength.equaliser_db)
@@ -66,9 +74,17 @@ def random_view(
         )
         view = in_room(view, response)
     if has_noise < strength.noise_share:
-        snr_db = strength.min_snr_db + snr * (strength.max_snr_db - strength.min_snr_db)
+        snr_db = _ratio(strength, snr)
         view = with_noise(view, rate_hz, noise, slope=_STEEPEST_NOISE * slope, snr_db=snr_db)
+    if has_babble < strength.babble_share and voices:
+        heard = [voices[number] for number in others.permutation(len(voices))[:_BABBLE_VOICES]]
+        view = with_sound(view, rate_hz, babble(heard, rate_hz, others, len(view)), snr_db=_ratio(strength, babble_snr))
     return view
+
+
+def _ratio(strength: WaveformViews, share: float) -> float:
+    """A ratio of speech to noise between the lowest and the highest, in dB."""
+    return float(strength.min_snr_db + share * (strength.max_snr_db - strength.min_snr_db))
 
 
 def _between(low: float, high: float, share: float) -> float:

@@ -1,12 +1,15 @@
 """CREMA-D: 91 actors say twelve sentences in six emotions, one of the sentences at three intensities.
 
 The WAV files are in a git repository with Git LFS; its `SentenceFilenames.csv` lists all of them. Actor, sentence,
-emotion and level identify a performance. A clone of the repository also has each one as MP3.
+emotion and level identify a performance. A clone of the repository also has each one as MP3, and
+`processedResults/tabulatedVotes.csv` with what listeners heard: rows from 100001 by the voice alone, from 200001 by the
+face, from 300001 by both.
 """
 
 import re
 
-from deepemo.corpora.definition import Corpus, LfsFiles
+from deepemo.corpora.definition import Corpus, GitFiles, LfsFiles
+from deepemo.corpora.tables import SideTable
 
 _REPOSITORY = "CheyneyComputerScience/CREMA-D/master"
 _MIRROR = "https://gitlab.com/cs-cooper-lab/crema-d-mirror/-/raw/main"
@@ -41,6 +44,10 @@ CORPUS = Corpus(
         ),
         member="AudioWAV/{name}.wav",
         other_names={"1040_ITH_SAD_XX": "1040_ITH_SAD_X"},
+        tables=GitFiles(
+            tree_url="https://api.github.com/repos/CheyneyComputerScience/CREMA-D/contents/processedResults",
+            file_url=f"https://raw.githubusercontent.com/{_REPOSITORY}/{{path}}",
+        ),
     ),
     folders=("crema", "crema-d-mirror", "AudioWAV"),
     native_rate_hz=16_000,
@@ -72,5 +79,14 @@ CORPUS = Corpus(
         "WSI": "We'll stop in a couple of minutes.",
     },
     intensities={"LO": "low", "MD": "medium", "HI": "high", "XX": "unspecified"},
+    tables=(
+        SideTable(
+            path="processedResults/tabulatedVotes.csv",
+            key="fileName",
+            votes={"angry": "A", "disgust": "D", "fear": "F", "happy": "H", "neutral": "N", "sad": "S"},
+            where=("", r"1\d{5}"),
+            required=False,
+        ),
+    ),
     name_repairs={"1040_ITH_SAD_X": "1040_ITH_SAD_XX"},
 )

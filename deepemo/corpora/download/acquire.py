@@ -6,12 +6,13 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from deepemo.corpora.archive import Archive
-from deepemo.corpora.definition import ByHand, Corpus, Generated
-from deepemo.corpora.download.folders import CopyNotFoundError, find_copy
+from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
+from deepemo.corpora.download.folders import CopyNotFoundError, Folder, Place, find_copy
 from deepemo.corpora.download.http import Patience
 from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
 from deepemo.corpora.download.publishers import address, fetch_corpus
+from deepemo.corpora.download.stores import Store, StoredCopy, is_address
 from deepemo.corpora.synthetic.generate import generate
 from deepemo.errors import InputError
 from deepemo.params import Download
@@ -43,7 +44,8 @@ def acquire(
         InputError: a corpus is not available; the message says why and what to do.
         OSError: a file cannot be read or written.
     """
-    if params.source_dir is not None and Path(params.source_dir).resolve().is_relative_to(raw_dir.resolve()):
+    local = params.source_dir is not None and not is_address(params.source_dir)
+    if local and Path(str(params.source_dir)).resolve().is_relative_to(raw_dir.resolve()):
         raise InputError(
             f"download.source_dir: found {params.source_dir}, in {raw_dir}, where only what this stage writes is left; "
             "expected a folder outside it"
@@ -62,12 +64,17 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
         generate(archive, params.synthetic, seed=seed)
         contents = take_stock(corpus, [Archive(archive)])
         return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthetic.generate", dated=False)
+    if isinstance(corpus.source, Own):
+        return _pack(corpus, [Folder(corpus.source.folder)], archive)
     if params.source_dir is None:
         return _fetch(corpus, archive, connections=params.connections, patience=patience)
+    stored = is_address(params.source_dir)
     try:
+        if stored:
+            return _copy(corpus, archive, Store(params.source_dir).find(corpus), connections=params.connections)
         places = find_copy(corpus, Path(params.source_dir))
     except CopyNotFoundError as absence:
-        if not Path(params.source_dir).is_dir():
+        if not stored and not Path(params.source_dir).is_dir():
             raise
         if not isinstance(corpus.source, ByHand):
             _LOG.warning("%s; fetching it from %s", absence, address(corpus))
@@ -75,6 +82,11 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
             return _fetch(corpus, archive, connections=params.connections, patience=patience)
         except InputError as error:
             raise InputError(f"{absence}; and {error}") from error
+    return _pack(corpus, places, archive)
+
+
+def _pack(corpus: Corpus, places: Sequence[Place], archive: Path) -> Provenance:
+    """Pack a corpus that lies in folders or archives, unless an earlier run did."""
     source = printable(", ".join(str(place.path) for place in places))
     contents = take_stock(corpus, places)
     known = _known(archive)
@@ -84,16 +96,38 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
     return _write(corpus, contents, archive, source=source)
 
 
+def _copy(corpus: Corpus, archive: Path, copy: StoredCopy, *, connections: int) -> Provenance:
+    """Bring a corpus from a store, unless what is here came from the same files."""
+    known = _known(archive)
+    if known and known.source == copy.source and known.describes(archive):
+        return known
+    incoming = archive.parent.parent / "incoming" / corpus.name
+    folder = incoming / copy.digest[:16]
+    copy.copy(folder, connections=connections, name=corpus.name)
+    contents = take_stock(corpus, find_copy(corpus, folder))
+    pack(contents, archive)
+    known = _write(corpus, contents, archive, source=copy.source)
+    shutil.rmtree(incoming)
+    return known
+
+
 def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patience) -> Provenance:
     source = address(corpus)
     known = _known(archive)
     incoming = archive.parent.parent / "incoming" / corpus.name
     if not (known and known.source == source and known.describes(archive)):
-        place = fetch_corpus(corpus, incoming, connections=connections, patience=patience)
+        fetched = fetch_corpus(
+            corpus,
+            incoming,
+            connections=connections,
+            patience=patience,
+            known_digest=known.published_digest if known and known.source == source else "",
+        )
+        place, digest = fetched.place, fetched.digest
         contents = take_stock(corpus, [place])
         if isinstance(place, Archive):
             # The record comes first: if the run is killed in between, the next one still finds the archive.
-            known = record(corpus, contents, place.path, source=source)
+            known = record(corpus, contents, place.path, source=source, published_digest=digest)
             write_provenance(archive.with_suffix(".json"), known)
             place.path.replace(archive)
         else:

@@ -4,6 +4,7 @@ Recordings lie in a `Place`: a folder tree (`Folder`) or a zip archive (`archive
 """
 
 import logging
+import os
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
@@ -12,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import Archive, leads_out, named_apart
+from deepemo.corpora.archive import Archive, find_ending, leads_out, named_apart
 from deepemo.corpora.definition import Corpus, ZipDownload
 from deepemo.errors import InputError
 from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, is_hidden, printable, read_pointer
@@ -38,6 +39,9 @@ class Place(Protocol):
 
     def open(self, member: str) -> AbstractContextManager[IO[bytes]]:
         """Open a recording for reading."""
+
+    def read_beside(self, path: str) -> bytes | None:
+        """Bytes of a file that is no recording, by the end of its path; None if there is none."""
 
 
 def fail(error: OSError) -> None:
@@ -78,6 +82,21 @@ class Folder:
         """
         return self._files[member].open("rb")
 
+    def read_beside(self, path: str) -> bytes | None:
+        """Bytes of a file that is no recording, by its path or the end of its path; None if there is none.
+
+        Raises:
+            OSError: it cannot be read.
+        """
+        name = PurePosixPath(path).name
+        found = {
+            (Path(folder) / name).relative_to(self.path).as_posix()
+            for folder, _, names in os.walk(self.path, followlinks=False)
+            if name in names
+        }
+        nearest = find_ending(found, path)
+        return None if nearest is None else (self.path / nearest).read_bytes()
+
 
 def _inside(path: str) -> str:
     """The path as it is stored in an archive: backslashes become separators, unless the path would lead out then."""
@@ -97,11 +116,17 @@ class Selection:
         self.path = place.path
         self.open = place.open
         self.size_bytes = place.size_bytes
+        self.read_beside = place.read_beside
         self._members = [member for member in place.recordings() if wanted(member)]
 
     def recordings(self) -> list[str]:
         """Paths of the chosen recordings, sorted."""
         return self._members
+
+
+def read_beside(places: Sequence[Place]) -> Callable[[str], bytes | None]:
+    """Reads a file that is no recording from the first of some places that has it."""
+    return lambda path: next((found for place in places if (found := place.read_beside(path)) is not None), None)
 
 
 def is_pointer(place: Place, member: str) -> bool:
@@ -160,15 +185,23 @@ def find_copy(corpus: Corpus, source_dir: Path) -> list[Place]:
         raise CopyNotFoundError(f"download.source_dir: {source_dir}: no such folder")
     copies, broken = list[_Copy](), list[InputError]()
     for places in _under_known_names(corpus, source_dir, broken):
-        if (copy := _count(corpus, places)).recordings + copy.pointers + copy.others:
+        try:
+            copy = _count(corpus.with_labels(read_beside(places)), places)
+        except InputError as error:
+            # A copy without its tables, or with damaged ones.
+            if any(place.recordings() for place in places):
+                paths = ", ".join(printable(str(place.path)) for place in places)
+                broken.append(InputError(f"{paths}: {error}"))
+            continue
+        if copy.recordings + copy.pointers + copy.others:
             copies.append(copy)
     best = max(copies, key=lambda copy: (copy.recordings, copy.pointers), default=None)
     if best is not None and best.recordings + best.pointers:
         for other in copies:
             if other is not best:
                 _LOG.warning("%s: using %s; left aside: %s", corpus.name, best, other)
-        for error in broken:
-            _LOG.warning("%s: using %s; left aside: %s", corpus.name, best, error)
+        for fault in broken:
+            _LOG.warning("%s: using %s; left aside: %s", corpus.name, best, fault)
         return list(best.places)
     if broken:
         raise broken[0]
@@ -243,7 +276,8 @@ def _count(corpus: Corpus, places: Sequence[Place]) -> _Copy:
 
 def _under_unknown_name(corpus: Corpus, source_dir: Path, copies: Sequence[_Copy]) -> Place:
     """All recordings in a folder of corpora, or in one archive in it, that are named like those of a corpus."""
-    # Unreadable folders and damaged archives among all that is there may belong to other corpora.
+    # Unreadable folders and damaged archives among all that is there may belong to other corpora. Tables that could
+    # say which recordings are this corpus's would be found beside it, under its name.
     everything: list[Place] = [Folder(source_dir, lambda error: None), *_archives(sorted(source_dir.iterdir()), [])]
     places = [Selection(place, lambda member: bool(_name(corpus, member))) for place in everything]
     best = max(places, key=lambda place: len({_name(corpus, member) for member in place.recordings()}))

@@ -4,8 +4,8 @@ import hashlib
 import logging
 import shutil
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
@@ -14,7 +14,7 @@ from tqdm import tqdm
 
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus
-from deepemo.corpora.download.folders import Place, is_pointer
+from deepemo.corpora.download.folders import Place, is_pointer, read_beside
 from deepemo.errors import InputError
 from deepemo.files import explained_full_disk, require_room, written_whole
 from deepemo.recordings import POINTER_ADVICE, SUFFIXES, format_rank
@@ -42,10 +42,12 @@ class Contents:
         recordings: one for each combination of name and content, ordered by member.
         repeated: how many were left out, because another one had the same name and content, or was the same performance
             in a preferred format.
+        beside: content of the corpus's tables and other files beside the recordings, by path.
     """
 
     recordings: tuple[Found, ...]
     repeated: int
+    beside: Mapping[str, bytes] = field(default_factory=dict)
 
     @property
     def size_bytes(self) -> int:
@@ -54,8 +56,10 @@ class Contents:
 
     @property
     def sha256(self) -> str:
-        """Digest of the lines `<sha256>  <member>` that `sha256sum` prints for the recordings in this order."""
-        lines = "".join(f"{found.sha256}  {found.member}\n" for found in self.recordings)
+        """Digest of the lines `<sha256>  <member>` that `sha256sum` prints, of recordings, then files beside."""
+        digests = [(found.sha256, found.member) for found in self.recordings]
+        digests += [(hashlib.sha256(content).hexdigest(), path) for path, content in self.beside.items()]
+        lines = "".join(f"{digest}  {path}\n" for digest, path in digests)
         return hashlib.sha256(lines.encode()).hexdigest()
 
 
@@ -68,8 +72,8 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     first format of `recordings.SUFFIXES` are packed. Git LFS pointers are left out with a warning.
 
     Raises:
-        InputError: all files are Git LFS pointers, two places hold different recordings under one path, or an archive
-            is damaged.
+        InputError: a table of the corpus is missing or wrong, all files are Git LFS pointers, two places hold different
+            recordings under one path, or an archive is damaged.
     """
     for place in places:
         if isinstance(place, Archive) and place.ignored:
@@ -77,6 +81,9 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
                 "%s: %d members that are no recordings are ignored for their paths or sizes, such as %r",
                 *(place.path, len(place.ignored), place.ignored[0]),
             )
+    reader = read_beside(places)
+    corpus = corpus.with_labels(reader)
+    beside = {path: content for path in corpus.beside if (content := reader(path)) is not None}
     present = [(place, member) for place in places for member in place.recordings()]
     members = _best_formats(corpus, _without_pointers(corpus, present))
     members.sort(key=lambda found: (found[1].count("/"), len(found[1]), found[1]))
@@ -88,7 +95,7 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     for one, other in pairwise(recordings):
         if one.member == other.member:
             raise InputError(f"{one.place.path} and {other.place.path} hold different recordings under {one.member!r}")
-    return Contents(recordings=tuple(recordings), repeated=len(present) - len(recordings))
+    return Contents(recordings=tuple(recordings), repeated=len(present) - len(recordings), beside=beside)
 
 
 def pack(contents: Contents, target: Path) -> None:
@@ -105,12 +112,19 @@ def pack(contents: Contents, target: Path) -> None:
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
         for found in tqdm(contents.recordings, desc=f"{target.stem}: packing", unit="file", disable=None):
-            entry = zipfile.ZipInfo(found.member, date_time=_DATE)
-            entry.external_attr = 0o644 << 16
-            entry.create_system = 3  # Unix
-            entry.file_size = found.size_bytes
+            entry = _entry(found.member, found.size_bytes)
             with found.place.open(found.member) as source, archive.open(entry, "w") as sink:
                 shutil.copyfileobj(source, sink, _CHUNK_BYTES)
+        for path, content in contents.beside.items():
+            archive.writestr(_entry(path, len(content)), content)
+
+
+def _entry(path: str, size_bytes: int) -> zipfile.ZipInfo:
+    entry = zipfile.ZipInfo(path, date_time=_DATE)
+    entry.external_attr = 0o644 << 16
+    entry.create_system = 3  # Unix
+    entry.file_size = size_bytes
+    return entry
 
 
 def file_sha256(path: Path) -> str:

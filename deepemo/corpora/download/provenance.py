@@ -21,10 +21,13 @@ class Provenance:
     Attributes:
         corpus: name in the registry.
         title: name as its makers write it.
+        language: ISO 639-1 code.
         homepage: its address.
         licence: its terms of use.
         citation: what to cite.
         source: where these recordings came from: an address or a folder.
+        published_digest: `md5:` and the digest of the archive that its publisher's record gave when it was fetched;
+            empty if there was no such record.
         fetched: date and time (UTC); empty for a generated corpus.
         recordings: number of recordings.
         published_recordings: number of recordings that its makers published.
@@ -37,10 +40,12 @@ class Provenance:
 
     corpus: str
     title: str
+    language: str
     homepage: str
     licence: str
     citation: str
     source: str
+    published_digest: str
     fetched: str
     recordings: int
     published_recordings: int
@@ -57,15 +62,19 @@ class Provenance:
         )
 
 
-def record(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
+def record(
+    corpus: Corpus, contents: Contents, archive: Path, *, source: str, published_digest: str = "", dated: bool = True
+) -> Provenance:
     """Describe a zip that was just packed; with `dated`, as of now."""
     return Provenance(
         corpus=corpus.name,
         title=corpus.title,
+        language=corpus.language,
         homepage=corpus.homepage,
         licence=corpus.licence,
         citation=corpus.citation,
         source=source,
+        published_digest=published_digest,
         fetched=datetime.now(UTC).isoformat(timespec="seconds") if dated else "",
         recordings=len(contents.recordings),
         published_recordings=corpus.clips,

@@ -1,22 +1,36 @@
-"""Fetch a corpus from its publisher: one zip, files of a git repository with Git LFS, or a Dataverse dataset."""
+"""Fetch a corpus from its publisher: one zip, or files of a git repository, a Zenodo record or a Dataverse dataset."""
 
-import csv
-import json
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import Archive
-from deepemo.corpora.definition import ByHand, Corpus, Dataverse, Generated, LfsFiles, ZipDownload
+from deepemo.corpora.archive import Archive, find_ending
+from deepemo.corpora.definition import (
+    ByHand,
+    Corpus,
+    Dataverse,
+    Generated,
+    GitFiles,
+    LfsFiles,
+    Own,
+    ZenodoRecord,
+    ZipDownload,
+)
 from deepemo.corpora.download.folders import Folder, Place, fail, known_names
 from deepemo.corpora.download.http import Fetcher, MissingError, Patience
+from deepemo.corpora.download.listings import (
+    Published,
+    dataverse_files,
+    git_files,
+    listed_names,
+    zenodo_files,
+)
 from deepemo.corpora.download.transfer import Expected, Partial, Progress
 from deepemo.errors import InputError
-from deepemo.parallel import map_in_threads
 from deepemo.recordings import find_recordings, is_recording, read_pointer
+from deepemo.threads import map_in_threads
 
 _Item = TypeVar("_Item")
 
@@ -24,16 +38,19 @@ _Item = TypeVar("_Item")
 _LARGEST_LIST = 64 << 20
 # By the specification of Git LFS, a pointer has less than 1,024 bytes.
 _LARGEST_POINTER = 1023
-_MD5 = re.compile(r"[0-9a-fA-F]{32}")
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Published:
-    """A file as its publisher lists it: its addresses, its path in the corpus, and what it must be."""
+class Fetched:
+    """A corpus that was fetched.
 
-    urls: tuple[str, ...]
-    member: str
-    expected: Expected
+    Attributes:
+        place: the official archive, or a folder with the recordings.
+        digest: `md5:` and the digest of the archive that its publisher's record gave; empty if there is no such record.
+    """
+
+    place: Place
+    digest: str = ""
 
 
 def address(corpus: Corpus) -> str:
@@ -41,11 +58,17 @@ def address(corpus: Corpus) -> str:
     match corpus.source:
         case ZipDownload(url=url) | LfsFiles(list_url=url) | Dataverse(dataset_url=url) | ByHand(url=url):
             return url
+        case ZenodoRecord(record_url=url) | GitFiles(tree_url=url):
+            return url
+        case Own(folder=folder):
+            return str(folder)
         case Generated():
             return corpus.homepage
 
 
-def fetch_corpus(corpus: Corpus, incoming: Path, *, connections: int, patience: Patience) -> Place:
+def fetch_corpus(
+    corpus: Corpus, incoming: Path, *, connections: int, patience: Patience, known_digest: str = ""
+) -> Fetched:
     """Fetch a corpus into a folder. Files that an earlier run completed are not fetched again.
 
     Args:
@@ -53,19 +76,20 @@ def fetch_corpus(corpus: Corpus, incoming: Path, *, connections: int, patience: 
         incoming: a folder for this corpus alone, which keeps partial downloads.
         connections: number of connections, where the corpus is published file by file.
         patience: limits on waiting for servers.
-
-    Returns:
-        The official archive, or a folder with the recordings.
+        known_digest: what `Fetched.digest` was when the corpus was fetched before; empty if it was not.
 
     Raises:
-        InputError: the corpus is to be fetched by hand, its publisher's list is not understood, a file is not
-            available, the archive is unsafe to read, or the disk is full. The message says which, and what to do.
+        InputError: the corpus is to be fetched by hand, its publisher's list is not understood, the archive has changed
+            since it was fetched or since this package was made, a file is not available, the archive is unsafe to read,
+            or the disk is full. The message says which, and what to do.
     """
     source = corpus.source
     if isinstance(source, ZipDownload):
-        return _fetch_archive(corpus, source, incoming, patience)
-    if isinstance(source, LfsFiles | Dataverse):
-        return _fetch_files(corpus, source, incoming, connections=connections, patience=patience)
+        return Fetched(place=_fetch_archive(corpus, source, incoming, patience))
+    if isinstance(source, ZenodoRecord) and source.archive is not None:
+        return _fetch_from_record(corpus, source, incoming, patience, known_digest)
+    if isinstance(source, LfsFiles | GitFiles | ZenodoRecord | Dataverse):
+        return Fetched(place=_fetch_files(corpus, source, incoming, connections=connections, patience=patience))
     if isinstance(source, ByHand):
         folders = " or ".join(f"{name}/" for name in known_names(corpus))
         raise InputError(
@@ -83,19 +107,62 @@ def _fetch_archive(corpus: Corpus, source: ZipDownload, incoming: Path, patience
     return Archive(target)
 
 
+def _fetch_from_record(
+    corpus: Corpus, source: ZenodoRecord, incoming: Path, patience: Patience, known_digest: str
+) -> Fetched:
+    with Progress(f"{corpus.name}: record", total_bytes=0) as progress:
+        files = zenodo_files(source, _fresh(patience, progress, source.record_url, incoming / "record.json"))
+    archive = next((file for file in files if file.member == source.archive), None)
+    if archive is None:
+        named = [file.member for file in files]
+        raise InputError(f"{source.record_url}: lists {named}, expected {source.archive!r} among them")
+    digest = f"md5:{archive.expected.digest}"
+    for known in filter(None, (known_digest, f"md5:{source.md5}" if source.md5 else "")):
+        if digest.lower() != known.lower():
+            raise InputError(
+                f"{source.record_url}: {source.archive} has changed: found {digest}, expected {known} as before; "
+                f"look at what changed, fetch it by hand, unpack it, and set download.source_dir to the folder that "
+                f"holds it as {corpus.name}/"
+            )
+    target = incoming / PurePosixPath(archive.member).name
+    with Progress(f"{corpus.name}: fetching", total_bytes=archive.expected.size_bytes or 0) as progress:
+        Fetcher(patience, progress).fetch(archive.urls, target, archive.expected)
+    return Fetched(place=Archive(target), digest=digest)
+
+
 def _fetch_files(
-    corpus: Corpus, source: LfsFiles | Dataverse, incoming: Path, *, connections: int, patience: Patience
+    corpus: Corpus,
+    source: LfsFiles | GitFiles | ZenodoRecord | Dataverse,
+    incoming: Path,
+    *,
+    connections: int,
+    patience: Patience,
 ) -> Place:
     folder = incoming / "files"
     names: list[str] = []
-    files: list[_Published] = []
+    files: list[Published] = []
     with Progress(f"{corpus.name}: list", total_bytes=0) as progress:
-        if isinstance(source, LfsFiles):
-            names = _listed_names(source, _fresh(patience, progress, source.list_url, incoming / "list.csv"))
-        else:
-            listed = _fresh(patience, progress, source.dataset_url, incoming / "list.json")
-            files = list(_listed_files(source, listed))
-    found = len(names) + len(files)
+
+        def fresh(url: str, name: str) -> Path:
+            return _fresh(patience, progress, url, incoming / name)
+
+        match source:
+            case LfsFiles():
+                names = listed_names(source, fresh(source.list_url, "list.csv"))
+                if source.tables is not None:
+                    files = git_files(source.tables, fresh(source.tables.tree_url, "tables.json"))
+            case GitFiles():
+                files = git_files(source, fresh(source.tree_url, "list.json"))
+            case ZenodoRecord():
+                files = zenodo_files(source, fresh(source.record_url, "list.json"))
+            case Dataverse():
+                files = list(dataverse_files(source, fresh(source.dataset_url, "list.json")))
+    files = [
+        file
+        for file in files
+        if is_recording(file.member) or any(find_ending([file.member], path) for path in corpus.beside)
+    ]
+    found = len(names) + sum(is_recording(file.member) for file in files)
     if found < corpus.clips:
         raise InputError(f"{address(corpus)}: lists {found:,} recordings, expected {corpus.clips:,}")
     members: set[str] = set()
@@ -105,7 +172,7 @@ def _fetch_files(
     ):
         fetcher, pointers = Fetcher(patience, progress), Fetcher(patience, small)
 
-        def fetch(file: _Published) -> None:
+        def fetch(file: Published) -> None:
             fetcher.fetch(file.urls, folder / file.member, file.expected)
             members.add(file.member)
 
@@ -126,8 +193,7 @@ def _fetch_files(
                     raise
 
             _fetch_each(fetch_by_pointer, names, connections=connections, stop=stop)
-        else:
-            _fetch_each(fetch, files, connections=connections, stop=stop)
+        _fetch_each(fetch, files, connections=connections, stop=stop)
     for path in list(find_recordings(folder, fail)):
         if path.relative_to(folder).as_posix() not in members:
             path.unlink()
@@ -142,19 +208,7 @@ def _fresh(patience: Patience, progress: Progress, url: str, target: Path) -> Pa
     return target
 
 
-def _listed_names(source: LfsFiles, path: Path) -> list[str]:
-    try:
-        with path.open(encoding="utf-8-sig", newline="") as stream:
-            rows = csv.DictReader(stream)
-            if source.list_column not in (rows.fieldnames or []):
-                raise InputError(f"{source.list_url}: found columns {rows.fieldnames}, expected {source.list_column!r}")
-            names = dict.fromkeys(row[source.list_column] or "" for row in rows)
-    except (csv.Error, UnicodeDecodeError) as error:
-        raise InputError(f"{source.list_url}: expected a CSV in UTF-8: {error}") from error
-    return [_safe(name, source.list_url) for name in names]
-
-
-def _point(source: LfsFiles, name: str, folder: Path, fetcher: Fetcher) -> tuple[Path, _Published]:
+def _point(source: LfsFiles, name: str, folder: Path, fetcher: Fetcher) -> tuple[Path, Published]:
     """Fetch a file's Git LFS pointer: the pointer's path, and the file as the pointer describes it."""
     try:
         url, pointer = source.pointer_url.format(name=name), folder / name
@@ -171,45 +225,11 @@ def _point(source: LfsFiles, name: str, folder: Path, fetcher: Fetcher) -> tuple
         pointer.unlink()
         found = content[:80].decode("utf-8", "replace")
         raise InputError(f"{url}: found {found!r}, expected a Git LFS pointer with a sha256 and a size")
-    return pointer, _Published(
+    return pointer, Published(
         urls=tuple(media.format(name=name) for media in source.media_urls),
         member=source.member.format(name=name),
         expected=Expected(size_bytes=told.size_bytes, algorithm="sha256", digest=told.sha256),
     )
-
-
-def _listed_files(source: Dataverse, path: Path) -> Iterator[_Published]:
-    """Recordings of a dataset (native API of Dataverse: `data.latestVersion.files`)."""
-    try:
-        for entry in json.loads(path.read_text(encoding="utf-8"))["data"]["latestVersion"]["files"]:
-            file = entry["dataFile"]
-            member = "/".join(filter(None, [entry.get("directoryLabel"), file["filename"]]))
-            if is_recording(member):
-                if not isinstance(file["filesize"], int) or not _MD5.fullmatch(file["md5"]):
-                    raise TypeError(f"{member}: found a size of {file['filesize']!r} and an md5 of {file['md5']!r}")
-                yield _Published(
-                    urls=(source.file_url.format(id=file["id"]),),
-                    member=_safe(member, source.dataset_url),
-                    expected=Expected(size_bytes=file["filesize"], algorithm="md5", digest=file["md5"]),
-                )
-    except (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError) as error:
-        raise InputError(
-            f"{source.dataset_url}: expected the JSON of a Dataverse dataset with an id, a size and an md5 a file: "
-            f"{type(error).__name__}: {error}"
-        ) from error
-
-
-def _safe(name: str, url: str) -> str:
-    """A name from a list as a relative path.
-
-    Raises:
-        InputError: it leads out of the folder it is put in, or cannot be printed.
-    """
-    path = PurePosixPath(name)
-    leads_out = not path.parts or path.is_absolute() or ".." in path.parts or "\\" in name or ":" in name
-    if leads_out or not name.isprintable():
-        raise InputError(f"{url}: names {name!r}, expected a path inside a folder")
-    return path.as_posix()
 
 
 def _fetch_each(

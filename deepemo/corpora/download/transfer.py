@@ -28,7 +28,7 @@ class Expected:
 
     Attributes:
         size_bytes: its size.
-        algorithm: of its digest.
+        algorithm: of its digest; `git` is that of a git object id, sha1 of `blob <size>`, a zero byte and the content.
         digest: in hexadecimal.
         most_bytes: the largest size that is taken, where the size is not known.
 
@@ -38,7 +38,7 @@ class Expected:
     """
 
     size_bytes: int | None = None
-    algorithm: Literal["md5", "sha1", "sha256"] = "sha256"
+    algorithm: Literal["md5", "sha1", "sha256", "git"] = "sha256"
     digest: str | None = None
     most_bytes: int | None = None
 
@@ -61,11 +61,20 @@ class Expected:
         if self.most_bytes is not None and size_bytes > self.most_bytes:
             return f"found {size_bytes:,} bytes"
         if self.digest is not None:
-            with path.open("rb") as stream:
-                found = hashlib.file_digest(stream, self.algorithm).hexdigest()
+            found = _digest(path, self.algorithm)
             if found != self.digest.lower():
                 return f"found {self.algorithm} {found}"
         return None
+
+
+def _digest(path: Path, algorithm: str) -> str:
+    digest = hashlib.new("sha1" if algorithm == "git" else algorithm, usedforsecurity=False)
+    if algorithm == "git":
+        digest.update(b"blob %d\0" % path.stat().st_size)
+    with path.open("rb") as stream:
+        while chunk := stream.read(1 << 20):
+            digest.update(chunk)
+    return digest.hexdigest()
 
 
 class Partial:

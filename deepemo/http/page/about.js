@@ -3,7 +3,7 @@
 import { percent } from "./emotions.js";
 
 const ROLES = {
-  left_out_corpora: "Corpora never heard in training, as your own recording is",
+  left_out_corpora: "Corpora never heard in training, like your own",
   unseen_corpus: "A corpus that was held out",
   unseen_speakers: "Speakers never heard in training",
   seen_speakers: "Speakers heard in training, other clips",
@@ -35,23 +35,16 @@ export function fillAbout(body, model, { onCard }) {
 }
 
 function introduction(model) {
-  const { wanted_accuracy: wanted, threshold } = model.calibration;
+  const { wanted_accuracy: wanted, threshold, reached } = model.calibration;
   const on = model.origin === "other" ? "clips of corpora that were left out of training" : "validation clips";
   const networks = model.parts.length > 1 ? `The mean of ${model.parts.length} networks answers.` : "One network answers.";
   const answer = wanted
-    ? ` It answers when it is at least ${percent(threshold)} sure, chosen so that ${percent(wanted)} of the answers on ` +
-      `${on} are right, and says “unknown” otherwise.${kept(model)}`
+    ? ` It answers when it is at least ${percent(threshold)} sure, and says “unknown” otherwise. ` +
+      (reached === false ? `That comes nearest to having ${percent(wanted)}` : `That was chosen to have ${percent(wanted)}`) +
+      ` of the answers on ${on} right.`
     : "";
   const before = " Before that, a second model makes sure that a human voice is heard.";
   return networks + answer + before + gate(model.gate);
-}
-
-// How far the promise held on corpora that had no part in choosing the confidence, or was not made for them.
-function kept({ origin, calibration, calibrations }) {
-  const tested = origin === "other" ? calibration.tested_overall : calibrations.other?.by_validation;
-  if (typeof tested?.accuracy !== "number") return "";
-  return ` On a corpus that had no part in choosing it, ${percent(tested.accuracy)} of the answers were right, and ` +
-    `${percent(tested.coverage)} of the clips were answered.`;
 }
 
 // Without the backticks that stand around names in Markdown.

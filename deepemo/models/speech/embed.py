@@ -1,6 +1,8 @@
 """Embeddings of a frozen speech encoder: one pass over the recordings of all clips."""
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -9,21 +11,22 @@ import keras
 import numpy as np
 import pandas as pd
 import tensorflow as tf
-from tqdm import tqdm
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import read_recording
 from deepemo.audio.samples import resample
-from deepemo.corpora.archive import Archive
+from deepemo.corpora.archive import Archive, Recordings
 from deepemo.dataset.shards import write_shards
 from deepemo.models.speech.embedder import build_embedder, rounded_up
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.parallel import map_in_threads
+from deepemo.parallel import map_clips, on_cluster
+from deepemo.threads import map_in_threads
+from deepemo.training.seeding import seed_everything
 
 # Clips of similar length share a batch; the window in which they are sorted bounds memory.
-_WINDOW_CLIPS = 256
+WINDOW_CLIPS = 256
 # Clips that a thread has decoded while a window is embedded.
 _AHEAD = 64
 
@@ -54,7 +57,7 @@ class SpeechEmbedder:
     def in_order(self, clips: Iterable[tuple[Any, np.ndarray]]) -> Iterator[tuple[Any, np.ndarray]]:
         """Embed a stream of keys and prepared clips, a bounded number in memory, and yield keys and embeddings."""
         stream = iter(clips)
-        while window := list(islice(stream, _WINDOW_CLIPS)):
+        while window := list(islice(stream, WINDOW_CLIPS)):
             yield from zip((key for key, _ in window), self([clip for _, clip in window]), strict=True)
 
 
@@ -73,7 +76,7 @@ def prepare_clips(
     front_end: SpeechFrontEnd,
     *,
     workers: int,
-    change: Callable[[str, Float32Array], Float32Array] = lambda _, samples: samples,
+    change: Callable[[str, Float32Array], Float32Array] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Ids of clips and what the encoder is fed of them, float32 [samples] each, in the order of the table.
 
@@ -81,19 +84,15 @@ def prepare_clips(
         clips: rows of the clip table; all must be decodable.
         raw_dir: folder of `<corpus>.zip`.
         front_end: what makes recordings ready.
-        workers: threads.
+        workers: threads of this machine.
         change: a clip's id and its samples, float32 [n] at the front end's rate, to those that are prepared, [m].
     """
+    return map_in_threads(_Prepare(front_end, change), _rows(clips, raw_dir), workers=workers, ahead=_AHEAD)
+
+
+def _rows(clips: pd.DataFrame, raw_dir: Path) -> Iterator[tuple[str, Archive, str]]:
     archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
-
-    def prepare(row: tuple[str, str, str]) -> tuple[str, np.ndarray]:
-        clip, corpus, member = row
-        recording = read_recording(archives[corpus].read(member), name=f"{corpus}/{member}")
-        samples = resample(recording.mono(), recording.rate_hz, front_end.sample_rate_hz)
-        return clip, front_end.prepare(change(clip, samples), front_end.sample_rate_hz)
-
-    rows = zip(clips["clip"], clips["corpus"], clips["member"], strict=True)
-    return map_in_threads(prepare, rows, workers=workers, ahead=_AHEAD)
+    return zip(clips["clip"], (archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
 
 
 def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path, embeddings: Path) -> tuple[int, int]:
@@ -111,19 +110,89 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
     Raises:
         InputError: the encoder's weights are missing or are others.
     """
-    front_end = SpeechFrontEnd(section)
-    embedder = SpeechEmbedder(
-        build_embedder(load_encoder(section.encoder), section.taps), batch_size=section.batch_size
-    )
-    prepared = prepare_clips(clips, raw_dir, front_end, workers=section.workers)
-    progress = tqdm(
-        embedder.in_order(prepared), total=len(clips), desc="embed_speech", unit="clip", disable=None, mininterval=1
-    )
+    embedder = load_embedder(section)
     count = write_shards(
         embeddings,
-        progress,
+        embed_clips(embedder, section, clips, raw_dir),
         shards=section.shards,
         shape=(embedder.width,),
-        about={"features": front_end.describe(), **section.model_dump(include={"encoder", "taps"})},
+        about={"features": SpeechFrontEnd(section).describe(), **section.model_dump(include={"encoder", "taps"})},
     )
     return count, embedder.width
+
+
+def load_embedder(section: EmbedSpeech) -> SpeechEmbedder:
+    """The section's encoder with its weights, ready to embed.
+
+    Raises:
+        InputError: the encoder's weights are missing or are others.
+    """
+    network = build_embedder(load_encoder(section.encoder), section.taps)
+    return SpeechEmbedder(network, batch_size=section.batch_size)
+
+
+def embed_clips(
+    embedder: SpeechEmbedder, section: EmbedSpeech, clips: pd.DataFrame, raw_dir: Path
+) -> Iterator[tuple[str, np.ndarray]]:
+    """Ids and embeddings float32 [width] of clips, in the order of the table.
+
+    On this machine, threads read recordings for one network, which uses all cores. On a cluster, each worker reads and
+    embeds whole windows, so that every clip is in the same batch as here.
+
+    Args:
+        embedder: of the section.
+        section: how recordings are prepared, and by how many threads.
+        clips: rows of the clip table; all must be decodable.
+        raw_dir: folder of `<corpus>.zip`.
+    """
+    rows = _rows(clips, raw_dir)
+    if not on_cluster():
+        prepare = _Prepare(SpeechFrontEnd(section))
+        prepared = map_clips(
+            prepare, rows, name="embed_speech", total=len(clips), workers=section.workers, ahead=_AHEAD
+        )
+        return embedder.in_order(prepared)
+    windows = map_clips(
+        EmbedWindow(section),
+        iter(lambda: list(islice(rows, WINDOW_CLIPS)), []),
+        name="embed_speech",
+        total=len(clips),
+        workers=section.workers,
+        chunk=1,
+        start=partial(seed_everything, 0),
+        carry=lambda window: [(clip, archive.carried(member), member) for clip, archive, member in window],
+        clips_in=len,
+    )
+    return (embedded for window in windows for embedded in window)
+
+
+@dataclass(frozen=True)
+class _Prepare:
+    """Reads a recording, given as its id, what holds it and its path in there, and makes it ready for the encoder."""
+
+    front_end: SpeechFrontEnd
+    change: Callable[[str, Float32Array], Float32Array] | None = None
+
+    def __call__(self, row: tuple[str, Recordings, str]) -> tuple[str, np.ndarray]:
+        clip, archive, member = row
+        recording = read_recording(archive.read(member), name=f"{archive.name}/{member}")
+        samples = resample(recording.mono(), recording.rate_hz, self.front_end.sample_rate_hz)
+        if self.change is not None:
+            samples = self.change(clip, samples)
+        return clip, self.front_end.prepare(samples, self.front_end.sample_rate_hz)
+
+
+@dataclass(frozen=True)
+class EmbedWindow:
+    """Reads and embeds a window of rows, on a worker of a cluster."""
+
+    section: EmbedSpeech
+
+    @cached_property
+    def _embedder(self) -> SpeechEmbedder:
+        return load_embedder(self.section)
+
+    def __call__(self, window: Sequence[tuple[str, Recordings, str]]) -> list[tuple[str, np.ndarray]]:
+        """Ids and embeddings float32 [width] of the window's clips."""
+        prepare = _Prepare(SpeechFrontEnd(self.section))
+        return list(self._embedder.in_order(map(prepare, window)))

@@ -17,6 +17,9 @@ from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.stored_views import VIEWS_FILE
 
+# Training clips of which babble is made.
+_VOICES = 60
+
 
 def write_views(
     section: EmbedSpeechViews,
@@ -37,7 +40,8 @@ def write_views(
         raw_dir: folder of `<corpus>.zip`.
         embeddings: folder of the embeddings of the clips as they are; they say which encoder, taps and front end.
         folder: folder to write to.
-        seed: of the draws; each depends on the clip's id and the number of the view, and on nothing else.
+        seed: of the draws; each depends on the clip's id and the number of the view, and that of a babble on the ids
+            of the training clips too.
 
     Returns:
         How many clips each view has.
@@ -52,11 +56,16 @@ def write_views(
         embedder = SpeechEmbedder(
             build_embedder(load_encoder(made["encoder"]), made["taps"]), batch_size=section.batch_size
         )
+    voices = {}
+    if section.views and section.strength.babble_share:
+        speaking = training.sample(min(_VOICES, len(training)), random_state=seed)
+        voices = dict(prepare_clips(speaking, raw_dir, front_end, workers=section.workers))
     for view in range(section.views):
 
         def change(clip: str, samples: Float32Array, view: int = view) -> Float32Array:
             random = generator_of(clip, view=view, seed=seed)
-            return random_view(samples, front_end.sample_rate_hz, section.strength, random)
+            others = [voice for other, voice in voices.items() if other != clip]
+            return random_view(samples, front_end.sample_rate_hz, section.strength, random, others)
 
         prepared = prepare_clips(training, raw_dir, front_end, workers=section.workers, change=change)
         progress = tqdm(

@@ -22,6 +22,14 @@ def test_the_ratio_is_reached(wanted_db: float, slope: float) -> None:
     assert snr_db(TONE, noisy) == pytest.approx(wanted_db, abs=0.1)
 
 
+@pytest.mark.parametrize("slope", [0.0, 2.0])
+def test_noise_is_not_wasted_where_nobody_hears_it(slope: float) -> None:
+    noise = with_noise(TONE, RATE_HZ, np.random.default_rng(1), slope=slope, snr_db=10.0) - TONE
+    power = np.abs(np.fft.rfft(noise)) ** 2  # bins of half a hertz
+    assert power[:100].sum() < 1e-6 * power.sum()
+    assert power[100:200].sum() > (0.3 if slope else 0.004) * power.sum()
+
+
 def test_silence_around_speech_does_not_make_the_noise_softer() -> None:
     padded = np.pad(TONE, 4 * RATE_HZ)
     noisy = with_noise(padded, RATE_HZ, np.random.default_rng(1), slope=0.0, snr_db=10.0)

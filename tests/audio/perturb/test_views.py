@@ -17,6 +17,7 @@ OFF = WaveformViews(
     reverberation_seconds=0.8,
     min_direct_db=-3.0,
     noise_share=0.0,
+    babble_share=0.0,
     min_snr_db=10.0,
     max_snr_db=10.0,
 )
@@ -47,6 +48,18 @@ def test_each_strength_changes_the_clip_by_its_id_its_number_and_the_seed(
     others = [view(clip, **{"name": "b"}, **strength), view(clip, number=1, **strength), view(clip, seed=2, **strength)]
     for other in (clip, *others):
         assert len(other) != len(first) or np.abs(other - first).max() > 1e-3
+
+
+def test_a_babble_is_made_of_the_voices_that_are_given(clip: np.ndarray) -> None:
+    seconds = np.arange(RATE_HZ) / RATE_HZ
+    voices = [(0.1 * np.sin(2 * np.pi * hz * seconds)).astype(np.float32) for hz in range(500, 1500, 100)]
+    strength = OFF.model_copy(update={"babble_share": 1.0})
+    found = random_view(clip, RATE_HZ, strength, generator_of("a", view=0, seed=1), voices) - clip
+    speech = clip[1000:-1000]
+    assert 20 * np.log10(np.std(speech) / np.std(found)) == pytest.approx(10.0, abs=0.2)
+    spectrum = np.abs(np.fft.rfft(found[:RATE_HZ]))
+    assert (spectrum[500:1500:100] > 0.1 * spectrum.max()).sum() == 6
+    np.testing.assert_allclose(view(clip, babble_share=1.0), clip, atol=1e-7)
 
 
 def test_one_strength_does_not_change_the_draws_of_another(clip: np.ndarray) -> None:

@@ -12,10 +12,12 @@ from deepemo.errors import InputError
 RECORD = Provenance(
     corpus="tess",
     title="TESS",
+    language="en",
     homepage="https://example.org",
     licence="CC BY-NC-ND 4.0",
     citation="Dupüis K (2020)",
     source="/somewhere/tess",
+    published_digest="",
     fetched="",
     recordings=2,
     published_recordings=2800,

@@ -52,6 +52,7 @@ def lfs(server: Any) -> Corpus:
         list_url=server.url("/list.csv"),
         pointer_url=server.url("/raw/{name}.wav"),
         media_urls=(server.url("/media/{name}.wav"), server.url("/mirror/{name}.wav")),
+        tables=None,
     )
     return replace(CORPORA["crema_d"], clips=len(NAMES), source=here)
 
@@ -77,7 +78,7 @@ def bring(tmp_path: Path, impatient: Patience) -> Callable[[Corpus], dict[str, b
     """Fetches a corpus and returns its members."""
 
     def bring(corpus: Corpus) -> dict[str, bytes]:
-        place = fetch_corpus(corpus, tmp_path / "incoming", connections=3, patience=impatient)
+        place = fetch_corpus(corpus, tmp_path / "incoming", connections=3, patience=impatient).place
         members = {}
         for member in place.recordings():
             with place.open(member) as stream:
@@ -256,7 +257,7 @@ from deepemo.corpora.registry import CORPORA
 from deepemo.corpora.download.publishers import fetch_corpus
 base, incoming = sys.argv[1:]
 source = replace(CORPORA["crema_d"].source, list_url=base + "/list.csv", pointer_url=base + "/raw/{name}.wav",
-                 media_urls=(base + "/media/{name}.wav",))
+                 media_urls=(base + "/media/{name}.wav",), tables=None)
 fetch_corpus(replace(CORPORA["crema_d"], clips=20, source=source), Path(incoming), connections=2, patience=Patience())
 """
 

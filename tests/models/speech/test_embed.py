@@ -62,14 +62,14 @@ def test_the_same_clips_give_the_same_bytes(embedder: SpeechEmbedder, clips: lis
 def test_a_stream_keeps_its_keys_and_its_order(
     embedder: SpeechEmbedder, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("deepemo.models.speech.embed._WINDOW_CLIPS", 3)
+    monkeypatch.setattr("deepemo.models.speech.embed.WINDOW_CLIPS", 3)
     found = list(embedder.in_order(zip("abcd", clips, strict=True)))
     assert [key for key, _ in found] == list("abcd")
     assert_close(np.stack([embedding for _, embedding in found]), embedder(clips))
 
 
 def test_a_stream_is_not_read_far_ahead(embedder: SpeechEmbedder, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepemo.models.speech.embed._WINDOW_CLIPS", 2)
+    monkeypatch.setattr("deepemo.models.speech.embed.WINDOW_CLIPS", 2)
     asked = []
 
     def endless():

@@ -93,6 +93,15 @@ def test_workers_change_no_byte_and_company_only_the_rounding(run: Path, views: 
     np.testing.assert_allclose(fewer, read_views(views, CLIPS[1:3]), rtol=1e-2, atol=1e-3)
 
 
+def test_a_babble_is_of_other_training_clips(run: Path, views: Path, tmp_path: Path) -> None:
+    strength = VIEWS.strength.model_copy(update={"babble_share": 1.0, "min_snr_db": 0.0, "max_snr_db": 0.0})
+    loud = VIEWS.model_copy(update={"views": 1, "strength": strength})
+    among_all = read_views(written(run, tmp_path / "all", loud), CLIPS[:5])
+    among_two = read_views(written(run, tmp_path / "two", loud, clips=CLIPS[:2]), CLIPS[:2])
+    assert np.abs(among_all[0] - read_views(views, CLIPS[:5])[0]).max(axis=1).min() > 0.01
+    assert np.abs(among_all[0, :2] - among_two[0]).max() > 0.01
+
+
 def test_no_views_are_an_answer_too(run: Path, tmp_path: Path) -> None:
     folder = written(run, tmp_path / "none", VIEWS.model_copy(update={"views": 0}))
     assert read_views(folder, CLIPS[:5]).shape == (0, 5, 0)

@@ -1,0 +1,147 @@
+"""What it is worth to know the voice: clips judged with references of some other recordings of their voice.
+
+A clip is never part of its own reference, and references are made of clips of its own role alone, so that nothing of
+training is in them. Labels play no part in a reference.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from deepemo.arrays import Float32Array, Float64Array
+from deepemo.dataset.split import VALIDATION
+from deepemo.evaluation.calibration import softmax
+from deepemo.evaluation.confidence import Confidence, fit_confidence
+from deepemo.evaluation.ensemble import fit_weights
+from deepemo.evaluation.groups import BY_SPEAKER, GroupScores, Resampling, score
+from deepemo.evaluation.predictions import Predictions
+from deepemo.evaluation.report import ROLE_NAMES, UNSEEN, UNSEEN_CORPUS
+from deepemo.models.family import TrainedModel, VoiceModel
+from deepemo.models.registry import ENSEMBLE
+from deepemo.models.voice import LEAST_RECORDINGS, Voices, deviations, voices_of
+
+# Recordings in a reference; None for all others of the voice.
+REFERENCES: dict[str, int | None] = {"3": 3, "10": 10, "all": None}
+WITHOUT = "0"
+# Share of references of `LEAST_RECORDINGS` recordings that are taken for too much alike.
+TOO_ALIKE_SHARE = 0.05
+
+
+@dataclass(frozen=True)
+class KnownVoices:
+    """How clips are answered whose voice is known, and how well.
+
+    Attributes:
+        part: the predictor that hears how a clip differs from others of its voice.
+        weights: of each predictor in the weighted mean that answers, fitted on validation.
+        confidence: of that mean, fitted on validation with all others as reference.
+        least_deviation: below which the recordings of a reference are too much alike, see `deviations`.
+        roles: scores by test role and number of recordings, `0` for the ensemble that hears a clip alone.
+    """
+
+    part: str
+    weights: dict[str, float]
+    confidence: Confidence
+    least_deviation: float
+    roles: dict[str, dict[str, GroupScores]]
+
+
+def voice_part(models: Mapping[str, TrainedModel]) -> tuple[str, VoiceModel] | None:
+    """The first network that takes references and its name, if there is one."""
+    return next(((name, model) for name, model in models.items() if isinstance(model, VoiceModel)), None)
+
+
+def components_of(
+    model: VoiceModel, batches: Iterable[tuple[list[str], Float32Array]], clips: Iterable[str]
+) -> Float32Array:
+    """Components of clips in their order, float32 [n, components].
+
+    Args:
+        model: makes them of embeddings.
+        batches: ids of the clips and their embeddings, in any order.
+        clips: ids.
+    """
+    row_of = {clip: row for row, clip in enumerate(clips)}
+    parts = [([row_of[name] for name in names], model.components(values)) for names, values in batches]
+    found = np.empty((len(row_of), parts[0][1].shape[1]), np.float32)
+    for rows, values in parts:
+        found[rows] = values
+    return found
+
+
+def judge_known_voices(
+    predictions: Predictions,
+    part: str,
+    model: VoiceModel,
+    components: Float32Array,
+    *,
+    wanted_accuracy: float,
+    samples: int,
+    seed: int,
+) -> KnownVoices:
+    """Fit how clips of known voices are answered on validation, and judge it on voices that were not in training.
+
+    Args:
+        predictions: of clips of all roles but training, the ensemble among them.
+        part: name of the predictor that takes references.
+        model: its network.
+        components: of the clips of `predictions`, float32 [n, components].
+        wanted_accuracy: of the answers given.
+        samples: bootstrap samples of each interval.
+        seed: of the draws of references and resamples.
+    """
+    roles = predictions.clips["role"].to_numpy()
+    names = [name for name in predictions.predictors if name != ENSEMBLE]
+
+    def relative(role: str, recordings: int | None) -> Predictions:
+        """Predictions of a role's clips in which the part knows their voices."""
+        members = np.flatnonzero(roles == role)
+        own, chosen = components[members], predictions.where("role", role)
+        voices = Voices(own, voices_of(chosen.clips))
+        offsets = voices.offsets(np.arange(len(own)), recordings, np.random.default_rng(seed))
+        heard: Float64Array = softmax(np.asarray(model.relative_logits(own, offsets), dtype=np.float64))
+        known = {name: heard if name == part else chosen.probabilities[name] for name in names}
+        return Predictions(chosen.clips, known)
+
+    validation = relative(VALIDATION, None)
+    weights = fit_weights(validation)
+    judged: dict[str, dict[str, GroupScores]] = {}
+    for role, name in ROLE_NAMES.items():
+        if name not in (UNSEEN, UNSEEN_CORPUS) or role not in roles:
+            continue
+        resampling = Resampling(samples, seed, BY_SPEAKER)
+        judged[name] = {WITHOUT: score(predictions.where("role", role), ENSEMBLE, resampling)}
+        for size, recordings in REFERENCES.items():
+            judged[name][size] = score(relative(role, recordings).with_ensemble(weights), ENSEMBLE, resampling)
+    return KnownVoices(
+        part=part,
+        weights=weights,
+        confidence=fit_confidence(validation.with_ensemble(weights), ENSEMBLE, wanted_accuracy),
+        least_deviation=_least_deviation(components[roles == VALIDATION], voices_of(validation.clips), seed),
+        roles=judged,
+    )
+
+
+def _least_deviation(components: Float32Array, voices: list[str], seed: int) -> float:
+    """The deviation that few references of validation voices lie below; 0 where no voice has enough recordings."""
+    found = deviations(components, voices, LEAST_RECORDINGS, np.random.default_rng(seed))
+    return float(np.quantile(found, TOO_ALIKE_SHARE)) if len(found) else 0.0
+
+
+def known_voice_figures(known: KnownVoices | None) -> dict[str, Any]:
+    """For JSON, under `known_voices`: accuracy, UAR and clips by test role and number of recordings in the reference.
+
+    Without a network that takes references there is nothing.
+    """
+    if known is None:
+        return {}
+    figures = {
+        role: {
+            size: {"accuracy": round(group.accuracy.value, 4), "uar": round(group.uar.value, 4), "clips": group.clips}
+            for size, group in sizes.items()
+        }
+        for role, sizes in known.roles.items()
+    }
+    return {"known_voices": figures}

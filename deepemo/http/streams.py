@@ -1,0 +1,241 @@
+"""Streams over WebSockets: sound as it comes, an answer at each hop, and a whole recognition at the end."""
+
+import asyncio
+import hmac
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from typing import Any, Literal, TypeVar
+
+import numpy as np
+from fastapi import APIRouter, WebSocket
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.websockets import WebSocketDisconnect
+
+from deepemo.arrays import Float32Array
+from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+from deepemo.errors import DecodeError, TooLongError
+from deepemo.http.admission import Admission
+from deepemo.http.metrics import ServerMetrics
+from deepemo.http.problems import PROBLEMS, TYPE_PREFIX, ProblemError
+from deepemo.http.schemas import RecognitionResponse
+from deepemo.http.server import Settings
+from deepemo.serving.live import MOST_CHANNELS, LiveAnswer, LiveStream
+from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
+from deepemo.serving.results import Reason
+
+_LOG = logging.getLogger(__name__)
+_Returned = TypeVar("_Returned")
+
+# Codes of RFC 6455, 7.4.1: done, refused by a rule, failed here, come again later.
+DONE, REFUSED, FAILED, LATER = 1000, 1008, 1011, 1013
+_LATER = {"busy", "not_ready"}
+# Bytes of a sample, with its type in the order of bytes that all browsers have, and its full scale.
+_FORMATS = {"s16": ("<i2", 2, 32768.0), "f32": ("<f4", 4, 1.0)}
+
+
+class StreamStart(BaseModel):
+    """The first message of a client, JSON as text: what it will send, and how it is to be answered."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    format: Literal["s16", "f32"]
+    rate_hz: int = Field(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)
+    channels: int = Field(default=1, ge=1, le=MOST_CHANNELS)
+    hop_seconds: float = Field(default=HOP_SECONDS, ge=0.25, le=60)
+    min_confidence: float | None = Field(default=None, ge=0, le=1)
+    timeline: bool = True
+    channel: Channel = Channel.MIX
+    key: str | None = Field(default=None, description="The API key, which browsers cannot send as a header here")
+
+    def options(self, max_seconds: float) -> RecognitionOptions:
+        """Of the recognition."""
+        return RecognitionOptions(
+            timeline=self.timeline,
+            hop_seconds=self.hop_seconds,
+            min_confidence=self.min_confidence,
+            max_seconds=max_seconds,
+            channel=self.channel.number,
+        )
+
+
+class Streams:
+    """The streams of a server: how many there are, and the threads that work on them."""
+
+    def __init__(self, settings: Settings, metrics: ServerMetrics) -> None:
+        """Start without any."""
+        self._settings = settings
+        self._metrics = metrics
+        self._of_address: Counter[str] = Counter()
+        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="stream")
+
+    @contextmanager
+    def place(self, address: str) -> Iterator[None]:
+        """A place for one stream, freed at the end of the block.
+
+        Raises:
+            ProblemError: there is none.
+        """
+        most, same = self._settings.streams, self._settings.streams_per_address
+        if self._of_address.total() >= most or self._of_address[address] >= same:
+            self._metrics.turned_away.inc()
+            raise ProblemError("busy", f"{self._of_address.total()} streams, expected at most {most}")
+        self._of_address[address] += 1
+        self._metrics.streams.set(self._of_address.total())
+        try:
+            yield
+        finally:
+            self._of_address[address] -= 1
+            self._metrics.streams.set(self._of_address.total())
+
+    async def run(self, work: Callable[[], _Returned]) -> _Returned:
+        """Do some work on a stream in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def close(self) -> None:
+        """End the threads once they have done what they do."""
+        self._threads.shutdown(wait=True, cancel_futures=True)
+
+
+class _Session:
+    """One stream and its client."""
+
+    def __init__(self, socket: WebSocket, settings: Settings, metrics: ServerMetrics) -> None:
+        self._socket = socket
+        self._settings = settings
+        self._metrics = metrics
+        self._until = time.monotonic() + 2 * settings.max_seconds + settings.upload_seconds
+        self._left = b""  # of a frame whose other bytes are still to come
+
+    async def run(self, admission: Admission, streams: Streams) -> None:
+        """Talk with the client until the stream ends.
+
+        Raises:
+            ProblemError: the stream is refused.
+        """
+        settings = self._settings
+        start = self._start(await self._receive(settings.header_seconds))
+        options = start.options(settings.max_seconds)
+        live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=start.channels)
+        await self._send({"type": "ready", "max_seconds": settings.max_seconds, "hop_seconds": start.hop_seconds})
+        while True:
+            message = await self._receive(settings.idle_seconds)
+            arrived = time.perf_counter()
+            if "text" in message:
+                break
+            samples = self._samples(message["bytes"], start)
+            for answer in await streams.run(lambda samples=samples: _hear(live, samples)):  # type: ignore[misc]
+                await self._send({"type": "answer", **answer.to_dict()})
+                self._metrics.live_seconds.observe(time.perf_counter() - arrived)
+        recognition = await streams.run(live.finish)
+        self._metrics.count_answer(recognition, time.perf_counter() - arrived)
+        whole = RecognitionResponse.of(recognition, None).to_dict()
+        await self._send({"type": "recognition", **whole})
+        await self._socket.close(DONE)
+
+    async def refuse(self, problem: ProblemError) -> None:
+        """Say why the stream ends, as far as the client listens."""
+        status, title = PROBLEMS[problem.reason]
+        content = {
+            "type": "problem",
+            "problem": TYPE_PREFIX + problem.reason,
+            "title": title,
+            "status": int(status),
+            "reason": problem.reason,
+            "detail": problem.detail,
+        }
+        code = LATER if problem.reason in _LATER else FAILED if problem.reason == "internal" else REFUSED
+        with suppress(ProblemError, RuntimeError, WebSocketDisconnect):
+            await self._send(content)
+            await self._socket.close(code, problem.reason)
+
+    def _start(self, message: dict[str, Any]) -> StreamStart:
+        try:
+            start = StreamStart.model_validate_json(message.get("text") or "")
+        except ValidationError as error:
+            found = error.errors()[0]
+            name = ".".join(str(part) for part in found["loc"]) or "the first message"
+            raise ProblemError("bad_parameter", f"{name}: {found['msg']}") from error
+        if self._settings.api_key is not None:
+            given = self._socket.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
+            shown = given if start.key is None else start.key.encode()
+            if not hmac.compare_digest(shown, self._settings.api_key.encode()):
+                raise ProblemError("no_key", "expected the field key, or the header Authorization: Bearer <key>")
+        return start
+
+    async def _receive(self, seconds: float) -> dict[str, Any]:
+        """The next message: its `text` or its `bytes`.
+
+        Raises:
+            ProblemError: none comes in time.
+            WebSocketDisconnect: the client has gone.
+        """
+        try:
+            async with asyncio.timeout(min(seconds, self._until - time.monotonic())):
+                message = await self._socket.receive()
+        except TimeoutError as error:
+            raise ProblemError("too_slow", f"nothing came for {seconds:g} s, or the stream took too long") from error
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", DONE))
+        return {name: message[name] for name in ("text", "bytes") if message.get(name) is not None}
+
+    async def _send(self, content: dict[str, Any]) -> None:
+        """Send JSON.
+
+        Raises:
+            ProblemError: the client does not read.
+        """
+        try:
+            async with asyncio.timeout(self._settings.write_seconds):
+                await self._socket.send_text(json.dumps(content))
+        except TimeoutError as error:
+            raise ProblemError("too_slow", "the client does not read its answers") from error
+
+    def _samples(self, content: bytes, start: StreamStart) -> Float32Array:
+        """The whole frames of the sound that has come, float32 [frames, channels]."""
+        kind, width, scale = _FORMATS[start.format]
+        content = self._left + content
+        whole = len(content) - len(content) % (width * start.channels)
+        self._left = content[whole:]
+        values = np.frombuffer(content[:whole], dtype=kind).reshape(-1, start.channels)
+        return values.astype(np.float32) / np.float32(scale)
+
+
+def _hear(live: LiveStream, samples: Float32Array) -> list[LiveAnswer]:
+    live.add(samples)
+    return list(live.answers())
+
+
+def stream_router(settings: Settings, metrics: ServerMetrics) -> APIRouter:
+    """The route of streams."""
+    router = APIRouter(prefix="/v1")
+
+    @router.websocket("/stream")
+    async def stream(socket: WebSocket) -> None:
+        await socket.accept()
+        session = _Session(socket, settings, metrics)
+        admission, streams = socket.app.state.admission, socket.app.state.streams
+        try:
+            if admission is None:
+                raise ProblemError("not_ready")
+            with streams.place(socket.client.host if socket.client else ""):
+                await session.run(admission, streams)
+        except WebSocketDisconnect:
+            pass
+        except ProblemError as problem:
+            await session.refuse(problem)
+        except TooLongError as error:
+            metrics.count_unreadable(Reason.TOO_LONG)
+            await session.refuse(ProblemError(Reason.TOO_LONG, str(error)))
+        except DecodeError as error:
+            metrics.count_unreadable(Reason.UNDECODABLE)
+            await session.refuse(ProblemError(Reason.UNDECODABLE, str(error)))
+        except Exception:
+            _LOG.exception("a stream failed")
+            await session.refuse(ProblemError("internal"))
+
+    return router

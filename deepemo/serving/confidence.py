@@ -1,0 +1,133 @@
+"""How a predictor's probabilities become a confidence, for recordings of the corpora it learned from and of any others.
+
+These are parts of the bundle, which `evaluate` writes; like it they need no TensorFlow.
+"""
+
+from enum import StrEnum
+from typing import Any, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from deepemo.errors import InputError
+
+
+class Record(BaseModel):
+    """A part of the bundle: unknown keys, wrong types and later changes are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class Calibration(Record):
+    """A predictor's confidence, see `deepemo.evaluation.confidence.Confidence`."""
+
+    temperature: float
+    threshold: float
+    wanted_accuracy: float
+    validation: dict[str, float | None]
+    fitted_on: dict[str, Any]
+
+
+class OtherOriginCalibration(Record):
+    """The same for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
+
+    temperature: float
+    threshold: float
+    reached: bool
+    wanted_accuracy: float
+    left_out: dict[str, float | None]
+    tested: dict[str, dict[str, float | None]]
+    tested_overall: dict[str, float | None] | None
+    by_validation: dict[str, float | None]
+    fitted_on: dict[str, Any]
+
+
+class Origin(StrEnum):
+    """Where recordings come from: the corpora that the models learned from, or anywhere else."""
+
+    HEARD = "heard"
+    OTHER = "other"
+
+    @classmethod
+    def of(cls, name: str) -> Self:
+        """The origin of a name.
+
+        Raises:
+            InputError: there is none.
+        """
+        if name not in [origin.value for origin in cls]:
+            raise InputError(f"Bad origin {name!r}, expected one of {[origin.value for origin in cls]}")
+        return cls(name)
+
+
+class PredictorRecord(Record):
+    """A predictor: the networks whose weighted mean it is, and how its probabilities become a confidence.
+
+    Attributes:
+        parts: names of the networks.
+        weights: of each; together 1.
+        calibration: fitted on validation clips, which are of the corpora that it learned from.
+        other_origin: fitted on corpora that were left out of training; None if none was, or not for this predictor.
+        calibrated_sha256: digest of the networks and weights that both were fitted on, see
+            `deepemo.serving.bundle.calibration_digest`.
+    """
+
+    parts: list[str]
+    weights: list[float]
+    calibration: Calibration
+    calibrated_sha256: str
+    other_origin: OtherOriginCalibration | None = None
+
+    @property
+    def default_origin(self) -> Origin:
+        """Recordings are taken to be of other origin, as those of users are, if there is a confidence for that."""
+        return Origin.HEARD if self.other_origin is None else Origin.OTHER
+
+    def calibration_for(self, origin: Origin | None) -> Calibration | OtherOriginCalibration:
+        """Temperature and threshold for recordings of an origin; None for the default one.
+
+        Raises:
+            InputError: the run has none for recordings of other origin.
+        """
+        if (origin or self.default_origin) is Origin.HEARD:
+            return self.calibration
+        if self.other_origin is None:
+            raise InputError(
+                f"Bad origin {Origin.OTHER.value!r}, expected {Origin.HEARD.value!r}: this model was not judged on "
+                "corpora left out of training"
+            )
+        return self.other_origin
+
+
+def when_sure(found: OtherOriginCalibration | None, origin: Origin) -> str:
+    """How often answers are right, and how many recordings are answered, with the confidence for an origin."""
+    if found is None:
+        return ""
+    answers = (found.tested_overall or found.left_out) if origin is Origin.OTHER else found.by_validation
+    coverage, accuracy = answers["coverage"], answers["accuracy"]
+    if coverage is None or accuracy is None:
+        return ""
+    return f" It is sure enough to answer for {coverage:.0%} of them, and {accuracy:.0%} of these answers are right."
+
+
+class VoiceRecord(Record):
+    """How recordings are answered whose voice is known from others of it, see `deepemo.models.voice`.
+
+    Attributes:
+        part: the network that hears the difference; its probabilities take the place of those it gives a clip alone.
+        parts: the networks whose weighted mean answers, `part` among them.
+        weights: of each; together 1.
+        calibration: of the mean, fitted on validation clips, each with all others of its voice as reference.
+        calibrated_sha256: see `deepemo.serving.bundle.calibration_digest`.
+        least_recordings: a reference of fewer is not used.
+        least_deviation: RMS distance of a reference's recordings from their mean, below which they are too much alike.
+        figures: of unseen speakers by the number of recordings in the reference, "0", "3", "10" and "all".
+    """
+
+    part: str
+    parts: list[str]
+    weights: list[float]
+    calibration: Calibration
+    calibrated_sha256: str
+    least_recordings: int
+    least_deviation: float
+    figures: dict[str, Any]

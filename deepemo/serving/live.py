@@ -1,0 +1,170 @@
+"""Recognize emotions while somebody speaks: an answer at each hop, and a whole recognition at the end.
+
+Windows start where those over a long recording do (`windows.cut_windows`), so that each is answered as it will be at
+the end. Until the first one is full, the answer is that of all that was heard. Whether somebody speaks in a window is
+decided on the last few seconds; the recognition at the end decides on all of the sound.
+"""
+
+from collections.abc import Iterator
+from typing import Annotated, NamedTuple
+
+import numpy as np
+import soxr
+from pydantic import Field
+
+from deepemo.arrays import Float32Array, Float64Array
+from deepemo.audio.io.decode import Recording, choose_channel
+from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
+from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.serving.hearing import WINDOWS_AT_ONCE
+from deepemo.serving.options import RecognitionOptions
+from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.results import Recognition, Span, Value
+from deepemo.serving.timeline import Interval, to_span
+from deepemo.serving.windows import SENTENCE_SECONDS, Window, has_speech
+from deepemo.vad.gate import speech_probabilities
+
+CONTAINER = "PCM"
+MOST_CHANNELS = 2
+# Sound on which voice is looked for: what was said before sets the level, and the network needs a start.
+CONTEXT_SECONDS = 6.0
+
+
+class LiveAnswer(Value):
+    """The answer at one hop."""
+
+    window: Span
+    """The last window, or all that was heard while no window is full; `no_voice` if nobody speaks in it."""
+    is_full: bool
+    """Whether the window has its whole length, so that it counts for the answer so far."""
+    so_far: Span
+    """The answer from the start up to here, as the mean over the full windows with speech."""
+    heard_seconds: Annotated[float, Field(ge=0)]
+    """Sound that has come."""
+
+
+class _Due(NamedTuple):
+    """A window that can be answered, in samples of the model's rate."""
+
+    start: int
+    end: int
+    is_full: bool
+
+
+class LiveStream:
+    """One stream of sound; its methods are called by one thread at a time."""
+
+    def __init__(self, recognizer: Recognizer, options: RecognitionOptions, *, rate_hz: int, channels: int = 1) -> None:
+        """Start a stream.
+
+        Args:
+            recognizer: to use.
+            options: of the recognition; `max_seconds` is the longest stream.
+            rate_hz: of the samples that will come.
+            channels: of the samples; each answer is about their mix, and the recognition at the end as for a file.
+
+        Raises:
+            InputError: the rate or the number of channels is impossible.
+        """
+        if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
+            raise InputError(f"Bad rate_hz {rate_hz}, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}")
+        if not 1 <= channels <= MOST_CHANNELS:
+            raise InputError(f"Bad channels {channels}, expected 1 to {MOST_CHANNELS}")
+        front_end = recognizer.model.front_end
+        self._recognizer = recognizer
+        self._options = options
+        self._threshold = recognizer.threshold(options)
+        self._rate_hz = rate_hz
+        self._channels = channels
+        self._model_hz = front_end.sample_rate_hz
+        self._resampler = soxr.ResampleStream(rate_hz, self._model_hz, 1) if rate_hz != self._model_hz else None
+        self._window = round(min(front_end.clip_seconds, SENTENCE_SECONDS) * self._model_hz)
+        self._hop = round(options.hop_seconds * self._model_hz)
+        self._kept: list[Float32Array] = []  # all that came, [frames, channels] each
+        self._frames = 0
+        self._recent = np.zeros(0, np.float32)  # at the model's rate, from `_recent_start` on
+        self._recent_start = 0
+        self._next = self._after(None)
+        self._known = np.zeros(7)  # sum of the probabilities of full windows with speech
+        self._count = 0
+
+    @property
+    def seconds(self) -> float:
+        """Sound that has come."""
+        return self._frames / self._rate_hz
+
+    def add(self, samples: Float32Array) -> None:
+        """Take sound, float32 [frames, channels] with full scale at 1.
+
+        Raises:
+            DecodeError: a sample is not a finite number.
+            TooLongError: the stream is longer than it may be.
+        """
+        if not np.isfinite(samples).all():
+            raise DecodeError("stream: some samples are NaN or infinite, expected numbers")
+        if self._frames + len(samples) > self._options.max_seconds * self._rate_hz:
+            raise TooLongError(f"stream: longer than {self._options.max_seconds:g} s, the most that is accepted")
+        self._kept.append(samples)
+        self._frames += len(samples)
+        mono = samples.mean(axis=1)
+        if self._resampler is not None:
+            mono = self._resampler.resample_chunk(mono)
+        self._recent = np.concatenate([self._recent, mono])
+
+    def answers(self) -> Iterator[LiveAnswer]:
+        """The answers of all hops that are complete and were not answered before."""
+        while due := self._due():
+            windows = [self._cut(one) for one in due]
+            spoken = [window for window in windows if window is not None]
+            found = iter(self._recognizer.predict_windows(spoken))
+            for one, window in zip(due, windows, strict=True):
+                yield self._answer(one, None if window is None else next(found))
+            keep = max(0, self._next.start - round(CONTEXT_SECONDS * self._model_hz))
+            self._recent = self._recent[keep - self._recent_start :]
+            self._recent_start = keep
+
+    def finish(self) -> Recognition:
+        """The recognition of all that came, as of a file with the same samples."""
+        samples = np.concatenate([np.zeros((0, self._channels), np.float32), *self._kept])
+        self._kept = [samples]
+        recording = Recording(samples, self._rate_hz, CONTAINER, self._channels)
+        return self._recognizer.recognize_decoded(choose_channel(recording, self._options.channel), self._options)
+
+    def _due(self) -> list[_Due]:
+        """The next windows that have come completely; a few at most."""
+        found: list[_Due] = []
+        while self._next.end <= self._recent_start + len(self._recent) and len(found) < WINDOWS_AT_ONCE:
+            found.append(self._next)
+            self._next = self._after(self._next)
+        return found
+
+    def _after(self, last: _Due | None) -> _Due:
+        if last is not None and last.is_full:
+            return _Due(last.start + self._hop, last.end + self._hop, True)
+        end = self._hop if last is None else last.end + self._hop
+        while end < self._recognizer.limits.min_seconds * self._model_hz:
+            end += self._hop
+        return _Due(0, end, False) if end < self._window else _Due(0, self._window, True)
+
+    def _cut(self, due: _Due) -> Window | None:
+        """The window, if somebody speaks in it."""
+        first = max(self._recent_start, due.end - round(CONTEXT_SECONDS * self._model_hz), 0)
+        context = self._recent[first - self._recent_start : due.end - self._recent_start]
+        samples = context[due.start - first :]
+        window = Window((due.start - first) / self._model_hz, samples, self._model_hz)
+        speech = speech_probabilities(context, self._model_hz)
+        clip_seconds = self._recognizer.model.front_end.clip_seconds
+        return window if has_speech(window, speech, self._recognizer.gate, clip_seconds) else None
+
+    def _answer(self, due: _Due, probabilities: Float64Array | None) -> LiveAnswer:
+        start, end = due.start / self._model_hz, due.end / self._model_hz
+        if probabilities is not None and due.is_full:
+            self._known += probabilities
+            self._count += 1
+        mean = self._known / self._count if self._count else None if due.is_full else probabilities
+        return LiveAnswer(
+            window=to_span(Interval(start, end, probabilities), self._threshold),
+            is_full=due.is_full,
+            so_far=to_span(Interval(0.0, end, mean), self._threshold),
+            heard_seconds=round(self.seconds, 3),
+        )

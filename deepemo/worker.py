@@ -1,0 +1,49 @@
+"""The process in which a worker of a Dask cluster computes: `deepemo.cluster` starts it and asks it by its pipes."""
+
+import os
+import pickle
+from socket import gethostname
+from typing import Any
+
+from deepemo.cluster import code_digest
+from deepemo.errors import InputError
+
+
+def main() -> None:
+    """Take a task, then answer every chunk of items with their results or an error, until the pipe is closed."""
+    asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    # What libraries print is not to end up among the answers.
+    os.dup2(2, 1)
+    work: Any = None
+    task: bytes = pickle.load(asked)
+    while True:
+        try:
+            items: list[bytes] = pickle.load(asked)
+        except EOFError:
+            return
+        try:
+            if work is None:
+                work = _ready(task)
+            results = [work(pickle.loads(item)) for item in items]
+            answer: tuple[bool, Any] = (True, pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL))
+        except Exception as error:
+            answer = (False, error)
+        pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
+        answers.flush()
+
+
+def _ready(task: bytes) -> Any:
+    """The work of a task, after its start was called."""
+    code, start, work = pickle.loads(task)
+    if code != code_digest():
+        raise InputError(
+            f"the Dask worker on {gethostname()} runs another version of deepemo, or other packages, than the machine "
+            "that asks; install the same revision and the same requirements.lock there"
+        )
+    if begin := pickle.loads(start):
+        begin()
+    return pickle.loads(work)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""What knowing the voice is worth: judged with the others of a voice alone, fitted on validation alone."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.calibration import softmax
+from deepemo.evaluation.known_voices import components_of, judge_known_voices, known_voice_figures, voice_part
+from deepemo.evaluation.predictions import Predictions
+
+
+class Difference:
+    """A network that knows nothing of a clip alone, and everything of how it differs from its voice.
+
+    Components are the emotion's unit vector plus whatever the voice adds.
+    """
+
+    def components(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs
+
+    components_of_clips = components
+
+    def relative_logits(self, components: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        return 20.0 * (components - offsets)
+
+    def logits(self, inputs: np.ndarray) -> np.ndarray:
+        return 20.0 * inputs
+
+    logits_of_clips = logits
+
+    def graph(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs
+
+    name, about, front_end = "speech", {}, None
+
+
+def made(role: str, speakers: int) -> pd.DataFrame:
+    rows = [
+        {"clip": f"{role}/{speaker}/{emotion}/{take}", "corpus": "made", "speaker": f"{role}{speaker}",
+         "gender": "female", "emotion": emotion, "role": role}
+        for speaker in range(speakers) for emotion in EMOTIONS for take in range(3)
+    ]  # fmt: skip
+    return pd.DataFrame(rows)
+
+
+@pytest.fixture
+def clips() -> pd.DataFrame:
+    return pd.concat([made("validation", 3), made("test_seen", 2), made("test_unseen", 4)], ignore_index=True)
+
+
+@pytest.fixture
+def components(clips: pd.DataFrame) -> np.ndarray:
+    """Each voice leans towards one emotion, more than any emotion shows."""
+    truth = np.eye(7)[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
+    leaning = np.eye(7)[[sum(map(ord, speaker)) % 7 for speaker in clips["speaker"]]]
+    return (truth + 1.6 * leaning).astype(np.float32)
+
+
+def predictions(clips: pd.DataFrame, components: np.ndarray) -> Predictions:
+    alone = softmax(20.0 * components.astype(np.float64))
+    unsure = np.full_like(alone, 1 / 7)
+    made = Predictions(clips, {"shallow": unsure, "speech": alone})
+    return made.with_ensemble({"shallow": 0.5, "speech": 0.5})
+
+
+def test_the_reference_takes_off_what_the_voice_adds(clips: pd.DataFrame, components: np.ndarray) -> None:
+    known = judge_known_voices(
+        predictions(clips, components), "speech", Difference(), components, wanted_accuracy=0.8, samples=100, seed=1
+    )
+    sizes = known.roles["unseen_speakers"]
+    assert set(known.roles) == {"unseen_speakers"}, "voices of training are no voices to be known"
+    assert sizes["0"].uar.value == pytest.approx(1 / 7)
+    assert sizes["all"].uar.value == 1.0
+    assert sizes["0"].uar.value < sizes["3"].uar.value < sizes["10"].uar.value <= 1.0
+    assert known.weights["speech"] > 0.9
+    assert known.confidence.fitted_on["clips"] == 63
+    figures = known_voice_figures(known)["known_voices"]["unseen_speakers"]
+    assert figures["all"] == {"accuracy": 1.0, "uar": 1.0, "clips": 84}
+
+
+def test_labels_of_the_tests_change_no_answer(clips: pd.DataFrame, components: np.ndarray) -> None:
+    given = {"wanted_accuracy": 0.8, "samples": 100, "seed": 1}
+    turned = clips.copy()
+    test = turned["role"] == "test_unseen"
+    turned.loc[test, "emotion"] = turned.loc[test, "emotion"].map(
+        dict(zip(EMOTIONS, EMOTIONS[1:] + EMOTIONS[:1], strict=True))
+    )
+    one, other = (
+        judge_known_voices(predictions(table, components), "speech", Difference(), components, **given)
+        for table in (clips, turned)
+    )
+    assert one.weights == other.weights
+    assert one.confidence == other.confidence
+    counts = [found.roles["unseen_speakers"]["10"].counts.sum(axis=0) for found in (one, other)]
+    np.testing.assert_array_equal(*counts)
+
+
+def test_components_come_in_the_order_of_the_clips() -> None:
+    batches = [(["b", "d"], np.array([[2.0], [4.0]], np.float32)), (["a"], np.array([[1.0]], np.float32))]
+    found = components_of(Difference(), batches, ["a", "b", "d"])
+    np.testing.assert_array_equal(found, [[1], [2], [4]])
+
+
+def test_without_a_network_that_takes_references_there_is_nothing() -> None:
+    assert voice_part({"shallow": object()}) is None
+    assert known_voice_figures(None) == {}

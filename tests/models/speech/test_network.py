@@ -1,0 +1,80 @@
+"""The network of the family `speech`: components, members that are averaged, and the head that knows voices."""
+
+import keras
+import numpy as np
+import pytest
+
+from deepemo.models.speech.moonshine import moonshine_tiny, samples_of
+from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, Projection, build_heads, build_speech
+
+WIDTH = 12
+
+
+def made(count: int = 420) -> np.ndarray:
+    """Values float32 [count, WIDTH] far from 0, each dimension on a scale of its own, all led by two causes."""
+    random = np.random.default_rng(1)
+    causes = random.normal(size=(count, 2)) @ random.normal(size=(2, WIDTH))
+    values = causes + 0.1 * random.normal(size=(count, WIDTH))
+    return (1000.0 + values * 10.0 ** np.linspace(-1, 2, WIDTH)).astype(np.float32)
+
+
+def adapted(values: np.ndarray, components: int, *, batch: int = 100) -> Projection:
+    layer = Projection(components)
+    layer.build(values.shape)
+    layer.adapt((values[at : at + batch] for at in range(0, len(values), batch)), len(values), seed=1)
+    return layer
+
+
+@pytest.mark.parametrize("batch", [7, 100, 420])
+def test_components_are_centred_apart_and_of_unit_deviation_in_batches_of_any_size(batch: int) -> None:
+    found = adapted(made(), 2, batch=batch)(made()).numpy()
+    np.testing.assert_allclose(found.mean(axis=0), 0, atol=0.01)
+    assert found.std() == pytest.approx(1.0, abs=0.01)
+    assert abs(np.corrcoef(found.T)[0, 1]) < 0.01
+    assert found[:, 0].std() >= found[:, 1].std()
+
+
+def test_two_components_hold_all_that_two_causes_lead() -> None:
+    standardised = (made() - made().mean(axis=0)) / made().std(axis=0)
+    layer = adapted(made(), 2)
+    directions = layer.directions.numpy()
+    directions /= np.linalg.norm(directions, axis=0)
+    left = standardised - standardised @ directions @ directions.T
+    assert left.var() < 0.02 * standardised.var()
+
+
+def test_a_dimension_that_never_varies_says_nothing() -> None:
+    values = made()
+    values[:, 3] = 5.0
+    layer = adapted(values, 2)
+    moved = values.copy()
+    moved[:, 3] += 1e-4
+    assert np.abs(layer(moved).numpy() - layer(values).numpy()).max() < 0.1, "rounding is not blown up"
+
+
+def test_members_are_averaged() -> None:
+    heads = build_heads(WIDTH, hidden_units=5, dropout=0.3, members=3, name="head")
+    values = made(4) / 1000.0
+    each = [heads.get_layer(f"member{number}")(values).numpy() for number in (1, 2, 3)]
+    np.testing.assert_allclose(heads(values).numpy(), np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
+    assert np.abs(each[0] - each[1]).max() > 0.01
+
+
+@pytest.mark.parametrize(("hidden_units", "matrices"), [(0, 1), (5, 2)])
+def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, matrices: int) -> None:
+    network = build_speech(
+        moonshine_tiny(), taps=["stem"], components=6, hidden_units=hidden_units, dropout=0.3, members=2
+    )
+    assert len(network.trainable_variables) == 2 * 2 * 2 * matrices, "two kinds, two members, kernel and bias"
+
+
+def test_the_second_output_hears_the_difference_from_the_offset() -> None:
+    keras.utils.set_random_seed(5)
+    network = build_speech(moonshine_tiny(), taps=["stem"], components=6, hidden_units=4, dropout=0.0, members=1)
+    samples = np.random.default_rng(0).normal(size=(2, samples_of(4))).astype(np.float32)
+    project = keras.Model(network.inputs[0], network.get_layer(PROJECTION).output)
+    components = project(samples).numpy()
+    alone, relative = network([samples, components])
+    np.testing.assert_allclose(alone, network.get_layer(HEAD)(components), rtol=1e-4, atol=1e-5)
+    none = network.get_layer(VOICE_HEAD)(np.zeros_like(components)).numpy()
+    np.testing.assert_allclose(relative, none, rtol=1e-4, atol=1e-5)

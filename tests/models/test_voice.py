@@ -1,0 +1,68 @@
+"""References of a voice: never the clip itself, shrunk where they are few, and how alike their recordings are."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from deepemo.models.voice import SHRINKAGE_RECORDINGS, Voices, deviation, deviations, offset, voices_of
+
+
+def made() -> tuple[np.ndarray, list[str]]:
+    """Components of three voices in turn, of 5, 3 and 1 clips."""
+    voices = ["b", "a", "b", "a", "b", "c", "b", "a", "b"]
+    return np.random.default_rng(3).normal(size=(9, 4)).astype(np.float32), voices
+
+
+def share(recordings: int) -> float:
+    return recordings / (recordings + SHRINKAGE_RECORDINGS)
+
+
+def test_all_others_of_the_voice_make_the_offset_and_never_the_clip_itself() -> None:
+    components, voices = made()
+    found = Voices(components, voices).offsets(np.arange(9), None, np.random.default_rng(0))
+    for clip, voice in enumerate(voices):
+        others = [row for row, name in enumerate(voices) if name == voice and row != clip]
+        expected = components[others].mean(axis=0) * share(len(others)) if others else np.zeros(4)
+        np.testing.assert_allclose(found[clip], expected, atol=1e-6)
+
+
+def test_a_drawn_reference_holds_as_many_distinct_others_as_asked_for() -> None:
+    components = np.eye(6, dtype=np.float32)  # a component tells which clip is in the mean
+    voices = Voices(components, ["x"] * 6)
+    seen = set()
+    for draw in range(40):
+        found = voices.offsets(np.arange(6), 2, np.random.default_rng(draw)) / share(2)
+        assert not np.diagonal(found).any(), "the clip itself"
+        np.testing.assert_allclose(np.sort(found, axis=1)[:, -2:], 0.5, atol=1e-6)
+        seen |= {tuple(np.flatnonzero(row)) for row in found}
+    assert len(seen) == 15, "every pair is drawn"
+
+
+def test_a_voice_with_fewer_others_than_asked_for_takes_all_of_them() -> None:
+    components, voices = made()
+    both = (
+        Voices(components, voices).offsets(np.array([1, 3, 7]), size, np.random.default_rng(0)) for size in (10, None)
+    )
+    np.testing.assert_array_equal(*both)
+
+
+@pytest.mark.parametrize(("recordings", "kept"), [(0, 0.0), (1, 0.25), (3, 0.5), (27, 0.9)])
+def test_few_recordings_are_shrunk_towards_the_general_mean(recordings: int, kept: float) -> None:
+    np.testing.assert_allclose(offset(np.array([2.0, -1.0], np.float32), recordings), [2 * kept, -kept], atol=1e-6)
+
+
+def test_a_speaker_of_two_corpora_is_two_voices() -> None:
+    clips = pd.DataFrame({"corpus": ["x", "y"], "speaker": ["01", "01"]})
+    assert voices_of(clips) == ["x/01", "y/01"]
+
+
+def test_recordings_that_are_all_alike_do_not_deviate() -> None:
+    assert deviation(np.ones((4, 3), np.float32)) == 0.0
+    spread = np.random.default_rng(0).normal(scale=2.0, size=(4000, 30)).astype(np.float32)
+    assert deviation(spread) == pytest.approx(2.0, rel=0.02)
+
+
+def test_one_reference_is_drawn_for_each_clip_of_a_voice_that_has_enough() -> None:
+    components, voices = made()
+    assert len(deviations(components, voices, 3, np.random.default_rng(0))) == 5 + 3
+    assert len(deviations(components, voices, 6, np.random.default_rng(0))) == 0

@@ -1,0 +1,135 @@
+"""A stream is answered at each hop by the windows of a file, and at its end as that file would be."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.serving.live import LiveStream
+from deepemo.serving.options import RecognitionOptions
+from tests.fixtures.serving import RATE_HZ, to_wav, tone
+
+DEFAULTS = RecognitionOptions()
+
+
+def stream(recognizer, samples, *, rate_hz=RATE_HZ, chunk=1600, options=DEFAULTS):
+    """All answers to samples [n] or [n, channels] that come in chunks, and the recognition at the end."""
+    columns = samples[:, None] if samples.ndim == 1 else samples
+    live = LiveStream(recognizer, options, rate_hz=rate_hz, channels=columns.shape[1])
+    answers = []
+    for start in range(0, len(columns), chunk):
+        live.add(columns[start : start + chunk])
+        for answer in live.answers():
+            assert answer.window.end_seconds <= live.seconds + 1e-6
+            answers.append(answer)
+    return answers, live.finish()
+
+
+@pytest.fixture
+def talk(speech) -> np.ndarray:
+    """Loud speech, a long pause, quiet speech; levels between which the made-up model tells."""
+    return np.concatenate([3 * speech, speech, np.zeros(4 * RATE_HZ, np.float32), 3 * speech, 0.5 * speech])
+
+
+@pytest.mark.parametrize("chunk", [160, 1600, 7001, 10**9])
+def test_the_windows_are_those_of_the_file(recognizer, talk, chunk) -> None:
+    answers, whole = stream(recognizer, talk, chunk=chunk)
+    of_file = recognizer.recognize(talk, RATE_HZ)
+    assert whole.model_copy(update={"recording": None}) == of_file.model_copy(update={"recording": None})
+    assert whole.recording.model_copy(update={"container": "samples"}) == of_file.recording
+    windows = {window.start_seconds: window for window in of_file.timeline.windows}
+    full = [answer.window for answer in answers if answer.is_full]
+    assert [window.start_seconds for window in full] == list(range(len(full)))
+    assert len(full) == len(windows) - (0 if (len(talk) / RATE_HZ - 2.5) % 1 == 0 else 1)
+    alike = sum(window == windows[window.start_seconds] for window in full)
+    # Voice is decided on a few seconds here, on all of it there: at most one window at the edge of a pause differs.
+    assert alike >= len(full) - 1
+    for window in full:
+        if window.probabilities and windows[window.start_seconds].probabilities:
+            assert window.probabilities == windows[window.start_seconds].probabilities
+
+
+@pytest.mark.parametrize("rate_hz", [8000, 44_100, 48_000])
+def test_other_rates_give_nearly_the_same_windows(recognizer, talk, rate_hz) -> None:
+    from deepemo.audio.samples import resample
+
+    at_rate = resample(talk, RATE_HZ, rate_hz)
+    answers, whole = stream(recognizer, at_rate, rate_hz=rate_hz, chunk=rate_hz // 10)
+    of_file = recognizer.recognize(at_rate, rate_hz)
+    assert whole.probabilities == of_file.probabilities
+    windows = {window.start_seconds: window for window in of_file.timeline.windows}
+    full = [answer.window for answer in answers if answer.is_full and answer.window.probabilities]
+    assert len(full) > 5
+    same = [window.answer == windows[window.start_seconds].answer for window in full]
+    assert sum(same) >= len(same) - 1
+
+
+def test_answers_come_before_a_window_is_full(recognizer, talk) -> None:
+    answers, _ = stream(recognizer, talk)
+    ends = [answer.window.end_seconds for answer in answers]
+    assert ends[:5] == [1, 2, 2.5, 3.5, 4.5]
+    assert [answer.is_full for answer in answers[:4]] == [False, False, True, True]
+    assert all(after - before <= 1 for before, after in itertools.pairwise(ends))
+
+
+def test_the_answer_so_far_is_the_mean_over_windows_with_speech(recognizer, talk) -> None:
+    answers, _ = stream(recognizer, talk)
+    for number, answer in enumerate(answers):
+        heard = [each.window.probabilities for each in answers[: number + 1] if each.is_full]
+        known = [list(values.values()) for values in heard if values is not None]
+        if known:
+            assert list(answer.so_far.probabilities.values()) == pytest.approx(np.mean(known, axis=0))
+    pause = [answer for answer in answers if answer.window.reason == "no_voice"]
+    assert pause, "nobody speaks in the pause"
+    assert pause[-1].so_far.probabilities is not None, "the answer so far outlasts it"
+
+
+def test_silence_and_noise_are_no_voice(recognizer) -> None:
+    noise = np.random.default_rng(0).normal(0, 0.05, 6 * RATE_HZ).astype(np.float32)
+    for samples, reason in ((np.zeros(6 * RATE_HZ, np.float32), "silent"), (noise, "no_voice")):
+        answers, whole = stream(recognizer, samples)
+        assert {answer.window.reason for answer in answers} == {"no_voice"}
+        assert answers[-1].so_far.answer == "unknown"
+        assert whole.reason == reason
+
+
+def test_short_streams_end_as_short_files_do(recognizer, speech) -> None:
+    for samples in (np.zeros(0, np.float32), speech[:4000], speech[:20_000], speech):
+        _, whole = stream(recognizer, samples)
+        expected = recognizer.recognize(to_wav(samples, subtype="FLOAT"))
+        assert (whole.answer, whole.reason, whole.probabilities) == (
+            *(expected.answer, expected.reason, expected.probabilities),
+        )
+
+
+def test_two_channels_end_as_those_of_a_file(trusting) -> None:
+    call = np.stack([tone(6), -tone(6)], axis=1)
+    _, whole = stream(trusting, call)
+    expected = trusting.recognize(call, RATE_HZ)
+    assert whole.recording.remarks == expected.recording.remarks
+    assert whole.probabilities == expected.probabilities
+    quiet = np.stack([tone(6), tone(6, 0.1)], axis=1)
+    _, second = stream(trusting, quiet, options=RecognitionOptions(channel=1))
+    assert (second.answer, second.recording.channel) == ("happy", 1)
+
+
+def test_limits(recognizer) -> None:
+    live = LiveStream(recognizer, RecognitionOptions(max_seconds=2), rate_hz=8000)
+    live.add(np.zeros((16_000, 1), np.float32))
+    with pytest.raises(TooLongError, match="longer than 2 s"):
+        live.add(np.zeros((1, 1), np.float32))
+    with pytest.raises(DecodeError, match="NaN"):
+        LiveStream(recognizer, DEFAULTS, rate_hz=8000).add(np.full((3, 1), np.nan, np.float32))
+    for bad in ({"rate_hz": 1}, {"rate_hz": 10**7}, {"rate_hz": 8000, "channels": 0}, {"rate_hz": 8000, "channels": 3}):
+        name = list(bad)[-1]
+        with pytest.raises(InputError, match=f"Bad {name} {bad[name]}, expected"):
+            LiveStream(recognizer, DEFAULTS, **bad)
+
+
+def test_what_was_answered_is_not_kept_twice(recognizer, talk) -> None:
+    live = LiveStream(recognizer, DEFAULTS, rate_hz=RATE_HZ)
+    for _ in range(10):
+        live.add(talk[:, None])
+        list(live.answers())
+    assert len(live._recent) < 12 * RATE_HZ

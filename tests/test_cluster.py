@@ -1,0 +1,225 @@
+"""Clips on a local Dask cluster: the bytes of one machine, also with a worker killed; one error if it goes away."""
+
+import hashlib
+import io
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from deepemo import cluster
+from deepemo.cluster import ADDRESS, map_on_cluster
+from deepemo.errors import DecodeError, InputError
+from deepemo.parallel import map_clips
+from deepemo.reproducible import FAST, pins
+from deepemo.yaml12 import read_yaml, write_yaml
+
+pytestmark = pytest.mark.slow
+
+ROOT = Path(__file__).parents[1]
+
+# Every stage whose clips go through the map.
+STAGES = ("validate", "featurize", "embed transfer", "embed speech")
+TINY = {
+    "featurize": {"clip_seconds": 1.0, "mel_bands": 16, "shards": 2},
+    "embed_speech": {"taps": ["layer1"], "clip_seconds": 1.0, "shards": 2},
+}
+
+
+def make_recordings(folder: Path) -> None:
+    """What `download` leaves: 70 tones named as in CREMA-D, one of them no sound; and params that make short work."""
+    random = np.random.default_rng(3)
+    (folder / "data" / "raw").mkdir(parents=True)
+    with zipfile.ZipFile(folder / "data" / "raw" / "crema_d.zip", "w") as archive:
+        for number in range(70):
+            sound = io.BytesIO()
+            seconds = np.arange(9000 + 100 * number) / 16000
+            tone = 0.2 * np.sin(2 * np.pi * (150 + 5 * number) * seconds) + 0.01 * random.normal(size=len(seconds))
+            soundfile.write(sound, tone, 16000, format="WAV")
+            sentence, emotion = (
+                ["IEO", "ITH", "DFA", "TIE", "IWW"][number // 14],
+                ["ANG", "DIS", "FEA", "HAP", "NEU"][number % 5],
+            )
+            name = f"AudioWAV/{1001 + number % 14}_{sentence}_{emotion}_XX.wav"
+            archive.writestr(name, sound.getvalue() if number else b"RIFF")
+    params = read_yaml(ROOT / "params.yaml")
+    for section, values in TINY.items():
+        params[section].update(values)
+    (folder / "params.yaml").write_text(write_yaml(params))
+
+
+class Cluster:
+    """A scheduler and two workers of one thread each, as processes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        names = {*pins(()), FAST, ADDRESS}
+        self.environment = {name: value for name, value in os.environ.items() if name not in names}
+        self.environment |= {"PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
+        file = folder / "scheduler.json"
+        options = ["--host", "127.0.0.1", "--port", "0", "--no-dashboard", "--scheduler-file", str(file)]
+        self.scheduler = self._start("distributed.cli.dask_scheduler", *options)
+        while not file.exists():
+            time.sleep(0.1)
+        self.address = json.loads(file.read_text())["address"]
+        self.workers = [self.start_worker() for _ in range(2)]
+
+    def _start(self, module: str, *options: str) -> "subprocess.Popen[bytes]":
+        command = [sys.executable, "-m", module, *options]
+        log = (self.folder / f"{module}.log").open("ab")
+        return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
+
+    def start_worker(self) -> "subprocess.Popen[bytes]":
+        # Without a nanny, who would start a killed worker again.
+        return self._start(
+            "distributed.cli.dask_worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"
+        )
+
+    def close(self) -> None:
+        for process in (*self.workers, self.scheduler):
+            process.kill()
+            process.wait()
+
+
+@pytest.fixture
+def dask_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cluster]:
+    folder = tmp_path / "cluster"
+    folder.mkdir()
+    started = Cluster(folder)
+    monkeypatch.setenv(ADDRESS, started.address)
+    monkeypatch.chdir(folder)
+    yield started
+    started.close()
+
+
+def run_stages(folder: Path, environment: dict[str, str]) -> dict[str, str]:
+    """Run each stage in a process of its own; digests of all that they write."""
+    make_recordings(folder)
+    for stage in STAGES:
+        command = [sys.executable, "-m", *f"stages.{stage}".split()]
+        run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        assert run.returncode == 0, run.stderr
+    written = [path for name in ("data", "metrics", "reports") for path in sorted((folder / name).rglob("*"))]
+    return {
+        str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in written
+        if path.is_file()
+    }
+
+
+def when(condition: Callable[[], object], act: Callable[[], None]) -> threading.Thread:
+    """Act in a thread as soon as a condition holds."""
+
+    def watch() -> None:
+        while not condition():
+            time.sleep(0.02)
+        act()
+
+    thread = threading.Thread(target=watch, daemon=True)
+    thread.start()
+    return thread
+
+
+@pytest.mark.timeout(1800)
+def test_a_cluster_gives_the_bytes_of_one_machine_also_with_a_worker_killed(
+    tmp_path: Path, dask_cluster: Cluster
+) -> None:
+    environment = dask_cluster.environment
+    here = run_stages(tmp_path / "here", environment)
+    assert {"data/clips.csv", "data/features/0000.tfrecord", "data/embeddings/speech/0001.tfrecord"} < set(here)
+    there = {**environment, ADDRESS: dask_cluster.address}
+    killed = tmp_path / "there" / ".resume" / "clips"
+    killing = when(lambda: list(killed.glob("featurize/*.pickle")), dask_cluster.workers[0].kill)
+    assert run_stages(tmp_path / "there", there) == here
+    killing.join(1)
+    assert dask_cluster.workers[0].wait(1) == -signal.SIGKILL
+    assert not list(killed.iterdir()), "what was kept is removed once it is all there"
+
+
+def square_slowly(number: int) -> int:
+    time.sleep(0.05)
+    return number**2
+
+
+def refuse_five(number: int) -> int:
+    if number == 5:
+        raise DecodeError("clip 5: no sound")
+    return number
+
+
+def die_at_five(number: int) -> int:
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def numbered(taken: list[int]) -> Iterator[int]:
+    for number in range(1000):
+        taken.append(number)
+        yield number
+
+
+def test_results_come_in_order_and_items_are_taken_as_room_becomes_free(dask_cluster: Cluster) -> None:
+    results = map_clips(square_slowly, range(9), name="squares", total=9, workers=1, chunk=2)
+    assert list(results) == [number**2 for number in range(9)]
+    taken: list[int] = []
+    results = map_on_cluster(square_slowly, numbered(taken), name="bound", chunk=1)
+    assert [next(results) for _ in range(3)] == [0, 1, 4]
+    assert len(taken) <= cluster.AHEAD * len(dask_cluster.workers) + 4
+    results.close()  # type: ignore[attr-defined]
+
+
+@pytest.mark.usefixtures("dask_cluster")
+def test_an_error_of_the_work_is_raised_as_it_is_and_a_process_that_dies_is_named() -> None:
+    with pytest.raises(DecodeError, match="clip 5: no sound"):
+        list(map_on_cluster(refuse_five, range(9), name="refuse", chunk=2))
+    with pytest.raises(InputError, match=r"3 processes died over one chunk, the last with status -9"):
+        list(map_on_cluster(die_at_five, range(9), name="die", chunk=2))
+
+
+@pytest.mark.usefixtures("dask_cluster")
+def test_workers_with_other_code_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cluster, "code_digest", lambda: "another")
+    with pytest.raises(InputError, match="runs another version of deepemo, or other packages"):
+        list(map_on_cluster(refuse_five, range(3), name="other", chunk=2))
+
+
+def test_a_cluster_that_goes_away_is_one_error_and_the_next_run_goes_on(
+    dask_cluster: Cluster, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(cluster, "CONNECT_SECONDS", 3)
+    kept = Path(".resume/clips/squares")
+    when(lambda: len(list(kept.glob("*.pickle"))) >= 3, dask_cluster.scheduler.kill)
+    with pytest.raises(InputError, match=r"the Dask cluster at tcp://.* went away .* finished chunks are kept in "):
+        list(map_on_cluster(square_slowly, range(200), name="squares", chunk=2))
+    finished = len(list(kept.glob("*.pickle")))
+    assert 3 <= finished < 100
+    with pytest.raises(InputError, match=f"{ADDRESS}: no Dask scheduler answers at tcp://"):
+        list(map_on_cluster(square_slowly, range(200), name="squares", chunk=2))
+    (tmp_path / "another").mkdir()
+    another = Cluster(tmp_path / "another")
+    try:
+        monkeypatch.setenv(ADDRESS, another.address)
+        began = time.monotonic()
+        assert list(map_on_cluster(square_slowly, range(2 * finished), name="squares", chunk=2)) == [
+            number**2 for number in range(2 * finished)
+        ]
+        assert time.monotonic() - began < 2 * finished * 0.05 + 30
+    finally:
+        another.close()
+
+
+def test_without_an_address_nothing_of_dask_is_imported() -> None:
+    code = "import sys, deepemo.parallel; print(sorted({'dask', 'distributed'} & set(sys.modules)))"
+    run = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert run.stdout.strip() == "[]"
