@@ -196,7 +196,8 @@ def make_voice(
         recognizer = _load(models, model, None)
         reference = recognizer.make_reference(paths, options=options)
         write_text(to, reference.to_json() + "\n")
-    typer.echo(f"{to}: {reference.recordings} clips with speech in {len(paths)} recordings")
+    counted = "1 clip" if reference.recordings == 1 else f"{reference.recordings} clips"
+    typer.echo(f"{to}: {counted} with speech, in files given: {len(paths)}")
     if recognizer.voice is not None and (problem := recognizer.voice.problem(reference)):
         typer.echo(f"warning: it will not be used as it is. {problem}", err=True)
 

@@ -92,6 +92,18 @@ def apart(windows: Sequence[tuple[float, float]]) -> list[int]:
     return chosen
 
 
+def beside(windows: Sequence[tuple[float, float]], window: int) -> list[int]:
+    """Positions of windows that overlap neither one of them nor one another.
+
+    >>> beside([(0.0, 2.5), (1.0, 3.5), (2.0, 4.5), (3.0, 5.5), (4.0, 6.5), (5.0, 7.5)], 2)
+    [5]
+    """
+    start, end = windows[window]
+    before = [position for position in range(window) if windows[position][1] <= start]
+    after = [position for position in range(window + 1, len(windows)) if windows[position][0] >= end]
+    return [side[chosen] for side in (before, after) for chosen in apart([windows[position] for position in side])]
+
+
 def components_of(rows: Float64Array) -> Float32Array:
     """Components float32 [n, components] in rows of `Known.hear`."""
     return rows[:, : -len(EMOTIONS)].astype(np.float32)
@@ -155,13 +167,11 @@ def _answer_beside(
 ) -> Recognition | VoiceUse | None:
     """The answer to a long recording, each window with its own others, or why not; None if it is not long."""
     windows, components = heard.spoken_windows, components_of(heard.rows)
-    clips = apart(windows)
-    if len(clips) < 2:
+    if len(apart(windows)) < 2:
         return None
     references = []
-    for start, end in windows:
-        beside = [clip for clip in clips if windows[clip][1] <= start or windows[clip][0] >= end]
-        sums = others + Sums.of(components[beside])
+    for window in range(len(windows)):
+        sums = others + Sums.of(components[beside(windows, window)])
         if (refused := _refused(sums, known)) is not None:
             return refused
         references.append(sums.reference(known.weights_sha256))

@@ -63,8 +63,8 @@ def test_a_long_recording_is_compared_with_its_own_other_windows(comparing, know
     words = [window.answer for window in answer.timeline.windows]
     assert (words[0], words[-1]) == ("angry", "sad")
     assert answer.voice.used
-    # Those that begin at 0, 3, 6, 9 and 12 s do not overlap; the one at 2 s overlaps the first two of them.
-    assert answer.voice.recordings == 3
+    # Of the windows of 2.5 s that begin each second and at 13.5 s, four do not overlap one another and any one more.
+    assert answer.voice.recordings == 4
     [offsets] = known.offsets
     assert offsets.shape == (len(words), 2)
     beside_the_first = [0.5**2 / 2, (2 * 0.5**2 / 2 + 0.5 * 0.1**2 / 2) / 2.5, 0.1**2 / 2, 0.1**2 / 2]  # power
