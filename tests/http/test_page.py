@@ -270,6 +270,13 @@ def test_recordings_of_one_voice_are_compared_with_one_another(voice_page, compa
     expect(entries).to_have_count(0)
 
 
+def test_what_it_is_worth_to_know_the_voice_is_told(voice_page):
+    voice_page.click("#about-open")
+    expect(voice_page.locator("#about-body")).to_contain_text("When it knows the voice")
+    rows = voice_page.locator("#about-body table").nth(1).locator("tbody tr").all_inner_texts()
+    assert [row.split("\t")[1:] for row in rows] == [["60%", "60%"], ["80%", "80%"]]
+
+
 def test_a_voice_that_is_not_known_yet_is_said(voice_page, wav, tmp_path):
     (tmp_path / "first.wav").write_bytes(wav(tone(2, 0.5)))
     (tmp_path / "second.wav").write_bytes(wav(tone(2, 0.1)))
