@@ -276,9 +276,13 @@ class Admission:
         return recognition, drawn
 
     def _make_reference(self, work: _Work, contents: Sequence[bytes], options: RecognitionOptions) -> VoiceReference:
-        recordings = (self._read(work, content, options) for content in contents)
+        def recordings() -> Iterator[Recording]:
+            for content in contents:
+                work.check()  # those without speech are not seen by the model, which checks too
+                yield self._read(work, content, options)
+
         try:
-            return self._recognizer_for(work).reference_of(recordings, options)
+            return self._recognizer_for(work).reference_of(recordings(), options)
         except InputError as error:
             raise ProblemError("no_reference", str(error)) from error
 

@@ -115,3 +115,9 @@ def test_the_model_says_how_known_voices_are_answered(serve, comparing, monkeypa
 def test_a_key_guards_references_too(serve, comparing, wav):
     server = serve(comparing, api_key="a secret")
     assert server.post("/v1/voice", files=files(wav(tone(2)))).status_code == 401
+
+
+def test_the_work_on_a_reference_ends_in_time(serve, comparing, wav):
+    silence = wav(np.zeros(RATE_HZ, np.float32))
+    answer = serve(comparing, work_seconds=1e-6).post("/v1/voice", files=files(silence, silence))
+    assert (answer.status_code, answer.json()["reason"]) == (503, "too_much_work")
