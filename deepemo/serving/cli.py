@@ -6,11 +6,8 @@ answers closed the pipe.
 """
 
 import io
-import math
 import os
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -20,11 +17,23 @@ from tqdm import tqdm
 
 from deepemo.corpora.download.own import source_dir_of
 from deepemo.corpora.listing import describe_corpora, json_listing, listing, short_listing
-from deepemo.errors import InputError, extra
+from deepemo.errors import extra
+from deepemo.files import write_text
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
-from deepemo.serving.bundle import read_bundle, read_card
+from deepemo.serving.about import describe
+from deepemo.serving.command import (
+    SOME_UNREADABLE,
+    Channels,
+    Models,
+    OfOrigin,
+    Which,
+    clear_errors,
+    finite,
+    quiet_tensorflow,
+)
 from deepemo.serving.confidence import Origin
-from deepemo.serving.folders import STANDARD_INPUT, list_files, recognize_all
+from deepemo.serving.folders import STANDARD_INPUT, by_folder, list_files, recognize_all, recognize_voices
+from deepemo.serving.models_folder import read_bundle, read_card
 from deepemo.serving.options import (
     HOP_SECONDS,
     LONGEST_HOP_SECONDS,
@@ -37,11 +46,8 @@ from deepemo.serving.options import (
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import UNREADABLE
+from deepemo.serving.voice import VoiceReference
 
-SOME_UNREADABLE = 1
-UNUSABLE = 2
-# The status that shells give to a program ended by SIGPIPE.
-READER_GONE = 141
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 
 app = typer.Typer(
@@ -53,63 +59,8 @@ app = typer.Typer(
 )
 
 
-class Channels(StrEnum):
-    """What of several channels is used: their mix, one of them, or each by itself."""
-
-    MIX = "mix"
-    LEFT = "left"
-    RIGHT = "right"
-    EACH = "each"
-
-
-Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
-Which = Annotated[
-    str | None,
-    typer.Option(
-        "--model",
-        help="Which of its models answers; a name that it does not have lists those that it has.",
-        show_default="the best on validation",
-    ),
-]
-
-OfOrigin = Annotated[
-    Origin | None,
-    typer.Option(
-        "--origin",
-        help="Of the recordings: heard, of the corpora that the model learned from, or other. Decides how sure it is, "
-        "and from when on it answers.",
-        show_default="other, or heard where the run left no corpus out of training",
-    ),
-]
-
-
-def _finite(value: float | None) -> float | None:
-    if value is not None and not math.isfinite(value):
-        raise typer.BadParameter(f"{value} is not a finite number.")
-    return value
-
-
-@contextmanager
-def _clear_errors() -> Iterator[None]:
-    """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""
-    try:
-        yield
-    except BrokenPipeError as error:
-        # At its end, Python would write what is left, and report an error.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(READER_GONE) from error
-    except (InputError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(UNUSABLE) from error
-
-
-def _quiet_tensorflow() -> None:
-    # It logs in C++ when it is imported, which is of no use here.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
 def _load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
-    _quiet_tensorflow()
+    quiet_tensorflow()
     return Recognizer.load(models, model, origin)
 
 
@@ -129,7 +80,7 @@ def predict(
         typer.Option(
             min=SHORTEST_HOP_SECONDS,
             max=LONGEST_HOP_SECONDS,
-            callback=_finite,
+            callback=finite,
             help="From one window of a timeline to the next.",
         ),
     ] = HOP_SECONDS,
@@ -138,17 +89,29 @@ def predict(
         typer.Option(
             min=0,
             max=1,
-            callback=_finite,
+            callback=finite,
             help="Probability from which an emotion is answered; 0: always.",
             show_default="as evaluated",
         ),
     ] = None,
     max_seconds: Annotated[
-        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=_finite, help="Longest recording that is read.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
     channel: Annotated[
         Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
     ] = Channels.MIX,
+    voice: Annotated[
+        Path | None,
+        typer.Option(
+            "--voice", help="Reference of the speaker's voice, as `deepemo voice` makes it.", show_default=False
+        ),
+    ] = None,
+    same_voice: Annotated[
+        bool, typer.Option("--same-voice", help="All recordings are of one speaker: compare each with the others.")
+    ] = False,
+    voice_per_folder: Annotated[
+        bool, typer.Option("--voice-per-folder", help="The same, with one speaker for each folder that holds some.")
+    ] = False,
     model: Which = None,
     origin: OfOrigin = None,
     models: Models = Path("models"),
@@ -160,6 +123,10 @@ def predict(
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    if sum((voice is not None, same_voice, voice_per_folder)) > 1:
+        raise typer.BadParameter("choose one of --voice, --same-voice and --voice-per-folder")
+    if (same_voice or voice_per_folder) and channel is Channels.EACH:
+        raise typer.BadParameter("--channel each answers several speakers; choose one channel of one voice")
     if given.count(STANDARD_INPUT) > 1:
         raise typer.BadParameter("standard input can be read once")
     paths = list_files(given)
@@ -171,7 +138,7 @@ def predict(
     printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
     if json or csv:
         printer = JsonLines() if json else Csv(timeline)
-    with _clear_errors():
+    with clear_errors():
         options = RecognitionOptions(
             timeline=timeline,
             hop_seconds=hop_seconds,
@@ -179,8 +146,13 @@ def predict(
             max_seconds=max_seconds,
             channel=None if channel is Channels.EACH else Channel(channel.value).number,
         )
+        reference = None if voice is None else VoiceReference.from_json(voice.read_bytes(), str(voice))
         recognizer = _load(models, model, origin)
-        answers = recognize_all(recognizer, paths, options, each_channel=channel is Channels.EACH)
+        if same_voice or voice_per_folder:
+            answers = recognize_voices(recognizer, [paths] if same_voice else by_folder(paths), options)
+        else:
+            each = channel is Channels.EACH
+            answers = recognize_all(recognizer, paths, options, each_channel=each, voice=reference)
         unreadable = 0
         if header := printer.header():
             typer.echo(header)
@@ -201,6 +173,35 @@ def predict(
         raise typer.Exit(SOME_UNREADABLE)
 
 
+@app.command(name="voice")
+def make_voice(
+    given: Annotated[
+        list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Recordings of one speaker, or folders of them.")
+    ],
+    to: Annotated[Path, typer.Option("--to", "-o", help="JSON file to write.")] = Path("voice.json"),
+    max_seconds: Annotated[
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
+    ] = MAX_SECONDS,
+    channel: Annotated[Channel, typer.Option("--channel", help="What is heard of several channels.")] = Channel.MIX,
+    model: Which = None,
+    models: Models = Path("models"),
+) -> None:
+    """Make a reference of a speaker's voice of some recordings, whatever they express, for `predict --voice`.
+
+    It tells voices apart as a fingerprint tells people apart: keep it as carefully.
+    """
+    with clear_errors():
+        paths = list_files(given)
+        options = RecognitionOptions(max_seconds=max_seconds, channel=channel.number)
+        recognizer = _load(models, model, None)
+        reference = recognizer.make_reference(paths, options=options)
+        write_text(to, reference.to_json() + "\n")
+    counted = "1 clip" if reference.recordings == 1 else f"{reference.recordings} clips"
+    typer.echo(f"{to}: {counted} with speech, in files given: {len(paths)}")
+    if recognizer.voice is not None and (problem := recognizer.voice.problem(reference)):
+        typer.echo(f"warning: it will not be used as it is. {problem}", err=True)
+
+
 class Format(StrEnum):
     """What a model is exported to."""
 
@@ -217,10 +218,10 @@ def export_model(
     models: Models = Path("models"),
 ) -> None:
     """Write a model as one file that runs without TensorFlow, and check that it gives the same answers."""
-    with _clear_errors():
+    with clear_errors():
         bundle = read_bundle(models)
         bundle.predictor(model)[1].calibration_for(origin)
-        _quiet_tensorflow()
+        quiet_tensorflow()
         from deepemo.serving.export import export
         from deepemo.serving.predictor import Predictor
 
@@ -249,7 +250,7 @@ def serve(
     max_upload_mib: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload.")] = Settings.max_upload_bytes
     // MIB,
     max_seconds: Annotated[
-        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=_finite, help="Longest recording.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording.")
     ] = Settings.max_seconds,
     workers: Annotated[int, typer.Option(min=1, max=1024, help="Recordings worked on at once.")] = Settings.workers,
     waiting: Annotated[
@@ -275,7 +276,7 @@ def serve(
 
     With the environment variable DEEPEMO_API_KEY set, the API asks for that key.
     """
-    _quiet_tensorflow()
+    quiet_tensorflow()
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
     if not own and not hosts:
@@ -295,12 +296,12 @@ def serve(
         hosts=() if hosts and "*" in hosts else tuple(name.lower() for name in hosts or own),
         origins=tuple(origin.lower().rstrip("/") for origin in origins or ()),
     )
-    with _clear_errors():
+    with clear_errors():
         with extra("serve"):
             from deepemo.http.app import create_app
         bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
         recognizer = _load(models, model, origin)
-        about = read_bundle(models).describe(model, origin)
+        about = describe(read_bundle(models), model, origin)
         card = read_card(models)
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
@@ -324,6 +325,6 @@ def corpora(
     json: Annotated[bool, typer.Option("--json", help="Print a JSON array, an object a corpus.")] = False,
 ) -> None:
     """List the corpora, your own included: licence, size, how to get each, and what is on disk."""
-    with _clear_errors():
+    with clear_errors():
         states = describe_corpora(raw_dir, source_dir or source_dir_of(Path("params.yaml")))
         typer.echo(json_listing(states) if json else short_listing(states) if table else listing(states))

@@ -1,0 +1,76 @@
+"""What the commands of `deepemo` share: options, exit statuses, and how errors are reported."""
+
+import math
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deepemo.errors import InputError
+from deepemo.serving.confidence import Origin
+
+SOME_UNREADABLE = 1
+UNUSABLE = 2
+# The status that shells give to a program ended by SIGPIPE.
+READER_GONE = 141
+
+
+class Channels(StrEnum):
+    """What of several channels is used: their mix, one of them, or each by itself."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+    EACH = "each"
+
+
+Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
+Which = Annotated[
+    str | None,
+    typer.Option(
+        "--model",
+        help="Which of its models answers; a name that it does not have lists those that it has.",
+        show_default="the best on validation",
+    ),
+]
+
+OfOrigin = Annotated[
+    Origin | None,
+    typer.Option(
+        "--origin",
+        help="Of the recordings: heard, of the corpora that the model learned from, or other. Decides how sure it is, "
+        "and from when on it answers.",
+        show_default="other, or heard where the run left no corpus out of training",
+    ),
+]
+
+
+def finite(value: float | None) -> float | None:
+    """A number of an option as it was given, if it is one."""
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a finite number.")
+    return value
+
+
+@contextmanager
+def clear_errors() -> Iterator[None]:
+    """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""
+    try:
+        yield
+    except BrokenPipeError as error:
+        # At its end, Python would write what is left, and report an error.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(READER_GONE) from error
+    except (InputError, OSError) as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(UNUSABLE) from error
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow from logging in C++ when it is imported, which is of no use to users of commands."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
