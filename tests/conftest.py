@@ -100,6 +100,7 @@ def _made_left_out() -> list[LeftOut]:
             {
                 "clip": [f"{corpus}/{number:03d}" for number in range(clips)],
                 "corpus": corpus,
+                "language": "en",
                 "speaker": [f"{corpus}/{number % 5}" for number in range(clips)],
                 "gender": "female",
                 "emotion": [EMOTIONS[label] for label in labels],

@@ -92,7 +92,7 @@ def record_run(
         limits=ClipLimits(
             min_seconds=params.validate_.min_seconds, silent_below_dbfs=params.validate_.silent_below_dbfs
         ),
-        figures=headlines(evaluation),
+        figures={**headlines(evaluation), **known_voice_figures(known_voices)},
     )
 
 

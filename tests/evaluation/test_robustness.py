@@ -114,7 +114,7 @@ def run(tmp_path: Path, speech: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame,
             file = io.BytesIO()
             soundfile.write(file, speech[number * 500 :], RATE_HZ, format="WAV")
             archive.writestr(f"{number}.wav", file.getvalue())
-            row = {"clip": f"made/{number}", "corpus": "made", "member": f"{number}.wav"}
+            row = {"clip": f"made/{number}", "corpus": "made", "language": "en", "member": f"{number}.wav"}
             rows.append(row | {"speaker": f"made/{number % 4}", "gender": "male", "emotion": EMOTIONS[number % 7]})
     clips = pd.DataFrame(rows)
     return clips.assign(role=["test_unseen"] * 8 + ["train"] * 4), clips, tmp_path

@@ -27,7 +27,7 @@ from deepemo.serving import cli
 from deepemo.serving.about import describe
 from deepemo.serving.models_folder import read_bundle
 from deepemo.yaml12 import read_yaml, write_yaml
-from stages import cross_corpus, embed, evaluate, train
+from stages import cross_corpus, embed, embed_views, evaluate, train
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
@@ -165,7 +165,7 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["train_transfer"].update(epochs=1, batch_size=16)
     content["train_transfer"]["finetune"].update(trainable_blocks=0)
     content["embed_speech"].update(taps=["stem"], shards=2)
-    content["train_speech"].update(epochs=1, batch_size=16)
+    content["train_speech"].update(epochs=1, batch_size=16, components=8)
     content["train_toy"] = PARAMS
     content["cross_corpus"]["bootstrap_samples"] = content["evaluate"]["bootstrap_samples"] = 100
     path = tmp_path_factory.mktemp("params") / "params.yaml"
@@ -206,6 +206,8 @@ def run(
         for family in family_names():
             if load_family(family).embed:
                 embed.main(params, family)
+            if load_family(family).embed_views:
+                embed_views.main(params, family)
             assert train.main(params, family).startswith(f"train_{family}: ")
         assert cross_corpus.main(params).startswith("cross_corpus: ")
         assert evaluate.main(params).startswith("evaluate: ")

@@ -82,6 +82,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     }
     return CardInputs(
         evaluation=made_evaluation,
+        known_voices=None,
         agreement={},
         split=made_split,
         clips=pd.concat([clips, silent], ignore_index=True),

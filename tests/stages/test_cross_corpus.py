@@ -66,14 +66,14 @@ class Rote:
 
 def _split(corpora: dict[str, tuple[str, ...]]) -> pd.DataFrame:
     rows = [
-        (f"{corpus}/{emotion}_{take}", corpus, f"{corpus}/{speaker}", "male", emotion, role)
+        (f"{corpus}/{emotion}_{take}", corpus, "en", f"{corpus}/{speaker}", "male", emotion, role)
         for corpus, emotions in corpora.items()
         for emotion in emotions
         for take, (speaker, role) in enumerate(
             [("a", "train"), ("a", "train"), ("b", "validation"), ("a", "test_seen"), ("c", "test_unseen")]
         )
     ]
-    return pd.DataFrame(rows, columns=["clip", "corpus", "speaker", "gender", "emotion", "role"])
+    return pd.DataFrame(rows, columns=["clip", "corpus", "language", "speaker", "gender", "emotion", "role"])
 
 
 @pytest.fixture

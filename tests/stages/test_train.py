@@ -104,7 +104,8 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
     training = int((split["role"] == "train").sum())
     assert embed_views.main(params, "speech") == f"embed_speech_views: {training} training clips, 1 views of each"
     assert read_spec(run / "data/embeddings/speech_views/0")["clips"] == training
-    assert train.main(params, "speech").startswith("train_speech: {'epochs': 1, ")
+    assert train.main(params, "speech").startswith("train_speech: {'epochs': 2, ")
+    assert pd.read_csv(run / "plots/learning_curve_speech.csv")["phase"].tolist() == ["voice_head", "head"]
     check_written(run, "speech")
     # What serving hears of a recording is what was embedded of it, to half precision.
     model = load_model(run / "models/speech")
