@@ -140,8 +140,11 @@ class Bundle(Record):
         """How recordings of known voices are answered in place of a predictor; None if it takes no references.
 
         The default predictor takes them if the run has a network that does, others if that network is part of them.
+        None does where validation gave that network no weight, so that a reference would change nothing.
         """
-        if self.voice is None or (name != self.default and self.voice.part not in self.predictors[name].parts):
+        if self.voice is None or self.voice.part not in self.voice.parts:
+            return None
+        if name != self.default and self.voice.part not in self.predictors[name].parts:
             return None
         return self.voice
 

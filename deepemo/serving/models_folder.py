@@ -48,11 +48,10 @@ def read_bundle(models: Path) -> Bundle:
     unequal = [key for key, record in means.items() if len(record.parts) != len(record.weights)]
     if unequal:
         raise InputError(f"{path}: found other numbers of parts and weights in {unequal}, expected equal")
-    unknown = {part for record in means.values() for part in record.parts} - set(bundle.parts)
+    named = {part for record in means.values() for part in record.parts}
+    unknown = (named if bundle.voice is None else named | {bundle.voice.part}) - set(bundle.parts)
     if unknown or bundle.default not in bundle.predictors:
         raise InputError(f"{path}: found no record of {sorted(unknown) or bundle.default}, expected {EXPECTED}")
-    if bundle.voice is not None and bundle.voice.part not in bundle.voice.parts:
-        raise InputError(f"{path}: voice.part: found {bundle.voice.part!r}, expected one of {bundle.voice.parts}")
     for key, record in means.items():
         other = record.other_origin if isinstance(record, PredictorRecord) else None
         found = calibration_digest(bundle.parts, record.parts, record.weights, record.calibration, other)
