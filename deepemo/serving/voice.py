@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
+from deepemo.models.voice import deviation, offset
 from deepemo.serving.confidence import VoiceRecord
 
 # Of the JSON; a reference of 512 components has 3 kB.
@@ -75,8 +76,6 @@ class VoiceReference:
             >>> reference.mean.tolist(), reference.recordings, reference.deviation
             ([2.0, 0.0], 2, 1.0)
         """
-        from deepemo.models.voice import deviation
-
         return cls(
             mean=components.mean(axis=0, dtype=np.float64).astype(np.float32),
             recordings=len(components),
@@ -109,8 +108,6 @@ class VoiceReference:
 
     def offset(self) -> Float32Array:
         """What is taken off every clip of the voice, float32 [components]."""
-        from deepemo.models.voice import offset  # needs pandas, which reading a reference does not
-
         return offset(self.mean, self.recordings)
 
     def problem(self, record: VoiceRecord, weights_sha256: str) -> str | None:
