@@ -10,7 +10,7 @@ from deepemo.files import CLIPS, METRICS, MODELS, PLOTS, RAW, REPORTS, SPLIT, wr
 from deepemo.models.saved import load_model
 from deepemo.params import Params
 from deepemo.reporting.robustness import write_report
-from deepemo.serving.bundle import check_parts, read_bundle
+from deepemo.serving.models_folder import check_parts, read_bundle
 from deepemo.training.seeding import seed_everything
 from stages._run import stage_main
 

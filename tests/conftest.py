@@ -26,6 +26,7 @@ pytest_plugins = [
     "tests.fixtures.models",
     "tests.fixtures.serving",
     "tests.fixtures.training",
+    "tests.fixtures.voices",
 ]
 
 

@@ -3,25 +3,29 @@
 import asyncio
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
 from deepemo.arrays import Float64Array
 from deepemo.audio.io.decode import Recording
-from deepemo.errors import DecodeError, TooLongError
+from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import Settings
 from deepemo.serving.batching import Batcher, Inputs, one_thread_a_product
 from deepemo.serving.decoders import CancelledError, Decoders, DecodingLimits
+from deepemo.serving.hearing import Predict
 from deepemo.serving.options import RecognitionOptions
-from deepemo.serving.recognizer import Predict, Recognizer
+from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition
+from deepemo.serving.voice import VoiceReference
+
+Done = TypeVar("Done")
 
 # Time for work that was cancelled to notice it when the server stops.
 CLOSE_SECONDS = 5.0
@@ -94,7 +98,13 @@ class Admission:
         self._batcher = Batcher(
             recognizer.model.probabilities, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
         )
-        self.batched = recognizer.with_predict(self._batcher)
+        hear_voice: Batcher | None = None
+        if recognizer.voice is not None:
+            hear_voice = Batcher(
+                recognizer.voice.hear, batch_windows=settings.batch_windows, on_batch=metrics.count_batch
+            )
+        self._hear = hear_voice
+        self.batched = recognizer.with_predict(self._batcher, hear_voice)
         self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="recognize")
         limits = DecodingLimits(
             max_seconds=settings.max_seconds,
@@ -113,7 +123,7 @@ class Admission:
     @property
     def is_alive(self) -> bool:
         """Whether the thread that runs the model still does."""
-        return self._batcher.is_alive
+        return self._batcher.is_alive and (self._hear is None or self._hear.is_alive)
 
     @contextmanager
     def upload(self) -> Iterator[Upload]:
@@ -166,7 +176,13 @@ class Admission:
         self._metrics.held_bytes.set(self._held)
 
     async def recognize(
-        self, content: bytes, options: RecognitionOptions, *, picture: bool, disconnected: Awaitable[None]
+        self,
+        content: bytes,
+        options: RecognitionOptions,
+        *,
+        picture: bool,
+        voice: VoiceReference | None,
+        disconnected: Awaitable[None],
     ) -> tuple[Recognition, Picture | None]:
         """Recognize the content of a sound file, and draw it if wanted.
 
@@ -174,15 +190,33 @@ class Admission:
             content: of the file.
             options: of the recognition.
             picture: whether to draw the recording.
+            voice: reference of the voice, if the client sent one.
             disconnected: is done once the client has disconnected; the work is dropped then.
 
         Raises:
-            ProblemError: the recording cannot be read, is too long, or takes too long.
+            ProblemError: the recording cannot be read, is too long, or takes too long, or the reference is not one of
+                this model's.
             ClientDisconnect: the work was dropped.
         """
+        return await self._do(lambda work: self._recognize(work, content, options, picture, voice), disconnected)
+
+    async def make_reference(
+        self, contents: Sequence[bytes], options: RecognitionOptions, *, disconnected: Awaitable[None]
+    ) -> VoiceReference:
+        """Make a reference of the contents of sound files of one voice.
+
+        Raises:
+            ProblemError: one of them cannot be read or is too long, the work takes too long, there is speech in none,
+                or the model takes no references.
+            ClientDisconnect: the work was dropped.
+        """
+        return await self._do(lambda work: self._make_reference(work, contents, options), disconnected)
+
+    async def _do(self, job: Callable[[_Work], Done], disconnected: Awaitable[None]) -> Done:
+        """Do work in a thread, for as long as the client waits for it."""
         work = _Work(self._settings.work_seconds)
         self._works.add(work)
-        begun = self._threads.submit(self._run, work, content, options, picture)
+        begun = self._threads.submit(self._run, work, job)
         watch = asyncio.ensure_future(disconnected)
         try:
             return await self._answer(work, begun, watch)
@@ -193,9 +227,7 @@ class Admission:
             watch.cancel()
             self._works.discard(work)
 
-    async def _answer(
-        self, work: _Work, begun: Future[tuple[Recognition, Picture | None]], watch: asyncio.Future[None]
-    ) -> tuple[Recognition, Picture | None]:
+    async def _answer(self, work: _Work, begun: Future[Done], watch: asyncio.Future[None]) -> Done:
         answer = asyncio.wrap_future(begun)
         both: set[asyncio.Future[Any]] = {answer, watch}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -212,23 +244,52 @@ class Admission:
         self._decoders.close()
         self._threads.shutdown(wait=True, cancel_futures=True)
         self._batcher.close()
+        if self._hear is not None:
+            self._hear.close()
 
-    def _run(
-        self, work: _Work, content: bytes, options: RecognitionOptions, picture: bool
-    ) -> tuple[Recognition, Picture | None]:
+    def _run(self, work: _Work, job: Callable[[_Work], Done]) -> Done:
         began = time.perf_counter()
         self._metrics.queue_seconds.observe(began - work.submitted)
         work.begin()
         work.check()
+        done = job(work)
+        self._usual_seconds += 0.1 * (time.perf_counter() - began - self._usual_seconds)
+        return done
+
+    def _recognize(
+        self,
+        work: _Work,
+        content: bytes,
+        options: RecognitionOptions,
+        picture: bool,
+        voice: VoiceReference | None,
+    ) -> tuple[Recognition, Picture | None]:
+        began = time.perf_counter()
         recording = self._read(work, content, options)
         work.check()
-        recognizer = self.batched.with_predict(work.checking(self._batcher))
-        recognition = recognizer.recognize_decoded(recording, options)
+        try:
+            recognition = self._recognizer_for(work).recognize_decoded(recording, options, voice)
+        except InputError as error:
+            raise ProblemError("bad_voice", str(error)) from error
         drawn = draw(recording.mono(), recording.rate_hz) if picture and len(recording.samples) else None
-        seconds = time.perf_counter() - began
-        self._usual_seconds += 0.1 * (seconds - self._usual_seconds)
-        self._metrics.count_answer(recognition, seconds)
+        self._metrics.count_answer(recognition, time.perf_counter() - began)
         return recognition, drawn
+
+    def _make_reference(self, work: _Work, contents: Sequence[bytes], options: RecognitionOptions) -> VoiceReference:
+        def recordings() -> Iterator[Recording]:
+            for content in contents:
+                work.check()  # those without speech are not seen by the model, which checks too
+                yield self._read(work, content, options)
+
+        try:
+            return self._recognizer_for(work).reference_of(recordings(), options)
+        except InputError as error:
+            raise ProblemError("no_reference", str(error)) from error
+
+    def _recognizer_for(self, work: _Work) -> Recognizer:
+        """The recognizer, with batches that requests share, and a check of the work before each."""
+        hear = None if self._hear is None else work.checking(self._hear)
+        return self.batched.with_predict(work.checking(self._batcher), hear)
 
     def _read(self, work: _Work, content: bytes, options: RecognitionOptions) -> Recording:
         try:

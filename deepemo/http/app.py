@@ -12,17 +12,20 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
+from deepemo.errors import InputError
 from deepemo.http.admission import CLOSE_SECONDS, Admission
+from deepemo.http.documentation import FILE, FILES, MOST_RECORDINGS, REFUSED, VOICE, form_of, problems
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.middleware import AnswerFailures, ApiKey, CloseAfterRefusal, CountRequests, HostGuard
-from deepemo.http.problems import MEDIA_TYPE, ProblemError, install_handlers
-from deepemo.http.schemas import HealthResponse, ModelResponse, ProblemResponse, RecognitionResponse
+from deepemo.http.problems import ProblemError, install_handlers
+from deepemo.http.schemas import HealthResponse, ModelResponse, RecognitionResponse, VoiceResponse
 from deepemo.http.server import Settings
 from deepemo.http.streams import Streams, stream_router
-from deepemo.http.uploads import FIELD, check_announced, receive
+from deepemo.http.uploads import Expected, Received, check_announced, receive
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.voice import VoiceReference
 
 PAGE = Path(__file__).with_name("page")
 DESCRIPTION = """
@@ -31,41 +34,6 @@ Which of seven emotions is heard in a recording of speech, or `unknown` with a r
 Errors are problem details (RFC 9457) whose `reason` programs can rely on. Recordings stay in memory while they are
 worked on and are not kept.
 """
-
-
-def _problems(**statuses: str) -> dict[int | str, dict[str, Any]]:
-    """Documentation of error answers: `s422="..."`."""
-    return {
-        int(status[1:]): {
-            "description": words,
-            "model": ProblemResponse,
-            "content": {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemResponse"}}},
-        }
-        for status, words in statuses.items()
-    }
-
-
-_UPLOAD = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "required": [FIELD],
-                    "additionalProperties": False,
-                    "properties": {
-                        FIELD: {
-                            "type": "string",
-                            "format": "binary",
-                            "description": "A sound file: WAV, FLAC, OGG, MP3, AIFF, WebM, MP4/M4A and others",
-                        }
-                    },
-                }
-            }
-        },
-    }
-}
 
 
 def create_app(
@@ -139,16 +107,11 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         "/recognitions",
         response_model=RecognitionResponse,
         summary="Recognize the emotion in a recording",
-        openapi_extra=_UPLOAD,
-        responses=_problems(
-            s400="Not the form that is expected",
-            s401="The API key is missing or wrong",
-            s403="Sent by a page of another site",
-            s408="The upload did not arrive in time",
-            s413="Larger or longer than is accepted",
-            s415="Not multipart/form-data",
-            s422="Not a sound file (`undecodable`), or an impossible parameter (`bad_parameter`)",
-            s503="Too much to do; `Retry-After` says when to ask again",
+        openapi_extra=form_of(file=FILE, voice=VOICE),
+        responses=problems(
+            **REFUSED,
+            s422="Not a sound file (`undecodable`), an impossible parameter (`bad_parameter`), or no reference of this "
+            "model's (`bad_voice`)",
         ),
     )
     async def recognize(
@@ -173,12 +136,14 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
             Query(description="What is heard of several channels: their mix, or the first or second alone"),
         ] = Channel.MIX,
     ) -> RecognitionResponse:
-        """Send a sound file as the one part `file` of a form.
+        """Send a sound file as the part `file` of a form.
+
+        With a reference of the speaker's voice in the part `voice`, the answer rests on how the recording differs from
+        others of that voice; where that would do harm it is not used, and the field `voice` says why.
 
         The answer is one of seven emotions, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
         A damaged recording is answered by the part that could be read, with a remark, `partial`.
         """
-        boundary = check_announced(request, settings.max_upload_bytes)
         options = RecognitionOptions(
             timeline=timeline,
             hop_seconds=hop_seconds,
@@ -186,22 +151,73 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
             max_seconds=settings.max_seconds,
             channel=channel.number,
         )
-        with admission.upload() as upload:
-            content = await receive(
-                request,
-                boundary,
-                max_bytes=settings.max_upload_bytes,
-                seconds=settings.upload_seconds,
-                min_bytes_per_second=settings.min_bytes_per_second,
-                hold=upload.hold,
+        expected = Expected(most_files=1, takes_voice=True, max_bytes=settings.max_upload_bytes)
+        async with _uploaded(request, admission, expected, settings) as form:
+            recognition, drawn = await admission.recognize(
+                form.files[0],
+                options,
+                picture=picture,
+                voice=_reference(form.voice),
+                disconnected=_disconnected(request),
             )
-            with admission.slot():
-                recognition, drawn = await admission.recognize(
-                    content, options, picture=picture, disconnected=_disconnected(request)
-                )
         return RecognitionResponse.of(recognition, drawn)
 
+    @router.post(
+        "/voice",
+        response_model=VoiceResponse,
+        summary="Make a reference of a voice",
+        openapi_extra=form_of(file=FILES),
+        responses=problems(
+            **REFUSED,
+            s422="Not a sound file (`undecodable`), speech in none of them, or a model without references "
+            "(`no_reference`)",
+        ),
+    )
+    async def make_reference(
+        request: Request,
+        admission: Annotated[Admission, Depends(_admission)],
+        channel: Annotated[
+            Channel, Query(description="What is heard of several channels: their mix, or the first or second alone")
+        ] = Channel.MIX,
+    ) -> Response:
+        """Send recordings of one speaker, whatever they express, as parts `file` of a form.
+
+        The answer is a reference of the voice, to be kept by the client and sent along with further recordings; nothing
+        of it stays here. References of the same model can be joined, see docs/knowing-the-voice.md.
+        """
+        options = RecognitionOptions(max_seconds=settings.max_seconds, channel=channel.number)
+        expected = Expected(most_files=MOST_RECORDINGS, takes_voice=False, max_bytes=settings.max_upload_bytes)
+        async with _uploaded(request, admission, expected, settings) as form:
+            made = await admission.make_reference(form.files, options, disconnected=_disconnected(request))
+        return Response(made.to_json(), media_type="application/json")
+
     return router
+
+
+@asynccontextmanager
+async def _uploaded(
+    request: Request, admission: Admission, expected: Expected, settings: Settings
+) -> AsyncIterator[Received]:
+    """What a request sent, and a slot to work on it."""
+    boundary = check_announced(request, expected)
+    with admission.upload() as upload:
+        form = await receive(
+            request,
+            boundary,
+            expected=expected,
+            seconds=settings.upload_seconds,
+            min_bytes_per_second=settings.min_bytes_per_second,
+            hold=upload.hold,
+        )
+        with admission.slot():
+            yield form
+
+
+def _reference(content: bytes | None) -> VoiceReference | None:
+    try:
+        return None if content is None else VoiceReference.from_json(content)
+    except InputError as error:
+        raise ProblemError("bad_voice", str(error)) from error
 
 
 async def _disconnected(request: Request) -> None:
@@ -218,6 +234,7 @@ def _model(
         "accepts": {
             "max_upload_bytes": settings.max_upload_bytes,
             "max_seconds": settings.max_seconds,
+            "voice_recordings": MOST_RECORDINGS if about.get("voice") else 0,
             "min_seconds": limits.min_seconds,
             "silent_below_dbfs": limits.silent_below_dbfs,
         },
@@ -228,7 +245,7 @@ def _model(
         "/model",
         response_model=ModelResponse,
         summary="The model that answers, and where it comes from",
-        responses=_problems(s401="The API key is missing or wrong"),
+        responses=problems(s401="The API key is missing or wrong"),
     )
     async def model() -> dict[str, Any]:
         """Networks, data, figures, revision, limits: the way from an answer back to what it rests on."""
@@ -240,7 +257,7 @@ def _model(
         summary="The model card",
         responses={
             200: {"content": {"text/markdown": {"schema": {"type": "string"}}}},
-            **_problems(s401="The API key is missing or wrong", s404="There is none"),
+            **problems(s401="The API key is missing or wrong", s404="There is none"),
         },
     )
     async def read_card() -> Response:
@@ -259,7 +276,7 @@ def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> 
         "/healthz",
         response_model=HealthResponse,
         summary="Whether the server is alive",
-        responses=_problems(s503="It can answer no recording any more, and must be started again"),
+        responses=problems(s503="It can answer no recording any more, and must be started again"),
     )
     async def healthz(request: Request) -> dict[str, str]:
         admission = request.app.state.admission
@@ -271,7 +288,7 @@ def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> 
         "/readyz",
         response_model=HealthResponse,
         summary="Whether the server takes recordings",
-        responses=_problems(s503="Starting, stopping, or too much to do"),
+        responses=problems(s503="Starting, stopping, or too much to do"),
     )
     async def readyz(admission: Annotated[Admission, Depends(_admission)]) -> dict[str, str]:
         admission.check_free()
@@ -282,7 +299,7 @@ def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> 
         response_class=PlainTextResponse,
         summary="Counters for Prometheus",
         dependencies=guarded,
-        responses=_problems(s401="The API key is missing or wrong"),
+        responses=problems(s401="The API key is missing or wrong"),
     )
     async def metrics() -> Response:
         return Response(generate_latest(server_metrics.registry), media_type=CONTENT_TYPE_LATEST)

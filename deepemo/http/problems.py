@@ -26,6 +26,8 @@ PROBLEMS = {
     "bad_upload": (HTTPStatus.BAD_REQUEST, "The upload is not the form that is expected"),
     "not_a_form": (HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The request is not multipart/form-data"),
     "bad_parameter": (HTTPStatus.UNPROCESSABLE_ENTITY, "A parameter is not possible"),
+    "bad_voice": (HTTPStatus.UNPROCESSABLE_ENTITY, "The reference of the voice cannot be read"),
+    "no_reference": (HTTPStatus.UNPROCESSABLE_ENTITY, "No reference of a voice can be made"),
     "no_card": (HTTPStatus.NOT_FOUND, "This model has no card"),
     "no_key": (HTTPStatus.UNAUTHORIZED, "The API key is missing or wrong"),
     "cross_site": (HTTPStatus.FORBIDDEN, "Pages of other sites may not use this server"),

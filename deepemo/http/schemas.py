@@ -7,6 +7,7 @@ from pydantic.config import JsonDict
 
 from deepemo.http.picture import Picture
 from deepemo.serving.results import Reason, Recognition, RecordingInfo
+from deepemo.serving.voice import VoiceJson
 
 _RECOGNITION: JsonDict = {
     "answer": "happy",
@@ -35,7 +36,8 @@ _RECOGNITION: JsonDict = {
         "remarks": [],
     },
     "timeline": None,
-    "model": "ensemble",
+    "model": "known_voice",
+    "voice": {"recordings": 10, "used": True, "reason": None},
     "picture": None,
 }
 _PROBLEM: JsonDict = {
@@ -44,6 +46,15 @@ _PROBLEM: JsonDict = {
     "status": 422,
     "reason": "undecodable",
     "detail": "recording: not a sound file: Format not recognised.",
+}
+
+
+_VOICE: JsonDict = {
+    "format": "deepemo-voice-1",
+    "recordings": 10,
+    "deviation": 0.71,
+    "weights_sha256": "0" * 64,
+    "mean": "AACAPwAAAD8=",
 }
 
 
@@ -86,12 +97,22 @@ class CorpusResponse(BaseModel):
     licence: str
 
 
+class VoiceResponse(VoiceJson):
+    """A reference of a voice, to be kept by the client and sent along with further recordings of the voice.
+
+    It is a summary of how somebody sounds, by which a voice can be told from others. The server keeps nothing of it.
+    """
+
+    model_config = ConfigDict(json_schema_extra={"examples": [_VOICE]})
+
+
 class ServerLimits(BaseModel):
     """What this server accepts."""
 
-    max_upload_bytes: int
+    max_upload_bytes: int = Field(description="Of all recordings of a request together")
     max_seconds: float
     min_seconds: float = Field(description="What is shorter is answered `unknown`, `too_short`")
+    voice_recordings: int = Field(description="Recordings in a request for a reference; 0 if the model takes none")
     silent_below_dbfs: float = Field(description="What is quieter, by its RMS, is answered `unknown`, `silent`")
 
 
@@ -123,6 +144,10 @@ class ModelResponse(BaseModel):
         "are not known), beside those of chance and of the most frequent emotion"
     )
     expectation: str = Field(description="How often it is right on a recording of your own, in words")
+    voice: dict[str, Any] | None = Field(
+        description="How recordings are answered with a reference of the voice, when one is not used, and figures by "
+        "the number of recordings in it; null if the model takes no references"
+    )
     limits: list[str] = Field(description="What it cannot do and must not be used for")
     accepts: ServerLimits
     has_card: bool = Field(description="Whether `/v1/model/card` holds a model card")

@@ -1,4 +1,4 @@
-"""Receive one recording as multipart/form-data into memory, with limits that hold while it arrives.
+"""Receive recordings as multipart/form-data into memory, with limits that hold while they arrive.
 
 Starlette's own form parser writes uploads to temporary files and knows their size only afterwards. Here nothing is
 written to disk, and the first byte over the limit ends the upload.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from fastapi import Request
@@ -16,23 +17,62 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import RATE_SECONDS
+from deepemo.serving.voice import MOST_BYTES
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
 
 FIELD = "file"
+VOICE_FIELD = "voice"
 # Room for boundaries and headers around the recording. A body that announces more than the limit and this is not read.
 ENVELOPE_BYTES = 16 << 10
+# The same for each further recording.
+FURTHER_PART_BYTES = 512
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What a form holds.
+
+    Attributes:
+        most_files: parts named `file`; at least one is expected.
+        takes_voice: whether there may be one part named `voice`.
+        max_bytes: of all files together.
+    """
+
+    most_files: int
+    takes_voice: bool
+    max_bytes: int
+
+    @property
+    def envelope_bytes(self) -> int:
+        """Room for what lies around the contents."""
+        return ENVELOPE_BYTES + FURTHER_PART_BYTES * (self.most_files - 1)
+
+    def __str__(self) -> str:
+        """In words."""
+        files = f"one part named {FIELD!r}" if self.most_files == 1 else f"1 to {self.most_files} parts named {FIELD!r}"
+        return files + (f", and at most one named {VOICE_FIELD!r}" if self.takes_voice else "")
+
+
+@dataclass(frozen=True)
+class Received:
+    """What a form held: the contents of its files, and the reference of a voice."""
+
+    files: list[bytes]
+    voice: bytes | None
 
 
 class _Form:
-    """Collects the part named `file`, in callbacks of the parser."""
+    """Collects the parts of a form, in callbacks of the parser."""
 
-    def __init__(self, max_bytes: int, hold: Callable[[int], None]) -> None:
-        self.content = bytearray()
-        self.parts = 0
+    def __init__(self, expected: Expected, hold: Callable[[int], None]) -> None:
+        self.files: list[bytearray] = []
+        self.voice: bytearray | None = None
         self.complete = False
-        self._max_bytes = max_bytes
+        self._expected = expected
+        self._part = bytearray()
+        self._file_bytes = 0
         self._hold = hold
         self._header = (b"", b"")
         self._disposition = b""
@@ -50,7 +90,6 @@ class _Form:
         }
 
     def _on_part_begin(self) -> None:
-        self.parts += 1
         self._disposition = b""
 
     def _on_header_begin(self) -> None:
@@ -68,25 +107,36 @@ class _Form:
 
     def _on_headers_finished(self) -> None:
         name = parse_options_header(self._disposition)[1].get(b"name", b"").decode("utf-8", "replace")
-        if name != FIELD or self.parts > 1:
-            raise ProblemError("bad_upload", f"found a part named {name[:40]!r}, expected one part named {FIELD!r}")
+        self._part = bytearray()
+        if name == FIELD and len(self.files) < self._expected.most_files:
+            self.files.append(self._part)
+        elif name == VOICE_FIELD and self._expected.takes_voice and self.voice is None:
+            self.voice = self._part
+        else:
+            raise ProblemError("bad_upload", f"found a further part named {name[:40]!r}, expected {self._expected}")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
-        if len(self.content) + end - start > self._max_bytes:
-            raise too_large(self._max_bytes)
-        self._hold(end - start)
-        self.content += data[start:end]
+        count = end - start
+        if self._part is self.voice:
+            if len(self.voice) + count > MOST_BYTES:
+                raise ProblemError("bad_voice", f"found more than {MOST_BYTES} bytes, expected a reference of fewer")
+        elif (total := self._file_bytes + count) > self._expected.max_bytes:
+            raise too_large(self._expected.max_bytes)
+        else:
+            self._file_bytes = total
+        self._hold(count)
+        self._part += data[start:end]
 
     def _on_end(self) -> None:
         self.complete = True
 
 
 def too_large(max_bytes: int) -> ProblemError:
-    """Refusal of a recording that is too large."""
+    """Refusal of recordings that are too large."""
     return ProblemError("too_large", f"expected at most {max_bytes} bytes")
 
 
-def check_announced(request: Request, max_bytes: int) -> bytes:
+def check_announced(request: Request, expected: Expected) -> bytes:
     """Refuse a request whose headers show that it cannot be received; otherwise return its boundary.
 
     Raises:
@@ -100,8 +150,9 @@ def check_announced(request: Request, max_bytes: int) -> bytes:
     if not 1 <= len(boundary) <= 70:  # RFC 2046, section 5.1.1
         raise ProblemError("bad_upload", "the content type names no boundary of 1 to 70 characters")
     announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and int(announced) > max_bytes + ENVELOPE_BYTES:
-        raise too_large(max_bytes)
+    most = expected.max_bytes + expected.envelope_bytes + (MOST_BYTES if expected.takes_voice else 0)
+    if announced.isdecimal() and int(announced) > most:
+        raise too_large(expected.max_bytes)
     return boundary
 
 
@@ -109,17 +160,17 @@ async def receive(
     request: Request,
     boundary: bytes,
     *,
-    max_bytes: int,
+    expected: Expected,
     seconds: float,
     min_bytes_per_second: int,
     hold: Callable[[int], None],
-) -> bytes:
-    """Receive the recording.
+) -> Received:
+    """Receive a form.
 
     Args:
         request: its body has not been read.
         boundary: from `check_announced`.
-        max_bytes: of the recording.
+        expected: what it holds.
         seconds: in which it must have arrived.
         min_bytes_per_second: rate at which it must arrive, over each `RATE_SECONDS`.
         hold: called with the number of bytes of each chunk before it is kept; may raise a `ProblemError`.
@@ -128,7 +179,7 @@ async def receive(
         ProblemError: the upload is too large, too slow, or not the form expected.
         starlette.requests.ClientDisconnect: the client disconnected.
     """
-    form = _Form(max_bytes, hold)
+    form = _Form(expected, hold)
     parser = MultipartParser(boundary, form.callbacks())
     received = counted = 0
     clock = asyncio.get_running_loop().time
@@ -137,18 +188,18 @@ async def receive(
         async with asyncio.timeout_at(min(last, clock() + RATE_SECONDS)) as limit:
             async for chunk in request.stream():
                 received += len(chunk)
-                if received > max_bytes + ENVELOPE_BYTES:
-                    raise too_large(max_bytes)
                 if received - counted >= min_bytes_per_second * RATE_SECONDS:
                     counted = received
                     limit.reschedule(min(last, clock() + RATE_SECONDS))
                 parser.write(chunk)
+                if received > expected.max_bytes + expected.envelope_bytes + len(form.voice or b""):
+                    raise too_large(expected.max_bytes)
         parser.finalize()
     except TimeoutError as error:
-        expected = f"expected within {seconds:g} s, and at least {min_bytes_per_second} bytes a second"
-        raise ProblemError("too_slow", f"{received} bytes arrived, {expected}") from error
+        needed = f"expected within {seconds:g} s, and at least {min_bytes_per_second} bytes a second"
+        raise ProblemError("too_slow", f"{received} bytes arrived, {needed}") from error
     except FormParserError as error:
         raise ProblemError("bad_upload", f"not multipart/form-data: {error}") from error
-    if not form.complete:
-        raise ProblemError("bad_upload", f"the form is not complete; expected one part named {FIELD!r}")
-    return bytes(form.content)
+    if not form.complete or not form.files:
+        raise ProblemError("bad_upload", f"the form is not complete; expected {expected}")
+    return Received([bytes(content) for content in form.files], None if form.voice is None else bytes(form.voice))

@@ -5,12 +5,17 @@ labels are needed. The mean of a few recordings says as much of what they expres
 towards the mean of all training clips, which is 0: of k recordings it counts for k / (k + `SHRINKAGE_RECORDINGS`).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 SHRINKAGE_RECORDINGS = 3.0
 # A mean of fewer recordings says more of what they express than of who speaks.

@@ -18,11 +18,23 @@ from tqdm import tqdm
 from deepemo.corpora.download.own import source_dir_of
 from deepemo.corpora.listing import describe_corpora, json_listing, listing, short_listing
 from deepemo.errors import extra
+from deepemo.files import write_text
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
-from deepemo.serving.bundle import read_bundle, read_card
-from deepemo.serving.command import Models, OfOrigin, Which, clear_errors, finite, load, quiet_tensorflow
-from deepemo.serving.folders import STANDARD_INPUT, list_files, recognize_all
+from deepemo.serving.about import describe
+from deepemo.serving.command import (
+    SOME_UNREADABLE,
+    Channels,
+    Models,
+    OfOrigin,
+    Which,
+    clear_errors,
+    finite,
+    load,
+    quiet_tensorflow,
+)
+from deepemo.serving.folders import STANDARD_INPUT, by_folder, list_files, recognize_all, recognize_voices
 from deepemo.serving.listen import listen
+from deepemo.serving.models_folder import read_bundle, read_card
 from deepemo.serving.options import (
     HOP_SECONDS,
     LONGEST_HOP_SECONDS,
@@ -34,8 +46,8 @@ from deepemo.serving.options import (
 )
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.results import UNREADABLE
+from deepemo.serving.voice import VoiceReference
 
-SOME_UNREADABLE = 1
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 
 app = typer.Typer(
@@ -45,15 +57,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-
-
-class Channels(StrEnum):
-    """What of several channels is used: their mix, one of them, or each by itself."""
-
-    MIX = "mix"
-    LEFT = "left"
-    RIGHT = "right"
-    EACH = "each"
 
 
 @app.command()
@@ -92,6 +95,18 @@ def predict(
     channel: Annotated[
         Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
     ] = Channels.MIX,
+    voice: Annotated[
+        Path | None,
+        typer.Option(
+            "--voice", help="Reference of the speaker's voice, as `deepemo voice` makes it.", show_default=False
+        ),
+    ] = None,
+    same_voice: Annotated[
+        bool, typer.Option("--same-voice", help="All recordings are of one speaker: compare each with the others.")
+    ] = False,
+    voice_per_folder: Annotated[
+        bool, typer.Option("--voice-per-folder", help="The same, with one speaker for each folder that holds some.")
+    ] = False,
     model: Which = None,
     origin: OfOrigin = None,
     models: Models = Path("models"),
@@ -103,6 +118,10 @@ def predict(
     """
     if json and csv:
         raise typer.BadParameter("choose one of --json and --csv")
+    if sum((voice is not None, same_voice, voice_per_folder)) > 1:
+        raise typer.BadParameter("choose one of --voice, --same-voice and --voice-per-folder")
+    if (same_voice or voice_per_folder) and channel is Channels.EACH:
+        raise typer.BadParameter("--channel each answers several speakers; choose one channel of one voice")
     if given.count(STANDARD_INPUT) > 1:
         raise typer.BadParameter("standard input can be read once")
     paths = list_files(given)
@@ -122,8 +141,13 @@ def predict(
             max_seconds=max_seconds,
             channel=None if channel is Channels.EACH else Channel(channel.value).number,
         )
+        reference = None if voice is None else VoiceReference.from_json(voice.read_bytes(), str(voice))
         recognizer = load(models, model, origin)
-        answers = recognize_all(recognizer, paths, options, each_channel=channel is Channels.EACH)
+        if same_voice or voice_per_folder:
+            answers = recognize_voices(recognizer, [paths] if same_voice else by_folder(paths), options)
+        else:
+            each = channel is Channels.EACH
+            answers = recognize_all(recognizer, paths, options, each_channel=each, voice=reference)
         unreadable = 0
         if header := printer.header():
             typer.echo(header)
@@ -145,6 +169,35 @@ def predict(
 
 
 app.command()(listen)
+
+
+@app.command(name="voice")
+def make_voice(
+    given: Annotated[
+        list[Path], typer.Argument(metavar="FILE_OR_FOLDER", help="Recordings of one speaker, or folders of them.")
+    ],
+    to: Annotated[Path, typer.Option("--to", "-o", help="JSON file to write.")] = Path("voice.json"),
+    max_seconds: Annotated[
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
+    ] = MAX_SECONDS,
+    channel: Annotated[Channel, typer.Option("--channel", help="What is heard of several channels.")] = Channel.MIX,
+    model: Which = None,
+    models: Models = Path("models"),
+) -> None:
+    """Make a reference of a speaker's voice of some recordings, whatever they express, for `predict --voice`.
+
+    It tells voices apart as a fingerprint tells people apart: keep it as carefully.
+    """
+    with clear_errors():
+        paths = list_files(given)
+        options = RecognitionOptions(max_seconds=max_seconds, channel=channel.number)
+        recognizer = load(models, model, None)
+        reference = recognizer.make_reference(paths, options=options)
+        write_text(to, reference.to_json() + "\n")
+    counted = "1 clip" if reference.recordings == 1 else f"{reference.recordings} clips"
+    typer.echo(f"{to}: {counted} with speech, in files given: {len(paths)}")
+    if recognizer.voice is not None and (problem := recognizer.voice.problem(reference)):
+        typer.echo(f"warning: it will not be used as it is. {problem}", err=True)
 
 
 class Format(StrEnum):
@@ -246,7 +299,7 @@ def serve(
             from deepemo.http.app import create_app
         bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
         recognizer = load(models, model, origin)
-        about = read_bundle(models).describe(model, origin)
+        about = describe(read_bundle(models), model, origin)
         card = read_card(models)
     if not own and api_key is None:
         typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)

@@ -1,10 +1,11 @@
-"""What the commands share: options, exit status, and errors in one line."""
+"""What the commands of `deepemo` share: options, exit statuses, and how errors are reported."""
 
 import math
 import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -14,9 +15,20 @@ from deepemo.errors import InputError
 from deepemo.serving.confidence import Origin
 from deepemo.serving.recognizer import Recognizer
 
+SOME_UNREADABLE = 1
 UNUSABLE = 2
 # The status that shells give to a program ended by SIGPIPE.
 READER_GONE = 141
+
+
+class Channels(StrEnum):
+    """What of several channels is used: their mix, one of them, or each by itself."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+    EACH = "each"
+
 
 Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]
 Which = Annotated[
@@ -40,7 +52,7 @@ OfOrigin = Annotated[
 
 
 def finite(value: float | None) -> float | None:
-    """Refuse options that are NaN or infinite."""
+    """A number of an option as it was given, if it is one."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
@@ -61,11 +73,11 @@ def clear_errors() -> Iterator[None]:
 
 
 def quiet_tensorflow() -> None:
-    """Keep TensorFlow from logging in C++ when it is imported, which is of no use here."""
+    """Keep TensorFlow from logging in C++ when it is imported, which is of no use to users of commands."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 
 def load(models: Path, model: str | None, origin: Origin | None) -> Recognizer:
-    """Load a recognizer without noise."""
+    """Load a recognizer; see `Recognizer.load`."""
     quiet_tensorflow()
     return Recognizer.load(models, model, origin)

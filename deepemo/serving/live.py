@@ -16,8 +16,9 @@ from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.decode import Recording, choose_channel
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.serving.hearing import WINDOWS_AT_ONCE
 from deepemo.serving.options import RecognitionOptions
-from deepemo.serving.recognizer import WINDOWS_AT_ONCE, Recognizer
+from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Recognition, Span, Value
 from deepemo.serving.timeline import Interval, to_span
 from deepemo.serving.windows import SENTENCE_SECONDS, Window, has_speech

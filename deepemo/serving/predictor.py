@@ -11,8 +11,9 @@ from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
-from deepemo.serving.bundle import Bundle, check_parts, read_bundle
+from deepemo.serving.bundle import Bundle
 from deepemo.serving.confidence import Origin
+from deepemo.serving.models_folder import check_parts, read_bundle
 
 
 class Predictor:

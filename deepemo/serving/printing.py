@@ -176,6 +176,8 @@ def _plain(text: str) -> str:
 
 def _remark(path: Path, recognition: Recognition) -> str:
     parts = [_reason(path, recognition)]
+    if recognition.voice is not None and recognition.voice.reason is not None:
+        parts.append(f"voice not known: {recognition.voice.reason}")
     if recognition.recording is not None:
         if recognition.recording.channel is not None:
             parts.insert(0, f"channel {recognition.recording.channel + 1}")

@@ -2,47 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Protocol, Self
+from typing import Protocol, Self
 
 import numpy as np
-import numpy.typing as npt
 
-from deepemo.arrays import Float32Array, Float64Array
-from deepemo.audio.io.decode import Recording, choose_channel, read_mono
-from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from deepemo.audio.samples import measure_levels
+from deepemo.arrays import Float64Array
+from deepemo.audio.io.decode import Recording
 from deepemo.errors import DecodeError, InputError, TooLongError
-from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
+from deepemo.serving.about import expectation
 from deepemo.serving.batching import Inputs, stack
-from deepemo.serving.bundle import ClipLimits, read_bundle
+from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.confidence import Origin
+from deepemo.serving.hearing import Heard, Hearing, Predict, answer, hear, run_on_windows
+from deepemo.serving.models_folder import read_bundle
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
-from deepemo.serving.results import Reason, Recognition, RecordingInfo, RecordingRemark, unknown
-from deepemo.serving.timeline import Interval, by_emotion, decide, make_timeline
-from deepemo.serving.windows import Window, cut_windows, has_speech
-from deepemo.vad.gate import decide_voice, speech_probabilities
-
-Source = str | Path | bytes | npt.NDArray[Any]
-Predict = Callable[[Inputs], Float64Array]
+from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
+from deepemo.serving.sources import Source, read
+from deepemo.serving.voice import VoiceReference
+from deepemo.serving.voices import TAKES_NONE, Known, answer_together, answer_with, components_of, make_reference
+from deepemo.serving.windows import Window
+from deepemo.vad.gate import speech_probabilities
 
 MOST_CHANNELS = 32
-# Windows whose inputs are in memory at once.
-WINDOWS_AT_ONCE = 32
 
 
-class Model(Protocol):
+class Model(Hearing, Protocol):
     """What a recognizer needs of a model: `predictor.Predictor` is one."""
-
-    name: str
-    front_end: FrontEnd
-    threshold: float
-
-    def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
-        """The inputs of one clip: samples [n] and their rate to one array for each front end."""
 
     def probabilities(self, inputs: Inputs) -> Float64Array:
         """Calibrated probabilities [n, 7] of the inputs of n clips."""
@@ -59,6 +48,8 @@ class Recognizer:
         limits: ClipLimits,
         predict: Predict | None = None,
         expectation: str = "",
+        voice: Known | None = None,
+        hear_voice: Predict | None = None,
     ) -> None:
         """Make a recognizer from its parts.
 
@@ -68,12 +59,16 @@ class Recognizer:
             limits: of the length and level of recordings.
             predict: used in place of `model.probabilities`, such as a function that batches windows of many callers.
             expectation: how often it is right on recordings of somebody's own, in words.
+            voice: answers recordings whose voice is known; None if the model takes no references.
+            hear_voice: used in place of `voice.hear`.
         """
         self.model = model
         self.gate = gate
         self.limits = limits
         self.expectation = expectation
+        self.voice = voice
         self._predict = predict or model.probabilities
+        self._hear = hear_voice
 
     @classmethod
     def load(
@@ -96,15 +91,28 @@ class Recognizer:
         # Before TensorFlow is imported, so that an unknown name is reported at once.
         chosen = None if origin is None else Origin.of(origin)
         bundle.predictor(model)[1].calibration_for(chosen)
+        from deepemo.serving.known_voice import KnownVoice
         from deepemo.serving.predictor import Predictor
 
         predictor = Predictor.load(Path(models), model, bundle, chosen)
-        expectation = bundle.expectation(predictor.name, chosen)
-        return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=expectation)
+        words = expectation(bundle, predictor.name, chosen)
+        voice, record = None, bundle.voice_for(predictor.name)
+        if record is not None:
+            loaded = dict(zip(bundle.predictors[predictor.name].parts, predictor.models, strict=True))
+            voice = KnownVoice.load(Path(models), bundle, record, loaded)
+        return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=words, voice=voice)
 
-    def with_predict(self, predict: Predict) -> Recognizer:
-        """The same recognizer with this function in place of the model."""
-        return Recognizer(self.model, gate=self.gate, limits=self.limits, predict=predict, expectation=self.expectation)
+    def with_predict(self, predict: Predict, hear_voice: Predict | None = None) -> Recognizer:
+        """The same recognizer with these functions in place of the model's, and of those of known voices."""
+        return Recognizer(
+            self.model,
+            gate=self.gate,
+            limits=self.limits,
+            predict=predict,
+            expectation=self.expectation,
+            voice=self.voice,
+            hear_voice=hear_voice,
+        )
 
     def warm_up(self) -> None:
         """Run everything once, so that the first caller does not wait for what is built on first use."""
@@ -113,6 +121,9 @@ class Recognizer:
         samples = np.zeros(round(front_end.clip_seconds * rate_hz), dtype=np.float32)
         speech_probabilities(samples, rate_hz)
         self._predict(stack([self.model.prepare(samples, rate_hz)]))
+        if self.voice is not None:
+            rows = (self._hear or self.voice.hear)(stack([self.voice.prepare(samples, rate_hz)]))
+            self.voice.probabilities(rows, components_of(rows)[0])
 
     def recognize(
         self,
@@ -124,6 +135,7 @@ class Recognizer:
         min_confidence: float | None = None,
         max_seconds: float = MAX_SECONDS,
         channel: int | None = None,
+        voice: VoiceReference | None = None,
     ) -> Recognition:
         """Recognize the emotion in a recording.
 
@@ -139,6 +151,8 @@ class Recognizer:
                 `evaluate` chose.
             max_seconds: longest recording that is read.
             channel: which channel to use, the first being 0; None for the mix of all. See `RecognitionOptions`.
+            voice: reference of the voice, of other recordings of it; the field `voice` of the answer says whether it
+                was used, and why not.
 
         Returns:
             The answer. A recording that cannot be read, or in which no emotion is recognized, is answered `unknown`
@@ -155,20 +169,28 @@ class Recognizer:
             max_seconds=max_seconds,
             channel=channel,
         )
-        return self.recognize_with(options, source, rate_hz)
+        return self.recognize_with(options, source, rate_hz, voice)
 
-    def recognize_with(self, options: RecognitionOptions, source: Source, rate_hz: int | None = None) -> Recognition:
+    def recognize_with(
+        self,
+        options: RecognitionOptions,
+        source: Source,
+        rate_hz: int | None = None,
+        voice: VoiceReference | None = None,
+    ) -> Recognition:
         """The same as `recognize`, with all options in one value."""
         try:
-            recording = _read(source, rate_hz, options)
-        except TooLongError as error:
-            return unknown(Reason.TOO_LONG, model=self.model.name, detail=str(error))
-        except DecodeError as error:
-            return unknown(Reason.UNDECODABLE, model=self.model.name, detail=str(error))
-        return self.recognize_decoded(recording, options)
+            recording = read(source, rate_hz, options)
+        except (TooLongError, DecodeError) as error:
+            return self._unreadable(error)
+        return self.recognize_decoded(recording, options, voice)
 
     def recognize_each(
-        self, source: Source, rate_hz: int | None = None, options: RecognitionOptions | None = None
+        self,
+        source: Source,
+        rate_hz: int | None = None,
+        options: RecognitionOptions | None = None,
+        voice: VoiceReference | None = None,
     ) -> list[Recognition]:
         """Recognize the emotion in each channel of a recording, one after the other.
 
@@ -177,6 +199,7 @@ class Recognizer:
                 number.
             rate_hz: sample rate of samples.
             options: for each channel; `channel` is not used.
+            voice: reference of the voice, for each channel.
 
         Returns:
             An answer for each channel; one answer alone for a recording that cannot be read, or has more than
@@ -187,116 +210,139 @@ class Recognizer:
             OSError: the path cannot be read.
         """
         options = options or RecognitionOptions()
-        first = self.recognize_with(replace(options, channel=0), source, rate_hz)
+        first = self.recognize_with(replace(options, channel=0), source, rate_hz, voice)
         channels = 1 if first.recording is None else first.recording.channels
         if channels > MOST_CHANNELS:
             detail = f"{channels} channels, expected at most {MOST_CHANNELS} if each is to be heard"
             return [unknown(Reason.UNDECODABLE, model=self.model.name, detail=detail)]
         others = (replace(options, channel=number) for number in range(1, channels))
-        return [first, *(self.recognize_with(each, source, rate_hz) for each in others)]
+        return [first, *(self.recognize_with(each, source, rate_hz, voice) for each in others)]
 
-    def recognize_decoded(self, recording: Recording, options: RecognitionOptions) -> Recognition:
-        """Recognize the emotion in a decoded recording of one channel."""
-        samples = recording.mono()
-        info = RecordingInfo(
-            seconds=recording.seconds,
-            rate_hz=recording.rate_hz,
-            channels=recording.channels,
-            channel=recording.channel,
-            container=recording.container,
-            rms_dbfs=measure_levels(samples).rms_dbfs,
-            remarks=tuple(RecordingRemark.of(remark) for remark in recording.remarks),
-        )
-        name = self.model.name
-        if recording.seconds < self.limits.min_seconds:
-            detail = f"{recording.seconds:.2f} s, expected at least {self.limits.min_seconds:g} s"
-            return unknown(Reason.TOO_SHORT, model=name, recording=info, detail=detail)
-        if info.rms_dbfs < self.limits.silent_below_dbfs:
-            detail = f"{info.rms_dbfs:.0f} dBFS, expected at least {self.limits.silent_below_dbfs:g} dBFS"
-            return unknown(Reason.SILENT, model=name, recording=info, detail=detail)
-
-        speech = speech_probabilities(samples, recording.rate_hz)  # [frames of 32 ms]
-        voice = decide_voice(speech, self.gate)
-        info = info.model_copy(update={"voice_share": voice.share, "voice_seconds": voice.longest_seconds})
-        windows = self._run_on_windows(recording, speech, options.hop_seconds)
-        known = [window.probabilities for window in windows if window.probabilities is not None]
-        if not known:
-            return unknown(Reason.NO_VOICE, model=name, recording=info)
-
-        threshold = self.threshold(options)
-        mean = np.mean(known, axis=0)
-        answer, reason = decide(mean, threshold)
-        line = None
-        if options.timeline and len(windows) > 1:
-            line = make_timeline(
-                windows,
-                speech,
-                seconds=recording.seconds,
-                hop_seconds=options.hop_seconds,
-                min_confidence=threshold,
-                voice_threshold=self.gate.voice_threshold,
-            )
-        return Recognition(
-            answer=answer,
-            reason=reason,
-            probabilities=by_emotion(mean),
-            recording=info,
-            timeline=line,
-            model=name,
-        )
+    def recognize_decoded(
+        self, recording: Recording, options: RecognitionOptions, voice: VoiceReference | None = None
+    ) -> Recognition:
+        """Recognize the emotion in a decoded recording of one channel, whose voice may be known."""
+        use = None
+        if voice is not None:
+            problem = TAKES_NONE if self.voice is None else self.voice.problem(voice)
+            if self.voice is not None and problem is None:
+                found = self._hear_voice(recording, options, self.voice)
+                return (
+                    found
+                    if isinstance(found, Recognition)
+                    else answer_with(voice, found, self.voice, options, self.gate)
+                )
+            use = VoiceUse(recordings=voice.recordings, used=False, reason=problem)
+        return self._answer_alone(recording, options, use)
 
     def threshold(self, options: RecognitionOptions) -> float:
-        """Probability from which an emotion is answered."""
+        """Probability from which an emotion is answered without a reference."""
         return self.model.threshold if options.min_confidence is None else options.min_confidence
 
-    def _run_on_windows(self, recording: Recording, speech: Float32Array, hop_seconds: float) -> list[Interval]:
-        """Windows over a recording, with the model's probabilities for those with speech."""
-        front_end = self.model.front_end
-        windows = cut_windows(recording, front_end, hop_seconds)
-        spoken = [has_speech(window, speech, self.gate, front_end.clip_seconds) for window in windows]
-        found = iter(self.predict_windows([window for window, speaks in zip(windows, spoken, strict=True) if speaks]))
+    def predict_windows(self, windows: Sequence[Window]) -> Float64Array:
+        """Probabilities float64 [n, 7] of windows."""
+        return run_on_windows(windows, self.model, self._predict)
+
+    def _answer_alone(self, recording: Recording, options: RecognitionOptions, use: VoiceUse | None) -> Recognition:
+        heard = hear(recording, options, model=self.model, predict=self._predict, gate=self.gate, limits=self.limits)
+        if isinstance(heard, Recognition):
+            return heard
+        return answer(heard, heard.rows, options, model=self.model, gate=self.gate, voice=use)
+
+    def recognize_voice(
+        self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
+    ) -> list[Recognition]:
+        """Recognize the emotion in recordings of one voice, each in the light of the others.
+
+        The reference of each is the mean of the others; the windows of a long one that has not enough others are
+        compared with one another. Where that makes no reference that can be used, a recording is answered alone; the
+        field `voice` of its answer says so, and why.
+
+        Args:
+            recordings: all of one person, as for `recognize`; what each expresses need not be known.
+            rate_hz: sample rate of samples.
+            options: for each.
+
+        Returns:
+            An answer for each, in their order.
+
+        Raises:
+            InputError: an argument is impossible.
+            OSError: a path cannot be read.
+        """
+        options = options or RecognitionOptions()
+        heard = [self.hear_voice(source, options, rate_hz) for source in recordings]
         return [
-            Interval(window.start_seconds, window.end_seconds, next(found) if speaks else None)
-            for window, speaks in zip(windows, spoken, strict=True)
+            found if isinstance(found, Recognition) else self.recognize_alone(source, options, found, rate_hz)
+            for source, found in zip(recordings, self.answer_together(heard, options), strict=True)
         ]
 
-    def predict_windows(self, windows: list[Window]) -> list[Float64Array]:
-        """Probabilities [7] for each window; the inputs of only a few are in memory at a time."""
-        found: list[Float64Array] = []
-        for first in range(0, len(windows), WINDOWS_AT_ONCE):
-            batch = windows[first : first + WINDOWS_AT_ONCE]
-            inputs = stack([self.model.prepare(window.samples, window.rate_hz) for window in batch])
-            found.extend(self._predict(inputs))
-        return found
+    def make_reference(
+        self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
+    ) -> VoiceReference:
+        """Make a reference of a voice, to be kept and given to `recognize`.
 
+        Args:
+            recordings: all of one person, as for `recognize`. Those without speech are left out.
+            rate_hz: sample rate of samples.
+            options: `channel` and `max_seconds` are used.
 
-def _read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> Recording:
-    """Decode a file, or check samples, and choose a channel.
+        Raises:
+            InputError: the model takes no references, a recording cannot be read, or there is speech in none.
+            OSError: a path cannot be read.
+        """
+        options = options or RecognitionOptions()
+        decoded = (read(source, rate_hz, options) for source in recordings)
+        return self.reference_of(decoded, options)
 
-    Raises:
-        DecodeError: it is no sound file, or a sample is not a finite number.
-        TooLongError: it is longer than the options allow.
-        InputError: samples have no rate, or are no such array.
-        OSError: the path cannot be read.
-    """
-    max_seconds = options.max_seconds
-    if isinstance(source, str | Path):
-        return read_mono(Path(source), max_seconds=max_seconds, channel=options.channel)
-    if isinstance(source, bytes):
-        return read_mono(source, max_seconds=max_seconds, channel=options.channel)
-    samples = np.asarray(source)
-    if rate_hz is None:
-        raise InputError("samples need their rate_hz")
-    if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ:
-        raise InputError(f"Bad rate_hz {rate_hz}, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}")
-    if samples.ndim not in (1, 2) or not np.issubdtype(samples.dtype, np.floating):
-        raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected floats [n] or [n, channels]")
-    if samples.ndim == 2 and samples.shape[1] == 0:
-        raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected at least one channel")
-    if not np.isfinite(samples).all():
-        raise DecodeError("samples: some are NaN or infinite, expected numbers")
-    if len(samples) > max_seconds * rate_hz:
-        raise TooLongError(f"samples: {len(samples) / rate_hz:g} s, expected at most {max_seconds:g} s")
-    columns = samples[:, np.newaxis] if samples.ndim == 1 else samples
-    recording = Recording(columns.astype(np.float32), rate_hz, "samples", columns.shape[1])
-    return choose_channel(recording, options.channel)
+    def reference_of(self, recordings: Iterable[Recording], options: RecognitionOptions) -> VoiceReference:
+        """The same as `make_reference`, of decoded recordings of one channel; one is in memory at a time."""
+        if self.voice is None:
+            raise InputError(TAKES_NONE)
+        heard = [self._hear_voice(recording, options, self.voice) for recording in recordings]
+        reference = make_reference([one for one in heard if isinstance(one, Heard)], self.voice)
+        if reference is None:
+            reasons = sorted({str(one.reason) for one in heard if isinstance(one, Recognition)})
+            raise InputError(
+                f"No speech is heard in {len(heard)} recordings ({', '.join(reasons)}), expected it in some"
+            )
+        return reference
+
+    def hear_voice(
+        self, source: Source, options: RecognitionOptions, rate_hz: int | None = None
+    ) -> Heard | Recognition | None:
+        """Hear a recording for `answer_together`: the answer if there is nothing to judge; None without references."""
+        if self.voice is None:
+            return None
+        try:
+            recording = read(source, rate_hz, options)
+        except (TooLongError, DecodeError) as error:
+            return self._unreadable(error)
+        return self._hear_voice(recording, options, self.voice)
+
+    def answer_together(
+        self, heard: Sequence[Heard | Recognition | None], options: RecognitionOptions
+    ) -> list[Recognition | VoiceUse]:
+        """Answers to recordings of one voice that `hear_voice` heard; why not, for those to be answered alone."""
+        if self.voice is None:
+            return [VoiceUse(recordings=0, used=False, reason=TAKES_NONE) for _ in heard]
+        spoken = [one if isinstance(one, Heard) else None for one in heard]
+        found = answer_together(spoken, self.voice, options, self.gate)
+        return [one if isinstance(one, Recognition) else own for one, own in zip(heard, found, strict=True)]
+
+    def recognize_alone(
+        self, source: Source, options: RecognitionOptions, use: VoiceUse, rate_hz: int | None = None
+    ) -> Recognition:
+        """Recognize a recording without a reference, and say why there is none."""
+        try:
+            return self._answer_alone(read(source, rate_hz, options), options, use)
+        except (TooLongError, DecodeError) as error:
+            return self._unreadable(error)
+
+    def _hear_voice(self, recording: Recording, options: RecognitionOptions, known: Known) -> Heard | Recognition:
+        predict = self._hear or known.hear
+        return hear(recording, options, model=known, predict=predict, gate=self.gate, limits=self.limits)
+
+    def _unreadable(self, error: DecodeError | TooLongError) -> Recognition:
+        reason = Reason.TOO_LONG if isinstance(error, TooLongError) else Reason.UNDECODABLE
+        return unknown(reason, model=self.model.name, detail=str(error))

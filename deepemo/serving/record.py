@@ -96,8 +96,11 @@ def record_run(
     )
 
 
-def _voice(known: KnownVoices, parts: Mapping[str, Part]) -> VoiceRecord:
+def _voice(known: KnownVoices, parts: Mapping[str, Part]) -> VoiceRecord | None:
+    """None if the network that takes references has no weight in the answer."""
     weights = {name: weight for name, weight in known.weights.items() if weight}
+    if known.part not in weights:
+        return None
     calibration = Calibration.model_validate(asdict(known.confidence))
     return VoiceRecord(
         part=known.part,

@@ -155,6 +155,17 @@ class Timeline(Value):
     """Neighbouring stretches with the same answer joined; they cover the recording without a gap."""
 
 
+class VoiceUse(Value):
+    """Whether a recording was answered in the light of others of the same voice."""
+
+    recordings: Annotated[int, Field(ge=0)]
+    """In the reference; a recording longer than a clip counts as its windows that do not overlap."""
+    used: bool
+    """Whether the reference was used."""
+    reason: str | None = None
+    """Why it was not; null otherwise."""
+
+
 class Recognition(Value):
     """The answer to one recording.
 
@@ -180,7 +191,9 @@ class Recognition(Value):
     timeline: Timeline | None = None
     """For a recording longer than a clip, if asked for."""
     model: str
-    """Name of the model that answered."""
+    """Name of the model that answered; `known_voice` with a reference of the voice."""
+    voice: VoiceUse | None = None
+    """Whether a reference of the voice was used; null if there was none to use, or no speech to judge."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,5 +1,6 @@
 """The page in a real browser. Debian's chromium is enough: `apt-get install chromium`."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -11,7 +12,9 @@ from playwright.sync_api import Page, expect, sync_playwright
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
 from deepemo.http.app import PAGE
-from tests.fixtures.serving import RATE_HZ, tone
+from deepemo.serving.voice import VoiceReference
+from tests.fixtures.serving import ABOUT, RATE_HZ, tone
+from tests.fixtures.voices import DIGEST, VOICE_RECORD
 
 pytestmark = pytest.mark.slow
 
@@ -298,3 +301,78 @@ def test_the_page_loads_nothing_from_elsewhere():
     for path in PAGE.iterdir():
         addresses = set(re.findall(r"https?://[^\s\"')]+", path.read_text()))
         assert addresses <= {"http://www.w3.org/2000/svg"}, path.name
+
+
+@pytest.fixture
+def voice_page(browser, start_live, comparing):
+    """The page of a server whose model takes references of voices."""
+    page = browser.new_page()
+    troubles: list[str] = []
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    about = {**ABOUT, "voice": VOICE_RECORD.model_dump()}
+    page.goto(start_live(comparing, about, hosts=("127.0.0.1",)))
+    yield page
+    page.close()
+    assert troubles == []
+
+
+def test_recordings_of_one_voice_are_compared_with_one_another(voice_page, comparing, wav, tmp_path):
+    levels = {"soft": 0.1, "middling": 0.3, "loud": 0.5, "nothing": 0.0}
+    paths = [tmp_path / f"{name}.wav" for name in levels]
+    for path, level in zip(paths, levels.values(), strict=True):
+        path.write_bytes(wav(tone(2, level)))
+    page = voice_page
+    page.get_by_label("These recordings are one voice").focus()
+    page.keyboard.press("Space")
+    upload(page, paths)
+    entries = page.locator("#recordings .one")
+    expected = comparing.recognize_voice(paths)
+    answers = [answer.answer for answer in expected]
+    assert answers == ["sad", "angry", "angry", "unknown"]
+    shown = [word.split(",")[0].lower() for word in page.locator("#recordings .word").all_inner_texts()]
+    assert shown == answers
+    entries.nth(0).focus()
+    page.keyboard.press("Enter")
+    expect(page.locator("#answer")).to_have_text("sad")
+    expect(page.locator("#facts")).to_contain_text("compared with 2 others of this voice")
+    assert entries.nth(0).get_attribute("aria-pressed") == "true"
+    page.get_by_role("button", name="Start another voice").press("Enter")
+    expect(entries).to_have_count(0)
+
+
+def test_what_it_is_worth_to_know_the_voice_is_told(voice_page):
+    voice_page.click("#about-open")
+    expect(voice_page.locator("#about-body")).to_contain_text("When it knows the voice")
+    rows = voice_page.locator("#about-body table").nth(1).locator("tbody tr").all_inner_texts()
+    assert [row.split("\t")[1:] for row in rows] == [["60%", "60%"], ["80%", "80%"]]
+
+
+def test_a_voice_that_is_not_known_yet_is_said(voice_page, wav, tmp_path):
+    (tmp_path / "first.wav").write_bytes(wav(tone(2, 0.5)))
+    (tmp_path / "second.wav").write_bytes(wav(tone(2, 0.1)))
+    page = voice_page
+    page.get_by_label("These recordings are one voice").check()
+    upload(page, [tmp_path / "first.wav", tmp_path / "second.wav"])
+    expect(page.locator("#remarks")).to_contain_text("The voice is not known yet. The reference rests on 1 recording")
+    page.get_by_label("These recordings are one voice").uncheck()
+    upload(page, tmp_path / "first.wav")
+    expect(page.locator("#facts")).to_contain_text("answered by fake")
+    expect(page.locator("#remarks")).to_be_hidden()
+
+
+def test_the_page_joins_references_as_the_library_does(voice_page):
+    components = np.random.default_rng(5).normal(1, 2, (9, 6)).astype(np.float32)
+    parts = [VoiceReference.of(components[rows], DIGEST) for rows in (slice(0, 1), slice(1, 4), slice(4, 9))]
+    joined = voice_page.evaluate(
+        "async (parts) => (await import('/page/voice.js')).joined(parts)",
+        [json.loads(part.to_json()) for part in parts],
+    )
+    read, expected = VoiceReference.from_json(json.dumps(joined)), VoiceReference.joined(parts)
+    np.testing.assert_allclose(read.mean, expected.mean, rtol=1e-6)
+    assert (read.recordings, read.deviation) == (9, pytest.approx(expected.deviation, abs=1e-5))
+
+
+def test_a_model_without_references_shows_none_of_it(open_page):
+    page = open_page()
+    expect(page.locator("#about-open")).to_be_visible()
+    expect(page.locator("#voice")).to_be_hidden()

@@ -24,7 +24,8 @@ from deepemo.models.registry import family_names, load_family, predictor_names, 
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving import cli
-from deepemo.serving.bundle import read_bundle
+from deepemo.serving.about import describe
+from deepemo.serving.models_folder import read_bundle
 from deepemo.yaml12 import read_yaml, write_yaml
 from stages import cross_corpus, embed, embed_views, evaluate, train
 
@@ -252,7 +253,7 @@ def test_it_answers_alone_and_in_the_ensemble(run: Path, speech: np.ndarray) -> 
     bundle = read_bundle(run / "models")
     assert set(bundle.predictors["ensemble"].parts) <= set(bundle.parts) == {"shallow", "transfer", "speech", "toy"}
     assert bundle.parts["toy"].description == "a toy of 28 parameters, trained for 2 epochs."
-    assert bundle.describe("toy")["features"]["clip_seconds"] == 1.5
+    assert describe(bundle, "toy")["features"]["clip_seconds"] == 1.5
 
 
 def test_the_command_line_knows_and_exports_it(run: Path, tmp_path: Path) -> None:

@@ -162,6 +162,7 @@ EDITS = [
     # eda draws the views that training learns from.
     ("deepemo/audio/augment.py", {"eda", "train_shallow", "train_transfer", "cross_corpus"}),
     ("deepemo/training/batches.py", {"train_shallow", "train_transfer", "train_speech", "cross_corpus"}),
+    ("deepemo/serving/models_folder.py", {"robustness"}),
     ("deepemo/serving/recognizer.py", set()),
     ("deepemo/http/app.py", set()),
     ("deepemo/params.py", set()),

@@ -12,8 +12,11 @@ import pytest
 import deepemo
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
-from deepemo.serving.bundle import CAUTIONS, ClipLimits, check_parts, read_bundle, read_card, write_bundle
-from deepemo.serving.confidence import Origin
+from deepemo.serving.about import CAUTIONS, describe, expectation
+from deepemo.serving.bundle import ClipLimits, Part, calibration_digest, write_bundle
+from deepemo.serving.confidence import Calibration, Origin, OtherOriginCalibration
+from deepemo.serving.models_folder import check_parts, read_bundle, read_card
+from tests.fixtures.voices import VOICE_RECORD
 
 BUNDLE = Path("serving/bundle.json")
 
@@ -40,7 +43,7 @@ def test_what_is_written_is_read(made_models: Path, tmp_path: Path) -> None:
 
 def test_a_predictor_is_described_with_its_networks_data_figures_and_revision(made_models: Path) -> None:
     bundle = read_bundle(made_models)
-    about = bundle.describe("ensemble")
+    about = describe(bundle, "ensemble")
     assert about["revision"] == "0" * 40
     assert [part["name"] for part in about["parts"]] == ["shallow", "transfer"]
     assert all(len(part["weights_sha256"]) == 64 for part in about["parts"])
@@ -49,7 +52,7 @@ def test_a_predictor_is_described_with_its_networks_data_figures_and_revision(ma
     assert about["gate"]["speech"] == {"rejected": 0.01}
     assert about["calibration"]["temperature"] == 1.6
     assert about["limits"] == list(CAUTIONS)
-    assert bundle.describe() == about
+    assert describe(bundle) == about
     assert json.loads(json.dumps(about)) == about
 
 
@@ -69,7 +72,15 @@ OTHER = {
 
 def _left_out(content: dict[str, Any]) -> None:
     """As a run of several corpora: the ensemble and one of its models were judged on corpora left out."""
-    content["predictors"]["ensemble"]["other_origin"] = OTHER
+    record = content["predictors"]["ensemble"]
+    record["other_origin"] = OTHER
+    record["calibrated_sha256"] = calibration_digest(
+        {name: Part.model_validate(part) for name, part in content["parts"].items()},
+        record["parts"],
+        record["weights"],
+        Calibration.model_validate(record["calibration"]),
+        OtherOriginCalibration.model_validate(OTHER),
+    )
     for name in ("ensemble", "transfer"):
         content["figures"].setdefault(name, {})["left_out_corpora"] = LEFT_OUT
 
@@ -83,7 +94,7 @@ def test_recordings_are_taken_to_be_of_other_origin_where_there_is_a_confidence_
     for origin, temperature, threshold in ((None, 2.5, 0.35), ("other", 2.5, 0.35), ("heard", 1.6, 0.0)):
         model = deepemo.Recognizer.load(copied, origin=origin).model
         assert (model.temperature, model.threshold) == (temperature, threshold)
-        about = bundle.describe(origin=None if origin is None else Origin(origin))
+        about = describe(bundle, origin=None if origin is None else Origin(origin))
         assert about["calibration"]["temperature"] == temperature
         assert about["origin"] == (origin or "other")
     heard = deepemo.Recognizer.load(copied, origin="heard").recognize(speech, 16_000, min_confidence=0.0)
@@ -103,21 +114,21 @@ def test_a_model_without_such_a_confidence_says_so(copied: Path) -> None:
 
 
 def test_what_to_expect_of_a_recording_of_ones_own_is_said(copied: Path) -> None:
-    unknown = read_bundle(copied).expectation("ensemble")
+    unknown = expectation(read_bundle(copied), "ensemble")
     assert unknown.startswith("How often it is right on recordings of other origin, as yours are, is not known (")
     changed(copied, _left_out)
     bundle = read_bundle(copied)
-    said = bundle.expectation("ensemble")
+    said = expectation(bundle, "ensemble")
     assert "expect 41% to be named rightly (UAR 39%): the mean over 3 corpora" in said
     assert "others alone, shallow taking no part." in said
     assert said.endswith(" It is sure enough to answer for 20% of them, and 66% of these answers are right.")
-    heard = bundle.expectation("ensemble", Origin.HEARD)
+    heard = expectation(bundle, "ensemble", Origin.HEARD)
     assert heard.endswith(" It is sure enough to answer for 90% of them, and 44% of these answers are right.")
-    assert bundle.expectation("transfer").endswith("by models that learned from the others alone.")
-    assert "shallow was not trained without a corpus" in bundle.expectation("shallow")
+    assert expectation(bundle, "transfer").endswith("by models that learned from the others alone.")
+    assert "shallow was not trained without a corpus" in expectation(bundle, "shallow")
     assert deepemo.Recognizer.load(copied).expectation == said
     changed(copied, lambda content: content["figures"].update(left_out_corpora={"not_asked": "one corpus alone"}))
-    assert "(one corpus alone)" in read_bundle(copied).expectation("shallow")
+    assert "(one corpus alone)" in expectation(read_bundle(copied), "shallow")
 
 
 def test_a_moved_folder_answers_the_same_with_the_same_lineage(
@@ -128,19 +139,19 @@ def test_a_moved_folder_answers_the_same_with_the_same_lineage(
     assert after.gate == before.gate == VoiceDecision(voice_threshold=0.3, min_voice_share=0.1, min_voice_seconds=0.4)
     assert after.limits == before.limits == ClipLimits(min_seconds=0.8, silent_below_dbfs=-60.0)
     assert after.recognize(speech, 16_000).to_dict() == before.recognize(speech, 16_000).to_dict()
-    assert read_bundle(copied).describe() == read_bundle(made_models).describe()
+    assert describe(read_bundle(copied)) == describe(read_bundle(made_models))
 
 
 def test_files_beside_the_folder_change_nothing(copied: Path, speech: np.ndarray) -> None:
     expected = deepemo.Recognizer.load(copied).recognize(speech, 16_000)
-    about = read_bundle(copied).describe()
+    about = describe(read_bundle(copied))
     (copied.parent / "metrics").mkdir()
     (copied.parent / "metrics/gate.json").write_text("{}")
     (copied.parent / "metrics/evaluate.json").write_text("{}")
     (copied.parent / "dvc.lock").write_text("stages: [")
     (copied.parent / "params.yaml").write_text("seed: none")
     assert deepemo.Recognizer.load(copied).recognize(speech, 16_000) == expected
-    assert read_bundle(copied).describe() == about
+    assert describe(read_bundle(copied)) == about
 
 
 def test_the_predictor_that_validation_chose_answers_by_default(copied: Path, speech: np.ndarray) -> None:
@@ -231,3 +242,52 @@ def test_networks_of_another_run_are_refused(copied: Path) -> None:
     shutil.copytree(copied / "transfer", copied / "shallow", dirs_exist_ok=True)
     with pytest.raises(InputError, match=r"shallow/model\.weights\.h5: found sha256"):
         check_parts(copied, bundle, ["shallow"])
+
+
+def _voice(content: dict[str, Any], **changes: object) -> None:
+    """A record of how known voices are answered, with its digest; then further changes."""
+    weights = [0.6, 0.4]
+    parts = {name: Part.model_validate(part) for name, part in content["parts"].items()}
+    digest = calibration_digest(parts, ["shallow", "transfer"], weights, VOICE_RECORD.calibration)
+    own = {"part": "shallow", "parts": ["shallow", "transfer"], "weights": weights, "calibrated_sha256": digest}
+    content["voice"] = {**VOICE_RECORD.model_dump(), **own, **changes}
+
+
+def test_how_known_voices_are_answered_is_described(copied: Path) -> None:
+    assert describe(read_bundle(copied))["voice"] is None
+    changed(copied, _voice)
+    bundle = read_bundle(copied)
+    about = describe(bundle)["voice"]
+    assert (about["part"], about["least_recordings"]) == ("shallow", 2)
+    assert about["figures"] == VOICE_RECORD.figures
+    assert describe(bundle, "shallow")["voice"] == about
+    assert describe(bundle, "transfer")["voice"] is None
+
+
+def test_a_network_without_weight_takes_no_references(copied: Path) -> None:
+    def without_weight(content: dict[str, Any]) -> None:
+        parts = {name: Part.model_validate(part) for name, part in content["parts"].items()}
+        digest = calibration_digest(parts, ["transfer"], [1.0], VOICE_RECORD.calibration)
+        _voice(content, parts=["transfer"], weights=[1.0], calibrated_sha256=digest)
+
+    changed(copied, without_weight)
+    assert describe(read_bundle(copied))["voice"] is None
+    assert deepemo.Recognizer.load(copied).voice is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"weights": [0.4, 0.6]}, "voice: found a calibration .*not fitted on these networks"),
+        ({"weights": [1.0]}, r"found other numbers of parts and weights in \['voice'\]"),
+        ({"parts": ["shallow", "large"]}, r"found no record of \['large'\]"),
+        ({"part": "large"}, r"found no record of \['large'\]"),
+        ({"least_recordings": "few"}, r"voice\.least_recordings: "),
+    ],
+)
+def test_a_record_of_known_voices_that_does_not_fit_is_refused(
+    copied: Path, changes: dict[str, Any], says: str
+) -> None:
+    changed(copied, lambda content: _voice(content, **changes))
+    with pytest.raises(InputError, match=rf"bundle\.json: {says}"):
+        read_bundle(copied)

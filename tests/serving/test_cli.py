@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from deepemo.emotions import EMOTIONS
 from deepemo.serving import cli
+from deepemo.serving.command import READER_GONE, UNUSABLE
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.printing import Table
 from deepemo.serving.results import Recognition
@@ -230,7 +231,7 @@ def test_an_origin_that_the_model_has_no_confidence_for_is_refused(made_models, 
     (tmp_path / "a.wav").write_bytes(wav(tone(1)))
     command = ["predict", str(tmp_path / "a.wav"), "--models", str(made_models), "--origin", "other"]
     run = CliRunner().invoke(cli.app, command)
-    assert run.exit_code == cli.UNUSABLE
+    assert run.exit_code == UNUSABLE
     assert run.stderr.startswith("error: Bad origin 'other', expected 'heard'")
 
 
@@ -257,14 +258,14 @@ def test_a_file_is_read_from_standard_input(trusting, monkeypatch, tmp_path, wav
 @pytest.mark.parametrize("command", [["predict", "a.wav"], ["export", "--format", "tflite"], ["serve", "--port", "0"]])
 def test_names_of_models_are_those_of_the_bundle(made_models, command):
     run = CliRunner().invoke(cli.app, [*command, "--models", str(made_models), "--model", "other"])
-    assert run.exit_code == cli.UNUSABLE
+    assert run.exit_code == UNUSABLE
     assert run.stderr == "error: Bad model 'other', expected one of ['shallow', 'transfer', 'ensemble']\n"
 
 
 def test_a_server_without_its_packages_says_what_brings_them(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "deepemo.http.app", None)
     run = CliRunner().invoke(cli.app, ["serve", "--models", str(tmp_path)])
-    assert run.exit_code == cli.UNUSABLE
+    assert run.exit_code == UNUSABLE
     [line] = run.stderr.splitlines()
     assert line.endswith("; the extra deepemo[serve] brings it")
 
@@ -303,6 +304,7 @@ def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
     answering = """
 import sys
 from deepemo.serving import cli
+from deepemo.serving.command import READER_GONE, UNUSABLE
 from deepemo.serving.results import unknown
 cli.load = lambda models, model, origin: None
 cli.recognize_all = lambda recognizer, paths, *_, **__: ((path, [unknown("silent", model="fake")]) for path in paths)
@@ -315,7 +317,7 @@ cli.app()
         process.stdout.close()
         process.stdin.close()
         said = process.stderr.read()
-        assert process.wait(60) == cli.READER_GONE
+        assert process.wait(60) == READER_GONE
     assert said == b""
 
 
@@ -323,12 +325,12 @@ def test_an_address_that_cannot_be_listened_at_is_told_before_anything_is_loaded
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = str(taken.getsockname()[1])
         run = CliRunner().invoke(cli.app, ["serve", "--port", port, "--models", str(tmp_path)])
-    assert run.exit_code == cli.UNUSABLE
+    assert run.exit_code == UNUSABLE
     assert run.stderr == f"error: cannot listen at 127.0.0.1, port {port}: Address already in use\n"
     run = CliRunner().invoke(
         cli.app, ["serve", "--host", "nowhere.invalid", "--allow-host", "a", "--models", str(tmp_path)]
     )
-    assert run.exit_code == cli.UNUSABLE
+    assert run.exit_code == UNUSABLE
     assert run.stderr.splitlines()[-1].startswith("error: cannot listen at nowhere.invalid, port 8000: ")
 
 
@@ -356,3 +358,58 @@ def test_a_server_answers_to_the_names_it_was_given(monkeypatch, made_models):
     assert found[0].hosts == ("127.0.0.1", "localhost", "[::1]")
     assert (found[1].hosts, found[1].origins) == (("voice.example",), ("https://friend.example",))
     assert (found[2].hosts, found[2].connections, found[2].connections_per_address) == ((), 9, 8)
+
+
+@pytest.fixture
+def run(comparing, monkeypatch):
+    """Runs `deepemo` with a made-up model that takes references of voices."""
+    monkeypatch.setattr(cli, "load", lambda models, model, origin: comparing)
+    return lambda *arguments: CliRunner().invoke(cli.app, list(map(str, arguments)))
+
+
+def test_recordings_of_one_voice_are_compared_with_one_another(run, recordings):
+    lines = run("predict", recordings, "--same-voice", "--json").stdout.splitlines()
+    answers = [json.loads(line) for line in lines]
+    assert [answer["answer"] for answer in answers] == ["angry", "unknown", "sad", "angry"]
+    # A recording of 15 s counts as its five windows that do not overlap.
+    assert [answer["voice"] and answer["voice"]["recordings"] for answer in answers] == [6, None, 6, 2]
+
+
+def test_each_folder_may_be_a_voice_of_its_own(run, recordings):
+    answers = [
+        json.loads(line) for line in run("predict", recordings, "--voice-per-folder", "--json").stdout.splitlines()
+    ]
+    assert [answer["voice"] and answer["voice"]["used"] for answer in answers] == [False, None, False, False]
+    assert answers[0]["voice"]["reason"] == "The reference rests on 1 recording, expected at least 2."
+    assert "too much alike" in answers[3]["voice"]["reason"]  # those of its windows that are as loud as one another
+    table = run("predict", recordings, "--voice-per-folder").stdout.splitlines()
+    assert "voice not known: The reference rests on 1 recording" in table[1]
+
+
+def test_a_voice_is_kept_in_a_file_and_used(run, recordings, tmp_path):
+    kept = tmp_path / "kept" / "voice.json"
+    made = run("voice", recordings / "a.wav", recordings / "c.flac", "-o", kept)
+    assert (made.exit_code, made.stderr) == (0, "")
+    assert made.stdout == f"{kept}: 2 clips with speech, in files given: 2\n"
+    answer = json.loads(run("predict", recordings / "a.wav", "--voice", kept, "--json").stdout)
+    assert (answer["answer"], answer["voice"]) == ("angry", {"recordings": 2, "used": True, "reason": None})
+    few = run("voice", recordings / "a.wav", "-o", kept)
+    assert "warning: it will not be used as it is. The reference rests on 1 recording" in few.stderr
+
+
+def test_a_voice_that_is_none_is_said_by_name(run, recordings, tmp_path):
+    (tmp_path / "voice.json").write_text('{"format": "deepemo-voice-1", "recordings": NaN}')
+    refused = run("predict", recordings / "a.wav", "--voice", tmp_path / "voice.json")
+    assert refused.exit_code == 2
+    assert refused.stderr.startswith(f"error: {tmp_path / 'voice.json'}: ")
+    assert run("predict", recordings / "a.wav", "--voice", tmp_path / "none.json").exit_code == 2
+    assert "not a sound file" in run("voice", recordings / "b.wav", "-o", tmp_path / "new.json").stderr
+    assert not (tmp_path / "new.json").exists()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [("--same-voice", "--voice-per-folder"), ("--same-voice", "--voice", "x"), ("--same-voice", "--channel", "each")],
+)
+def test_ways_of_knowing_a_voice_exclude_one_another(run, recordings, options):
+    assert run("predict", recordings, *options).exit_code == 2

@@ -27,8 +27,9 @@ from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
-from deepemo.serving.bundle import check_parts, read_bundle, read_card
+from deepemo.serving.about import describe
 from deepemo.serving.confidence import Origin
+from deepemo.serving.models_folder import check_parts, read_bundle, read_card
 from deepemo.training.fit import Trained
 from stages._run import stage_main
 from stages.evaluate import main
@@ -179,12 +180,12 @@ def test_one_corpus_alone_is_said_to_leave_the_question_open(
     assert NOT_ASKED["reason"][1:] in (run / "reports/model_card.md").read_text()
     bundle = read_bundle(run / "models")
     assert all(record.other_origin is None for record in bundle.predictors.values())
-    about = bundle.describe()
+    about = describe(bundle)
     assert about["origin"] == "heard"
     assert about["calibration"] == bundle.predictors[bundle.default].calibration.model_dump()
     assert NOT_ASKED["reason"] in about["expectation"]
     with pytest.raises(InputError, match="Bad origin 'other', expected 'heard'"):
-        bundle.describe(origin=Origin.OTHER)
+        describe(bundle, origin=Origin.OTHER)
 
 
 def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
@@ -204,17 +205,20 @@ def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
         expected = {"accuracy": mean["accuracy"], "uar": mean["uar"], "clips": 500, "corpora": 3}
         assert figures[predictor]["left_out_corpora"] == expected
         assert f"{100 * mean['accuracy']:.1f} % / {100 * mean['uar']:.1f} % |" in card
-        assert bundle.describe(predictor)["figures"][predictor]["left_out_corpora"] == expected
-        assert f"{mean['accuracy']:.0%}" in bundle.describe(predictor)["expectation"]
+        assert describe(bundle, predictor)["figures"][predictor]["left_out_corpora"] == expected
+        assert f"{mean['accuracy']:.0%}" in describe(bundle, predictor)["expectation"]
     # A threshold for other origin is fitted on what the models say of corpora that they never heard.
     details = json.loads((run / "metrics/evaluate_details.json").read_text())["other_origin"]
-    about = bundle.describe("shallow")
+    about = describe(bundle, "shallow")
     assert (about["origin"], details["shallow"]["reached"]) == ("other", True)
     assert about["calibration"]["threshold"] == pytest.approx(details["shallow"]["threshold"], abs=1e-4)
-    assert about["calibrations"]["heard"] == bundle.describe("shallow", Origin.HEARD)["calibration"]
-    assert (bundle.describe("transfer")["origin"], details["transfer"]["reached"]) == ("other", False)
-    assert (bundle.describe("speech")["origin"], bundle.describe("speech")["calibrations"]["other"]) == ("heard", None)
-    assert "was not trained without a corpus" in bundle.describe("speech")["expectation"]
+    assert about["calibrations"]["heard"] == describe(bundle, "shallow", Origin.HEARD)["calibration"]
+    assert (describe(bundle, "transfer")["origin"], details["transfer"]["reached"]) == ("other", False)
+    assert (describe(bundle, "speech")["origin"], describe(bundle, "speech")["calibrations"]["other"]) == (
+        "heard",
+        None,
+    )
+    assert "was not trained without a corpus" in describe(bundle, "speech")["expectation"]
     assert "speech took no part in it" in card or "speech" not in bundle.predictors["ensemble"].parts
 
 

@@ -19,6 +19,7 @@ export function fillAbout(body, model, { onCard }) {
     list(model.parts.map((part) => `${part.name}: ${plain(part.description)}`)),
     text("h3", "How often it is right"),
     ...figures(model),
+    ...knownVoices(model),
     text("h3", "What it cannot do"),
     list(model.limits),
     text("h3", "Where it comes from"),
@@ -82,6 +83,23 @@ function figures(model) {
     return [text("p", warning, "notice"), table, text("p", model.expectation), text("p", note, "small")];
   }
   return [table, text("p", model.expectation), text("p", note, "small")];
+}
+
+// What it is worth to know the voice, by the number of other recordings of it.
+function knownVoices({ voice }) {
+  const roles = Object.entries(ROLES).filter(([role]) => voice?.figures[role]);
+  if (roles.length === 0) return [];
+  const table = document.createElement("table");
+  const head = table.createTHead().insertRow();
+  for (const title of ["Other recordings of the voice", "Accuracy", "UAR"]) head.append(text("th", title));
+  const rows = table.createTBody();
+  for (const [role, name] of roles) {
+    for (const [count, { accuracy, uar }] of Object.entries(voice.figures[role])) {
+      const row = rows.insertRow();
+      for (const cell of [`${count === "0" ? "None" : count === "all" ? "All" : count} (${name.toLowerCase()})`, percent(accuracy), percent(uar)]) row.append(text("td", cell));
+    }
+  }
+  return [text("h3", "When it knows the voice"), table];
 }
 
 function definitions(model) {

@@ -7,9 +7,11 @@ import { Growing } from "./growing.js";
 import { Live } from "./live.js";
 import { Recorder } from "./recorder.js";
 import { Result } from "./result.js";
+import { Voice } from "./voice.js";
 
 const byId = (id) => document.getElementById(id);
 const result = new Result();
+const voice = new Voice();
 const page = document.body.classList;
 let model = null;
 let recorder = null;
@@ -33,18 +35,61 @@ async function learnModel() {
   }
   byId("key").hidden = true;
   byId("synthetic").hidden = !isSyntheticOnly(model);
+  byId("voice").hidden = !model.accepts.voice_recordings;
 }
 
-// One recording at a time, so that the answer shown is always that of the last one.
-async function recognizeAndShow(recording) {
-  if (busy) return;
+// The threshold of the model that answered.
+function thresholdOf(recognition) {
+  return (recognition.voice?.used ? model?.voice.calibration.threshold : model?.calibration.threshold) ?? 0;
+}
+
+async function answer(recordings) {
+  if (!byId("one-voice").checked) {
+    const recording = recordings.at(-1);
+    return { recording, recognition: await recognize(recording) };
+  }
+  for (const recording of recordings) {
+    await voice.add(recording, recording.name || `Recording ${voice.recordings.length + 1}`);
+  }
+  await voice.answer();
+  return voice.recordings.at(-1);
+}
+
+// Of one voice, every recording so far with its answer; choosing one shows it.
+function showVoice(shown) {
+  byId("recordings").replaceChildren(...voice.recordings.map((one) => {
+    const { recognition } = one;
+    const word = recognition?.confidence && !recognition.reason
+      ? `${recognition.answer}, ${percent(recognition.confidence)}` : recognition?.answer ?? "";
+    const button = text("button", "", "one");
+    button.type = "button";
+    button.append(text("span", one.name, "name"), text("span", word, "word"));
+    button.style.setProperty("--colour", `var(--${recognition?.answer ?? "unknown"})`);
+    button.setAttribute("aria-pressed", String(one === shown));
+    button.addEventListener("click", () => {
+      if (!recognition || busy || recorder) return;
+      showVoice(one);
+      result.show(recognition, one.recording, thresholdOf(recognition));
+    });
+    const item = document.createElement("li");
+    item.append(button);
+    return item;
+  }));
+  byId("forget").hidden = voice.recordings.length === 0;
+}
+
+// One request at a time, and none while it records, so that the answer shown is always that of the last recording.
+async function recognizeAndShow(recordings) {
+  if (busy || recorder || recordings.length === 0) return;
   busy = true;
   page.add("listening");
   byId("record-label").textContent = "Listening";
   announce("Listening");
   try {
-    const recognition = await recognize(recording);
-    result.show(recognition, recording, model?.calibration.threshold ?? 0);
+    const answered = await answer(recordings);
+    const { recognition, recording } = answered;
+    showVoice(answered);
+    result.show(recognition, recording, thresholdOf(recognition));
     announce(recognition.reason
       ? `Unknown. ${recognition.explanation}` : `${recognition.answer}, ${percent(recognition.confidence)} sure`);
   } catch (error) {
@@ -95,7 +140,7 @@ async function toggleRecording() {
     byId("record-label").textContent = "Record";
     byId("record").style.setProperty("--level", 0);
   }
-  if (recording) await recognizeAndShow(recording);
+  if (recording) await recognizeAndShow([recording]);
 }
 
 // Shows what the server says while somebody speaks, where it can be reached so.
@@ -143,15 +188,29 @@ byId("key").addEventListener("submit", (event) => {
 });
 
 byId("file").addEventListener("change", (event) => {
-  const [file] = event.target.files;
+  const files = [...event.target.files];
   event.target.value = "";
-  if (file) recognizeAndShow(file);
+  recognizeAndShow(files);
+});
+
+byId("one-voice").addEventListener("change", (event) => {
+  byId("file").multiple = event.target.checked;
+  byId("choose").textContent = event.target.checked ? "Choose files" : "Choose a file";
+  page.toggle("one-voice", event.target.checked);
+  voice.forget();
+  showVoice(null);
+});
+byId("forget").addEventListener("click", () => {
+  voice.forget();
+  showVoice(null);
+  announce("The recordings of this voice are forgotten");
+  byId("one-voice").focus();
 });
 
 document.addEventListener("keydown", (event) => {
   const typing = event.target.closest("input, textarea, select");
   if (event.key.toLowerCase() !== "r" || event.repeat || event.ctrlKey || event.metaKey || event.altKey) return;
-  if (typing && typing.type !== "range" && typing.type !== "file") return;
+  if (typing && !["range", "file", "checkbox"].includes(typing.type)) return;
   if (!byId("about").open) toggleRecording();
 });
 
@@ -174,8 +233,7 @@ document.addEventListener("drop", (event) => {
   event.preventDefault();
   entered = 0;
   page.remove("dropping");
-  const [file] = event.dataTransfer.files;
-  if (file) recognizeAndShow(file);
+  recognizeAndShow([...event.dataTransfer.files]);
 });
 
 learnModel();

@@ -26,12 +26,13 @@ async function request(path, options = {}) {
   throw refusal;
 }
 
-export async function recognize(recording) {
+async function send(path, recording, voice = null) {
   for (let attempt = 0; ; attempt += 1) {
     const form = new FormData();
     form.append("file", recording, "recording");
+    if (voice) form.append("voice", JSON.stringify(voice));
     try {
-      const response = await request("v1/recognitions?picture=true", { method: "POST", body: form });
+      const response = await request(path, { method: "POST", body: form });
       return await response.json();
     } catch (error) {
       if (!(error instanceof Refusal) || error.reason !== "busy" || attempt === RETRIES) throw error;
@@ -49,5 +50,8 @@ export function openStream(start) {
   return socket;
 }
 
+// voice: reference of other recordings of the same voice, or null.
+export const recognize = (recording, voice = null) => send("v1/recognitions?picture=true", recording, voice);
+export const makeReference = (recording) => send("v1/voice", recording);
 export const describe = async () => (await request("v1/model")).json();
 export const readCard = async () => (await request("v1/model/card")).text();

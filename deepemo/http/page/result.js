@@ -167,12 +167,12 @@ export class Result {
     }
   }
 
-  showFacts({ recording, model }) {
+  showFacts({ recording, model, voice }) {
     const facts = [seconds(recording.seconds), `${recording.rate_hz / 1000} kHz`];
     if (recording.channels > 1) facts.push(`${recording.channels} channels`);
     if (recording.channel !== null && recording.channels > 1) facts.push(`channel ${recording.channel} heard`);
     if (recording.voice_share !== null) facts.push(`voice in ${percent(recording.voice_share)} of it`);
-    facts.push(`answered by ${model}`);
+    facts.push(voice?.used ? `compared with ${voice.recordings} others of this voice` : `answered by ${model}`);
     byId("facts").textContent = facts.join(" · ");
     byId("remarks").replaceChildren(
       ...recording.remarks.map(({ explanation, detail }) => {
@@ -181,7 +181,8 @@ export class Result {
         return line;
       }),
     );
-    byId("remarks").hidden = recording.remarks.length === 0;
+    if (voice?.reason) byId("remarks").append(text("li", `The voice is not known yet. ${voice.reason}`));
+    byId("remarks").hidden = byId("remarks").children.length === 0;
   }
 
   draw() {

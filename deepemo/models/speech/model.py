@@ -33,10 +33,11 @@ class SpeechModel:
         embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
         components = tf.TensorSpec([None, projection.components], tf.float32)
         clips = tf.TensorSpec([None, None], tf.float32)
-        self._components = _compiled(projection, embeddings)
-        self._components_of_clips = _compiled(project, clips)
-        self._alone = _compiled(alone, components)
-        self._relative = _compiled(relative, components)
+        # A line each: TensorFlow takes functions of one line for one that is traced again and again.
+        self._components = _of_arrays(lambda values: projection(values), embeddings)
+        self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
+        self._alone = _of_arrays(lambda values: alone(values, training=False), components)
+        self._relative = _of_arrays(lambda values: relative(values, training=False), components)
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -91,9 +92,9 @@ class SpeechModel:
         return self._of_clips(inputs, training=False)
 
 
-def _compiled(part: keras.Layer, spec: tf.TensorSpec) -> Callable[[Float32Array], Float32Array]:
+def _of_arrays(part: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> Callable[[Float32Array], Float32Array]:
     """A part of the network as a function of arrays that is traced once."""
-    traced = tf.function(lambda values: part(values, training=False), input_signature=[spec])
+    traced = tf.function(part, input_signature=[spec])
 
     def call(values: Float32Array) -> Float32Array:
         answer: Float32Array = traced(tf.constant(values, dtype=tf.float32)).numpy()

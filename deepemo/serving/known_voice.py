@@ -1,0 +1,125 @@
+"""Answer recordings whose voice is known from others of it: the networks and the arithmetic.
+
+A window is heard in two steps. `hear` runs the networks on it, which takes time and needs no reference; `probabilities`
+takes the offset of the voice off the components, which is quick. So every recording of a voice goes through the
+networks once, whichever others it is compared with.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+
+from deepemo.arrays import Float32Array, Float64Array
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
+from deepemo.evaluation.calibration import scale, softmax
+from deepemo.models.family import TrainedModel, VoiceModel
+from deepemo.models.saved import load_model
+from deepemo.serving.batching import Inputs
+from deepemo.serving.bundle import Bundle
+from deepemo.serving.confidence import VoiceRecord
+from deepemo.serving.models_folder import check_parts
+from deepemo.serving.predictor import Predictor
+from deepemo.serving.voice import VoiceReference
+from deepemo.serving.voices import components_of
+
+# What answers call the model that answered with a reference.
+NAME = "known_voice"
+
+
+class KnownVoice:
+    """The weighted mean of networks of which one hears how a clip differs from others of its voice.
+
+    Attributes:
+        name: `known_voice`.
+        record: how such recordings are answered.
+        weights_sha256: digest of the network that takes references.
+        front_end: decides how a recording is cut into windows.
+        threshold: calibrated confidence from which an answer is given.
+    """
+
+    name = NAME
+
+    def __init__(self, record: VoiceRecord, networks: Mapping[str, TrainedModel], weights_sha256: str) -> None:
+        """Join networks.
+
+        Args:
+            record: how recordings of known voices are answered.
+            networks: by name, those of its parts.
+            weights_sha256: digest of the weights of `record.part`.
+
+        Raises:
+            InputError: the network that is to take references takes none.
+        """
+        part = networks[record.part]
+        if not isinstance(part, VoiceModel):
+            raise InputError(
+                f"{record.part}: found a network that takes no reference of a voice, expected one that does"
+            )
+        self.record = record
+        self.weights_sha256 = weights_sha256
+        self.threshold = record.calibration.threshold
+        self._part: VoiceModel = part
+        self._joined = Predictor([networks[name] for name in record.parts], name=NAME, weights=record.weights)
+        self.front_end = self._joined.front_end
+
+    @classmethod
+    def load(cls, models: Path, bundle: Bundle, record: VoiceRecord, loaded: Mapping[str, TrainedModel]) -> Self:
+        """Load from the folder of models of a finished pipeline run.
+
+        Args:
+            models: the folder.
+            bundle: its bundle.
+            record: how recordings of known voices are answered.
+            loaded: networks that have been loaded and checked before, by name.
+
+        Raises:
+            InputError: a file is missing, or is not the one that was evaluated.
+        """
+        missing = [part for part in record.parts if part not in loaded]
+        check_parts(models, bundle, missing)
+        networks = {**loaded, **{part: load_model(models / part) for part in missing}}
+        return cls(record, networks, bundle.parts[record.part].weights_sha256)
+
+    def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
+        """The inputs of one clip: float32 [n] mono at any rate to an array of each distinct front end."""
+        return self._joined.prepare(samples, rate_hz)
+
+    def hear(self, inputs: Inputs) -> Float64Array:
+        """What the networks make of n clips, float64 [n, components + 7].
+
+        Components of the network that takes references, then the weighted probabilities of all others.
+        """
+        joined = self._joined
+        others = np.zeros((len(inputs[0]), len(EMOTIONS)))
+        for model, weight, position in zip(joined.models, joined.weights, joined.input_of, strict=True):
+            if model is self._part:
+                components = self._part.components_of_clips(inputs[position]).astype(np.float64)
+            else:
+                others += weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
+        return np.concatenate([components, others], axis=1)
+
+    def probabilities(self, rows: Float64Array, offsets: Float32Array) -> Float64Array:
+        """Calibrated probabilities float64 [n, 7].
+
+        Args:
+            rows: of the clips, as `hear` gives them.
+            offsets: of their voices, float32 [n, components] or [components].
+
+        Raises:
+            InputError: the offsets are of another number of components.
+        """
+        components = components_of(rows)
+        if offsets.shape[-1] != components.shape[1]:
+            raise InputError(
+                f"voice: mean: found {offsets.shape[-1]} components, expected {components.shape[1]} as the network's"
+            )
+        weight = self.record.weights[self.record.parts.index(self.record.part)]
+        logits = self._part.relative_logits(components, offsets).astype(np.float64)
+        return scale(weight * softmax(logits) + rows[:, -len(EMOTIONS) :], self.record.calibration.temperature)
+
+    def problem(self, reference: VoiceReference) -> str | None:
+        """Why a reference is not used; None if it is."""
+        return reference.problem(self.record, self.weights_sha256)

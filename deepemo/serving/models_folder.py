@@ -1,0 +1,94 @@
+"""Read the folder of models of a finished run: its bundle, checked against itself, and whether its networks are those.
+
+This module imports no TensorFlow: what is missing is said at once.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
+from deepemo.files import read_json
+from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
+from deepemo.serving.bundle import (
+    BUNDLE_FILE,
+    CARD_FILE,
+    Bundle,
+    calibration_digest,
+    file_sha256,
+)
+from deepemo.serving.confidence import PredictorRecord, VoiceRecord
+
+EXPECTED = "the record of a finished pipeline run; `dvc repro` makes one"
+
+
+def read_bundle(models: Path) -> Bundle:
+    """Read the bundle of a folder of models.
+
+    Raises:
+        InputError: there is none, or it is not one of this version of the software.
+    """
+    path = models / BUNDLE_FILE
+    content = read_json(path, expected=EXPECTED)
+    try:
+        bundle = Bundle.model_validate(content)
+    except ValidationError as error:
+        problem = error.errors()[0]
+        key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
+        raise InputError(f"{path}: {key}: {problem['msg']}, expected {EXPECTED}") from error
+    if bundle.emotions != list(EMOTIONS):
+        raise InputError(f"{path}: emotions: found {bundle.emotions}, expected {list(EMOTIONS)}")
+    means: dict[str, PredictorRecord | VoiceRecord] = {
+        f"predictors.{key}": bundle.predictors[key] for key in bundle.predictors
+    }
+    if bundle.voice is not None:
+        means["voice"] = bundle.voice
+    unequal = [key for key, record in means.items() if len(record.parts) != len(record.weights)]
+    if unequal:
+        raise InputError(f"{path}: found other numbers of parts and weights in {unequal}, expected equal")
+    named = {part for record in means.values() for part in record.parts}
+    unknown = (named if bundle.voice is None else named | {bundle.voice.part}) - set(bundle.parts)
+    if unknown or bundle.default not in bundle.predictors:
+        raise InputError(f"{path}: found no record of {sorted(unknown) or bundle.default}, expected {EXPECTED}")
+    for key, record in means.items():
+        other = record.other_origin if isinstance(record, PredictorRecord) else None
+        found = calibration_digest(bundle.parts, record.parts, record.weights, record.calibration, other)
+        if found != record.calibrated_sha256:
+            raise InputError(
+                f"{path}: {key}: found a calibration with the digest {found[:12]}..., expected "
+                f"{record.calibrated_sha256[:12]}...: it was not fitted on these networks; run evaluate again"
+            )
+    return bundle
+
+
+def check_parts(models: Path, bundle: Bundle, parts: Iterable[str]) -> None:
+    """Check that networks are those that were evaluated.
+
+    Args:
+        models: folder of models.
+        bundle: its bundle.
+        parts: names of the networks to check.
+
+    Raises:
+        InputError: a file is missing, or its digest is not the recorded one.
+    """
+    for name in parts:
+        part = bundle.parts[name]
+        for file, recorded in ((WEIGHTS_FILE, part.weights_sha256), (ABOUT_FILE, part.about_sha256)):
+            path = models / name / file
+            if not path.is_file():
+                raise InputError(f"{path}: no such file, expected the network that {models / BUNDLE_FILE} names")
+            found = file_sha256(path)
+            if found != recorded:
+                raise InputError(
+                    f"{path}: found sha256 {found[:12]}..., expected {recorded[:12]}... as recorded in "
+                    f"{models / BUNDLE_FILE}: the network was changed after its evaluation; run evaluate again"
+                )
+
+
+def read_card(models: Path) -> str | None:
+    """The model card in a folder of models, if there is one."""
+    path = models / CARD_FILE
+    return path.read_text(encoding="utf-8") if path.is_file() else None
