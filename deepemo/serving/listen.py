@@ -86,14 +86,15 @@ def listen(
     printer: HopPrinter = HopJson() if json else HopTable(colour=sys.stdout.isatty())
     options = RecognitionOptions(hop_seconds=hop_seconds, min_confidence=min_confidence, max_seconds=max_seconds)
     with clear_errors():
-        recognizer = load(models, model, origin)
-        one_thread_a_product()
-        recognizer.warm_up()
         opened: AbstractContextManager[Sound]
         if source is None or rate_hz is None:
             opened = microphone(device, rate_hz)
         else:
             opened = nullcontext(standard_input(kind, rate_hz=rate_hz, channels=channels))
+        # After the sound was found, so that a microphone that is missing is told at once.
+        recognizer = load(models, model, origin)
+        one_thread_a_product()
+        recognizer.warm_up()
         with opened as sound:
             live = LiveStream(recognizer, options, rate_hz=sound.rate_hz, channels=sound.channels)
             typer.echo(f"listening to {sound.name}, {sound.rate_hz} Hz (Ctrl+C ends it)", err=True)

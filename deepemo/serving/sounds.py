@@ -3,7 +3,7 @@
 import queue
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass
 from io import BufferedReader
 from typing import Any, cast
@@ -39,16 +39,17 @@ class Sound:
 
 
 def standard_input(kind: PcmFormat, *, rate_hz: int, channels: int) -> Sound:
-    """PCM from standard input.
+    """PCM from standard input; its pieces raise `InputError` if it begins like a sound file with a header.
 
-    Its pieces raise `InputError` if standard input is a terminal, or begins like a sound file with a header.
+    Raises:
+        InputError: standard input is a terminal.
     """
+    if sys.stdin.isatty():
+        raise InputError("standard input: found a terminal, expected a pipe of PCM")
     return Sound("standard input", rate_hz, channels, _pieces(PcmReader(kind, channels=channels)))
 
 
 def _pieces(reader: PcmReader) -> Iterator[Float32Array]:
-    if sys.stdin.isatty():
-        raise InputError("standard input: found a terminal, expected a pipe of PCM")
     first = True
     piped = cast(BufferedReader, sys.stdin.buffer)
     while content := piped.read1(_PIECE_BYTES):
@@ -61,9 +62,8 @@ def _pieces(reader: PcmReader) -> Iterator[Float32Array]:
         yield reader.frames(content)
 
 
-@contextmanager
-def microphone(device: str | None = None, rate_hz: int | None = None) -> Iterator[Sound]:
-    """Listen to a microphone in the block, through PortAudio; its pieces come without end.
+def microphone(device: str | None = None, rate_hz: int | None = None) -> AbstractContextManager[Sound]:
+    """A microphone, through PortAudio: it is listened to in the block, and its pieces come without end.
 
     Args:
         device: its number, or a part of its name; None for the one that the system is set to.
@@ -83,7 +83,8 @@ def microphone(device: str | None = None, rate_hz: int | None = None) -> Iterato
         heard.put(block.copy())  # PortAudio uses the array again
 
     chosen = int(device) if device is not None and device.isdecimal() else device
-    try:
+    faults = (sounddevice.PortAudioError, ValueError)
+    with _told(*faults):
         found = sounddevice.query_devices(chosen, "input")
         rate_hz = rate_hz or round(found["default_samplerate"])
         stream = sounddevice.InputStream(
@@ -94,10 +95,25 @@ def microphone(device: str | None = None, rate_hz: int | None = None) -> Iterato
             dtype="float32",
             callback=take,
         )
-    except (sounddevice.PortAudioError, ValueError) as error:
+    sound = Sound(found["name"], rate_hz, 1, _blocks(heard))
+
+    @contextmanager
+    def listening() -> Iterator[Sound]:
+        with closing(stream):
+            with _told(*faults):
+                stream.start()
+            yield sound
+
+    return listening()
+
+
+@contextmanager
+def _told(*faults: type[Exception]) -> Iterator[None]:
+    """Tell what goes wrong with a microphone in the block as an error of what was given."""
+    try:
+        yield
+    except faults as error:
         raise InputError(f"no microphone can be used: {error}") from error
-    with stream:
-        yield Sound(found["name"], rate_hz, 1, _blocks(heard))
 
 
 def _blocks(heard: "queue.SimpleQueue[Float32Array]") -> Iterator[Float32Array]:

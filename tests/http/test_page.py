@@ -285,6 +285,8 @@ def test_a_key_is_asked_for_and_used(browser, start_live, speech, wav, tmp_path)
     expect(page.locator("#key")).to_be_hidden()
     upload(page, tmp_path / "voice.wav")
     expect(page.locator("#answer")).to_have_text("happy")
+    page.keyboard.press("r")
+    expect(page.locator("#scope")).to_contain_text("So far", timeout=ANSWER_MS)
     page.close()
 
 

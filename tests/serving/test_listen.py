@@ -134,13 +134,15 @@ def portaudio(monkeypatch, talk):
             self.options = options
             opened.append(options)
 
-        def __enter__(self) -> None:
+        def start(self) -> None:
+            if self.options["samplerate"] == 8000:
+                raise PortAudioError("Invalid sample rate")
             block = np.empty((self.options["blocksize"], 1), np.float32)
             for first in range(0, len(talk) - len(block), len(block)):
                 block[:, 0] = talk[first : first + len(block)]
                 self.options["callback"](block, len(block), None, None)
 
-        def __exit__(self, *_) -> None:
+        def close(self) -> None:
             opened.append("closed")
 
     def query_devices(device, kind):
@@ -176,14 +178,17 @@ def test_a_microphone_is_heard_until_ctrl_c(hear, portaudio, monkeypatch):
 def test_a_microphone_that_is_not_there_is_told(hear, portaudio):
     run = hear(None, "--device", "7")
     assert run.exit_code == 2
-    assert run.stderr.splitlines()[-1] == "error: no microphone can be used: No input device matching 7"
+    assert run.stderr == "error: no microphone can be used: No input device matching 7\n"
+    run = hear(None, "--rate", "8000")
+    assert run.stderr.splitlines()[-1] == "error: no microphone can be used: Invalid sample rate"
+    assert portaudio[-1] == "closed"
 
 
 def test_without_the_extra_or_its_library_the_error_says_what_brings_them(hear, monkeypatch):
     monkeypatch.setitem(sys.modules, "sounddevice", None)
     run = hear(None)
     assert run.exit_code == 2
-    assert run.stderr.splitlines()[-1].endswith("the extra deepemo[microphone] brings it")
+    assert run.stderr.endswith("the extra deepemo[microphone] brings it\n")
 
     class NoLibrary:
         def find_spec(self, name, path=None, target=None):
@@ -192,5 +197,5 @@ def test_without_the_extra_or_its_library_the_error_says_what_brings_them(hear, 
 
     monkeypatch.delitem(sys.modules, "sounddevice")
     monkeypatch.setattr(sys, "meta_path", [NoLibrary(), *sys.meta_path])
-    with pytest.raises(InputError, match=r"PortAudio library not found .*libportaudio2"), microphone():
-        pass
+    with pytest.raises(InputError, match=r"PortAudio library not found .*libportaudio2"):
+        microphone()
