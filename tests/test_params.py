@@ -30,15 +30,12 @@ def test_the_repositorys_own_file_fits() -> None:
     assert params.download.source_dir is None
 
 
-def test_the_record_of_the_real_corpora_can_be_read_with_the_sections_that_came_after_it(tmp_path: Path) -> None:
-    ours = read_yaml(ROOT / "params.yaml")
-    record = read_yaml(ROOT / "docs" / "results" / "four-corpora" / "params.yaml")
-    later = {name: values for name, values in ours.items() if name not in record}
-    assert set(later) == {"cross_corpus", "embed_speech", "embed_speech_views", "robustness", "train_speech"}
-    newer = {name: {key: ours[name][key] for key in keys} for name, keys in {"validate": ["min_agreement"]}.items()}
-    path = tmp_path / "params.yaml"
-    path.write_text(write_yaml({**record, **later, "validate": {**record["validate"], **newer["validate"]}}))
-    assert load_params(path).download.corpora == ["ravdess", "crema_d", "tess", "savee"]
+def test_the_record_of_the_real_corpora_has_todays_params_but_for_the_corpora() -> None:
+    record = ROOT / "docs" / "results" / "four-corpora" / "params.yaml"
+    ours, theirs = load_params(ROOT / "params.yaml").to_mapping(), load_params(record).to_mapping()
+    for section, key in (("download", "corpora"), ("download", "source_dir"), ("gate", "non_speech_dir")):
+        assert ours[section].pop(key) != theirs[section].pop(key)
+    assert ours == theirs
 
 
 @pytest.mark.parametrize(

@@ -128,6 +128,9 @@ def test_a_changed_param_reruns_what_depends_on_it(pipeline: Path, key: str, val
         reproduce()
 
 
+# Stages whose inner loop is the map over clips.
+CLIP_BY_CLIP = {"validate", "eda", "gate", "featurize", "embed", "embed_speech", "embed_speech_views"}
+
 EDITS = [
     ("deepemo/models/shallow/network.py", {"train_shallow", *JUDGING}),
     ("deepemo/models/imagenet/train.py", {"train_transfer", "cross_corpus"}),
@@ -146,17 +149,17 @@ EDITS = [
     ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),
     ("deepemo/corpora/manifest.py", {"download", "validate"}),
     ("deepemo/corpora/tables.py", {"download", "validate"}),
-    ("deepemo/cluster.py", {"validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
-    ("deepemo/threads.py", {"download", "validate", "eda", "gate", "featurize", "embed", "embed_speech"}),
-    ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech"}),
+    ("deepemo/cluster.py", CLIP_BY_CLIP),
+    ("deepemo/threads.py", {"download", "robustness", *CLIP_BY_CLIP}),
+    ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech", "cross_corpus"}),
     # What is cosmetic reruns neither featurizing nor training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/colours.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/evaluation.py", {"evaluate"}),
     ("deepemo/charts/cross_corpus.py", {"evaluate"}),
     ("deepemo/evaluation/cross_corpus.py", {"cross_corpus"}),
-    ("deepemo/evaluation/other_origin.py", {"evaluate"}),
-    ("deepemo/evaluation/groups.py", {"cross_corpus", "evaluate"}),
+    ("deepemo/evaluation/other_origin.py", {"evaluate", "robustness"}),
+    ("deepemo/evaluation/groups.py", JUDGING),
     ("deepemo/eda/recommend.py", {"eda"}),
     ("deepemo/reporting/model_card.py", {"evaluate"}),
     # eda draws the views that training learns from.

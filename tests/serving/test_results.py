@@ -78,6 +78,7 @@ JSON = {
     },
     "timeline": {"window_seconds": 2.5, "hop_seconds": 0.3, "windows": [SPAN_JSON], "segments": [SPAN_JSON]},
     "model": "shallow",
+    "voice": None,
 }
 
 

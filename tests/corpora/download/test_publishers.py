@@ -147,7 +147,7 @@ def test_one_file_that_nobody_has_ends_it_and_the_rest_is_kept(server: Any, lfs:
     server.pages.update({f"/{kind}/{NAMES[-1]}.wav": page for kind, page in pages.items()})
     server.asked.clear()
     assert len(bring(lfs)) == len(NAMES)
-    assert not kept & set(server.counts())
+    assert len(kept & set(server.counts())) <= 3, "a file under way on each of the three connections at most"
 
 
 def test_a_file_is_found_under_the_name_it_once_had(server: Any, lfs: Corpus, bring: Any) -> None:
