@@ -5,7 +5,6 @@ import resource
 import signal
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -32,8 +31,8 @@ def children() -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def slow() -> bytes:
-    """A recording that takes seconds to decode."""
-    return to_wav(tone(100, rate_hz=48_000), 48_000, format="OGG", subtype="OPUS")
+    """A recording that takes much longer to decode than the 0.1 s after which a server looks who still waits."""
+    return to_wav(tone(280, rate_hz=48_000), 48_000, format="OGG", subtype="OPUS")
 
 
 @pytest.fixture
@@ -82,7 +81,7 @@ def test_a_decoder_that_dies_costs_its_own_request_alone(two: Decoders, slow: by
         busy.send_signal(number)
         with pytest.raises(DecodeError, match=rf"its decoder died \(status -{int(number)}\)"):
             lost.result()
-        assert other.result().seconds == pytest.approx(100, abs=0.1)
+        assert other.result().seconds == pytest.approx(280, abs=0.1)
     assert two.read_mono(to_wav(tone(1))).seconds == 1
 
 
@@ -124,11 +123,9 @@ def test_time_is_limited_and_holds_inside_a_decoder(slow: bytes) -> None:
 
 def test_nobody_waiting_ends_the_work(two: Decoders, slow: bytes) -> None:
     two.read_mono(to_wav(tone(1)))
-    gone = threading.Event()
-    threading.Timer(0.3, gone.set).start()
     began = time.monotonic()
     with pytest.raises(CancelledError):
-        two.read_mono(slow, gone=gone.is_set)
+        two.read_mono(slow, gone=lambda: True)
     assert time.monotonic() - began < 10
     assert two.read_mono(to_wav(tone(1))).seconds == 1
 
