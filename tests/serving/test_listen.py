@@ -96,7 +96,10 @@ def test_what_is_too_long_is_answered_up_to_there(hear):
 
 
 def test_ctrl_c_ends_it_with_the_whole_answer(tmp_path):
+    # Whoever runs the tests in the background has SIGINT ignored, and so would the command.
     code = """
+import signal
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from deepemo.serving import cli, listen
 from deepemo.serving.recognizer import Recognizer
 from tests.fixtures.serving import GATE, LIMITS, LoudnessModel
