@@ -2,12 +2,10 @@
 
 It says which values are possible and nothing else: no section derives or defaults a value, so that what a stage does
 depends on the values DVC tracks and never on an edit of this file. What only higher packages know, the names of the
-corpora and the sections of the model families, is given to `read_params`; `deepemo.pipeline` gives it all that is
-registered.
+corpora and the sections of the model families, is given to it by `deepemo.pipeline`, which reads the file.
 """
 
 from collections.abc import Collection, Mapping
-from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import (
@@ -16,13 +14,11 @@ from pydantic import (
     ConfigDict,
     Field,
     PrivateAttr,
-    ValidationError,
     ValidationInfo,
     model_validator,
 )
 
 from deepemo.errors import InputError
-from deepemo.yaml12 import read_yaml
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -37,16 +33,6 @@ def _known_corpus(name: str, info: ValidationInfo) -> str:
         raise ValueError(f"expected one of {sorted(known)}")
     return name
 
-
-# What changes no figure of the evaluation, and where recordings lie on some machine.
-UNRECORDED = {
-    "download": ("source_dir", "connections"),
-    "featurize": ("workers",),
-    "embed_speech": ("workers",),
-    "embed_speech_views": ("workers",),
-    "gate": ("non_speech_dir",),
-}
-UNRECORDED_SECTIONS = ("eda", "robustness")
 
 CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 
@@ -322,6 +308,14 @@ class Params(Section):
     # As the file has it, for the order of its keys.
     _content: dict[str, Any] = PrivateAttr(default_factory=dict)
 
+    @classmethod
+    def of(cls, content: dict[str, Any], models: Mapping[str, Section], *, corpora: Collection[str]) -> Self:
+        """The content of the file, checked, with its sections of model families and the names of the known corpora."""
+        others = {name: values for name, values in content.items() if name not in models}
+        params = cls.model_validate({**others, "models": models}, context={"corpora": corpora})
+        params._content = content
+        return params
+
     def section(self, name: str, kind: type[SectionT]) -> SectionT:
         """A model family's section.
 
@@ -339,57 +333,8 @@ class Params(Section):
 
     def to_mapping(self) -> dict[str, Any]:
         """The values as plain mappings and lists, by the names and in the order of params.yaml."""
-        values = self.model_dump(by_alias=True, exclude={"models"})
-        values |= {name: section.model_dump() for name, section in self.models.items()}
-        return _in_order(values, self._content)
-
-    def to_record(self) -> dict[str, Any]:
-        """`to_mapping` without what changes no figure of a run, and without folders of the machine it ran on."""
-        return {
-            section: {key: value for key, value in values.items() if key not in UNRECORDED.get(section, ())}
-            if isinstance(values, dict)
-            else values
-            for section, values in self.to_mapping().items()
-            if section not in UNRECORDED_SECTIONS
-        }
-
-
-def read_params(path: Path | str, *, corpora: Collection[str], model_sections: Mapping[str, type[Section]]) -> Params:
-    """Read and check params.yaml.
-
-    Args:
-        path: of the file.
-        corpora: names of the known corpora.
-        model_sections: classes of the model families' sections, by their names in the file.
-
-    Raises:
-        InputError: it is missing, is not YAML, or a key is unknown, missing, of the wrong type or impossible. The
-            message names each key, what was found and what was expected.
-    """
-    content = read_yaml(Path(path))
-    if not isinstance(content, dict):
-        raise InputError(f"{path}: found {type(content).__name__}, expected a mapping of sections")
-    problems: list[str] = []
-    models = {}
-    for name, kind in model_sections.items():
-        if name not in content:
-            problems.append(f"{path}: {name}: missing")
-            continue
-        try:
-            models[name] = kind.model_validate(content[name])
-        except ValidationError as error:
-            problems += [f"{path}: {_explain(problem, name)}" for problem in error.errors()]
-    others = {name: values for name, values in content.items() if name not in model_sections}
-    try:
-        if "models" in others:
-            raise InputError(f"{path}: models: no such parameter")
-        params = Params.model_validate({**others, "models": models}, context={"corpora": corpora})
-        params._content = content
-    except ValidationError as error:
-        problems += [f"{path}: {_explain(problem)}" for problem in error.errors()]
-    if problems:
-        raise InputError("\n".join(problems))
-    return params
+        models = {name: section.model_dump() for name, section in self.models.items()}
+        return _in_order(self.model_dump(by_alias=True, exclude={"models"}) | models, self._content)
 
 
 def _in_order(values: dict[str, Any], like: Any) -> dict[str, Any]:
@@ -400,14 +345,3 @@ def _in_order(values: dict[str, Any], like: Any) -> dict[str, Any]:
         name: _in_order(values[name], order.get(name)) if isinstance(values[name], dict) else values[name]
         for name in names
     }
-
-
-def _explain(problem: Any, section: str = "") -> str:
-    key = ".".join(str(part) for part in (section, *problem["loc"]) if part != "") or "the whole file"
-    if problem["type"] == "extra_forbidden":
-        return f"{key}: no such parameter"
-    if problem["type"] == "missing":
-        return f"{key}: missing"
-    found = problem["input"]
-    shown = "" if isinstance(found, dict) else f"found {found!r}; "
-    return f"{key}: {shown}{problem['msg'].removeprefix('Value error, ')}"

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deepemo.errors import InputError
-from deepemo.pipeline import load_params
+from deepemo.pipeline import load_params, recorded
 from deepemo.yaml12 import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
@@ -117,7 +117,7 @@ def test_the_record_names_no_folder_of_the_machine_and_nothing_that_changes_no_f
     content = read_yaml(path)
     content["gate"]["non_speech_dir"] = "/somewhere/without/speech"
     path.write_text(write_yaml(content))
-    record = load_params(path).to_record()
+    record = recorded(load_params(path))
     assert "/somewhere" not in write_yaml(record)
     assert set(content) - set(record) == {"eda", "robustness"}
     assert set(content["featurize"]) - set(record["featurize"]) == {"workers"}

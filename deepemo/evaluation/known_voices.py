@@ -12,6 +12,7 @@ import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.dataset.split import VALIDATION
+from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import Confidence, fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
@@ -25,6 +26,9 @@ from deepemo.models.voice import LEAST_RECORDINGS, Voices, deviations, voices_of
 # Recordings in a reference; None for all others of the voice.
 REFERENCES: dict[str, int | None] = {"3": 3, "10": 10, "all": None}
 WITHOUT = "0"
+# Sizes of references that are tried on validation, the smallest first, and how often each clip's is drawn.
+TRIED_RECORDINGS = (LEAST_RECORDINGS, 5, 10, 20, 40)
+DRAWS = 5
 # Share of references of `LEAST_RECORDINGS` recordings that are taken for too much alike.
 TOO_ALIKE_SHARE = 0.05
 
@@ -37,6 +41,8 @@ class KnownVoices:
         part: the predictor that hears how a clip differs from others of its voice.
         weights: of each predictor in the weighted mean that answers, fitted on validation.
         confidence: of that mean, fitted on validation with all others as reference.
+        least_recordings: in a reference that does no harm: from this number on, UAR on validation is at least that of
+            the ensemble that hears a clip alone; None if it never is.
         least_deviation: below which the recordings of a reference are too much alike, see `deviations`.
         roles: scores by test role and number of recordings, `0` for the ensemble that hears a clip alone.
     """
@@ -44,6 +50,7 @@ class KnownVoices:
     part: str
     weights: dict[str, float]
     confidence: Confidence
+    least_recordings: int | None
     least_deviation: float
     roles: dict[str, dict[str, GroupScores]]
 
@@ -95,18 +102,23 @@ def judge_known_voices(
     roles = predictions.clips["role"].to_numpy()
     names = [name for name in predictions.predictors if name != ENSEMBLE]
 
-    def relative(role: str, recordings: int | None) -> Predictions:
-        """Predictions of a role's clips in which the part knows their voices."""
+    def relative(role: str, recordings: int | None, *, draw: int = 0) -> Predictions:
+        """Predictions of a role's clips in which the part knows their voices; each draw takes other references."""
         members = np.flatnonzero(roles == role)
         own, chosen = components[members], predictions.where("role", role)
         voices = Voices(own, voices_of(chosen.clips))
-        offsets = voices.offsets(np.arange(len(own)), recordings, np.random.default_rng(seed))
+        offsets = voices.offsets(np.arange(len(own)), recordings, np.random.default_rng([seed, draw]))
         heard: Float64Array = softmax(np.asarray(model.relative_logits(own, offsets), dtype=np.float64))
         known = {name: heard if name == part else chosen.probabilities[name] for name in names}
         return Predictions(chosen.clips, known)
 
     validation = relative(VALIDATION, None)
     weights = fit_weights(validation)
+    alone = _uar(predictions.where("role", VALIDATION))
+    tried = {
+        size: [_uar(relative(VALIDATION, size, draw=draw).with_ensemble(weights)) for draw in range(DRAWS)]
+        for size in TRIED_RECORDINGS
+    }
     judged: dict[str, dict[str, GroupScores]] = {}
     for role, name in ROLE_NAMES.items():
         if name not in (UNSEEN, UNSEEN_CORPUS) or role not in roles:
@@ -119,9 +131,33 @@ def judge_known_voices(
         part=part,
         weights=weights,
         confidence=fit_confidence(validation.with_ensemble(weights), ENSEMBLE, wanted_accuracy),
+        least_recordings=least_harmless({size: float(np.mean(uars)) for size, uars in tried.items()}, alone),
         least_deviation=_least_deviation(components[roles == VALIDATION], voices_of(validation.clips), seed),
         roles=judged,
     )
+
+
+def least_harmless(uars: Mapping[int, float], alone: float) -> int | None:
+    """The smallest size from which on no reference is worse than none.
+
+    Args:
+        uars: UAR with references of each size.
+        alone: UAR without.
+
+    Example:
+        >>> least_harmless({3: 0.70, 5: 0.76, 10: 0.74, 20: 0.77, 40: 0.79}, alone=0.75)
+        20
+    """
+    least = None
+    for size in sorted(uars, reverse=True):
+        if uars[size] < alone:
+            break
+        least = size
+    return least
+
+
+def _uar(predictions: Predictions) -> float:
+    return float(scores.uar(scores.confusion(predictions.labels, predictions.answers(ENSEMBLE))))
 
 
 def _least_deviation(components: Float32Array, voices: list[str], seed: int) -> float:

@@ -13,6 +13,7 @@ from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
+from deepemo.pipeline import recorded
 from deepemo.reporting import card_data, card_figures, card_origin
 from deepemo.reporting.card_listeners import listeners
 from deepemo.reporting.markdown import table
@@ -195,7 +196,7 @@ def _limits(corpora: Set[str]) -> str:
 
 
 def _reproduce(inputs: CardInputs) -> str:
-    params = inputs.params.to_record()
+    params = recorded(inputs.params)
     versions = table(("package", "version"), inputs.versions.items())
     folder = ", `gate.non_speech_dir` at recordings without speech" if inputs.gate["non_speech"] else ""
     return f"""\

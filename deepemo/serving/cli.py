@@ -24,6 +24,7 @@ from deepemo.serving.about import describe
 from deepemo.serving.command import (
     SOME_UNREADABLE,
     Channels,
+    MinConfidence,
     Models,
     OfOrigin,
     Which,
@@ -79,16 +80,7 @@ def predict(
             help="From one window of a timeline to the next.",
         ),
     ] = HOP_SECONDS,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            callback=finite,
-            help="Probability from which an emotion is answered; 0: always.",
-            show_default="as evaluated",
-        ),
-    ] = None,
+    min_confidence: MinConfidence = None,
     max_seconds: Annotated[
         float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,

@@ -58,6 +58,18 @@ def finite(value: float | None) -> float | None:
     return value
 
 
+MinConfidence = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        max=1,
+        callback=finite,
+        help="Probability from which an emotion is answered; 0: always.",
+        show_default="as evaluated",
+    ),
+]
+
+
 @contextmanager
 def clear_errors() -> Iterator[None]:
     """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""

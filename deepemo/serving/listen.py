@@ -10,7 +10,7 @@ import typer
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import TooLongError
 from deepemo.serving.batching import one_thread_a_product
-from deepemo.serving.command import Models, OfOrigin, Which, clear_errors, finite, load
+from deepemo.serving.command import MinConfidence, Models, OfOrigin, Which, clear_errors, finite, load
 from deepemo.serving.live import MOST_CHANNELS, LiveStream
 from deepemo.serving.options import (
     HOP_SECONDS,
@@ -56,16 +56,7 @@ def listen(
             min=SHORTEST_HOP_SECONDS, max=LONGEST_HOP_SECONDS, callback=finite, help="From one answer to the next."
         ),
     ] = HOP_SECONDS,
-    min_confidence: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            callback=finite,
-            help="Probability from which an emotion is answered; 0: always.",
-            show_default="as evaluated",
-        ),
-    ] = None,
+    min_confidence: MinConfidence = None,
     max_seconds: Annotated[
         float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Listening ends after as long.")
     ] = MAX_SECONDS,

@@ -14,8 +14,8 @@ from deepemo.evaluation.known_voices import KnownVoices, known_voice_figures
 from deepemo.evaluation.report import Evaluation
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.models.registry import ENSEMBLE, load_family
-from deepemo.models.voice import LEAST_RECORDINGS
 from deepemo.params import Params
+from deepemo.pipeline import recorded
 from deepemo.serving.bundle import (
     Bundle,
     ClipLimits,
@@ -80,7 +80,7 @@ def record_run(
         format=2,
         revision=revision,
         versions=dict(versions),
-        params=params.to_record(),
+        params=recorded(params),
         emotions=list(EMOTIONS),
         clips=_fingerprints(split, clips),
         corpora=_corpora(split, provenance),
@@ -97,9 +97,9 @@ def record_run(
 
 
 def _voice(known: KnownVoices, parts: Mapping[str, Part]) -> VoiceRecord | None:
-    """None if the network that takes references has no weight in the answer."""
+    """None if no reference helps, or the network that takes them has no weight in the answer."""
     weights = {name: weight for name, weight in known.weights.items() if weight}
-    if known.part not in weights:
+    if known.part not in weights or known.least_recordings is None:
         return None
     calibration = Calibration.model_validate(asdict(known.confidence))
     return VoiceRecord(
@@ -108,7 +108,7 @@ def _voice(known: KnownVoices, parts: Mapping[str, Part]) -> VoiceRecord | None:
         weights=list(weights.values()),
         calibration=calibration,
         calibrated_sha256=calibration_digest(parts, list(weights), list(weights.values()), calibration),
-        least_recordings=LEAST_RECORDINGS,
+        least_recordings=known.least_recordings,
         least_deviation=known.least_deviation,
         figures=known_voice_figures(known)["known_voices"],
     )

@@ -6,7 +6,13 @@ import pytest
 
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.calibration import softmax
-from deepemo.evaluation.known_voices import components_of, judge_known_voices, known_voice_figures, voice_part
+from deepemo.evaluation.known_voices import (
+    components_of,
+    judge_known_voices,
+    known_voice_figures,
+    least_harmless,
+    voice_part,
+)
 from deepemo.evaluation.predictions import Predictions
 
 
@@ -74,9 +80,34 @@ def test_the_reference_takes_off_what_the_voice_adds(clips: pd.DataFrame, compon
     assert sizes["all"].uar.value == 1.0
     assert sizes["0"].uar.value < sizes["3"].uar.value < sizes["10"].uar.value <= 1.0
     assert known.weights["speech"] > 0.9
+    assert known.least_recordings == 3
     assert known.confidence.fitted_on["clips"] == 63
     figures = known_voice_figures(known)["known_voices"]["unseen_speakers"]
     assert figures["all"] == {"accuracy": 1.0, "uar": 1.0, "clips": 84}
+
+
+def test_references_that_do_harm_on_validation_are_not_used(clips: pd.DataFrame) -> None:
+    class Misled(Difference):
+        def relative_logits(self, components: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+            return -super().relative_logits(components, offsets)
+
+    sure = np.eye(7, dtype=np.float32)[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
+    given = {"wanted_accuracy": 0.8, "samples": 100, "seed": 1}
+    known = judge_known_voices(predictions(clips, sure), "speech", Misled(), sure, **given)
+    assert known.least_recordings is None
+
+
+@pytest.mark.parametrize(
+    ("uars", "least"),
+    [
+        ({3: 0.8, 5: 0.8, 10: 0.9}, 3),
+        ({3: 0.9, 5: 0.7, 10: 0.8}, 10),
+        ({3: 0.7, 5: 0.75, 10: 0.75}, 5),
+        ({3: 0.9, 5: 0.9, 10: 0.7}, None),
+    ],
+)
+def test_from_the_least_number_on_no_reference_is_worse_than_none(uars: dict[int, float], least: int | None) -> None:
+    assert least_harmless(uars, alone=0.75) == least
 
 
 def test_labels_of_the_tests_change_no_answer(clips: pd.DataFrame, components: np.ndarray) -> None:

@@ -26,7 +26,7 @@ from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
-from deepemo.pipeline import load_params
+from deepemo.pipeline import load_params, recorded
 from deepemo.serving.about import describe
 from deepemo.serving.confidence import Origin
 from deepemo.serving.models_folder import check_parts, read_bundle, read_card
@@ -153,7 +153,7 @@ def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monk
     assert bundle.revision == "a" * 40
     assert bundle.figures == json.loads((run / "metrics/evaluate.json").read_text())
     assert bundle.gate.model_dump() == json.loads((run / "metrics/gate.json").read_text())
-    assert bundle.params == params.to_record()
+    assert bundle.params == recorded(params)
     assert bundle.limits.min_seconds == params.validate_.min_seconds
     details = json.loads((run / "metrics/evaluate_details.json").read_text())
     joined = {name: weight for name, weight in details["ensemble_weights"].items() if weight}
