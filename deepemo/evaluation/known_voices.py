@@ -29,8 +29,9 @@ WITHOUT = "0"
 # Sizes of references that are tried on validation, the smallest first, and how often each clip's is drawn.
 TRIED_RECORDINGS = (LEAST_RECORDINGS, 5, 10, 20, 40)
 DRAWS = 5
-# Share of references of `LEAST_RECORDINGS` recordings that are taken for too much alike.
-TOO_ALIKE_SHARE = 0.05
+# Of the median deviation of references: below it are recordings that are nearly copies of one another. Recordings that
+# express one emotion deviate hardly less than others, so that no limit tells them.
+TOO_ALIKE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
@@ -161,9 +162,9 @@ def _uar(predictions: Predictions) -> float:
 
 
 def _least_deviation(components: Float32Array, voices: list[str], seed: int) -> float:
-    """The deviation that few references of validation voices lie below; 0 where no voice has enough recordings."""
+    """Below which recordings are nearly copies; 0 where no voice of validation has enough recordings to tell."""
     found = deviations(components, voices, LEAST_RECORDINGS, np.random.default_rng(seed))
-    return float(np.quantile(found, TOO_ALIKE_SHARE)) if len(found) else 0.0
+    return TOO_ALIKE_SHARE * float(np.median(found)) if len(found) else 0.0
 
 
 def known_voice_figures(known: KnownVoices | None) -> dict[str, Any]:

@@ -128,7 +128,7 @@ class VoiceReference:
         if self.deviation < record.least_deviation:
             return (
                 f"The recordings of the reference are too much alike (deviation {self.deviation:.3f}, expected at "
-                f"least {record.least_deviation:.3f}); add some that express something else."
+                f"least {record.least_deviation:.3f}); add others."
             )
         return None
 
