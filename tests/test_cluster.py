@@ -79,16 +79,30 @@ class Cluster:
         log = (self.folder / f"{module}.log").open("ab")
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
-    def start_worker(self) -> "subprocess.Popen[bytes]":
+    def start_worker(self, *options: str) -> "subprocess.Popen[bytes]":
         # Without a nanny, who would start a killed worker again.
-        return self._start(
-            "distributed.cli.dask_worker", self.address, "--nthreads", "1", "--no-nanny", "--no-dashboard"
-        )
+        own = ["--nthreads", "1", "--no-nanny", "--no-dashboard", *options]
+        return self._start("distributed.cli.dask_worker", self.address, *own)
 
     def close(self) -> None:
         for process in (*self.workers, self.scheduler):
             process.kill()
             process.wait()
+
+
+# For a worker: it dies as soon as it begins a chunk while a file is there.
+DIES = """
+import os, signal
+from distributed.diagnostics.plugin import WorkerPlugin
+
+class Dies(WorkerPlugin):
+    def transition(self, key, start, finish, **_):
+        if finish == "executing" and os.path.exists({path!r}):
+            os.kill(os.getpid(), signal.SIGKILL)
+
+async def dask_setup(worker):
+    await worker.plugin_add(Dies())
+"""
 
 
 @pytest.fixture
@@ -138,12 +152,13 @@ def test_a_cluster_gives_the_bytes_of_one_machine_also_with_a_worker_killed(
     here = run_stages(tmp_path / "here", environment)
     assert {"data/clips.csv", "data/features/0000.tfrecord", "data/embeddings/speech/0001.tfrecord"} < set(here)
     there = {**environment, ADDRESS: dask_cluster.address}
-    killed = tmp_path / "there" / ".resume" / "clips"
-    killing = when(lambda: list(killed.glob("featurize/*.pickle")), dask_cluster.workers[0].kill)
+    dies = tmp_path / "dies.py"
+    dies.write_text(DIES.format(path=str(tmp_path / "there" / "data" / "clips.csv")))
+    dask_cluster.workers.append(dask_cluster.start_worker("--preload", str(dies)))
     assert run_stages(tmp_path / "there", there) == here
-    killing.join(1)
-    assert dask_cluster.workers[0].wait(1) == -signal.SIGKILL
-    assert not list(killed.iterdir()), "what was kept is removed once it is all there"
+    assert dask_cluster.workers[-1].wait(60) == -signal.SIGKILL
+    kept = tmp_path / "there" / ".resume" / "clips"
+    assert not list(kept.iterdir()), "what was kept is removed once it is all there"
 
 
 def square_slowly(number: int) -> int:
