@@ -79,6 +79,7 @@ def before(
         "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
     }
     hears = {"taps": ["stem"], "components": 4, "hidden_units": 0, "dropout": 0.0, "members": 1}
+    hears["discriminant_share"] = 0.5
     networks["speech"] = build_speech(moonshine_tiny(), **hears)
     built["speech"] = {"encoder": "moonshine_tiny", **hears}
     width = networks["speech"].get_layer("projection").directions.shape[0]

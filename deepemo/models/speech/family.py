@@ -78,7 +78,9 @@ class TrainSpeech(Learning):
 
     Attributes:
         components: principal components of the embeddings that the heads hear.
-        members: heads of each kind, trained apart and averaged.
+        members: perceptrons in each kind of head, trained apart and averaged.
+        discriminant_share: of a linear discriminant in each kind of head; the perceptrons have the rest.
+        discriminant_shrinkage: of its covariance towards one without correlations.
         view_share: of the clips that a head hears as one of their perturbed views, if there are any.
         reference_recordings: how many recordings of the same voice the head that knows the voice learns with; each
             number is drawn as often.
@@ -86,6 +88,8 @@ class TrainSpeech(Learning):
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
+    discriminant_share: Annotated[float, Field(ge=0, lt=1)]
+    discriminant_shrinkage: Annotated[float, Field(gt=0, le=1)]
     view_share: Share
     reference_recordings: Annotated[list[Count], Field(min_length=1)]
     hidden_units: Annotated[int, Field(ge=0)]

@@ -1,4 +1,8 @@
-"""The network of the family `speech`: an embedder, its principal components, and two kinds of heads on them."""
+"""The network of the family `speech`: an embedder, its principal components, and two kinds of heads on them.
+
+A head is the mean of perceptrons, which fit the voices and corpora of the training closely, and of a linear
+discriminant, which does better on corpora that it never heard.
+"""
 
 from collections.abc import Iterable, Sequence
 
@@ -8,12 +12,14 @@ import tensorflow as tf
 from sklearn.utils.extmath import randomized_svd
 
 from deepemo.arrays import Float32Array
+from deepemo.emotions import EMOTIONS
 from deepemo.models.head import build_perceptron
 from deepemo.models.speech.embedder import ClipLength, build_embedder
 
 PROJECTION = "projection"
 HEAD = "head"  # hears a clip alone
 VOICE_HEAD = "voice_head"  # hears how a clip differs from others of its voice
+DISCRIMINANT = "discriminant"  # of each head
 
 # The least deviation that a dimension is divided by: one that hardly varies over the training clips says nothing.
 _LEAST_DEVIATION = 1e-3
@@ -79,10 +85,14 @@ class Projection(keras.layers.Layer):
         return {**super().get_config(), "components": self.components}
 
 
-def build_heads(width: int, *, hidden_units: int, dropout: float, members: int, name: str) -> keras.Model:
+def build_heads(
+    width: int, *, hidden_units: int, dropout: float, members: int, discriminant_share: float, name: str
+) -> keras.Model:
     """Components float32 [n, width] to logits [n, 7]: the mean of several heads that are trained apart.
 
-    Their layers are `member1`, `member2` and so on; see `deepemo.models.head.build_perceptron`.
+    Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
+    `discriminant` is linear and no gradient changes it; `set_discriminant` gives it weights that hold its share of the
+    mean already.
     """
     components = keras.Input((width,), name="components")
     logits = [
@@ -90,11 +100,23 @@ def build_heads(width: int, *, hidden_units: int, dropout: float, members: int, 
         for number in range(1, members + 1)
     ]
     mean = keras.layers.Average(name="mean")(logits) if members > 1 else logits[0]
+    if discriminant_share:
+        linear = keras.layers.Dense(len(EMOTIONS), trainable=False, name=DISCRIMINANT)(components)
+        mean = keras.layers.Add(name="sum")(
+            [keras.layers.Rescaling(1.0 - discriminant_share, name="share")(mean), linear]
+        )
     return keras.Model(components, mean, name=name)
 
 
 def build_speech(
-    encoder: keras.Model, *, taps: Sequence[str], components: int, hidden_units: int, dropout: float, members: int
+    encoder: keras.Model,
+    *,
+    taps: Sequence[str],
+    components: int,
+    hidden_units: int,
+    dropout: float,
+    members: int,
+    discriminant_share: float,
 ) -> keras.Model:
     """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
 
@@ -109,7 +131,8 @@ def build_speech(
         components: of the embeddings.
         hidden_units: of a layer between components and emotions; 0 for none.
         dropout: before each layer of a head.
-        members: heads of each kind.
+        members: perceptrons in each kind of head.
+        discriminant_share: of the linear discriminant in each kind of head; 0 for none.
     """
     embedder = build_embedder(encoder, taps)
     embedder.trainable = False
@@ -117,7 +140,14 @@ def build_speech(
     offset = keras.Input((components,), name="offset")
     values = Projection(components, name=PROJECTION)(embedder([samples, ClipLength(name="length")(samples)]))
     alone, relative = (
-        build_heads(components, hidden_units=hidden_units, dropout=dropout, members=members, name=name)
+        build_heads(
+            components,
+            hidden_units=hidden_units,
+            dropout=dropout,
+            members=members,
+            discriminant_share=discriminant_share,
+            name=name,
+        )
         for name in (HEAD, VOICE_HEAD)
     )
     difference = keras.layers.Subtract(name="difference")([values, offset])

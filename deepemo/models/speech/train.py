@@ -13,9 +13,10 @@ from deepemo.arrays import Float32Array, Int64Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS, INDEX
+from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_speech
+from deepemo.models.speech.network import DISCRIMINANT, HEAD, PROJECTION, VOICE_HEAD, build_speech
 from deepemo.models.speech.stored_views import read_views
 from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights
@@ -108,7 +109,7 @@ def train_speech(
     settings = {
         "taps": made_by["taps"],
         "components": min(section.components, len(training), made_by["shape"][0]),
-        **section.model_dump(include={"hidden_units", "dropout", "members"}),
+        **section.model_dump(include={"hidden_units", "dropout", "members", "discriminant_share"}),
     }
     network = build_speech(load_encoder(made_by["encoder"]), **settings)
     projection = network.get_layer(PROJECTION)
@@ -118,9 +119,14 @@ def train_speech(
     judging = _clips(projection, embeddings, split[split["role"] == VALIDATION])
     history: History = []
     for name in (VOICE_HEAD, HEAD):
+        head = network.get_layer(name)
+        if section.discriminant_share:
+            _set_discriminant(
+                head.get_layer(DISCRIMINANT), section, learning, knows_voice=name == VOICE_HEAD, seed=seed
+            )
         rows = [
             _train_member(
-                network.get_layer(name).get_layer(f"member{number}"),
+                head.get_layer(f"member{number}"),
                 section,
                 learning,
                 judging,
@@ -157,6 +163,35 @@ def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame,
             np.stack([projection(view.astype(np.float32)).numpy() for view in stored]) if len(stored) else perturbed
         )
     return Clips(components, labels, Voices(components, voices_of(table)), perturbed)
+
+
+def _set_discriminant(
+    layer: keras.layers.Layer, section: TrainSpeech, learning: Clips, *, knows_voice: bool, seed: int
+) -> None:
+    """Find the linear discriminant of the training clips and all their views, as a head hears them."""
+    if knows_voice:
+        batches = _relative(learning, section.reference_recordings, np.random.default_rng(seed))
+    else:
+        batches = ((values, learning.labels) for values in (learning.components, *learning.views))
+    kernel, bias = linear_discriminant(
+        batches,
+        width=learning.components.shape[1],
+        classes=len(EMOTIONS),
+        shrinkage=section.discriminant_shrinkage,
+    )
+    share = section.discriminant_share
+    layer.set_weights([(share * kernel).astype(np.float32), (share * bias).astype(np.float32)])
+
+
+def _relative(
+    learning: Clips, recordings: Sequence[int], random: np.random.Generator
+) -> Iterator[tuple[Float32Array, Int64Array]]:
+    """The clips less a reference of each size, and each view less one of the largest."""
+    every = np.arange(len(learning.labels))
+    for size in recordings:
+        yield learning.components - learning.voices.offsets(every, size, random), learning.labels
+    for view in learning.views:
+        yield view - learning.voices.offsets(every, max(recordings), random), learning.labels
 
 
 def _train_member(
