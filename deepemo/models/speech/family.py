@@ -149,9 +149,9 @@ def describe(about: Mapping[str, Any], params: Params) -> str:
     return f"""\
 `{settings["encoder"]}`, a network that was trained elsewhere to write down English speech, hears the samples of a
   clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; the mean of
-  {settings["members"]} heads on {settings["components"]} principal components of the mean and the deviation over time
-  of {len(settings["taps"])} of its layers was trained, and as many heads that hear how a clip differs from others of
-  its voice;
+  {settings["members"]} perceptrons and a linear discriminant ({settings["discriminant_share"]:.0%} of it) on
+  {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
+  its layers was trained, and the same once more on how a clip differs from others of its voice;
   {about["parameters"]:,} parameters in all."""
 
 
