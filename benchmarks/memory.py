@@ -69,7 +69,9 @@ def work(name: str, folder: Path) -> float:
         seed_everything(params.seed)
         section = params.section("train_shallow", TrainShallow).model_copy(update={"epochs": 1, "patience": 1})
         resume = folder / "resume"
-        train_shallow(section, features=folder / "features", split=clips, seed=params.seed, resume=resume)
+        train_shallow(
+            section, features=folder / "features", split=clips, emotions=EMOTIONS, seed=params.seed, resume=resume
+        )
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 

@@ -14,7 +14,7 @@ import tensorflow_io as tfio
 import typer
 
 from benchmarks._measure import in_turns, machine, write_section
-from deepemo.audio.augment import augment
+from deepemo.audio.augment import augment, neutral_class
 from deepemo.audio.features import Featurizer, decibel_spectrogram
 from deepemo.audio.io.decode import read_recording
 from deepemo.audio.samples import measure_levels
@@ -23,6 +23,7 @@ from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_feature_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
+from deepemo.emotions import Emotions
 from deepemo.models.imagenet.family import IMAGENET_EMBEDDINGS, FineTune, TrainTransfer
 from deepemo.models.imagenet.train import train_transfer
 from deepemo.models.shallow.family import TrainShallow
@@ -83,11 +84,12 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
     }
 
 
-def views(split: pd.DataFrame, section: TrainShallow | FineTune, seed: int) -> Callable[[], object]:
+def views(split: pd.DataFrame, emotions: Emotions, section: TrainShallow | FineTune, seed: int) -> Callable[[], object]:
     """What makes augmented batches that nobody trains on."""
-    view = partial(augment, section=section.augment, spec=read_feature_spec(FEATURES))
+    neutral = neutral_class(section.augment, emotions)
+    view = partial(augment, section=section.augment, spec=read_feature_spec(FEATURES), neutral=neutral)
     training = split[split["role"] == TRAIN]
-    batches = TrainingBatches(FEATURES, training, batch_size=section.batch_size, seed=seed, view=view)
+    batches = TrainingBatches(FEATURES, training, emotions, batch_size=section.batch_size, seed=seed, view=view)
     endless = batches.from_epoch(0, 10**6)
     return lambda: list(islice(endless, BATCHES))
 
@@ -110,9 +112,9 @@ def _a_batch(history: History, split: pd.DataFrame, batch_size: int) -> float:
 
 def training_rows(params: Params, scratch: Path) -> list[Row]:
     """Of each training: its views alone, and the whole of it, a batch."""
-    seed = params.seed
+    seed, emotions = params.seed, params.emotions
     seed_everything(seed)
-    split = read_split(DATA / "split.csv")
+    split = read_split(DATA / "split.csv", emotions)
     few, one = ({"epochs": epochs, "patience": epochs} for epochs in (EPOCHS, 1))
     shallow = params.section("train_shallow", TrainShallow).model_copy(update=few)
     transfer = params.section("train_transfer", TrainTransfer)
@@ -120,11 +122,20 @@ def training_rows(params: Params, scratch: Path) -> list[Row]:
     transfer = transfer.model_copy(update={**one, "finetune": finetune})
 
     def of_shallow(some: pd.DataFrame) -> History:
-        return train_shallow(shallow, features=FEATURES, split=some, seed=seed, resume=scratch / "shallow").history
+        resume = scratch / "shallow"
+        return train_shallow(
+            shallow, features=FEATURES, split=some, emotions=emotions, seed=seed, resume=resume
+        ).history
 
     def of_transfer(some: pd.DataFrame) -> History:
         trained = train_transfer(
-            transfer, features=FEATURES, embeddings=IMAGENET_EMBEDDINGS, split=some, seed=seed, resume=scratch / "t"
+            transfer,
+            features=FEATURES,
+            embeddings=IMAGENET_EMBEDDINGS,
+            split=some,
+            emotions=emotions,
+            seed=seed,
+            resume=scratch / "t",
         )
         return [row for row in trained.history if row["phase"] == "finetune"]
 
@@ -136,7 +147,7 @@ def training_rows(params: Params, scratch: Path) -> list[Row]:
     for stage, section, train in trainings:
         size = section.batch_size
         some = some_of(split, size, seed)
-        cost = in_turns({"views": views(some, section, seed)}, 3)["views"]
+        cost = in_turns({"views": views(some, emotions, section, seed)}, 3)["views"]
         wall, cpu = (1000 * seconds / BATCHES for seconds in (cost.wall_seconds, cost.cpu_seconds))
         rows.append((f"{stage}: augmented views alone, a batch of {size}", f"{wall:.0f}", f"{cpu:.0f}"))
         rows.append((f"{stage}: views, step and validation, a batch", f"{_a_batch(train(some), some, size):.0f}", "-"))

@@ -84,12 +84,12 @@ class OneByOne:
 
     def __init__(self, predictor: "Predictor") -> None:
         self.name, self.front_end, self.threshold = predictor.name, predictor.front_end, predictor.threshold
-        self.prepare = predictor.prepare
+        self.emotions, self.prepare = predictor.emotions, predictor.prepare
         self._networks = [_network(model) for model in predictor.models]
         self._input_of = predictor.input_of
 
     def probabilities(self, inputs: "Inputs") -> npt.NDArray[np.float64]:
-        """Uncalibrated probabilities [n, 7]: what is timed is the way, not the answer."""
+        """Uncalibrated probabilities [n, classes]: what is timed is the way, not the answer."""
         from deepemo.evaluation.calibration import softmax
 
         networks = list(zip(self._networks, self._input_of, strict=True))

@@ -59,7 +59,7 @@ def seed_training(
     learned, judged = (
         tuple(np.concatenate(part) for part in zip(*parts, strict=True))
         for parts in (
-            list(labelled_arrays(features, split[split["role"] == role], batch_size=SEED_BATCH))
+            list(labelled_arrays(features, split[split["role"] == role], EMOTIONS, batch_size=SEED_BATCH))
             for role in (TRAIN, VALIDATION)
         )
     )
@@ -118,13 +118,19 @@ def main(
             return write_shards(embeddings, made, shards=params.featurize.shards, shape=(width,), about={})
 
         def train_head() -> object:
-            head = build_head(width=width, hidden_units=section.hidden_units, dropout=section.dropout)
+            head = build_head(
+                width=width,
+                hidden_units=section.hidden_units,
+                dropout=section.dropout,
+                classes=len(EMOTIONS),
+            )
             return fit(
                 head,
                 section,
                 label_smoothing=section.label_smoothing,
                 folder=embeddings,
                 split=split,
+                emotions=EMOTIONS,
                 seed=params.seed,
                 resume=Path(scratch, "resume"),
             )

@@ -22,7 +22,7 @@ from deepemo.audio.augment import augment
 from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.shards import read_feature_spec, read_features, read_spec, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.evaluation.calibration import softmax
 from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
@@ -81,6 +81,7 @@ def validation_uars(
     network: keras.Model,
     folder: Path,
     clips: pd.DataFrame,
+    emotions: Emotions,
     section: Augment,
     spec: FeatureSpec,
     *,
@@ -89,10 +90,10 @@ def validation_uars(
 ) -> tuple[float, float]:
     """UAR of the clips as they are, and of the mean of their probabilities and those of so many warped views."""
     truth, plain, mean = [], [], []
-    for batch, (values, labels) in enumerate(labelled_arrays(folder, clips, batch_size=BATCH)):
+    for batch, (values, labels) in enumerate(labelled_arrays(folder, clips, emotions, batch_size=BATCH)):
         first = softmax(network(values, training=False).numpy())
         seen = [first]
-        targets = tf.one_hot(labels, len(EMOTIONS))
+        targets = tf.one_hot(labels, len(emotions))
         for view in range(views):
             warped, _ = augment(tf.constant(values), targets, tf.constant([seed + view, batch]), section, spec)
             seen.append(softmax(network(warped, training=False).numpy()))
@@ -109,19 +110,27 @@ def train_variant(
 ) -> tuple[float, float]:
     """Train the shallow CNN on features of one normalisation; both UARs of `validation_uars`."""
     seed_everything(params.seed)
-    split = read_split(DATA / "split.csv")
+    split = read_split(DATA / "split.csv", params.emotions)
     split = split[split["role"].isin([TRAIN, VALIDATION])]
     folder = FEATURES
     if grouping is not None:
         folder = scratch / grouping
         normalised_shards(FEATURES, folder, split.set_index("clip")[grouping])
     section = params.section("train_shallow", TrainShallow).model_copy(update={"epochs": epochs, "patience": epochs})
-    trained = train_shallow(section, features=folder, split=split, seed=params.seed, resume=scratch / "resume")
+    emotions, resume = params.emotions, scratch / "resume"
+    trained = train_shallow(section, features=folder, split=split, emotions=emotions, seed=params.seed, resume=resume)
     off = {"append_neutral": 0.0, "noise": 0.0, "time_masks": 0, "frequency_masks": 0, "mixup": 0.0}
     warped = section.augment.model_copy(update=off)
     validation = split[split["role"] == VALIDATION]
     return validation_uars(
-        trained.network, folder, validation, warped, read_feature_spec(folder), views=views, seed=params.seed
+        trained.network,
+        folder,
+        validation,
+        emotions,
+        warped,
+        read_feature_spec(folder),
+        views=views,
+        seed=params.seed,
     )
 
 
@@ -132,7 +141,7 @@ def main(
     """Train and answer in every variant and write the section `Variants without a param` of docs/benchmarks.md."""
     about = machine()
     params = load_params()
-    corpora = sorted(read_split(DATA / "split.csv")["corpus"].unique())
+    corpora = sorted(read_split(DATA / "split.csv", params.emotions)["corpus"].unique())
     rows = []
     for name, grouping in tqdm(GROUPINGS.items(), desc="variants", disable=None):
         with tempfile.TemporaryDirectory() as scratch:

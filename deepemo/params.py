@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from deepemo.emotions import Emotions, in_order
 from deepemo.errors import InputError
 
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -295,6 +296,7 @@ class Params(Section):
     """The whole of params.yaml; `models` holds the sections of the model families by their names in the file."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
+    emotions: Annotated[Emotions, Field(strict=False), AfterValidator(in_order)]
     download: Download
     validate_: Annotated[Validate, Field(alias="validate")]
     eda: Eda
@@ -334,7 +336,7 @@ class Params(Section):
     def to_mapping(self) -> dict[str, Any]:
         """The values as plain mappings and lists, by the names and in the order of params.yaml."""
         models = {name: section.model_dump() for name, section in self.models.items()}
-        return _in_order(self.model_dump(by_alias=True, exclude={"models"}) | models, self._content)
+        return _in_order(self.model_dump(mode="json", by_alias=True, exclude={"models"}) | models, self._content)
 
 
 def _in_order(values: dict[str, Any], like: Any) -> dict[str, Any]:

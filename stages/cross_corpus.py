@@ -20,15 +20,15 @@ from stages._run import stage_main
 
 def main(params: Params) -> str:
     """Write what models that never heard a corpus say of its clips, and the figures of that."""
-    split, clips = read_split(SPLIT), good_clips(read_clips(CLIPS))
+    split, clips = read_split(SPLIT, params.emotions), good_clips(read_clips(CLIPS))
     resume = RESUME / "cross_corpus"
-    refused = {corpus: words for corpus in learned_corpora(split) if (words := why_not(split, corpus))}
+    refused = {corpus: words for corpus in learned_corpora(split) if (words := why_not(split, corpus, params.emotions))}
     found = [
         leave_out(params, split, clips, corpus, resume=resume)
         for corpus in learned_corpora(split)
         if corpus not in refused
     ]
-    write_left_out(LEFT_OUT, found)
+    write_left_out(LEFT_OUT, found, params.emotions)
     section = params.cross_corpus
     families = [family.name for family in judged_families(section)]
     summary = summarize(found, refused, families, samples=section.bootstrap_samples, seed=params.seed)

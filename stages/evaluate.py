@@ -45,10 +45,10 @@ from stages._run import stage_main
 def main(params: Params) -> str:
     """Write metrics, plots, the model card, the predictions, and the bundle that serving reads."""
     seed_everything(params.seed)
-    split, clips = read_split(SPLIT), read_clips(CLIPS)
+    split, clips = read_split(SPLIT, params.emotions), read_clips(CLIPS)
     leakage.check_roles(split, source=str(SPLIT))
     leakage.check_content(split, good_clips(clips), source=str(CLIPS))
-    models = {name: load_model(MODELS / name) for name in family_names()}
+    models = {name: load_model(MODELS / name, params.emotions) for name in family_names()}
     for name, model in models.items():
         source = str(MODELS / name / ABOUT_FILE)
         leakage.check_fitted_on(model.about.get("trained_on"), split, TRAIN, source=source)
@@ -63,6 +63,7 @@ def main(params: Params) -> str:
             )
             for name, model in models.items()
         },
+        params.emotions,
     )
     weights = fit_weights(predictions.where("role", VALIDATION))
     predictions = predictions.with_ensemble(weights)
@@ -75,7 +76,9 @@ def main(params: Params) -> str:
     for name, confidence in confidences.items():
         leakage.check_fitted_on(confidence.fitted_on, split, VALIDATION, source=f"calibration of {name}")
     cross_corpus = read_json(METRICS / "cross_corpus.json", expected="the figures of the stage cross_corpus")
-    other_origins = fit_other_origins(read_predictions(LEFT_OUT), confidences) if cross_corpus["asked"] else {}
+    other_origins = (
+        fit_other_origins(read_predictions(LEFT_OUT, params.emotions), confidences) if cross_corpus["asked"] else {}
+    )
     evaluation = evaluate(
         predictions,
         confidences,

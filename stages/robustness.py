@@ -4,12 +4,14 @@ from deepemo.charts.robustness import draw_conditions
 from deepemo.charts.style import save
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.split import read_split
+from deepemo.emotions import check_emotions
 from deepemo.evaluation.conditions import explain
 from deepemo.evaluation.robustness import draw_clips, figures, judge, predict_conditions
 from deepemo.files import CLIPS, METRICS, MODELS, PLOTS, RAW, REPORTS, SPLIT, write_json, write_text
 from deepemo.models.saved import load_model
 from deepemo.params import Params
 from deepemo.reporting.robustness import write_report
+from deepemo.serving.bundle import BUNDLE_FILE
 from deepemo.serving.models_folder import check_parts, read_bundle
 from deepemo.training.seeding import seed_everything
 from stages._run import stage_main
@@ -19,13 +21,15 @@ def main(params: Params) -> str:
     """Write metrics, a picture and a report of the predictors that `evaluate` recorded in the bundle."""
     seed_everything(params.seed)
     section, bundle = params.robustness, read_bundle(MODELS)
+    check_emotions(bundle.emotions, params.emotions, source=str(MODELS / BUNDLE_FILE), whose="params.yaml")
     check_parts(MODELS, bundle, bundle.parts)
     predicted = predict_conditions(
         section,
-        models={name: load_model(MODELS / name) for name in bundle.parts},
-        drawn=draw_clips(read_split(SPLIT), section.clips, seed=params.seed),
+        models={name: load_model(MODELS / name, params.emotions) for name in bundle.parts},
+        drawn=draw_clips(read_split(SPLIT, params.emotions), section.clips, seed=params.seed),
         clips=good_clips(read_clips(CLIPS)),
         raw_dir=RAW,
+        emotions=params.emotions,
         seed=params.seed,
     )
     report = judge(

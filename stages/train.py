@@ -15,12 +15,19 @@ def main(params: Params, family: str) -> str:
     """Write models/<family>, its learning curve and its metrics; of several workers the first does."""
     with devices() as where:
         seed_everything(params.seed)
-        split = read_split(SPLIT)
+        split = read_split(SPLIT, params.emotions)
         trained = load_family(family).train(params, split, RESUME / family)
         metrics = summary(trained.history)
         if is_chief():
             trained_on = fingerprint_clips(split.loc[split["role"] == TRAIN, "clip"])
-            save_model(MODELS / family, trained, kind=family, trained_on=trained_on, seed=params.seed)
+            save_model(
+                MODELS / family,
+                trained,
+                kind=family,
+                emotions=params.emotions,
+                trained_on=trained_on,
+                seed=params.seed,
+            )
             write_history(PLOTS / f"learning_curve_{family}.csv", trained.history)
             write_json(METRICS / f"train_{family}.json", metrics)
     return f"train_{family}: {metrics} on {where}"

@@ -9,7 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.cross_corpus import LeftOut, joined
@@ -74,9 +74,23 @@ def made_predictions() -> Predictions:
         name: truth * (skill + ease) + random.normal(size=truth.shape)
         for name, skill in (("shallow", 3.0), ("transfer", 1.8))
     }
-    return Predictions(clips, {name: softmax(2.0 * values) for name, values in logits.items()}).with_ensemble(
+    return Predictions(clips, {name: softmax(2.0 * values) for name, values in logits.items()}, EMOTIONS).with_ensemble(
         {"shallow": 0.5, "transfer": 0.5}
     )
+
+
+def _among(predictions: Predictions, emotions: Emotions) -> Predictions:
+    kept = predictions.only(predictions.clips["emotion"].isin(emotions).to_numpy())
+    columns = [predictions.emotions.index(emotion) for emotion in emotions]
+    shares = {name: values[:, columns] for name, values in kept.probabilities.items()}
+    shares = {name: values / values.sum(axis=1, keepdims=True) for name, values in shares.items()}
+    return Predictions(kept.clips, shares, emotions)
+
+
+@pytest.fixture(scope="session")
+def among() -> Callable[[Predictions, Emotions], Predictions]:
+    """What models that tell only some emotions apart would say of their clips."""
+    return _among
 
 
 NOT_ASKED = {
@@ -114,7 +128,9 @@ def _made_left_out() -> list[LeftOut]:
         }
         weights = {"shallow": 0.75, "transfer": 0.25}
         others = [name for name in ("east", "north", "south") if name != corpus]
-        found.append(LeftOut(corpus, others, weights, Predictions(table, probabilities).with_ensemble(weights)))
+        found.append(
+            LeftOut(corpus, others, weights, Predictions(table, probabilities, EMOTIONS).with_ensemble(weights))
+        )
     return found
 
 

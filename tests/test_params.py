@@ -59,6 +59,12 @@ def test_the_record_of_the_real_corpora_has_todays_params_but_for_the_corpora() 
         ("embed_speech_views.views", -1, "embed_speech_views.views: found -1"),
         ("robustness.mp3_kbps", 17, "robustness.mp3_kbps: found 17"),
         ("seed", 1.5, "seed: found 1.5"),
+        ("emotions", ["angry", "joy"], "['joy'] are none of the seven, expected 2 or more of ['angry', 'disgust', "),
+        ("emotions", ["sad"], "expected 2 or more of ['angry', 'disgust', "),
+        ("emotions", [], "emotions: found []; expected 2 or more"),
+        ("emotions", ["sad", "angry", "sad"], "emotions: found ['sad', 'angry', 'sad']; one is named twice"),
+        ("emotions", "angry", "emotions: found 'angry'"),
+        ("emotions", ["angry", 3], "emotions.1: found 3"),
     ],
 )
 def test_a_mistake_is_named_with_its_key(tmp_path: Path, key: str, value: Any, named: str) -> None:
@@ -98,6 +104,12 @@ def test_a_file_that_is_no_mapping_is_refused(tmp_path: Path, content: str) -> N
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="no such file"):
         load_params(tmp_path / "absent.yaml")
+
+
+def test_emotions_have_their_own_order_in_the_run_and_in_its_record(tmp_path: Path) -> None:
+    params = load_params(changed(tmp_path, "emotions", ["sad", "angry", "neutral"]))
+    assert params.emotions == ("angry", "neutral", "sad")
+    assert recorded(params)["emotions"] == ["angry", "neutral", "sad"]
 
 
 def test_values_cannot_be_changed_after_loading() -> None:

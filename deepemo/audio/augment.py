@@ -9,11 +9,30 @@ used, because their draws cannot be seeded.
 import tensorflow as tf
 
 from deepemo.audio.spec import FeatureSpec
-from deepemo.emotions import INDEX
+from deepemo.emotions import Emotions
+from deepemo.errors import InputError
 from deepemo.params import Augment
 
 
-def append_neutral(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, share: float) -> tf.Tensor:
+def neutral_class(section: Augment, emotions: Emotions) -> int | None:
+    """Class of the neutral clips among the emotions of a run; None if there is none.
+
+    Raises:
+        InputError: the section wants neutral clips all the same.
+    """
+    if "neutral" in emotions:
+        return emotions.index("neutral")
+    if section.append_neutral:
+        raise InputError(
+            f"params.yaml: augment.append_neutral: found {section.append_neutral:g}, expected 0 where neutral is none "
+            f"of the emotions {list(emotions)}"
+        )
+    return None
+
+
+def append_neutral(
+    features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, *, share: float, neutral: int
+) -> tf.Tensor:
     """Append a neutral clip of the batch to a share of its clips; the emotion stays that of the first one.
 
     The appended clip starts where the sound of the first one ends and is cut at the last frame. A batch without a
@@ -24,22 +43,23 @@ def append_neutral(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, sha
         targets: float32 [n, classes].
         seed: int32 [2].
         share: of the clips, in [0, 1].
+        neutral: class of the neutral clips.
 
     Returns:
         float32 [n, frames, bands].
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     count, frames = tf.shape(features)[0], features.shape[1]
-    neutral = targets[:, INDEX["neutral"]] == 1.0
+    is_neutral = targets[:, neutral] == 1.0
     order = tf.random.stateless_uniform([count, count], seeds[0])
-    follower = tf.argmax(tf.where(neutral, order, -1.0), axis=1)  # a random neutral clip for each
+    follower = tf.argmax(tf.where(is_neutral, order, -1.0), axis=1)  # a random neutral clip for each
     position = tf.range(frames)
     sounds = tf.reduce_any(features > 0, axis=2)  # [n, frames]
     end = tf.reduce_max(tf.where(sounds, position + 1, 0), axis=1, keepdims=True)  # [n, 1]
     since = position - end  # frames since the clip's end
     following = tf.gather(tf.gather(features, follower), tf.maximum(since, 0), axis=1, batch_dims=1)
     chosen = tf.random.stateless_uniform([count, 1], seeds[1]) < share
-    appended = chosen & (since >= 0) & tf.reduce_any(neutral)
+    appended = chosen & (since >= 0) & tf.reduce_any(is_neutral)
     return tf.where(appended[..., tf.newaxis], following, features)
 
 
@@ -137,7 +157,12 @@ def mix(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float) 
 
 
 def augment(
-    features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, section: Augment, spec: FeatureSpec
+    features: tf.Tensor,
+    targets: tf.Tensor,
+    seed: tf.Tensor,
+    section: Augment,
+    spec: FeatureSpec,
+    neutral: int | None = None,
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """A new view of a batch.
 
@@ -147,6 +172,7 @@ def augment(
         seed: int32 [2]; the same seed gives the same view.
         section: how far views may go; 0 switches a kind off.
         spec: of the features, to turn seconds into frames and decibels into shares of the range.
+        neutral: class of the neutral clips, of which some are appended to others; None if there is none.
 
     Returns:
         Features and targets of the same shapes.
@@ -154,8 +180,8 @@ def augment(
     shift_frames = section.time_shift_seconds / spec.hop_seconds
     gain = section.gain_db / spec.range_db
     seeds = tf.random.experimental.stateless_split(seed, 6)
-    if section.append_neutral:
-        features = append_neutral(features, targets, seeds[5], section.append_neutral)
+    if section.append_neutral and neutral is not None:
+        features = append_neutral(features, targets, seeds[5], share=section.append_neutral, neutral=neutral)
     if section.time_scale or shift_frames or section.frequency_shift_bands:
         features = warp(
             features,

@@ -14,9 +14,9 @@ from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
 from deepemo.charts.cross_corpus import draw_cross_corpus
 from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, predictor_colours
 from deepemo.charts.style import name_emotions, per_cent, save, styled
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.evaluation.groups import GroupScores
-from deepemo.evaluation.report import CHANCE, SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
+from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
 
 # Share from which a cell of a confusion matrix is so dark that its text must be white.
 DARK_SHARE = 0.55
@@ -45,7 +45,7 @@ def draw_all(folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.Da
         save(draw_cross_corpus(evaluation.cross_corpus), folder / "cross_corpus.png")
 
 
-def _draw_confusion_matrix(axes: Axes, counts: Int64Array) -> None:
+def _draw_confusion_matrix(axes: Axes, counts: Int64Array, emotions: Emotions) -> None:
     totals = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, totals, out=np.zeros(counts.shape), where=totals > 0)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -55,9 +55,9 @@ def _draw_confusion_matrix(axes: Axes, counts: Int64Array) -> None:
             style: dict[str, Any] = {"ha": "center", "va": "center", "color": colour}
             axes.text(column, row - 0.1, f"{100 * shares[row, column]:.0f}", fontsize=9, **style)
             axes.text(column, row + 0.3, f"{counts[row, column]}", fontsize=5.5, **style)
-    name_emotions(axes, rotation=45)
+    name_emotions(axes, emotions, rotation=45)
     axes.grid(visible=False)
-    axes.set_yticks(range(len(EMOTIONS)), EMOTIONS)
+    axes.set_yticks(range(len(emotions)), emotions)
     axes.set_xlabel("named by the model")
 
 
@@ -68,7 +68,7 @@ def draw_confusion(evaluation: Evaluation, predictor: str) -> Figure:
     figure = Figure(figsize=(0.4 + 4.2 * panels, 5.1))
     for axes, (name, role) in zip(figure.subplots(1, panels, squeeze=False)[0], evaluation.roles.items(), strict=True):
         overall = role.predictors[predictor].overall
-        _draw_confusion_matrix(axes, overall.counts)
+        _draw_confusion_matrix(axes, overall.counts, evaluation.emotions)
         axes.set_title(
             f"{ROLE_TITLES[name]}, {role.clips} clips\n"
             f"accuracy {100 * overall.accuracy.value:.1f} %, UAR {100 * overall.uar.value:.1f} %",
@@ -95,9 +95,11 @@ def draw_class_recall(evaluation: Evaluation) -> Figure:
             colour = colours[predictor]
             axes.plot([], [], "o", color=colour, label=predictor)
             for emotion, found in role.predictors[predictor].overall.emotions.items():
-                draw_estimate(axes, EMOTIONS.index(emotion) + offset, found.recall, vertical=True, colour=colour)
-        axes.axhline(CHANCE, color="0.5", linestyle=":", label="chance")
-        name_emotions(axes)
+                draw_estimate(
+                    axes, evaluation.emotions.index(emotion) + offset, found.recall, vertical=True, colour=colour
+                )
+        axes.axhline(evaluation.chance, color="0.5", linestyle=":", label="chance")
+        name_emotions(axes, evaluation.emotions)
         axes.set_ylim(0, 1)
         axes.set_title(f"{ROLE_TITLES[name]}, {role.clips} clips")
     per_cent(rows[0].yaxis)
@@ -119,7 +121,7 @@ def _group_label(name: str, group: GroupScores) -> str:
     return f"{name}\n{group.clips} clips, {speakers}"
 
 
-def _draw_group_panel(axes: Axes, role: RoleReport) -> None:
+def _draw_group_panel(axes: Axes, role: RoleReport, chance: float) -> None:
     groups = _groups(next(iter(role.predictors.values())))
     colours = predictor_colours(role.predictors)
     for predictor, offset in _offsets(role.predictors).items():
@@ -127,7 +129,7 @@ def _draw_group_panel(axes: Axes, role: RoleReport) -> None:
         axes.plot([], [], "o", color=colour, label=predictor)
         for row, group in enumerate(_groups(role.predictors[predictor]).values()):
             draw_estimate(axes, row + offset, group.uar, vertical=False, colour=colour)
-    axes.axvline(CHANCE, color="0.5", linestyle=":", label="chance")
+    axes.axvline(chance, color="0.5", linestyle=":", label="chance")
     axes.set_yticks(range(len(groups)), [_group_label(name, group) for name, group in groups.items()])
     axes.set_xlim(0, 1)
     axes.invert_yaxis()
@@ -143,7 +145,7 @@ def draw_groups(evaluation: Evaluation) -> Figure:
     figure = Figure(figsize=(0.4 + 4.6 * panels, 1.3 + 0.4 * most))
     rows = figure.subplots(1, panels, squeeze=False)[0]
     for axes, (name, role) in zip(rows, evaluation.roles.items(), strict=True):
-        _draw_group_panel(axes, role)
+        _draw_group_panel(axes, role, evaluation.chance)
         axes.set_title(ROLE_TITLES[name])
     figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.suptitle("Who is recognized how well: mean recall over the emotions present")

@@ -14,7 +14,7 @@ from matplotlib.typing import RcKeyType
 from PIL import Image
 
 from deepemo.charts.colours import COLOURS
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.files import written_whole
 
 # Inches: the text width of a page, so that type keeps its size in points in print.
@@ -90,9 +90,9 @@ def per_cent(axis: Axis) -> None:
     axis.set_major_formatter(mpl.ticker.PercentFormatter(1.0, decimals=0))
 
 
-def name_emotions(axes: Axes, *, rotation: float = 30.0) -> None:
-    """Label the positions 0 to 6 of the x axis with the seven emotions, in their order."""
-    axes.set_xticks(range(len(EMOTIONS)), EMOTIONS, rotation=rotation, ha="right" if rotation else "center")
+def name_emotions(axes: Axes, emotions: Emotions = EMOTIONS, *, rotation: float = 30.0) -> None:
+    """Label the positions from 0 on of the x axis with emotions, in their order."""
+    axes.set_xticks(range(len(emotions)), emotions, rotation=rotation, ha="right" if rotation else "center")
 
 
 def emotion_colours() -> list[str]:

@@ -12,7 +12,7 @@ from typing import TypedDict
 
 import pandas as pd
 
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import EMOTIONS, MIN_EMOTIONS, Emotions
 from deepemo.errors import InputError
 from deepemo.params import Split
 
@@ -26,8 +26,6 @@ COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
 
 # With fewer speakers left than this, validation takes some of their clips, not some of the speakers.
 MIN_SPEAKERS_FOR_VALIDATION = 6
-# With one emotion alone there is nothing to tell apart.
-MIN_EMOTIONS = 2
 
 
 def _draw(key: str, seed: int) -> float:
@@ -109,17 +107,19 @@ def performances(clips: pd.DataFrame) -> pd.Series:
     return clips["performance"].where(clips["performance"] != "", clips["clip"])
 
 
-def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFrame:
+def split_clips(clips: pd.DataFrame, section: Split, *, emotions: Emotions, seed: int) -> pd.DataFrame:
     """The split table, in the order of the clips.
 
     Args:
         clips: the good rows of the clip table.
         section: see `split_corpus`; the clips of its held-out corpora all go to `test_corpus`.
+        emotions: of the run; clips of others have no role and no row.
         seed: of every draw.
 
     Raises:
         InputError: a held-out corpus has no clips, or fewer than two emotions have training clips.
     """
+    clips = clips[clips["emotion"].isin(emotions)]
     present = sorted(clips["corpus"].unique())
     absent = sorted(set(section.held_out_corpora) - set(present))
     if absent:
@@ -130,24 +130,48 @@ def split_clips(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.DataFra
             rows = clips[clips["corpus"] == corpus]
             roles[rows.index] = split_corpus(rows, section, seed=seed)
     table = clips.assign(role=roles)[list(COLUMNS)]
-    learned = [emotion for emotion in EMOTIONS if emotion not in unlearned_emotions(table)]
+    unlearned = unlearned_emotions(table, emotions)
+    learned = [emotion for emotion in emotions if emotion not in unlearned]
     if len(learned) < MIN_EMOTIONS:
         raise InputError(
             f"split: training clips of {learned or 'no emotion'} among {len(table)} good clips, expected clips of "
             f"{MIN_EMOTIONS} emotions or more; use more recordings"
         )
-    return table
+    return table.reset_index(drop=True)
 
 
-def unlearned_emotions(split: pd.DataFrame) -> list[str]:
-    """Emotions without a training clip, which no model can learn to name."""
+def unlearned_emotions(split: pd.DataFrame, emotions: Emotions) -> list[str]:
+    """Emotions of a run without a training clip, which no model can learn to name."""
     learned = set(split.loc[split["role"] == TRAIN, "emotion"])
-    return [emotion for emotion in EMOTIONS if emotion not in learned]
+    return [emotion for emotion in emotions if emotion not in learned]
 
 
-def read_split(path: Path) -> pd.DataFrame:
-    """Read the split table; every column is text."""
-    return pd.read_csv(path, dtype=str, keep_default_na=False)
+def other_emotions(clips: pd.DataFrame, emotions: Emotions) -> dict[str, int]:
+    """Number of clips by each emotion that a run leaves out; those without clips are not named.
+
+    Args:
+        clips: the good rows of the clip table.
+        emotions: of the run.
+    """
+    counts = clips["emotion"].value_counts()
+    return {emotion: int(counts[emotion]) for emotion in EMOTIONS if emotion not in emotions and emotion in counts}
+
+
+def read_split(path: Path, emotions: Emotions = EMOTIONS) -> pd.DataFrame:
+    """Read the split table; every column is text.
+
+    Args:
+        path: where it lies.
+        emotions: of the run.
+
+    Raises:
+        InputError: a clip has another emotion.
+    """
+    split = pd.read_csv(path, dtype=str, keep_default_na=False)
+    others = sorted(set(split["emotion"]) - set(emotions))
+    if others:
+        raise InputError(f"{path}: found clips of {others}, expected only those of {list(emotions)}; run split again")
+    return split
 
 
 class Fingerprint(TypedDict):

@@ -25,7 +25,7 @@ def softmax(logits: Float64Array) -> Float64Array:
 
 
 def scale(probabilities: Float64Array, temperature: float) -> Float64Array:
-    """Probabilities [n, 7] at another temperature: softmax(log(p) / temperature), as if logits were divided by it.
+    """Probabilities [n, classes] at another temperature: softmax(log(p) / temperature), as if it divided the logits.
 
     A temperature above 1 makes them more equal, one below 1 less equal; the likeliest emotion stays the same.
 
@@ -47,7 +47,7 @@ def fit_temperature(probabilities: Float64Array, labels: Int64Array, weights: Fl
     """Temperature at which the truth is likeliest (Guo et al., "On Calibration of Modern Neural Networks", 2017).
 
     Args:
-        probabilities: float64 [n, 7], of clips no model was trained or is tested on.
+        probabilities: float64 [n, classes], of clips no model was trained or is tested on.
         labels: class indices [n].
         weights: of each clip, [n]; by default all have the same.
 
@@ -93,7 +93,7 @@ def reliability(probabilities: Float64Array, labels: Int64Array, bins: int = BIN
     """Sort clips into bins by the probability of their likeliest emotion.
 
     Args:
-        probabilities: float64 [n, 7].
+        probabilities: float64 [n, classes].
         labels: class indices [n].
         bins: number of bins; bin i holds confidences in (i / bins, (i + 1) / bins].
     """

@@ -1,5 +1,6 @@
 """Paired comparison of two predictors on the same clips: differences with intervals, and significance tests."""
 
+import math
 from dataclasses import dataclass
 from functools import partial
 
@@ -86,8 +87,9 @@ def swap(ours: Int64Array, theirs: Int64Array, *, samples: int, seed: int) -> In
 
 
 def _difference(figure: str, counts: Int64Array) -> Float64Array:
-    """The first's figure minus the second's, of counts [..., 2 * cells]."""
-    both = counts.reshape(*counts.shape[:-1], 2, scores.CLASSES, scores.CLASSES)
+    """The first's figure minus the second's, of counts [..., 2 * classes * classes]."""
+    classes = math.isqrt(counts.shape[-1] // 2)
+    both = counts.reshape(*counts.shape[:-1], 2, classes, classes)
     values = scores.HEADLINES[figure](both)
     return np.asarray(values[..., 0] - values[..., 1])
 
@@ -103,10 +105,10 @@ def mcnemar(labels: Int64Array, first: Int64Array, second: Int64Array) -> McNema
 
 def compare(predictions: Predictions, first: str, second: str, resampling: Resampling) -> Comparison:
     """Compare two predictors on some clips, both on the same resamples."""
-    size = scores.CLASSES**2
+    classes = len(predictions.emotions)
     labels, answers = predictions.labels, [predictions.answers(name) for name in (first, second)]
     ours, theirs = (
-        counts_by_unit(predictions.clips, labels * scores.CLASSES + each, size, resampling.unit) for each in answers
+        counts_by_unit(predictions.clips, labels * classes + each, classes**2, resampling.unit) for each in answers
     )
     drawn = bootstrap.draw_widest(
         {unit: np.hstack([ours[unit], theirs[unit]]) for unit in ours},

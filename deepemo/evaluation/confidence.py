@@ -46,7 +46,7 @@ class RiskCoverage:
 
 
 def risk_coverage(probabilities: Float64Array, labels: Int64Array, weights: Float64Array | None = None) -> RiskCoverage:
-    """The curve of probabilities float64 [n, 7] and class indices [n], n > 0; equal confidences are one step.
+    """The curve of probabilities float64 [n, classes] and class indices [n], n > 0; equal confidences are one step.
 
     Clips count by their weights [n], and without weights all alike.
     """
@@ -73,7 +73,7 @@ def choose_threshold(probabilities: Float64Array, labels: Int64Array, wanted_acc
     """The lowest confidence whose answers reach the wanted accuracy.
 
     Args:
-        probabilities: calibrated, float64 [n, 7], of validation clips.
+        probabilities: calibrated, float64 [n, classes], of validation clips.
         labels: class indices [n].
         wanted_accuracy: of the answers given, those at or above the threshold.
 

@@ -16,7 +16,7 @@ import pandas as pd
 
 from deepemo.dataset.shards import read_features
 from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, fingerprint_clips
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.evaluation import leakage
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Estimate, Resampling, score
@@ -44,11 +44,11 @@ def without(split: pd.DataFrame, corpus: str) -> pd.DataFrame:
     return split.assign(role=split["role"].mask(split["corpus"] == corpus, TEST_CORPUS))
 
 
-def why_not(split: pd.DataFrame, corpus: str) -> str:
-    """Why models cannot be trained without a corpus, in words; empty if they can."""
+def why_not(split: pd.DataFrame, corpus: str, emotions: Emotions) -> str:
+    """Why models of some emotions cannot be trained without a corpus, in words; empty if they can."""
     others = without(split, corpus)
     learned = set(others.loc[others["role"] == TRAIN, "emotion"])
-    missing = [emotion for emotion in EMOTIONS if emotion not in learned]
+    missing = [emotion for emotion in emotions if emotion not in learned]
     if not learned:
         return f"the models learn from one corpus alone, {corpus}"
     if missing:
@@ -103,7 +103,7 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
     for family in judged_families(params.cross_corpus):
         inputs = read_features(family.shards, judged["clip"], batch_size=params.cross_corpus.batch_size)
         models[family.name] = (_sibling(family, params, others, contents, resume / corpus / family.name), inputs)
-    predictions = predict(judged, models)
+    predictions = predict(judged, models, params.emotions)
     weights = fit_weights(predictions.where("role", VALIDATION))
     return LeftOut(
         corpus=corpus,
@@ -116,7 +116,9 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
 def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents: str, folder: Path) -> TrainedModel:
     """Train a family's network on a split, or take it from the folder if it was trained there before."""
     sections = {name: params.section(name, kind).model_dump(mode="json") for name, kind in family.sections.items()}
-    parts = json.dumps([family.name, sections, params.seed, contents, split.to_csv(index=False)], sort_keys=True)
+    parts = json.dumps(
+        [family.name, sections, params.emotions, params.seed, contents, split.to_csv(index=False)], sort_keys=True
+    )
     key, done = hashlib.sha256(parts.encode()).hexdigest(), folder / KEY_FILE
     if not done.is_file() or done.read_text(encoding="utf-8") != key:
         # Each from the same state, so that a run that was killed ends with the same models as one that was not.
@@ -124,7 +126,14 @@ def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents:
         seed_everything(params.seed)
         trained = family.train(params, split, folder / "checkpoints")
         trained_on = fingerprint_clips(split.loc[split["role"] == TRAIN, "clip"])
-        save_model(folder, trained, kind=family.name, trained_on=trained_on, seed=params.seed)
+        save_model(
+            folder,
+            trained,
+            kind=family.name,
+            emotions=params.emotions,
+            trained_on=trained_on,
+            seed=params.seed,
+        )
         write_text(done, key)
     model = family.load(folder)
     leakage.check_fitted_on(model.about.get("trained_on"), split, TRAIN, source=str(folder / ABOUT_FILE))
@@ -139,15 +148,16 @@ def joined(found: Sequence[LeftOut]) -> Predictions:
             name: np.concatenate([left.predictions.probabilities[name] for left in found])
             for name in found[0].predictions.predictors
         },
+        found[0].predictions.emotions,
     )
 
 
-def write_left_out(path: Path, found: Sequence[LeftOut]) -> None:
+def write_left_out(path: Path, found: Sequence[LeftOut], emotions: Emotions) -> None:
     """Write `joined` as `write_predictions` does; where no corpus was left out, a table without rows."""
     if found:
         write_predictions(path, joined(found))
     else:
-        write_csv(path, pd.DataFrame(columns=[*CLIP_COLUMNS, "predictor", *EMOTIONS]))
+        write_csv(path, pd.DataFrame(columns=[*CLIP_COLUMNS, "predictor", *emotions]))
 
 
 def summarize(

@@ -11,13 +11,13 @@ from typing import Any
 import pandas as pd
 
 from deepemo.arrays import Int64Array
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison
 from deepemo.evaluation.confidence import Operating
 from deepemo.evaluation.groups import EmotionScores, Estimate, GroupScores
 from deepemo.evaluation.other_origin import OtherOrigin
-from deepemo.evaluation.report import CHANCE, LEFT_OUT_CORPORA, Evaluation, PredictorReport
+from deepemo.evaluation.report import LEFT_OUT_CORPORA, Evaluation, PredictorReport
 from deepemo.files import write_csv, write_text
 
 DIGITS = 4
@@ -48,8 +48,9 @@ def headlines(evaluation: Evaluation) -> dict[str, Any]:
     Three questions stand side by side: speakers heard, speakers never heard, and corpora never heard, each left out in
     turn. The last is answered by the predictors that were trained without each corpus, or a reason says why by none.
     """
+    chance = round(evaluation.chance, DIGITS)
     content: dict[str, Any] = {
-        "chance": {"accuracy": round(CHANCE, DIGITS), "uar": round(CHANCE, DIGITS)},
+        "chance": {"accuracy": chance, "uar": chance},
         "majority": {},
     }
     for name, role in evaluation.roles.items():
@@ -203,17 +204,18 @@ def write_details(path: Path, evaluation: Evaluation) -> None:
     write_text(path, text + "\n")
 
 
-def confusion_table(counts: Int64Array) -> pd.DataFrame:
+def confusion_table(counts: Int64Array, emotions: Emotions) -> pd.DataFrame:
     """One row a pair of emotions, in their order: the clips, and their share of the actual emotion's clips.
 
     Args:
-        counts: [7, 7], actual by predicted.
+        counts: [classes, classes], actual by predicted.
+        emotions: the classes.
     """
     shares = counts / counts.sum(axis=1, keepdims=True).clip(min=1)
     rows = [
         (actual, predicted, counts[row, column], shares[row, column])
-        for row, actual in enumerate(EMOTIONS)
-        for column, predicted in enumerate(EMOTIONS)
+        for row, actual in enumerate(emotions)
+        for column, predicted in enumerate(emotions)
     ]
     return pd.DataFrame(rows, columns=list(CONFUSION_COLUMNS))
 
@@ -237,10 +239,12 @@ def write_plot_files(folder: Path, evaluation: Evaluation, roles: tuple[str, ...
         evaluation: what to draw.
         roles: test roles that have a table each; the table of a role without clips holds counts of 0.
     """
-    empty = scores.confusion(*(pd.Series(dtype="int64").to_numpy(),) * 2)
+    nobody, emotions = pd.Series(dtype="int64").to_numpy(), evaluation.emotions
+    empty = scores.confusion(nobody, nobody, len(emotions))
     for predictor in evaluation.confidences:
         for role in roles:
             report = evaluation.roles.get(role)
             counts = report.predictors[predictor].overall.counts if report else empty
-            write_csv(folder / "confusion" / f"{predictor}_{role}.csv", confusion_table(counts), float_format="%.4f")
+            table = confusion_table(counts, emotions)
+            write_csv(folder / "confusion" / f"{predictor}_{role}.csv", table, float_format="%.4f")
     write_csv(folder / "class_recall.csv", recall_table(evaluation), float_format="%.4f")

@@ -8,7 +8,6 @@ import numpy.typing as npt
 import pandas as pd
 
 from deepemo.arrays import Float64Array, Int64Array
-from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import bootstrap
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.predictions import Predictions
@@ -65,7 +64,8 @@ class GroupScores:
         uar: mean recall over the emotions present.
         macro_f1: mean F1 over the emotions present.
         emotions: each present emotion's scores.
-        counts: confusion counts [7, 7], actual by predicted.
+        missing: emotions of the run without clips, over which no mean is taken.
+        counts: confusion counts [classes, classes], actual by predicted.
         draws: headline figures of every resample, each [samples].
     """
 
@@ -77,13 +77,9 @@ class GroupScores:
     uar: Estimate
     macro_f1: Estimate
     emotions: dict[str, EmotionScores]
+    missing: list[str]
     counts: Int64Array
     draws: dict[str, Float64Array]
-
-    @property
-    def missing(self) -> list[str]:
-        """Emotions without clips, over which no mean is taken."""
-        return [emotion for emotion in EMOTIONS if emotion not in self.emotions]
 
 
 def counts_by_unit(clips: pd.DataFrame, cells: Int64Array, n_cells: int, unit: str) -> dict[str, Int64Array]:
@@ -106,9 +102,9 @@ def counts_by_unit(clips: pd.DataFrame, cells: Int64Array, n_cells: int, unit: s
 
 def score(predictions: Predictions, predictor: str, resampling: Resampling) -> GroupScores:
     """Score one predictor on some clips, at least one."""
-    shape = (scores.CLASSES, scores.CLASSES)
-    size = scores.CLASSES**2
-    cells = predictions.labels * scores.CLASSES + predictions.answers(predictor)
+    classes = len(predictions.emotions)
+    shape, size = (classes, classes), classes**2
+    cells = predictions.labels * classes + predictions.answers(predictor)
     drawn = bootstrap.draw_widest(
         counts_by_unit(predictions.clips, cells, size, resampling.unit),
         lambda counts: scores.uar(counts.reshape(-1, *shape)),
@@ -132,7 +128,7 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
             clips=int(counts[position].sum()),
             **{name: estimate(value[position], values[:, position]) for name, (value, values) in per_class.items()},
         )
-        for position, emotion in enumerate(EMOTIONS)
+        for position, emotion in enumerate(predictions.emotions)
         if counts[position].sum()
     }
     return GroupScores(
@@ -142,6 +138,7 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
         units=drawn.units,
         **{name: estimate(figure(counts), draws[name]) for name, figure in scores.HEADLINES.items()},
         emotions=emotions,
+        missing=[emotion for emotion in predictions.emotions if emotion not in emotions],
         counts=counts,
         draws=draws,
     )

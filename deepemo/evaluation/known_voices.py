@@ -111,7 +111,7 @@ def judge_known_voices(
         offsets = voices.offsets(np.arange(len(own)), recordings, np.random.default_rng([seed, draw]))
         heard: Float64Array = softmax(np.asarray(model.relative_logits(own, offsets), dtype=np.float64))
         known = {name: heard if name == part else chosen.probabilities[name] for name in names}
-        return Predictions(chosen.clips, known)
+        return Predictions(chosen.clips, known, chosen.emotions)
 
     validation = relative(VALIDATION, None)
     weights = fit_weights(validation)
@@ -158,7 +158,8 @@ def least_harmless(uars: Mapping[int, float], alone: float) -> int | None:
 
 
 def _uar(predictions: Predictions) -> float:
-    return float(scores.uar(scores.confusion(predictions.labels, predictions.answers(ENSEMBLE))))
+    counts = scores.confusion(predictions.labels, predictions.answers(ENSEMBLE), len(predictions.emotions))
+    return float(scores.uar(counts))
 
 
 def _least_deviation(components: Float32Array, voices: list[str], seed: int) -> float:

@@ -8,13 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from deepemo.arrays import Float64Array, Int64Array
-from deepemo.emotions import EMOTIONS
-
-CLASSES = len(EMOTIONS)
 
 
-def confusion(labels: Int64Array, answers: Int64Array, classes: int = CLASSES) -> Int64Array:
-    """Counts [actual, predicted] of class indices [n] and [n]."""
+def confusion(labels: Int64Array, answers: Int64Array, classes: int) -> Int64Array:
+    """Counts [actual, predicted] of class indices [n] and [n], each [classes, classes]."""
     cells = np.bincount(labels * classes + answers, minlength=classes * classes)
     return cells.reshape(classes, classes).astype(np.int64)
 

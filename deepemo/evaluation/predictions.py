@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
-from deepemo.emotions import EMOTIONS, INDEX
+from deepemo.emotions import Emotions, check_emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import softmax
 from deepemo.files import PREDICTIONS, write_csv
@@ -26,7 +26,7 @@ class Model(Protocol):
     """The part of `deepemo.models.family.TrainedModel` that evaluation needs."""
 
     def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
+        """Logits float32 [n, classes] of arrays [n, ...] as the family's shards hold them."""
 
 
 @dataclass(frozen=True)
@@ -35,11 +35,13 @@ class Predictions:
 
     Attributes:
         clips: n rows with the columns `CLIP_COLUMNS`.
-        probabilities: by predictor, float64 [n, 7] in the order of `EMOTIONS`, as the model gave them.
+        probabilities: by predictor, float64 [n, classes] as the model gave them.
+        emotions: of the run: the classes, in their order.
     """
 
     clips: pd.DataFrame
     probabilities: Mapping[str, Float64Array]
+    emotions: Emotions
 
     def __len__(self) -> int:
         return len(self.clips)
@@ -52,7 +54,7 @@ class Predictions:
     @property
     def labels(self) -> Int64Array:
         """Index of the true emotion: [n]."""
-        return np.array([INDEX[emotion] for emotion in self.clips["emotion"]], dtype=np.int64)
+        return np.array([self.emotions.index(emotion) for emotion in self.clips["emotion"]], dtype=np.int64)
 
     def answers(self, predictor: str) -> Int64Array:
         """Index of the emotion the predictor holds likeliest: [n]."""
@@ -71,6 +73,7 @@ class Predictions:
         return Predictions(
             self.clips[chosen].reset_index(drop=True),
             {name: values[chosen] for name, values in self.probabilities.items()},
+            self.emotions,
         )
 
     def with_ensemble(self, weights: Mapping[str, float]) -> "Predictions":
@@ -80,32 +83,34 @@ class Predictions:
             weights: of each predictor, see `deepemo.evaluation.ensemble.fit_weights`.
         """
         parts = [weights[name] * values for name, values in self.probabilities.items()]
-        return Predictions(self.clips, {**self.probabilities, ENSEMBLE: np.sum(parts, axis=0)})
+        return Predictions(self.clips, {**self.probabilities, ENSEMBLE: np.sum(parts, axis=0)}, self.emotions)
 
 
-def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]]) -> Predictions:
+def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]], emotions: Emotions) -> Predictions:
     """Predict clips by models, a batch of inputs in memory at a time.
 
     Args:
         clips: rows of the split table; their order is kept.
         models: by the name of the predictor, a model and its inputs of the clips: batches of ids and arrays [n, ...],
             in any order.
+        emotions: of the run, the classes of the models' logits.
 
     Raises:
-        InputError: a clip's emotion is not one of the seven, or a clip has no inputs.
+        InputError: a clip has another emotion, or no inputs.
     """
-    strangers = sorted(set(clips["emotion"]) - set(EMOTIONS))
+    strangers = sorted(set(clips["emotion"]) - set(emotions))
     if strangers:
-        raise InputError(f"split: unknown emotions {strangers}, expected some of {list(EMOTIONS)}")
+        raise InputError(f"split: unknown emotions {strangers}, expected some of {list(emotions)}")
     return Predictions(
         clips[list(CLIP_COLUMNS)].reset_index(drop=True),
-        {name: _probabilities(clips, name, model, batches) for name, (model, batches) in models.items()},
+        {name: _probabilities(clips, name, model, batches, len(emotions)) for name, (model, batches) in models.items()},
+        emotions,
     )
 
 
-def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batches) -> Float64Array:
+def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batches, classes: int) -> Float64Array:
     rows = {clip: row for row, clip in enumerate(clips["clip"])}
-    probabilities = np.full((len(clips), len(EMOTIONS)), np.nan)
+    probabilities = np.full((len(clips), classes), np.nan)
     for names, inputs in batches:
         where = [rows.pop(clip) for clip in names]
         probabilities[where] = softmax(np.asarray(model.logits(inputs), dtype=np.float64))
@@ -117,16 +122,27 @@ def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batche
 def write_predictions(path: Path, predictions: Predictions) -> None:
     """Write one row a clip and predictor: the clip's columns, `predictor`, and a probability an emotion."""
     parts = [
-        predictions.clips.assign(predictor=name, **dict(zip(EMOTIONS, values.T, strict=True)))
+        predictions.clips.assign(predictor=name, **dict(zip(predictions.emotions, values.T, strict=True)))
         for name, values in predictions.probabilities.items()
     ]
     write_csv(path, pd.concat(parts))
 
 
-def read_predictions(path: Path) -> Predictions:
-    """Read what `write_predictions` wrote; probabilities keep six digits."""
+def read_predictions(path: Path, emotions: Emotions) -> Predictions:
+    """Read what `write_predictions` wrote; probabilities keep six digits.
+
+    Args:
+        path: where it lies.
+        emotions: of the run.
+
+    Raises:
+        InputError: the probabilities are of other emotions.
+    """
     text = (*CLIP_COLUMNS, "predictor")
     table = pd.read_csv(path, dtype=dict.fromkeys(text, str), keep_default_na=False)
+    found = [column for column in table.columns if column not in text]
+    check_emotions(found, emotions, source=str(path), whose="params.yaml")
     parts = {str(name): part for name, part in table.groupby("predictor", sort=False)}
     clips = next(iter(parts.values()))[list(CLIP_COLUMNS)].reset_index(drop=True)
-    return Predictions(clips, {name: part[list(EMOTIONS)].to_numpy(np.float64) for name, part in parts.items()})
+    probabilities = {name: part[list(emotions)].to_numpy(np.float64) for name, part in parts.items()}
+    return Predictions(clips, probabilities, emotions)

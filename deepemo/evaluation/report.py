@@ -10,7 +10,7 @@ import pandas as pd
 
 from deepemo.arrays import Int64Array
 from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, VALIDATION
-from deepemo.emotions import EMOTIONS, INDEX
+from deepemo.emotions import Emotions
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison, compare
 from deepemo.evaluation.confidence import Confidence, ConfidenceReport, judge_confidence
@@ -26,8 +26,6 @@ LEFT_OUT_CORPORA = "left_out_corpora"
 ROLE_NAMES = {TEST_SEEN: SEEN, TEST_UNSEEN: UNSEEN, TEST_CORPUS: UNSEEN_CORPUS}
 # Unseen speakers are a sample of all speakers, and their clips are not independent. Seen speakers are no sample.
 RESAMPLED_BY = {SEEN: BY_CLIP, UNSEEN: BY_SPEAKER, UNSEEN_CORPUS: BY_SPEAKER}
-
-CHANCE = 1.0 / len(EMOTIONS)
 
 
 @dataclass(frozen=True)
@@ -83,6 +81,7 @@ class Evaluation:
     """Every predictor on every test role that has clips.
 
     Attributes:
+        emotions: of the run.
         roles: by `seen_speakers`, `unseen_speakers`, `unseen_corpus`.
         gaps: by predictor and headline figure, seen minus unseen speakers.
         corpus_gaps: the same within each corpus that is in both tests: by predictor, corpus and figure.
@@ -95,6 +94,7 @@ class Evaluation:
         other_origins: confidence in recordings of other origin, by the predictors that were judged on corpora left out.
     """
 
+    emotions: Emotions
     roles: dict[str, RoleReport]
     gaps: dict[str, dict[str, Estimate]]
     corpus_gaps: dict[str, dict[str, dict[str, Estimate]]]
@@ -111,14 +111,19 @@ class Evaluation:
         """The predictor with the highest UAR on validation; the tests play no part in the choice."""
         return max(self.validation_uar, key=lambda predictor: self.validation_uar[predictor])
 
+    @property
+    def chance(self) -> float:
+        """Accuracy and UAR of guessing among the emotions."""
+        return 1.0 / len(self.emotions)
 
-def most_confused(counts: Int64Array) -> list[Confused]:
-    """Mistakes in confusion counts [7, 7], by share of the true emotion's clips, the largest first."""
+
+def most_confused(counts: Int64Array, emotions: Emotions) -> list[Confused]:
+    """Mistakes in confusion counts [classes, classes], by share of the true emotion's clips, the largest first."""
     totals = counts.sum(axis=1)
     found = [
         Confused(actual, predicted, int(counts[row, column]), float(counts[row, column] / totals[row]))
-        for row, actual in enumerate(EMOTIONS)
-        for column, predicted in enumerate(EMOTIONS)
+        for row, actual in enumerate(emotions)
+        for column, predicted in enumerate(emotions)
         if row != column and counts[row, column]
     ]
     return sorted(found, key=lambda mistake: (-mistake.share, mistake.actual, mistake.predicted))
@@ -164,7 +169,7 @@ def report_predictor(
         corpora_genders=corpora_genders,
         gender_gap=gap,
         speakers=_speakers(predictions, predictor),
-        confused=most_confused(overall.counts),
+        confused=most_confused(overall.counts, predictions.emotions),
         confidence=judge_confidence(predictions, predictor, confidence),
     )
 
@@ -192,13 +197,13 @@ def evaluate(
         samples: bootstrap samples of each interval.
         seed: of the draws.
     """
-    roles = {}
+    emotions, roles = predictions.emotions, {}
     for role, name in ROLE_NAMES.items():
         chosen = predictions.where("role", role)
         if not len(chosen):
             continue
         resampling = Resampling(samples, seed, RESAMPLED_BY[name])
-        always = scores.confusion(chosen.labels, np.full(len(chosen), INDEX[majority_emotion]))
+        always = scores.confusion(chosen.labels, np.full(len(chosen), emotions.index(majority_emotion)), len(emotions))
         roles[name] = RoleReport(
             clips=len(chosen),
             speakers=int(chosen.clips["speaker"].nunique()),
@@ -228,13 +233,16 @@ def evaluate(
             }
     validation = predictions.where("role", VALIDATION)
     return Evaluation(
+        emotions=emotions,
         roles=roles,
         gaps=gaps,
         corpus_gaps=corpus_gaps,
         confidences=dict(confidences),
         ensemble_weights=dict(ensemble_weights),
         validation_uar={
-            predictor: float(scores.uar(scores.confusion(validation.labels, validation.answers(predictor))))
+            predictor: float(
+                scores.uar(scores.confusion(validation.labels, validation.answers(predictor), len(emotions)))
+            )
             for predictor in predictions.predictors
         },
         majority_emotion=majority_emotion,

@@ -15,6 +15,7 @@ from deepemo.audio.io.decode import read_recording
 from deepemo.audio.samples import resample, rms
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN
+from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.comparison import Difference, compare
@@ -168,6 +169,7 @@ def predict_conditions(
     drawn: pd.DataFrame,
     clips: pd.DataFrame,
     raw_dir: Path,
+    emotions: Emotions,
     seed: int,
 ) -> dict[str, Predictions]:
     """Put clips into every condition, and let networks predict them.
@@ -178,6 +180,7 @@ def predict_conditions(
         drawn: rows of the split table, see `draw_clips`.
         clips: the good rows of the clip table; others than those drawn speak in the babble.
         raw_dir: folder of `<corpus>.zip`.
+        emotions: of the run, the classes of the networks.
         seed: of every draw, which depends on the clip's id and the condition, and not on the order of clips.
 
     Returns:
@@ -204,10 +207,10 @@ def predict_conditions(
         for name, model in models.items():
             found = model.logits_of_clips(inputs[front_ends.index(model.front_end)])
             answers[name].append(softmax(found.astype(np.float64)))
-    probabilities = {name: np.stack(each) for name, each in answers.items()}  # [clips, conditions, 7]
+    probabilities = {name: np.stack(each) for name, each in answers.items()}  # [clips, conditions, classes]
     table = drawn[list(CLIP_COLUMNS)].reset_index(drop=True)
     return {
-        condition: Predictions(table, {name: values[:, number] for name, values in probabilities.items()})
+        condition: Predictions(table, {name: values[:, number] for name, values in probabilities.items()}, emotions)
         for number, condition in enumerate(surroundings.made)
     }
 
@@ -234,7 +237,11 @@ def judge(
     units = set()
     for name, weights in predictors.items():
         # One table whose predictors are the conditions, so that changes are paired clip by clip.
-        table = Predictions(clips, {condition: _mean(parts, weights) for condition, parts in predicted.items()})
+        table = Predictions(
+            clips,
+            {condition: _mean(parts, weights) for condition, parts in predicted.items()},
+            predicted[CLEAN].emotions,
+        )
         found[name] = {}
         for condition in predicted:
             group, change = score(table, condition, resampling), compare(table, condition, CLEAN, resampling)
@@ -255,7 +262,7 @@ def judge(
 
 
 def _mean(predictions: Predictions, weights: Mapping[str, float]) -> Float64Array:
-    """Weighted mean of the networks' probabilities, float64 [n, 7]."""
+    """Weighted mean of the networks' probabilities, float64 [n, classes]."""
     parts = [weight * predictions.probabilities[name] for name, weight in weights.items()]
     return np.asarray(np.sum(parts, axis=0), dtype=np.float64)
 

@@ -75,13 +75,13 @@ class TrainedModel(Protocol):
     front_end: FrontEnd
 
     def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of arrays [n, ...] as the family's shards hold them."""
+        """Logits float32 [n, classes] of arrays [n, ...] as the family's shards hold them."""
 
     def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of arrays [n, ...] as the front end makes them."""
+        """Logits float32 [n, classes] of arrays [n, ...] as the front end makes them."""
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The same in TensorFlow operations, for export: [n, ...] as the front end makes them to [n, 7]."""
+        """The same in TensorFlow operations, for export: [n, ...] as the front end makes them to [n, classes]."""
 
 
 @runtime_checkable
@@ -98,7 +98,7 @@ class VoiceModel(TrainedModel, Protocol):
         """The same of arrays [n, ...] as the front end makes them."""
 
     def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of components, less the offsets of their voices [n, components] or [components]."""
+        """Logits float32 [n, classes] of components less offsets of voices [n, components] or [components]."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from deepemo.arrays import Float32Array
 from deepemo.audio.features import Featurizer
 from deepemo.audio.spec import FeatureSpec
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions, check_emotions, recorded_emotions
 from deepemo.errors import InputError
 from deepemo.files import read_json, write_json
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE, FrontEnd, TrainedModel
@@ -27,13 +27,16 @@ EXPECTED = "a trained model; `dvc repro` makes it"
 _NEEDED = {"kind", "settings", "features", "emotions"}
 
 
-def save_model(folder: Path, trained: Trained, *, kind: str, trained_on: Mapping[str, Any], seed: int) -> None:
+def save_model(
+    folder: Path, trained: Trained, *, kind: str, emotions: Emotions, trained_on: Mapping[str, Any], seed: int
+) -> None:
     """Write a network's weights and what builds it again; the same network gives the same bytes.
 
     Args:
         folder: where to; made if missing.
         trained: the network.
         kind: name of its family.
+        emotions: of the run, the classes of its logits.
         trained_on: fingerprint of the clips it learned from, see `deepemo.dataset.split.fingerprint_clips`.
         seed: of its training.
     """
@@ -43,7 +46,7 @@ def save_model(folder: Path, trained: Trained, *, kind: str, trained_on: Mapping
         "kind": kind,
         "settings": dict(trained.settings),
         "features": dict(trained.features),
-        "emotions": list(EMOTIONS),
+        "emotions": list(emotions),
         "parameters": trained.network.count_params(),
         "trained_on": dict(trained_on),
         "seed": seed,
@@ -55,7 +58,7 @@ def read_about(folder: Path) -> dict[str, Any]:
     """What `save_model` wrote of a network.
 
     Raises:
-        InputError: the folder holds no model, or its description is not one of a network that names these emotions.
+        InputError: the folder holds no model, or its description is not one of a network that names emotions.
     """
     for name in (ABOUT_FILE, WEIGHTS_FILE):
         if not (folder / name).is_file():
@@ -64,18 +67,25 @@ def read_about(folder: Path) -> dict[str, Any]:
     if not isinstance(about, dict) or not set(about) >= _NEEDED:
         found = sorted(about) if isinstance(about, dict) else type(about).__name__
         raise InputError(f"{folder / ABOUT_FILE}: found {found}, expected {sorted(_NEEDED)}")
-    if about["emotions"] != list(EMOTIONS):
-        raise InputError(f"{folder / ABOUT_FILE}: emotions: found {about['emotions']}, expected {list(EMOTIONS)}")
+    recorded_emotions(about["emotions"], source=str(folder / ABOUT_FILE))
     return about
 
 
-def load_model(folder: Path) -> TrainedModel:
+def load_model(folder: Path, emotions: Emotions, *, whose: str = "params.yaml") -> TrainedModel:
     """Load a trained network of any registered family.
 
+    Args:
+        folder: where it lies.
+        emotions: that it must tell apart.
+        whose: what names these emotions, for the error.
+
     Raises:
-        InputError: the folder holds no model, its kind is unknown, or its weights are not those of its description.
+        InputError: the folder holds no model, its kind is unknown, it tells other emotions apart, or its weights are
+            not those of its description.
     """
-    kind = read_about(folder)["kind"]
+    about = read_about(folder)
+    check_emotions(about["emotions"], emotions, source=str(folder / ABOUT_FILE), whose=whose)
+    kind = about["kind"]
     if kind not in family_names():
         raise InputError(f"{folder / ABOUT_FILE}: kind: found {kind!r}, expected one of {list(family_names())}")
     return load_family(kind).load(folder)
@@ -109,12 +119,15 @@ class SpectrogramModel:
         )
 
     @classmethod
-    def load(cls, folder: Path, build: Callable[[Mapping[str, Any], FeatureSpec], keras.Model]) -> SpectrogramModel:
+    def load(
+        cls, folder: Path, build: Callable[[Mapping[str, Any], FeatureSpec, int], keras.Model]
+    ) -> SpectrogramModel:
         """Load what `save_model` wrote.
 
         Args:
             folder: where it lies.
-            build: settings of the network and the spec of its features to a network with any weights.
+            build: settings of the network, the spec of its features and the number of its classes to a network with any
+                weights.
 
         Raises:
             InputError: as for `load_model`.
@@ -123,14 +136,14 @@ class SpectrogramModel:
         source = str(folder / ABOUT_FILE)
         spec = FeatureSpec.from_dict(about["features"], source=source)
         try:
-            network = build(about["settings"], spec)
+            network = build(about["settings"], spec, len(about["emotions"]))
         except (TypeError, KeyError) as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
         load_weights(network, folder)
         return cls(network, about, spec)
 
     def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of features float32 [n, frames, bands]."""
+        """Logits float32 [n, classes] of features float32 [n, frames, bands]."""
         answer: Float32Array = self._logits(tf.constant(inputs, dtype=tf.float32)).numpy()
         return answer
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pandas as pd
 
-from deepemo.dataset.clips import QUARANTINED
-from deepemo.dataset.split import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
-from deepemo.emotions import EMOTIONS
+from deepemo.dataset.clips import QUARANTINED, good_clips
+from deepemo.dataset.split import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, other_emotions
+from deepemo.emotions import Emotions
 from deepemo.reporting.markdown import per_cent, table
 
 SYNTHETIC = "synthetic"
@@ -94,12 +94,13 @@ def repeated_sentences(split: pd.DataFrame, clips: pd.DataFrame, role: str) -> f
     return float(said.loc[said["role"] == role, "key"].isin(known).mean())
 
 
-def roles(split: pd.DataFrame, clips: pd.DataFrame) -> str:
+def roles(split: pd.DataFrame, clips: pd.DataFrame, emotions: Emotions) -> str:
     """Numbers of clips and speakers of each role, and how many sentences roles have in common.
 
     Args:
         split: the split table.
         clips: the clip table.
+        emotions: of the run.
     """
     corpora = sorted(split["corpus"].unique())
     present = [role for role in ROLES if (split["role"] == role).any()]
@@ -119,7 +120,7 @@ def roles(split: pd.DataFrame, clips: pd.DataFrame) -> str:
         by_language = "\n\n" + table(("language", *present), rows)
     by_emotion = table(
         ("emotion", *present),
-        [(emotion, *(_count(split, role, emotion) for role in present)) for emotion in EMOTIONS],
+        [(emotion, *(_count(split, role, emotion) for role in present)) for emotion in emotions],
     )
     shared = ", ".join(
         f"{per_cent(repeated_sentences(split, clips, role))} of {role}"
@@ -127,9 +128,19 @@ def roles(split: pd.DataFrame, clips: pd.DataFrame) -> str:
         if role in present
     )
     return (
-        f"{by_role}{by_language}\n\n{by_emotion}\n\nClips whose very sentence is also said, by others or otherwise, in "
+        f"{by_role}{by_language}\n\n{by_emotion}\n\n{_left_out(clips, emotions)}"
+        "Clips whose very sentence is also said, by others or otherwise, in "
         f"training clips of their corpus: {shared}.\n"
     )
+
+
+def _left_out(clips: pd.DataFrame, emotions: Emotions) -> str:
+    """Good clips without a role; empty if the run knows all emotions."""
+    counts = other_emotions(good_clips(clips), emotions)
+    if not counts:
+        return ""
+    named = ", ".join(f"{emotion} {count}" for emotion, count in counts.items())
+    return f"Good clips of emotions that this run does not tell apart have no role: {named}.\n\n"
 
 
 def _count(split: pd.DataFrame, role: str, emotion: str) -> int:

@@ -4,11 +4,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from deepemo.charts.predictors import ROLE_TITLES
-from deepemo.emotions import EMOTIONS
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.groups import GroupScores
 from deepemo.evaluation.known_voices import KnownVoices
-from deepemo.evaluation.report import CHANCE, SEEN, Evaluation, PredictorReport
+from deepemo.evaluation.report import SEEN, Evaluation, PredictorReport
 from deepemo.models.voice import LEAST_RECORDINGS
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
@@ -45,7 +44,7 @@ def headlines(evaluation: Evaluation) -> str:
         rows.append(
             (f"always {evaluation.majority_emotion}", *(per_cent(role.majority[figure]) for figure in scores.HEADLINES))
         )
-        rows.append(("chance", per_cent(CHANCE), per_cent(CHANCE), "-"))
+        rows.append(("chance", per_cent(evaluation.chance), per_cent(evaluation.chance), "-"))
         parts.append(
             f"**{_heading(name)}**, {role.clips} clips of {role.speakers} speakers\n\n"
             + table(("predictor", "accuracy", "UAR", "macro F1"), rows)
@@ -146,7 +145,7 @@ def emotions(evaluation: Evaluation, predictor: str) -> str:
                 for figure in ("recall", "precision")
             ),
         )
-        for emotion in EMOTIONS
+        for emotion in evaluation.emotions
     ]
     return table(header, rows) + "\n"
 

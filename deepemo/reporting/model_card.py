@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from deepemo.charts.predictors import ROLE_TITLES
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions, how_many
 from deepemo.evaluation.agreement import AgreementBand
 from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.report import UNSEEN, Evaluation
@@ -48,7 +48,7 @@ LIMITS = """\
   and health are not looked at.
 - The clips of a test role mix corpora of very different difficulty, and no two roles mix them alike: compare roles
   within a corpus before comparing totals.
-- One of the seven emotions is always the likeliest, whatever is heard; silence, noise and music need the voice gate,
+- One of the {count} emotions is always the likeliest, whatever is heard; silence, noise and music need the voice gate,
   and unsure answers the threshold.
 """
 
@@ -140,8 +140,8 @@ def write_card(inputs: CardInputs) -> str:
         "Robustness": ROBUSTNESS,
         "Voice gate": card_figures.voice_gate(inputs.gate),
         "Data": card_data.data(inputs.provenance, inputs.clips),
-        "Split": card_data.roles(inputs.split, inputs.clips),
-        "Limits": _limits(set(inputs.split["corpus"])),
+        "Split": card_data.roles(inputs.split, inputs.clips, evaluation.emotions),
+        "Limits": _limits(set(inputs.split["corpus"]), evaluation.emotions),
         "How to make it again": _reproduce(inputs),
     }
     head = "# DeepEmo: model card\n\nMade by `python -m stages.evaluate`: no figure of the models is typed by hand.\n\n"
@@ -159,7 +159,7 @@ def _all_models(inputs: CardInputs) -> str:
 
 def _models(inputs: CardInputs) -> str:
     """The features, and a bullet in the words of its family for each predictor."""
-    predictors = list(inputs.evaluation.confidences)
+    predictors, emotions = list(inputs.evaluation.confidences), inputs.evaluation.emotions
     count = NUMBERS[len(predictors)] if len(predictors) < len(NUMBERS) else str(len(predictors))
     named = "predictor names" if len(predictors) == 1 else "predictors name"
     words = {name: load_family(name).describe(about, inputs.params) for name, about in inputs.models.items()}
@@ -170,8 +170,8 @@ def _models(inputs: CardInputs) -> str:
         )
     bullets = "\n".join(f"- **{name}**: {text}" for name, text in words.items())
     return f"""\
-{_features(inputs.params.featurize)} {count} {named} one of {len(EMOTIONS)}
-emotions: {", ".join(EMOTIONS)}.
+{_features(inputs.params.featurize)} {count} {named} one of {len(emotions)}
+emotions: {", ".join(emotions)}.
 
 {bullets}
 """
@@ -186,13 +186,15 @@ A recording is mixed to mono, resampled to {features.sample_rate_hz} Hz, {trimme
 {1000 * features.hop_seconds:g} ms, in decibels below its peak."""
 
 
-def _limits(corpora: Set[str]) -> str:
+def _limits(corpora: Set[str], emotions: Emotions) -> str:
     """What the results do not show.
 
     Args:
         corpora: names of the corpora of the run.
+        emotions: of the run.
     """
-    return f"{LABELS}{CREMA_D_LISTENERS if 'crema_d' in corpora else '.'}\n{LIMITS}"
+    limits = LIMITS.format(count=how_many(emotions))
+    return f"{LABELS}{CREMA_D_LISTENERS if 'crema_d' in corpora else '.'}\n{limits}"
 
 
 def _reproduce(inputs: CardInputs) -> str:

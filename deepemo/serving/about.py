@@ -3,12 +3,13 @@
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
+from deepemo.emotions import how_many
 from deepemo.serving.bundle import Bundle
 from deepemo.serving.confidence import Origin, when_sure
 
 CAUTIONS = (
-    "It judges how speech sounds, not what is said, and knows seven emotions played by actors; real feelings are "
-    "mixed, quieter, and often none of the seven.",
+    "It judges how speech sounds, not what is said, and knows {emotions} emotions played by actors; real feelings are "
+    "mixed, quieter, and often none of the {emotions}.",
     "It does worse on voices, languages, ages, rooms and microphones unlike those it learned from, and so on "
     "recordings of your own: expect its figure on corpora never heard, not that on voices never heard.",
     "A probability says how often such answers were right on clips that did not train the model, not how strong a "
@@ -66,7 +67,7 @@ def describe(bundle: Bundle, name: str | None = None, origin: Origin | None = No
         "model": name,
         "version": _package_version(),
         "revision": bundle.revision,
-        "emotions": bundle.emotions,
+        "emotions": list(bundle.emotions),
         "parts": parts,
         "features": parts[0]["features"],
         "origin": (origin or record.default_origin).value,
@@ -83,7 +84,7 @@ def describe(bundle: Bundle, name: str | None = None, origin: Origin | None = No
         "voice": _voice(bundle, name),
         "params": bundle.params,
         "versions": bundle.versions,
-        "limits": list(CAUTIONS),
+        "limits": [words.format(emotions=how_many(bundle.emotions)) for words in CAUTIONS],
     }
 
 

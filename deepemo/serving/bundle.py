@@ -8,10 +8,11 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
+from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.files import write_json, write_text
 from deepemo.params import VoiceDecision
@@ -114,7 +115,7 @@ class Bundle(Record):
     revision: str
     versions: dict[str, str]
     params: dict[str, Any]
-    emotions: list[str]
+    emotions: Annotated[Emotions, Field(strict=False)]
     clips: dict[str, dict[str, Any]]
     corpora: list[CorpusRecord]
     parts: dict[str, Part]

@@ -52,7 +52,7 @@ from deepemo.serving.voice import VoiceReference
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 
 app = typer.Typer(
-    help="Which of seven emotions is heard in a recording of speech.",
+    help="Which emotion is heard in a recording of speech.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -122,9 +122,6 @@ def predict(
         raise typer.Exit(SOME_UNREADABLE)
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="surrogateescape")  # names that are not UTF-8 go out as they came in
-    printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
-    if json or csv:
-        printer = JsonLines() if json else Csv(timeline)
     with clear_errors():
         options = RecognitionOptions(
             timeline=timeline,
@@ -135,6 +132,9 @@ def predict(
         )
         reference = None if voice is None else VoiceReference.from_json(voice.read_bytes(), str(voice))
         recognizer = load(models, model, origin)
+        printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
+        if json or csv:
+            printer = JsonLines() if json else Csv(recognizer.model.emotions, timeline=timeline)
         if same_voice or voice_per_folder:
             answers = recognize_voices(recognizer, [paths] if same_voice else by_folder(paths), options)
         else:

@@ -1,4 +1,4 @@
-"""Export a trained model as one file that runs without TensorFlow: samples of a clip to seven probabilities.
+"""Export a trained model as one file that runs without TensorFlow: samples of a clip to probabilities.
 
 The file holds the front end, the network or networks, their weighted mean, and the temperature. The steps before it
 (resample, trim, cut or pad) are simple and are described beside it, in JSON.
@@ -17,7 +17,6 @@ import tensorflow as tf
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
 from deepemo.arrays import Float32Array
-from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError, extra
 from deepemo.evaluation.calibration import TINY
 from deepemo.files import write_json, written_whole
@@ -112,7 +111,7 @@ def _samples_of(front_end: FrontEnd) -> int:
 
 
 def from_samples(predictor: Predictor) -> tf.types.experimental.GenericFunction:
-    """The function that is exported: float32 [clip_samples] to probabilities float32 [7].
+    """The function that is exported: float32 [clip_samples] to probabilities float32 [classes].
 
     Raises:
         InputError: as by `_clip_samples`.
@@ -190,8 +189,8 @@ def _about(predictor: Predictor) -> dict[str, object]:
     return {
         "input": f"float32 [{_clip_samples(predictor)}]: mono, {front_end.sample_rate_hz} Hz, full scale at 1",
         "before": front_end.steps(),
-        "output": "float32 [7]: calibrated probabilities",
-        "emotions": list(EMOTIONS),
+        "output": f"float32 [{len(predictor.emotions)}]: calibrated probabilities",
+        "emotions": list(predictor.emotions),
         "threshold": predictor.threshold,
         "features": front_end.describe(),
         "model": predictor.name,

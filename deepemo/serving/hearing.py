@@ -12,6 +12,7 @@ import numpy as np
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.decode import Recording
 from deepemo.audio.samples import measure_levels
+from deepemo.emotions import Emotions
 from deepemo.models.family import FrontEnd
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs, stack
@@ -30,9 +31,10 @@ WINDOWS_AT_ONCE = 32
 
 
 class Hearing(Protocol):
-    """What cuts a recording into windows and makes a model's inputs of them."""
+    """What cuts a recording into windows and makes a model's inputs of them, and the classes of its probabilities."""
 
     name: str
+    emotions: Emotions
     front_end: FrontEnd
     threshold: float
 
@@ -133,15 +135,15 @@ def answer(
 
     Args:
         heard: the recording.
-        probabilities: calibrated, of each window with speech, [windows with speech, 7].
+        probabilities: calibrated, of each window with speech, [windows with speech, classes].
         options: of the recognition.
-        model: that gave them: its name, and its threshold.
+        model: that gave them: its name, its emotions and its threshold.
         gate: when frames count as speech.
         voice: whether a reference of the voice was used.
     """
     threshold = model.threshold if options.min_confidence is None else options.min_confidence
     mean = np.mean(probabilities, axis=0)
-    word, reason = decide(mean, threshold)
+    word, reason = decide(mean, threshold, model.emotions)
     line = None
     if options.timeline and len(heard.windows) > 1:
         found = iter(probabilities)
@@ -153,11 +155,12 @@ def answer(
             hop_seconds=options.hop_seconds,
             min_confidence=threshold,
             voice_threshold=gate.voice_threshold,
+            emotions=model.emotions,
         )
     return Recognition(
         answer=word,
         reason=reason,
-        probabilities=by_emotion(mean),
+        probabilities=by_emotion(mean, model.emotions),
         recording=heard.info,
         timeline=line,
         model=model.name,

@@ -12,13 +12,13 @@ from typing import Self
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import TrainedModel, VoiceModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
-from deepemo.serving.bundle import Bundle
+from deepemo.serving.bundle import BUNDLE_FILE, Bundle
 from deepemo.serving.confidence import VoiceRecord
 from deepemo.serving.models_folder import check_parts
 from deepemo.serving.predictor import Predictor
@@ -34,6 +34,7 @@ class KnownVoice:
 
     Attributes:
         name: `known_voice`.
+        emotions: the classes of its networks, in their order.
         record: how such recordings are answered.
         weights_sha256: digest of the network that takes references.
         front_end: decides how a recording is cut into windows.
@@ -42,13 +43,16 @@ class KnownVoice:
 
     name = NAME
 
-    def __init__(self, record: VoiceRecord, networks: Mapping[str, TrainedModel], weights_sha256: str) -> None:
+    def __init__(
+        self, record: VoiceRecord, networks: Mapping[str, TrainedModel], weights_sha256: str, emotions: Emotions
+    ) -> None:
         """Join networks.
 
         Args:
             record: how recordings of known voices are answered.
             networks: by name, those of its parts.
             weights_sha256: digest of the weights of `record.part`.
+            emotions: the classes of the networks.
 
         Raises:
             InputError: the network that is to take references takes none.
@@ -60,9 +64,12 @@ class KnownVoice:
             )
         self.record = record
         self.weights_sha256 = weights_sha256
+        self.emotions = emotions
         self.threshold = record.calibration.threshold
         self._part: VoiceModel = part
-        self._joined = Predictor([networks[name] for name in record.parts], name=NAME, weights=record.weights)
+        self._joined = Predictor(
+            [networks[name] for name in record.parts], name=NAME, emotions=emotions, weights=record.weights
+        )
         self.front_end = self._joined.front_end
 
     @classmethod
@@ -80,20 +87,21 @@ class KnownVoice:
         """
         missing = [part for part in record.parts if part not in loaded]
         check_parts(models, bundle, missing)
-        networks = {**loaded, **{part: load_model(models / part) for part in missing}}
-        return cls(record, networks, bundle.parts[record.part].weights_sha256)
+        whose = str(models / BUNDLE_FILE)
+        networks = {**loaded, **{part: load_model(models / part, bundle.emotions, whose=whose) for part in missing}}
+        return cls(record, networks, bundle.parts[record.part].weights_sha256, bundle.emotions)
 
     def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
         """The inputs of one clip: float32 [n] mono at any rate to an array of each distinct front end."""
         return self._joined.prepare(samples, rate_hz)
 
     def hear(self, inputs: Inputs) -> Float64Array:
-        """What the networks make of n clips, float64 [n, components + 7].
+        """What the networks make of n clips, float64 [n, components + classes].
 
         Components of the network that takes references, then the weighted probabilities of all others.
         """
         joined = self._joined
-        others = np.zeros((len(inputs[0]), len(EMOTIONS)))
+        others = np.zeros((len(inputs[0]), len(self.emotions)))
         for model, weight, position in zip(joined.models, joined.weights, joined.input_of, strict=True):
             if model is self._part:
                 components = self._part.components_of_clips(inputs[position]).astype(np.float64)
@@ -102,7 +110,7 @@ class KnownVoice:
         return np.concatenate([components, others], axis=1)
 
     def probabilities(self, rows: Float64Array, offsets: Float32Array) -> Float64Array:
-        """Calibrated probabilities float64 [n, 7].
+        """Calibrated probabilities float64 [n, classes].
 
         Args:
             rows: of the clips, as `hear` gives them.
@@ -111,14 +119,14 @@ class KnownVoice:
         Raises:
             InputError: the offsets are of another number of components.
         """
-        components = components_of(rows)
+        components = components_of(rows, self)
         if offsets.shape[-1] != components.shape[1]:
             raise InputError(
                 f"voice: mean: found {offsets.shape[-1]} components, expected {components.shape[1]} as the network's"
             )
         weight = self.record.weights[self.record.parts.index(self.record.part)]
         logits = self._part.relative_logits(components, offsets).astype(np.float64)
-        return scale(weight * softmax(logits) + rows[:, -len(EMOTIONS) :], self.record.calibration.temperature)
+        return scale(weight * softmax(logits) + rows[:, -len(self.emotions) :], self.record.calibration.temperature)
 
     def problem(self, reference: VoiceReference) -> str | None:
         """Why a reference is not used; None if it is."""

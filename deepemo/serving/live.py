@@ -74,6 +74,7 @@ class LiveStream:
         self._recognizer = recognizer
         self._options = options
         self._threshold = recognizer.threshold(options)
+        self._emotions = recognizer.model.emotions
         self._rate_hz = rate_hz
         self._channels = channels
         self._model_hz = front_end.sample_rate_hz
@@ -85,7 +86,7 @@ class LiveStream:
         self._recent = np.zeros(0, np.float32)  # at the model's rate, from `_recent_start` on
         self._recent_start = 0
         self._next = self._after(None)
-        self._known = np.zeros(7)  # sum of the probabilities of full windows with speech
+        self._known = np.zeros(len(self._emotions))  # sum of the probabilities of full windows with speech
         self._count = 0
 
     @property
@@ -163,8 +164,8 @@ class LiveStream:
             self._count += 1
         mean = self._known / self._count if self._count else None if due.is_full else probabilities
         return LiveAnswer(
-            window=to_span(Interval(start, end, probabilities), self._threshold),
+            window=to_span(Interval(start, end, probabilities), self._threshold, self._emotions),
             is_full=due.is_full,
-            so_far=to_span(Interval(0.0, end, mean), self._threshold),
+            so_far=to_span(Interval(0.0, end, mean), self._threshold, self._emotions),
             heard_seconds=round(self.seconds, 3),
         )

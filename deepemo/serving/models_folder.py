@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import recorded_emotions
 from deepemo.errors import InputError
 from deepemo.files import read_json
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
@@ -38,8 +38,7 @@ def read_bundle(models: Path) -> Bundle:
         problem = error.errors()[0]
         key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
         raise InputError(f"{path}: {key}: {problem['msg']}, expected {EXPECTED}") from error
-    if bundle.emotions != list(EMOTIONS):
-        raise InputError(f"{path}: emotions: found {bundle.emotions}, expected {list(EMOTIONS)}")
+    recorded_emotions(list(bundle.emotions), source=str(path))
     means: dict[str, PredictorRecord | VoiceRecord] = {
         f"predictors.{key}": bundle.predictors[key] for key in bundle.predictors
     }

@@ -7,11 +7,12 @@ from typing import Self
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
+from deepemo.emotions import Emotions
 from deepemo.evaluation.calibration import scale, softmax
 from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
-from deepemo.serving.bundle import Bundle
+from deepemo.serving.bundle import BUNDLE_FILE, Bundle
 from deepemo.serving.confidence import Origin
 from deepemo.serving.models_folder import check_parts, read_bundle
 
@@ -21,6 +22,7 @@ class Predictor:
 
     Attributes:
         name: of the predictor.
+        emotions: the classes of its networks, in their order.
         models: its networks.
         weights: of each network; their sum is 1.
         front_ends: their distinct front ends.
@@ -34,12 +36,14 @@ class Predictor:
         models: Sequence[TrainedModel],
         *,
         name: str,
+        emotions: Emotions,
         weights: Sequence[float] = (1.0,),
         temperature: float = 1.0,
         threshold: float = 0.0,
     ) -> None:
-        """Join networks, at least one, with a weight each."""
+        """Join networks of the same emotions, at least one, with a weight each."""
         self.name = name
+        self.emotions = emotions
         self.models = tuple(models)
         self.weights = tuple(weights)
         self.temperature = temperature
@@ -72,15 +76,21 @@ class Predictor:
         name, record = bundle.predictor(name)
         check_parts(models, bundle, record.parts)
         fitted = record.calibration_for(origin)
-        parts = [load_model(models / part) for part in record.parts]
-        return cls(parts, name=name, weights=record.weights, temperature=fitted.temperature, threshold=fitted.threshold)
+        return cls(
+            [load_model(models / part, bundle.emotions, whose=str(models / BUNDLE_FILE)) for part in record.parts],
+            name=name,
+            emotions=bundle.emotions,
+            weights=record.weights,
+            temperature=fitted.temperature,
+            threshold=fitted.threshold,
+        )
 
     def prepare(self, samples: Float32Array, rate_hz: int) -> Inputs:
         """The inputs of one clip: float32 [n] mono at any rate to an array of each distinct front end."""
         return tuple(front_end(samples, rate_hz) for front_end in self.front_ends)
 
     def probabilities(self, inputs: Inputs) -> Float64Array:
-        """Calibrated probabilities float64 [n, 7] of the inputs of n clips, see `batching.stack`."""
+        """Calibrated probabilities float64 [n, classes] of the inputs of n clips, see `batching.stack`."""
         weighted = [
             weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
             for model, weight, position in zip(self.models, self.weights, self.input_of, strict=True)

@@ -10,7 +10,7 @@ from typing import Protocol
 import typer
 
 from deepemo.charts.colours import COLOURS
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.serving.live import LiveAnswer
 from deepemo.serving.results import Recognition, RecordingInfo, Span
 
@@ -47,12 +47,14 @@ class JsonLines:
 class Csv:
     """A row a file, or a row a segment."""
 
-    def __init__(self, timeline: bool) -> None:
+    def __init__(self, emotions: Emotions, *, timeline: bool) -> None:
+        self._emotions = emotions
         self._timeline = timeline
 
     def header(self) -> str | None:
         """Names of the columns."""
-        return _row(["file", "start_seconds", "end_seconds", "answer", "reason", "confidence", *EMOTIONS, *_RECORDING])
+        span = ("start_seconds", "end_seconds", "answer", "reason", "confidence")
+        return _row(["file", *span, *self._emotions, *_RECORDING])
 
     def answer(self, path: Path, recognition: Recognition) -> str:
         """The rows of one file."""
@@ -65,7 +67,8 @@ class Csv:
         )
         line = recognition.timeline if self._timeline else None
         recording = _recording_cells(recognition.recording)
-        return "\n".join(_row([str(path), *_cells(span), *recording]) for span in (line.segments if line else [whole]))
+        spans = line.segments if line else [whole]
+        return "\n".join(_row([str(path), *_cells(span, self._emotions), *recording]) for span in spans)
 
 
 class Table:
@@ -194,10 +197,10 @@ def _reason(path: Path, recognition: Recognition) -> str:
     return "perhaps " + " or ".join(f"{emotion} ({_percent(value)})" for emotion, value in likeliest)
 
 
-def _cells(span: Span) -> list[str]:
+def _cells(span: Span, emotions: Emotions) -> list[str]:
     content = span.to_dict()
     values = content["probabilities"] or {}
-    numbers = [content["confidence"], *(values.get(emotion) for emotion in EMOTIONS)]
+    numbers = [content["confidence"], *(values.get(emotion) for emotion in emotions)]
     return [
         f"{content['start_seconds']:g}",
         f"{content['end_seconds']:g}",

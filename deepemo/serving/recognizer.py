@@ -1,4 +1,4 @@
-"""The recognizer: from a recording to one of seven emotions, or to `unknown` with a reason."""
+"""The recognizer: from a recording to an emotion, or to `unknown` with a reason."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class Model(Hearing, Protocol):
     """What a recognizer needs of a model: `predictor.Predictor` is one."""
 
     def probabilities(self, inputs: Inputs) -> Float64Array:
-        """Calibrated probabilities [n, 7] of the inputs of n clips."""
+        """Calibrated probabilities [n, classes] of the inputs of n clips."""
 
 
 class Recognizer:
@@ -123,7 +123,7 @@ class Recognizer:
         self._predict(stack([self.model.prepare(samples, rate_hz)]))
         if self.voice is not None:
             rows = (self._hear or self.voice.hear)(stack([self.voice.prepare(samples, rate_hz)]))
-            self.voice.probabilities(rows, components_of(rows)[0])
+            self.voice.probabilities(rows, components_of(rows, self.voice)[0])
 
     def recognize(
         self,
@@ -240,7 +240,7 @@ class Recognizer:
         return self.model.threshold if options.min_confidence is None else options.min_confidence
 
     def predict_windows(self, windows: Sequence[Window]) -> Float64Array:
-        """Probabilities float64 [n, 7] of windows."""
+        """Probabilities float64 [n, classes] of windows."""
         return run_on_windows(windows, self.model, self._predict)
 
     def _answer_alone(self, recording: Recording, options: RecognitionOptions, use: VoiceUse | None) -> Recognition:

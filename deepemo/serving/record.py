@@ -8,7 +8,6 @@ from typing import Any
 import pandas as pd
 
 from deepemo.dataset.split import fingerprint_clips
-from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.files import headlines
 from deepemo.evaluation.known_voices import KnownVoices, known_voice_figures
 from deepemo.evaluation.report import Evaluation
@@ -81,7 +80,7 @@ def record_run(
         revision=revision,
         versions=dict(versions),
         params=recorded(params),
-        emotions=list(EMOTIONS),
+        emotions=evaluation.emotions,
         clips=_fingerprints(split, clips),
         corpora=_corpora(split, provenance),
         parts=parts,

@@ -39,7 +39,7 @@ _EXPLANATIONS = {
     Reason.TOO_SHORT: "The recording is too short to hear how somebody feels.",
     Reason.SILENT: "The recording is silent.",
     Reason.NO_VOICE: "No human voice is heard in the recording.",
-    Reason.UNSURE: "A voice is heard, but none of the seven emotions stands out enough for an answer.",
+    Reason.UNSURE: "A voice is heard, but no emotion stands out enough for an answer.",
 }
 # The recording could not be read. With the other reasons it was read, and no emotion was recognized.
 UNREADABLE = frozenset({Reason.UNDECODABLE, Reason.TOO_LONG})
@@ -51,6 +51,7 @@ def _round_all(probabilities: dict[str, float]) -> dict[str, float]:
 
 _Share = Annotated[float, Field(ge=0, le=1)]
 _Duration = Annotated[float, Field(ge=0)]
+# The seven; a model may tell apart only some of them.
 Answer = Annotated[str, Field(json_schema_extra={"enum": [*EMOTIONS, UNKNOWN]})]
 Seconds = Annotated[float, Field(ge=0), PlainSerializer(partial(round, ndigits=SECONDS_DIGITS), return_type=_Duration)]
 Probabilities = Annotated[
@@ -59,9 +60,8 @@ Probabilities = Annotated[
     WithJsonSchema(
         {
             "type": "object",
-            "description": "Calibrated probability of each emotion; together 1.",
+            "description": "Calibrated probability of each emotion that the model tells apart; together 1.",
             "properties": {emotion: {"type": "number", "minimum": 0, "maximum": 1} for emotion in EMOTIONS},
-            "required": list(EMOTIONS),
         }
     ),
 ]
@@ -128,7 +128,7 @@ class Span(Value):
     end_seconds: Seconds
     """From the start of the recording."""
     answer: Answer
-    """One of the seven emotions, or `unknown`."""
+    """One of the emotions that the model tells apart, or `unknown`."""
     reason: Reason | None
     """Why the answer is `unknown`; null otherwise."""
     confidence: float | None = None
@@ -175,7 +175,7 @@ class Recognition(Value):
     """
 
     answer: Answer
-    """One of the seven emotions, or `unknown`."""
+    """One of the emotions that the model tells apart, or `unknown`."""
     reason: Reason | None = None
     """Why the answer is `unknown`; null otherwise."""
     explanation: str | None = None

@@ -8,7 +8,7 @@ from itertools import groupby, pairwise
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import Emotions
 from deepemo.serving.results import UNKNOWN, Reason, Span, Timeline
 from deepemo.serving.windows import frames_between
 
@@ -22,26 +22,26 @@ SPOKEN_SHARE = 0.2
 
 @dataclass(frozen=True)
 class Interval:
-    """A stretch of a recording with calibrated probabilities float64 [7]; None if there is no speech in it."""
+    """A stretch of a recording with calibrated probabilities float64 [classes]; None if there is no speech in it."""
 
     start_seconds: float
     end_seconds: float
     probabilities: Float64Array | None
 
 
-def decide(probabilities: Float64Array, min_confidence: float) -> tuple[str, Reason | None]:
-    """Answer and reason for probabilities [7]: the likeliest emotion, or unknown if it is too unlikely.
+def decide(probabilities: Float64Array, min_confidence: float, emotions: Emotions) -> tuple[str, Reason | None]:
+    """Answer and reason for probabilities [classes]: the likeliest emotion, or unknown if it is too unlikely.
 
-    >>> decide(np.array([0.7, 0.3, 0, 0, 0, 0, 0]), 0.6)
-    ('angry', None)
+    >>> decide(np.array([0.3, 0.7]), 0.6, ("angry", "sad"))
+    ('sad', None)
     """
     likeliest = int(probabilities.argmax())
-    return (EMOTIONS[likeliest], None) if probabilities[likeliest] >= min_confidence else (UNKNOWN, Reason.UNSURE)
+    return (emotions[likeliest], None) if probabilities[likeliest] >= min_confidence else (UNKNOWN, Reason.UNSURE)
 
 
-def by_emotion(probabilities: Float64Array) -> dict[str, float]:
-    """Probabilities [7] by the names of the emotions."""
-    return {emotion: float(value) for emotion, value in zip(EMOTIONS, probabilities, strict=True)}
+def by_emotion(probabilities: Float64Array, emotions: Emotions) -> dict[str, float]:
+    """Probabilities [classes] by the names of the emotions."""
+    return {emotion: float(value) for emotion, value in zip(emotions, probabilities, strict=True)}
 
 
 def make_timeline(
@@ -52,6 +52,7 @@ def make_timeline(
     hop_seconds: float,
     min_confidence: float,
     voice_threshold: float,
+    emotions: Emotions,
 ) -> Timeline:
     """The timeline of a recording.
 
@@ -62,6 +63,7 @@ def make_timeline(
         hop_seconds: from the start of one window to the start of the next.
         min_confidence: probability from which an emotion is answered.
         voice_threshold: probability from which a frame counts as speech.
+        emotions: the classes of the probabilities.
     """
     steps = max(1, int(np.ceil(round(seconds / hop_seconds, 6))))
     spoken = [
@@ -75,17 +77,24 @@ def make_timeline(
         hop_seconds=hop_seconds,
         seconds=seconds,
         min_confidence=min_confidence,
+        emotions=emotions,
     )
     return Timeline(
         window_seconds=windows[0].end_seconds - windows[0].start_seconds,
         hop_seconds=hop_seconds,
-        windows=tuple(to_span(window, min_confidence) for window in windows),
+        windows=tuple(to_span(window, min_confidence, emotions) for window in windows),
         segments=tuple(segments),
     )
 
 
 def join_segments(
-    windows: Sequence[Interval], spoken: Sequence[bool], *, hop_seconds: float, seconds: float, min_confidence: float
+    windows: Sequence[Interval],
+    spoken: Sequence[bool],
+    *,
+    hop_seconds: float,
+    seconds: float,
+    min_confidence: float,
+    emotions: Emotions,
 ) -> list[Span]:
     """Segments that cover a recording.
 
@@ -98,6 +107,7 @@ def join_segments(
         hop_seconds: length of a step; the last one may be shorter.
         seconds: duration of the recording.
         min_confidence: probability from which an emotion is answered.
+        emotions: the classes of the probabilities.
     """
     steps = []
     for position, speaks in enumerate(spoken):
@@ -106,12 +116,13 @@ def join_segments(
         steps.append(Interval(start, end, _mean_at((start + end) / 2, windows) if speaks else None))
 
     segments = []
-    for _, group in groupby(steps, key=lambda step: _answer(step, min_confidence)):
+    for _, group in groupby(steps, key=lambda step: _answer(step, min_confidence, emotions)):
         equal = list(group)
         # The mean of steps with one answer has that answer too: each of its values is a mean of theirs.
         known = [step.probabilities for step in equal if step.probabilities is not None]
         mean = np.mean(known, axis=0) if known else None
-        segments.append(to_span(Interval(equal[0].start_seconds, equal[-1].end_seconds, mean), min_confidence))
+        whole = Interval(equal[0].start_seconds, equal[-1].end_seconds, mean)
+        segments.append(to_span(whole, min_confidence, emotions))
     return segments
 
 
@@ -129,26 +140,26 @@ def fill_pauses(spoken: Sequence[bool], longest: int) -> list[bool]:
     return filled
 
 
-def to_span(interval: Interval, min_confidence: float) -> Span:
+def to_span(interval: Interval, min_confidence: float, emotions: Emotions) -> Span:
     """A stretch with its answer."""
-    answer, reason = _answer(interval, min_confidence)
+    answer, reason = _answer(interval, min_confidence, emotions)
     return Span(
         start_seconds=interval.start_seconds,
         end_seconds=interval.end_seconds,
         answer=answer,
         reason=reason,
-        probabilities=None if interval.probabilities is None else by_emotion(interval.probabilities),
+        probabilities=None if interval.probabilities is None else by_emotion(interval.probabilities, emotions),
     )
 
 
-def _answer(interval: Interval, min_confidence: float) -> tuple[str, Reason | None]:
+def _answer(interval: Interval, min_confidence: float, emotions: Emotions) -> tuple[str, Reason | None]:
     if interval.probabilities is None:
         return UNKNOWN, Reason.NO_VOICE
-    return decide(interval.probabilities, min_confidence)
+    return decide(interval.probabilities, min_confidence, emotions)
 
 
 def _mean_at(moment: float, windows: Sequence[Interval]) -> Float64Array | None:
-    """Mean probabilities [7] of the windows over a moment; None if there is no speech in any of them.
+    """Mean probabilities [classes] of the windows over a moment; None if there is no speech in any of them.
 
     A window counts more the nearer its middle is. This named more of the seconds of joined clips rightly than a plain
     mean.

@@ -13,7 +13,6 @@ from typing import Protocol
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
-from deepemo.emotions import EMOTIONS
 from deepemo.params import VoiceDecision
 from deepemo.serving.batching import Inputs
 from deepemo.serving.hearing import Heard, Hearing, answer
@@ -31,10 +30,10 @@ class Known(Hearing, Protocol):
     weights_sha256: str
 
     def hear(self, inputs: Inputs) -> Float64Array:
-        """A row for each of n clips: components, then what no reference changes, float64 [n, components + 7]."""
+        """A row for each of n clips: components, then what no reference changes, float64 [n, components + classes]."""
 
     def probabilities(self, rows: Float64Array, offsets: Float32Array) -> Float64Array:
-        """Calibrated probabilities [n, 7] of rows [n, components + 7] and offsets [n, components] or [components]."""
+        """Calibrated probabilities [n, classes] of rows of `hear` and offsets [n, components] or [components]."""
 
     def problem(self, reference: VoiceReference) -> str | None:
         """Why a reference is not used; None if it is."""
@@ -104,14 +103,14 @@ def beside(windows: Sequence[tuple[float, float]], window: int) -> list[int]:
     return [side[chosen] for side in (before, after) for chosen in apart([windows[position] for position in side])]
 
 
-def components_of(rows: Float64Array) -> Float32Array:
+def components_of(rows: Float64Array, known: Hearing) -> Float32Array:
     """Components float32 [n, components] in rows of `Known.hear`."""
-    return rows[:, : -len(EMOTIONS)].astype(np.float32)
+    return rows[:, : -len(known.emotions)].astype(np.float32)
 
 
 def make_reference(heard: Sequence[Heard], known: Known) -> VoiceReference | None:
     """The reference that recordings make; None if there are none."""
-    components = [_clips(one) for one in heard]
+    components = [_clips(one, known) for one in heard]
     return VoiceReference.of(np.concatenate(components), known.weights_sha256) if components else None
 
 
@@ -145,7 +144,7 @@ def answer_together(
     Returns:
         The answer to each recording; for one that has no usable reference, and for None, why.
     """
-    sums = [None if one is None else Sums.of(_clips(one)) for one in heard]
+    sums = [None if one is None else Sums.of(_clips(one, known)) for one in heard]
     spoken = [one for one in sums if one is not None]
     everything = sum(spoken[1:], spoken[0]) if spoken else None
     found: list[Recognition | VoiceUse] = []
@@ -166,7 +165,7 @@ def _answer_beside(
     others: Sums, heard: Heard, known: Known, options: RecognitionOptions, gate: VoiceDecision
 ) -> Recognition | VoiceUse | None:
     """The answer to a long recording, each window with its own others, or why not; None if it is not long."""
-    windows, components = heard.spoken_windows, components_of(heard.rows)
+    windows, components = heard.spoken_windows, components_of(heard.rows, known)
     if len(apart(windows)) < 2:
         return None
     references = []
@@ -180,9 +179,9 @@ def _answer_beside(
     return answer(heard, probabilities, options, model=known, gate=gate, voice=use)
 
 
-def _clips(heard: Heard) -> Float32Array:
+def _clips(heard: Heard, known: Known) -> Float32Array:
     """What a recording gives a reference: components of its windows with speech that do not overlap, float32 [n, c]."""
-    return components_of(heard.rows)[apart(heard.spoken_windows)]
+    return components_of(heard.rows, known)[apart(heard.spoken_windows)]
 
 
 def _refused(sums: Sums, known: Known) -> VoiceUse | None:

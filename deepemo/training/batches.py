@@ -13,7 +13,7 @@ import pandas as pd
 import tensorflow as tf
 
 from deepemo.dataset.shards import parse_records, read_features, read_spec, shard_files
-from deepemo.emotions import EMOTIONS, INDEX
+from deepemo.emotions import Emotions
 
 # Clips among which the next batch is drawn: with shards read in turns, enough to mix speakers, and little memory.
 SHUFFLED_CLIPS = 1024
@@ -21,24 +21,25 @@ PARSED_TOGETHER = 64
 HELD_BYTES = 128 * 2**20  # of training arrays, and as much of validation arrays
 
 Labelled = tuple[np.ndarray, np.ndarray]
-# Of values float32 [n, ...], targets float32 [n, 7] and a seed int32 [2], a changed view of both.
+# Of values float32 [n, ...], targets float32 [n, classes] and a seed int32 [2], a changed view of both.
 View = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
-def class_weights(emotions: pd.Series) -> np.ndarray:
+def class_weights(clips: pd.DataFrame, emotions: Emotions) -> np.ndarray:
     """Weight of each emotion: the square root of its inverse frequency, 1 on average over clips.
 
-    >>> from deepemo.emotions import EMOTIONS
-    >>> class_weights(pd.Series([*EMOTIONS, "sad", "sad", "sad"])).round(3).tolist()
-    [1.25, 1.25, 1.25, 1.25, 1.25, 0.625, 1.25]
+    >>> clips = pd.DataFrame({"emotion": ["angry", "happy", "sad", "sad", "sad", "sad"]})
+    >>> class_weights(clips, ("angry", "happy", "sad")).tolist()
+    [1.5, 1.5, 0.75]
 
     Args:
-        emotions: of the training clips.
+        clips: the training clips, rows of the split table.
+        emotions: of the run.
 
     Returns:
-        float32 [7]; 0 for an emotion without clips.
+        float32 [classes]; 0 for an emotion without clips.
     """
-    counts = emotions.value_counts().reindex(list(EMOTIONS), fill_value=0).to_numpy(dtype=np.float64)
+    counts = clips["emotion"].value_counts().reindex(list(emotions), fill_value=0).to_numpy(dtype=np.float64)
     weights = np.divide(1.0, np.sqrt(counts), out=np.zeros_like(counts), where=counts > 0)
     return (weights * counts.sum() / (weights * counts).sum()).astype(np.float32)
 
@@ -53,26 +54,35 @@ class Batches(Protocol):
     steps_per_epoch: int
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, 7]."""
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, classes]."""
 
 
 class TrainingBatches:
     """Endless augmented batches of the training clips, the same for the same seed from whichever epoch it starts."""
 
     def __init__(
-        self, folder: Path, clips: pd.DataFrame, *, batch_size: int, seed: int, view: View | None = None
+        self,
+        folder: Path,
+        clips: pd.DataFrame,
+        emotions: Emotions,
+        *,
+        batch_size: int,
+        seed: int,
+        view: View | None = None,
     ) -> None:
         """Look up the clips.
 
         Args:
             folder: shards.
             clips: rows of the split table to learn from.
+            emotions: of the run.
             batch_size: clips a batch; an epoch's odd rest is left out.
             seed: of order and views.
             view: changes each batch, such as `deepemo.audio.augment.augment`; None for the arrays as they are.
         """
         self._folder = folder
         self._clips = clips
+        self._emotions = emotions
         self._files = shard_files(folder)
         self._shape = read_spec(folder)["shape"]
         self._batch_size = min(batch_size, len(clips))
@@ -80,7 +90,7 @@ class TrainingBatches:
         self._view = view
         self._labels = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
-                tf.constant(clips["clip"].tolist()), tf.constant([INDEX[emotion] for emotion in clips["emotion"]])
+                tf.constant(clips["clip"].tolist()), tf.constant(labels_of(clips, emotions))
             ),
             default_value=-1,
         )
@@ -101,7 +111,7 @@ class TrainingBatches:
         self, epoch: tf.Tensor, step: tf.Tensor, values: tf.Tensor, labels: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
         values = tf.ensure_shape(values, [self._batch_size, *self._shape])
-        targets = tf.one_hot(labels, len(EMOTIONS))
+        targets = tf.one_hot(labels, len(self._emotions))
         if self._view is None:
             return values, targets
         seed = tf.stack([tf.cast(epoch, tf.int32) + self._seed, tf.cast(step, tf.int32)])
@@ -113,7 +123,7 @@ class TrainingBatches:
         return clips.batch(self._batch_size, drop_remainder=True)
 
     def _held(self) -> Callable[[tf.Tensor], tf.data.Dataset]:
-        batches = list(labelled_arrays(self._folder, self._clips, batch_size=PARSED_TOGETHER))
+        batches = list(labelled_arrays(self._folder, self._clips, self._emotions, batch_size=PARSED_TOGETHER))
         values, labels = (tf.concat([batch[part] for batch in batches], axis=0) for part in range(2))
         count = len(labels)
 
@@ -125,7 +135,7 @@ class TrainingBatches:
         return epoch_of
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, 7]."""
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, ...] and targets float32 [n, classes]."""
         clips_of = self._held() if _fits(self._folder, len(self._clips)) else self._streamed
 
         def batches_of(epoch: tf.Tensor) -> tf.data.Dataset:
@@ -142,16 +152,23 @@ def _fits(folder: Path, clips: int) -> bool:
     return 4 * clips * math.prod(read_spec(folder)["shape"]) <= HELD_BYTES
 
 
-def labelled_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Iterator[Labelled]:
+def labels_of(clips: pd.DataFrame, emotions: Emotions) -> list[int]:
+    """Class of each clip, in [0, classes): the place of its emotion among those of the run."""
+    return [emotions.index(emotion) for emotion in clips["emotion"]]
+
+
+def labelled_arrays(folder: Path, clips: pd.DataFrame, emotions: Emotions, *, batch_size: int) -> Iterator[Labelled]:
     """Arrays and labels of clips, in shard order: float32 [n, ...] and int [n]."""
-    labels = {clip: INDEX[emotion] for clip, emotion in zip(clips["clip"], clips["emotion"], strict=True)}
+    labels = dict(zip(clips["clip"], labels_of(clips, emotions), strict=True))
     for names, values in read_features(folder, labels, batch_size=batch_size):
         yield values, np.array([labels[name] for name in names])
 
 
-def validation_arrays(folder: Path, clips: pd.DataFrame, *, batch_size: int) -> Callable[[], Iterable[Labelled]]:
+def validation_arrays(
+    folder: Path, clips: pd.DataFrame, emotions: Emotions, *, batch_size: int
+) -> Callable[[], Iterable[Labelled]]:
     """A function that gives `labelled_arrays` at each call, reading the shards once if the arrays fit into memory."""
     if _fits(folder, len(clips)):
-        held = list(labelled_arrays(folder, clips, batch_size=batch_size))
+        held = list(labelled_arrays(folder, clips, emotions, batch_size=batch_size))
         return lambda: held
-    return lambda: labelled_arrays(folder, clips, batch_size=batch_size)
+    return lambda: labelled_arrays(folder, clips, emotions, batch_size=batch_size)

@@ -12,6 +12,7 @@ import pandas as pd
 
 from deepemo.dataset.shards import read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
+from deepemo.emotions import Emotions
 from deepemo.files import write_csv
 from deepemo.params import Learning
 from deepemo.training.batches import TrainingBatches, View, class_weights, validation_arrays
@@ -39,7 +40,7 @@ class Trained:
 
 
 def training_fingerprint(
-    name: str, section: Learning, inputs: Mapping[str, Any], split: pd.DataFrame, seed: int
+    name: str, section: Learning, inputs: Mapping[str, Any], split: pd.DataFrame, emotions: Emotions, seed: int
 ) -> str:
     """Digest of all that shapes a training, so that the checkpoint of another one is not used.
 
@@ -48,9 +49,10 @@ def training_fingerprint(
         section: how it learns.
         inputs: description of its inputs, see `read_spec`.
         split: the split table.
+        emotions: of the run.
         seed: of the training.
     """
-    parts = (name, section.model_dump_json(), inputs, split.to_csv(), seed)
+    parts = (name, section.model_dump_json(), inputs, split.to_csv(), emotions, seed)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
@@ -61,6 +63,7 @@ def fit(
     label_smoothing: float,
     folder: Path,
     split: pd.DataFrame,
+    emotions: Emotions,
     seed: int,
     resume: Path,
     view: View | None = None,
@@ -74,6 +77,7 @@ def fit(
         label_smoothing: share of each target that is spread evenly over the classes.
         folder: shards of its inputs.
         split: the split table.
+        emotions: of the run, the classes of the logits.
         seed: of order and views.
         resume: folder for checkpoints.
         view: augmentation of each training batch; None for inputs as they are.
@@ -86,13 +90,13 @@ def fit(
     trainer = Trainer(
         network,
         section,
-        TrainingBatches(folder, training, batch_size=section.batch_size, seed=seed, view=view),
-        validation_arrays(folder, validation, batch_size=VALIDATION_BATCH),
+        TrainingBatches(folder, training, emotions, batch_size=section.batch_size, seed=seed, view=view),
+        validation_arrays(folder, validation, emotions, batch_size=VALIDATION_BATCH),
         label_smoothing=label_smoothing,
-        class_weights=class_weights(training["emotion"]),
+        class_weights=class_weights(training, emotions),
         groups=groups,
     )
-    fingerprint = training_fingerprint(network.name, section, read_spec(folder), split, seed)
+    fingerprint = training_fingerprint(network.name, section, read_spec(folder), split, emotions, seed)
     return trainer.run(resume, fingerprint)
 
 

@@ -92,12 +92,12 @@ class Trainer:
         """Prepare.
 
         Args:
-            network: inputs to logits float32 [n, 7]; trained in place.
+            network: inputs to logits float32 [n, classes]; trained in place.
             section: epochs, patience, learning rate, weight decay and averaging of weights.
             batches: training batches.
             validation: gives the labelled arrays of validation anew at each call.
             label_smoothing: share of each target that is spread evenly over the classes.
-            class_weights: float32 [7], of the loss.
+            class_weights: float32 [classes], of the loss.
             groups: which weights learn, and how fast; by default all trainable ones alike.
             train_mode: whether the network is called as in training (dropout, batch statistics).
         """
@@ -153,7 +153,7 @@ class Trainer:
 
         Args:
             values: inputs of the network.
-            targets: float32 [n, 7].
+            targets: float32 [n, classes].
             count: clips of the whole batch, if this is a part of it; what is returned is then this part's share.
         """
 

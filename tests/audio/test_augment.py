@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepemo.audio.augment import augment
+from deepemo.audio.augment import augment, neutral_class
 from deepemo.audio.spec import FeatureSpec
-from deepemo.emotions import INDEX
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
 from deepemo.params import Augment
 
 SPEC = FeatureSpec(
@@ -40,6 +41,7 @@ ON = Augment(
     mixup=0.3,
 )
 SEED = tf.constant([7, 3])
+NEUTRAL = EMOTIONS.index("neutral")
 
 
 def only(**values: float) -> Augment:
@@ -67,13 +69,15 @@ def test_everything_off_changes_nothing(batch: tuple[tf.Tensor, tf.Tensor]) -> N
 
 
 def test_the_seed_alone_decides(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
-    first, again, other = (augment(*batch, tf.constant(seed), ON, SPEC)[0].numpy() for seed in ([7, 3], [7, 3], [7, 4]))
+    first, again, other = (
+        augment(*batch, tf.constant(seed), ON, SPEC, NEUTRAL)[0].numpy() for seed in ([7, 3], [7, 3], [7, 4])
+    )
     np.testing.assert_array_equal(first, again)
     assert np.abs(first - other).max() > 0.1
 
 
 def test_views_stay_features(batch: tuple[tf.Tensor, tf.Tensor]) -> None:
-    features, targets = augment(*batch, SEED, ON, SPEC)
+    features, targets = augment(*batch, SEED, ON, SPEC, NEUTRAL)
     assert features.shape == batch[0].shape
     assert features.numpy().min() >= 0.0
     assert features.numpy().max() <= 1.0
@@ -84,12 +88,12 @@ def levels(values: list[float], lengths: list[int], emotions: list[str]) -> tupl
     features = np.zeros((len(values), 50, 20), np.float32)
     for clip, (value, length) in enumerate(zip(values, lengths, strict=True)):
         features[clip, :length] = value
-    return tf.constant(features), tf.one_hot([INDEX[emotion] for emotion in emotions], 7)
+    return tf.constant(features), tf.one_hot([EMOTIONS.index(emotion) for emotion in emotions], 7)
 
 
 def test_a_neutral_clip_follows_where_the_clip_ends_and_is_cut_off_at_the_end() -> None:
     batch = levels([0.2, 0.5, 0.9], [30, 40, 15], ["angry", "neutral", "happy"])
-    joined, targets = augment(*batch, SEED, only(append_neutral=1.0), SPEC)
+    joined, targets = augment(*batch, SEED, only(append_neutral=1.0), SPEC, NEUTRAL)
     np.testing.assert_array_equal(targets, batch[1])
     first = joined.numpy()[:, :, 0]
     np.testing.assert_allclose(first[0], [0.2] * 30 + [0.5] * 20)
@@ -100,7 +104,7 @@ def test_a_neutral_clip_follows_where_the_clip_ends_and_is_cut_off_at_the_end() 
 def test_as_many_clips_are_followed_as_asked_for_by_different_neutral_ones() -> None:
     emotions = ["angry"] * 400 + ["neutral"] * 4
     batch = levels([0.1] * 400 + [0.5, 0.6, 0.7, 0.8], [20] * 404, emotions)
-    joined, _ = augment(*batch, SEED, only(append_neutral=0.25), SPEC)
+    joined, _ = augment(*batch, SEED, only(append_neutral=0.25), SPEC, NEUTRAL)
     after = joined.numpy()[:400, 20, 0]
     assert (after > 0).mean() == pytest.approx(0.25, abs=0.08)
     assert set(np.round(after[after > 0], 1)) == {np.float32(0.5), np.float32(0.6), np.float32(0.7), np.float32(0.8)}
@@ -108,7 +112,7 @@ def test_as_many_clips_are_followed_as_asked_for_by_different_neutral_ones() -> 
 
 def test_without_a_neutral_clip_in_the_batch_nothing_follows() -> None:
     batch = levels([0.2, 0.5], [30, 40], ["angry", "sad"])
-    joined, _ = augment(*batch, SEED, only(append_neutral=1.0), SPEC)
+    joined, _ = augment(*batch, SEED, only(append_neutral=1.0), SPEC, NEUTRAL)
     np.testing.assert_array_equal(joined, batch[0])
 
 
@@ -188,3 +192,19 @@ def test_decibels_are_turned_into_shares_of_the_range(range_db: float) -> None:
     louder, _ = augment(grey, tf.one_hot([0] * 64, 7), SEED, only(gain_db=8.0), spec)
     change = np.abs(louder.numpy() - 0.5).max()
     assert 0.8 * 8.0 / range_db < change <= 8.0 / range_db + 1e-6
+
+
+def test_neutral_clips_are_appended_wherever_neutral_stands_among_the_emotions() -> None:
+    emotions = ("angry", "neutral", "sad")
+    neutral = neutral_class(only(append_neutral=1.0), emotions)
+    features = np.zeros((2, 50, 20), np.float32)
+    features[0, :30], features[1, :40] = 0.2, 0.5
+    targets = tf.one_hot([0, emotions.index("neutral")], len(emotions))
+    joined, _ = augment(tf.constant(features), targets, SEED, only(append_neutral=1.0), SPEC, neutral)
+    np.testing.assert_allclose(joined.numpy()[0, :, 0], [0.2] * 30 + [0.5] * 20)
+
+
+def test_neutral_clips_can_be_wanted_only_where_there_are_some() -> None:
+    assert neutral_class(OFF, ("angry", "sad")) is None
+    with pytest.raises(InputError, match=r"append_neutral: found 0\.5, expected 0 where .* \['angry', 'sad'\]"):
+        neutral_class(ON, ("angry", "sad"))

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.variants import band_offsets, normalised_shards, validation_uars
 from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.shards import read_features, read_spec, write_shards
+from deepemo.emotions import EMOTIONS
 from deepemo.params import Augment
 
 FRAMES, BANDS = 6, 4
@@ -64,9 +65,9 @@ def test_the_mean_of_views_may_answer_otherwise(folder: Path) -> None:
     angry = keras.ops.sign(0.45 - loudest)[:, None]
     network = keras.Model(inputs, keras.ops.concatenate([angry, -2.0 * angry] + [angry * 0.0 - 9.0] * 5, axis=1))
     clips = pd.DataFrame({"clip": ["a", "b"], "emotion": ["angry", "disgust"]})
-    same = validation_uars(network, folder, clips, NONE, SPEC, views=3, seed=1)
+    same = validation_uars(network, folder, clips, EMOTIONS, NONE, SPEC, views=3, seed=1)
     assert same == (pytest.approx(1.0), pytest.approx(1.0))
     loud = NONE.model_copy(update={"gain_db": 72.0})
-    plain, mean = validation_uars(network, folder, clips, loud, SPEC, views=32, seed=1)
+    plain, mean = validation_uars(network, folder, clips, EMOTIONS, loud, SPEC, views=32, seed=1)
     assert plain == pytest.approx(1.0)
     assert mean < 1.0

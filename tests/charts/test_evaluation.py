@@ -18,7 +18,7 @@ from deepemo.charts.evaluation import (
     draw_groups,
     draw_learning_curves,
 )
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 
@@ -149,7 +149,7 @@ def test_perfect_predictions_can_be_drawn(
     tmp_path: Path, made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
 ) -> None:
     right = np.eye(len(EMOTIONS))[made_predictions.labels]
-    evaluation = evaluated(Predictions(made_predictions.clips, {"shallow": right, "transfer": right}))
+    evaluation = evaluated(Predictions(made_predictions.clips, {"shallow": right, "transfer": right}, EMOTIONS))
     assert np.isnan(evaluation.roles[SEEN].predictors["shallow"].overall.uar.low)
     for number, figure in enumerate((draw_groups(evaluation), draw_gap(evaluation), draw_reliability(evaluation))):
         figure.savefig(tmp_path / f"{number}.png", dpi=20)
@@ -162,3 +162,19 @@ def test_a_single_corpus_is_not_shown_twice(
     names = [label.get_text().split("\n")[0] for label in draw_groups(evaluation).axes[0].get_yticklabels()]
     assert names == ["all", "female", "male"]
     assert [label.get_text() for label in draw_gap(evaluation).axes[0].get_xticklabels()] == ["all"]
+
+
+def test_charts_of_a_run_of_four_emotions_name_these_alone(
+    made_predictions: Predictions,
+    among: Callable[[Predictions, Emotions], Predictions],
+    evaluated: Callable[..., Evaluation],
+) -> None:
+    four = ("angry", "fear", "sad", "surprise")
+    evaluation = evaluated(among(made_predictions, four), left_out=False)
+    axes = draw_confusion(evaluation, "ensemble").axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(four)
+    assert [label.get_text() for label in axes.get_yticklabels()] == list(four)
+    axes = draw_class_recall(evaluation).axes[0]
+    assert [label.get_text() for label in axes.get_xticklabels()] == list(four)
+    (chance,) = (line for line in axes.lines if line.get_label() == "chance")
+    assert set(chance.get_ydata()) == {0.25}

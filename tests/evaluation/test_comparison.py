@@ -23,7 +23,7 @@ def _compare(
     """Compare two predictors that are right where these say so, and else name the next emotion."""
     clips = pd.DataFrame({"emotion": [EMOTIONS[label] for label in TRUTH], "speaker": speakers})
     answers = {"first": np.where(first, TRUTH, (TRUTH + 1) % 7), "second": np.where(second, TRUTH, (TRUTH + 1) % 7)}
-    predictions = Predictions(clips, {name: np.eye(7)[values] for name, values in answers.items()})
+    predictions = Predictions(clips, {name: np.eye(7)[values] for name, values in answers.items()}, EMOTIONS)
     return compare(predictions, "first", "second", Resampling(samples, 1, unit))
 
 

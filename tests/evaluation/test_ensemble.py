@@ -23,7 +23,7 @@ def predictions(**skills: float) -> Predictions:
     for name, skill in skills.items():
         grown = np.exp(skill * np.eye(7)[labels] + random.normal(size=(210, 7)))
         probabilities[name] = grown / grown.sum(axis=1, keepdims=True)
-    return Predictions(clips, probabilities)
+    return Predictions(clips, probabilities, EMOTIONS)
 
 
 def loss(found: Predictions, weights: tuple[float, ...]) -> float:
@@ -52,14 +52,14 @@ def test_weights_are_whole_steps_that_sum_to_one() -> None:
 def test_who_knows_nothing_counts_for_nothing() -> None:
     found = predictions(knows=6.0)
     nothing = np.full((210, 7), 1 / 7)
-    both = Predictions(found.clips, {"guesses": nothing, **found.probabilities})
+    both = Predictions(found.clips, {"guesses": nothing, **found.probabilities}, EMOTIONS)
     assert fit_weights(both)["knows"] >= 0.95
 
 
 def test_equals_share_evenly_and_one_alone_has_all() -> None:
     found = predictions(a=1.0)
     assert fit_weights(found) == {"a": 1.0}
-    twice = Predictions(found.clips, {"a": found.probabilities["a"], "b": found.probabilities["a"]})
+    twice = Predictions(found.clips, {"a": found.probabilities["a"], "b": found.probabilities["a"]}, EMOTIONS)
     assert fit_weights(twice) == {"a": 0.5, "b": 0.5}
 
 
@@ -67,7 +67,7 @@ def test_a_probability_of_nothing_for_the_truth_is_no_trap() -> None:
     found = predictions(a=1.0, b=1.0)
     wrong = found.probabilities["a"].copy()
     wrong[0] = np.eye(7)[3]
-    weights = fit_weights(Predictions(found.clips, {"a": wrong, "b": found.probabilities["b"]}))
+    weights = fit_weights(Predictions(found.clips, {"a": wrong, "b": found.probabilities["b"]}, EMOTIONS))
     assert sum(weights.values()) == pytest.approx(1)
 
 

@@ -19,7 +19,7 @@ TEMPLATES = sorted((Path(__file__).parents[2] / ".dvc" / "plots").glob("recall_*
 def test_a_cell_is_the_share_of_its_rows_clips() -> None:
     counts = np.zeros((7, 7), dtype=np.int64)
     counts[0, :2] = [3, 1]
-    table = confusion_table(counts).set_index(["actual", "predicted"])
+    table = confusion_table(counts, EMOTIONS).set_index(["actual", "predicted"])
     assert table.loc[("angry", "angry"), "recall"] == 0.75
     assert table.loc[("angry", "disgust"), ["clips", "recall"]].tolist() == [1, 0.25]
     assert table.loc[("sad", "sad"), "recall"] == 0.0

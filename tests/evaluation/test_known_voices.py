@@ -66,7 +66,7 @@ def components(clips: pd.DataFrame) -> np.ndarray:
 def predictions(clips: pd.DataFrame, components: np.ndarray) -> Predictions:
     alone = softmax(20.0 * components.astype(np.float64))
     unsure = np.full_like(alone, 1 / 7)
-    made = Predictions(clips, {"shallow": unsure, "speech": alone})
+    made = Predictions(clips, {"shallow": unsure, "speech": alone}, EMOTIONS)
     return made.with_ensemble({"shallow": 0.5, "speech": 0.5})
 
 

@@ -28,7 +28,7 @@ def _predictions(corpora: dict[str, list[tuple[float, int, int]]]) -> Prediction
                 rows.append((clip, corpus, f"{corpus}/a", "male", emotion, "test_corpus"))
                 values.append([confidence, *[(1 - confidence) / 6] * 6])
     clips = pd.DataFrame(rows, columns=["clip", "corpus", "speaker", "gender", "emotion", "role"])
-    return Predictions(clips, {"model": np.array(values)})
+    return Predictions(clips, {"model": np.array(values)}, EMOTIONS)
 
 
 def test_every_corpus_counts_alike_however_large() -> None:

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from sklearn.metrics import balanced_accuracy_score, f1_score, precision_score
 
-from deepemo.emotions import INDEX
-from deepemo.evaluation.files import details, headlines, write_details
+from deepemo.emotions import EMOTIONS, Emotions
+from deepemo.evaluation.files import confusion_table, details, headlines, write_details
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import Evaluation
 
@@ -44,7 +44,7 @@ def test_a_corpus_without_an_emotion_is_scored_on_those_it_has(
     report = evaluation.roles["unseen_speakers"].predictors["shallow"].corpora["north"]
     assert "surprise" not in report.emotions
     answers = north.answers("shallow")
-    assert (answers == INDEX["surprise"]).any()  # an answer that no clip of this corpus can make right
+    assert (answers == EMOTIONS.index("surprise")).any()  # an answer that no clip of this corpus can make right
     recalls = [(answers[north.labels == label] == label).mean() for label in range(6)]
     assert report.uar.value == pytest.approx(np.mean(recalls))
 
@@ -63,10 +63,12 @@ def test_every_figure_lies_in_its_interval(evaluation: Evaluation) -> None:
 
 def test_precision_of_an_emotion(made_predictions: Predictions, evaluation: Evaluation) -> None:
     chosen = made_predictions.where("role", "test_seen")
-    expected = precision_score(chosen.labels, chosen.answers("transfer"), labels=[INDEX["fear"]], average="macro")
+    expected = precision_score(
+        chosen.labels, chosen.answers("transfer"), labels=[EMOTIONS.index("fear")], average="macro"
+    )
     found = evaluation.roles["seen_speakers"].predictors["transfer"].overall.emotions["fear"]
     assert found.precision.value == pytest.approx(expected)
-    assert found.clips == (chosen.labels == INDEX["fear"]).sum()
+    assert found.clips == (chosen.labels == EMOTIONS.index("fear")).sum()
 
 
 def test_unseen_speakers_are_drawn_as_speakers_and_one_alone_by_clip(evaluation: Evaluation) -> None:
@@ -100,7 +102,7 @@ def test_confused_and_speakers_come_worst_first(evaluation: Evaluation) -> None:
     shares = [mistake.share for mistake in report.confused]
     assert shares == sorted(shares, reverse=True)
     first = report.confused[0]
-    assert first.clips == report.overall.counts[INDEX[first.actual], INDEX[first.predicted]]
+    assert first.clips == report.overall.counts[EMOTIONS.index(first.actual), EMOTIONS.index(first.predicted)]
     accuracies = [accuracy for _, accuracy in report.speakers.values()]
     assert accuracies == sorted(accuracies)
     assert sum(clips for clips, _ in report.speakers.values()) == report.overall.clips
@@ -109,14 +111,14 @@ def test_confused_and_speakers_come_worst_first(evaluation: Evaluation) -> None:
 def test_the_majority_baseline_is_one_emotion_for_all(evaluation: Evaluation, made_predictions: Predictions) -> None:
     chosen = made_predictions.where("role", "test_seen")
     majority = evaluation.roles["seen_speakers"].majority
-    assert majority["accuracy"] == pytest.approx((chosen.labels == INDEX["angry"]).mean())
+    assert majority["accuracy"] == pytest.approx((chosen.labels == EMOTIONS.index("angry")).mean())
     assert majority["uar"] == pytest.approx(1 / 7)
 
 
 def test_a_held_out_corpus_is_a_role_of_its_own(made_predictions: Predictions, evaluated: Evaluated) -> None:
     clips = made_predictions.clips.copy()
     clips.loc[clips["corpus"] == "south", "role"] = "test_corpus"
-    found = evaluated(Predictions(clips, made_predictions.probabilities))
+    found = evaluated(Predictions(clips, made_predictions.probabilities, EMOTIONS))
     assert set(found.roles) == {"seen_speakers", "unseen_speakers", "unseen_corpus"}
     assert found.roles["unseen_corpus"].predictors["shallow"].overall.speakers == 2
     assert headlines(found)["ensemble"]["unseen_corpus"]["clips"] == found.roles["unseen_corpus"].clips
@@ -162,7 +164,28 @@ def test_the_predictor_to_use_is_chosen_on_validation(made_predictions: Predicti
 def test_without_never_heard_speakers_there_is_no_gap(made_predictions: Predictions, evaluated: Evaluated) -> None:
     chosen = (made_predictions.clips["role"] != "test_unseen").to_numpy()
     probabilities = {name: values[chosen] for name, values in made_predictions.probabilities.items()}
-    found = evaluated(Predictions(made_predictions.clips[chosen].reset_index(drop=True), probabilities))
+    found = evaluated(Predictions(made_predictions.clips[chosen].reset_index(drop=True), probabilities, EMOTIONS))
     assert set(found.roles) == {"seen_speakers"}
     assert found.gaps == {}
     assert "seen_minus_unseen" not in headlines(found)["shallow"]
+
+
+def test_a_run_of_four_emotions_is_judged_among_four(
+    made_predictions: Predictions,
+    among: Callable[[Predictions, Emotions], Predictions],
+    evaluated: Callable[..., Evaluation],
+) -> None:
+    four = ("angry", "fear", "sad", "surprise")
+    found = evaluated(among(made_predictions, four), left_out=False)
+    assert (found.emotions, found.chance) == (four, 0.25)
+    assert headlines(found)["chance"] == {"accuracy": 0.25, "uar": 0.25}
+    report = found.roles["unseen_speakers"].predictors["ensemble"]
+    assert report.overall.counts.shape == (4, 4)
+    assert report.corpora["north"].missing == ["surprise"]
+    assert set(report.overall.emotions) == set(four)
+    assert {emotion for one in report.confused for emotion in (one.actual, one.predicted)} <= set(four)
+    table = confusion_table(report.overall.counts, four)
+    assert table["actual"].tolist() == [emotion for emotion in four for _ in four]
+    chosen = among(made_predictions, four).where("role", "test_unseen")
+    shares = table.set_index(["actual", "predicted"])["clips"]
+    assert shares["fear"].sum() == (chosen.clips["emotion"] == "fear").sum()

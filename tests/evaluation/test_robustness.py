@@ -130,7 +130,9 @@ def test_inputs_depend_on_neither_order_nor_workers(
         front_end = LevelFrontEnd()
         models = {"one": LevelModel(front_end), "two": LevelModel(front_end)}
         section = SECTION.model_copy(update={"workers": workers})
-        found = predict_conditions(section, models=models, drawn=drawn, clips=clips, raw_dir=folder, seed=1)
+        found = predict_conditions(
+            section, models=models, drawn=drawn, clips=clips, raw_dir=folder, emotions=EMOTIONS, seed=1
+        )
         assert list(found) == NAMES
         assert {batch.shape for batch in models["one"].batches} == {(len(NAMES), 3)}
         assert found[CLEAN].clips["clip"].tolist() == drawn["clip"].tolist()
@@ -157,7 +159,7 @@ def test_the_voices_of_a_babble_are_of_other_speakers_and_other_clips(
 
     monkeypatch.setattr("deepemo.evaluation.robustness.conditions", lambda _: {CLEAN: spy})
     models = {"one": LevelModel(LevelFrontEnd())}
-    predict_conditions(SECTION, models=models, drawn=drawn, clips=clips, raw_dir=folder, seed=1)
+    predict_conditions(SECTION, models=models, drawn=drawn, clips=clips, raw_dir=folder, emotions=EMOTIONS, seed=1)
     longest = max(length for length, _ in found)  # of clip 0
     for length, voices in found:
         numbers = [(longest - voice) // 500 for voice in voices]
@@ -174,8 +176,8 @@ def predicted(made_split: pd.DataFrame) -> dict[str, Predictions]:
     right, wrong = 0.9 * truth + 0.1 / 7, 0.9 * np.roll(truth, 1, axis=1) + 0.1 / 7
     half = np.where(np.arange(len(clips))[:, None] % 2 == 0, right, wrong)
     return {
-        CLEAN: Predictions(clips, {"good": right, "bad": wrong}),
-        "telephone": Predictions(clips, {"good": half, "bad": wrong}),
+        CLEAN: Predictions(clips, {"good": right, "bad": wrong}, EMOTIONS),
+        "telephone": Predictions(clips, {"good": half, "bad": wrong}, EMOTIONS),
     }
 
 
@@ -216,7 +218,8 @@ def test_the_picture_and_the_report_say_what_was_measured(predicted: dict[str, P
 
 def test_a_run_without_new_speakers_is_told_so(predicted: dict[str, Predictions]) -> None:
     known = {
-        name: Predictions(each.clips.assign(role="test_seen"), each.probabilities) for name, each in predicted.items()
+        name: Predictions(each.clips.assign(role="test_seen"), each.probabilities, EMOTIONS)
+        for name, each in predicted.items()
     }
     report = judge(known, PREDICTORS, samples=200, seed=1)
     assert (report.role, report.resampled_by) == ("seen_speakers", "clip")

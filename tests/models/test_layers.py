@@ -62,13 +62,13 @@ def test_frozen_keeps_its_statistics() -> None:
 
 
 def shallow() -> keras.Model:
-    return build_shallow(frames=FRAMES, bands=BANDS, channels=[4, 8], band_pooling=2, dropout=0.5)
+    return build_shallow(frames=FRAMES, bands=BANDS, channels=[4, 8], band_pooling=2, dropout=0.5, classes=7)
 
 
 def transfer() -> keras.Model:
     network, backbone = build_transfer(
         frames=FRAMES, bands=BANDS, weights="random", seed=1, backbone="efficientnet_lite0", band_pooling=1,
-        depths=[0.3, 0.65], hidden_units=8, dropout=0.5,
+        depths=[0.3, 0.65], hidden_units=8, dropout=0.5, classes=7,
     )  # fmt: skip
     for layer in backbone.network.layers:
         layer.trainable = True

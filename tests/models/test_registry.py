@@ -121,7 +121,8 @@ def embed(params):
 
 def train(params, split, resume):
     network, section = build(), params.section("train_toy", TrainToy)
-    history = fit(network, section, label_smoothing=0.0, folder=SHARDS, split=split, seed=params.seed, resume=resume)
+    history = fit(network, section, label_smoothing=0.0, folder=SHARDS, split=split,
+                  emotions=params.emotions, seed=params.seed, resume=resume)
     return Trained(network=network, settings={}, features=read_spec(SHARDS), history=history)
 
 

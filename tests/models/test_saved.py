@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from deepemo.audio.spec import FeatureSpec
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.errors import InputError
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.saved import load_model, save_model
@@ -43,18 +44,18 @@ def features(count: int = 3) -> np.ndarray:
 
 def save(folder: Path, network: keras.Model, kind: str, settings: dict[str, Any]) -> None:
     trained = Trained(network=network, settings=settings, features=SPEC.to_dict(), history=[])
-    save_model(folder, trained, kind=kind, trained_on={"clips": 1, "sha256": "0"}, seed=1)
+    save_model(folder, trained, kind=kind, emotions=EMOTIONS, trained_on={"clips": 1, "sha256": "0"}, seed=1)
 
 
 @pytest.fixture
 def shallow() -> keras.Model:
     keras.utils.set_random_seed(1)
-    return build_shallow(frames=SPEC.frames, bands=SPEC.bands, **SHALLOW_SETTINGS)
+    return build_shallow(frames=SPEC.frames, bands=SPEC.bands, classes=7, **SHALLOW_SETTINGS)
 
 
 def test_a_shallow_network_comes_back_with_the_same_answers(tmp_path: Path, shallow: keras.Model) -> None:
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
-    loaded = load_model(tmp_path)
+    loaded = load_model(tmp_path, EMOTIONS)
     assert loaded.name == "shallow"
     assert loaded.front_end.describe() == SPEC.to_dict()
     np.testing.assert_allclose(loaded.logits(features()), shallow(features(), training=False), atol=1e-6)
@@ -63,9 +64,11 @@ def test_a_shallow_network_comes_back_with_the_same_answers(tmp_path: Path, shal
 @pytest.mark.slow
 def test_a_transferred_network_needs_no_imagenet_weights_to_come_back(tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
-    network, _ = build_transfer(frames=SPEC.frames, bands=SPEC.bands, weights="imagenet", **TRANSFER_SETTINGS)
+    network, _ = build_transfer(
+        frames=SPEC.frames, bands=SPEC.bands, weights="imagenet", classes=7, **TRANSFER_SETTINGS
+    )
     save(tmp_path, network, "transfer", TRANSFER_SETTINGS)
-    loaded = load_model(tmp_path)
+    loaded = load_model(tmp_path, EMOTIONS)
     np.testing.assert_allclose(loaded.logits(features(2)), network(features(2), training=False), rtol=1e-5, atol=1e-5)
 
 
@@ -78,7 +81,7 @@ def test_saving_the_same_network_twice_gives_the_same_bytes(tmp_path: Path, shal
 
 def test_a_folder_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"model\.json: no such file.*dvc repro"):
-        load_model(tmp_path)
+        load_model(tmp_path, EMOTIONS)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.Model) -> None:
@@ -87,7 +90,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.M
     about["settings"]["channels"] = [4, 16]
     (tmp_path / "model.json").write_text(json.dumps(about))
     with pytest.raises(InputError, match=r"model\.weights\.h5: not the weights that model\.json describes"):
-        load_model(tmp_path)
+        load_model(tmp_path, EMOTIONS)
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,8 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.M
     [
         ({"kind": "deep"}, r"kind: found 'deep', expected one of \['shallow', 'transfer', 'speech'\]"),
         ({"emotions": ["happy", "sad"]}, r"emotions: found \['happy', 'sad'\]"),
+        ({"emotions": ["sad", "happy"]}, r"emotions: found \['sad', 'happy'\], .*, in this order"),
+        ({"emotions": 7}, "emotions: found 7"),
         ({"settings": {"layers": 3}}, "settings: .*expected those of a shallow network"),
         ({"features": {"kind": "mel"}}, "features: .*expected the parameters of a spectrogram"),
     ],
@@ -106,7 +111,7 @@ def test_a_description_that_does_not_fit_is_refused(
     about = json.loads((tmp_path / "model.json").read_text())
     (tmp_path / "model.json").write_text(json.dumps({**about, **change}))
     with pytest.raises(InputError, match=rf"model\.json: {says}"):
-        load_model(tmp_path)
+        load_model(tmp_path, EMOTIONS)
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", "not JSON"])
@@ -114,19 +119,19 @@ def test_something_else_than_a_description_is_refused(tmp_path: Path, shallow: k
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
     (tmp_path / "model.json").write_text(content)
     with pytest.raises(InputError, match=r"model\.json: (found|not JSON).*expected"):
-        load_model(tmp_path)
+        load_model(tmp_path, EMOTIONS)
 
 
 def test_damaged_weights_are_refused(tmp_path: Path, shallow: keras.Model) -> None:
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
     (tmp_path / "model.weights.h5").write_bytes(b"not an HDF5 file")
     with pytest.raises(InputError, match=r"model\.weights\.h5"):
-        load_model(tmp_path)
+        load_model(tmp_path, EMOTIONS)
 
 
 def test_any_number_of_clips_is_answered(tmp_path: Path, shallow: keras.Model) -> None:
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
-    loaded = load_model(tmp_path)
+    loaded = load_model(tmp_path, EMOTIONS)
     together = loaded.logits(features(5))
     assert together.shape == (5, 7)
     np.testing.assert_allclose(loaded.logits(features(5)[3:4])[0], together[3], atol=1e-5)
@@ -142,3 +147,30 @@ def test_attentive_statistics_do_not_depend_on_the_order_of_frames() -> None:
     frames = np.random.default_rng(0).normal(size=(2, 9, 3)).astype(np.float32)
     layer = AttentiveStatistics()
     np.testing.assert_allclose(layer(frames), layer(frames[:, ::-1]), atol=1e-5)
+
+
+THREE = ("angry", "neutral", "sad")
+
+
+@pytest.fixture
+def of_three(tmp_path: Path) -> Path:
+    """A saved network that tells three emotions apart."""
+    network = build_shallow(frames=SPEC.frames, bands=SPEC.bands, classes=3, **SHALLOW_SETTINGS)
+    trained = Trained(network=network, settings=SHALLOW_SETTINGS, features=SPEC.to_dict(), history=[])
+    save_model(tmp_path, trained, kind="shallow", emotions=THREE, trained_on={"clips": 1, "sha256": "0"}, seed=1)
+    return tmp_path
+
+
+def test_a_network_of_fewer_emotions_comes_back_with_as_many_logits(of_three: Path) -> None:
+    loaded = load_model(of_three, THREE)
+    assert loaded.about["emotions"] == list(THREE)
+    assert loaded.logits(features(2)).shape == (2, 3)
+
+
+@pytest.mark.parametrize("asked", [EMOTIONS, ("angry", "fear", "sad"), ("angry", "sad")])
+def test_a_network_of_other_emotions_is_refused_with_both_lists(of_three: Path, asked: Emotions) -> None:
+    with pytest.raises(InputError) as error:
+        load_model(of_three, asked)
+    assert str(error.value) == (
+        f"{of_three / 'model.json'}: emotions: found {list(THREE)}, expected {list(asked)}, those of params.yaml"
+    )

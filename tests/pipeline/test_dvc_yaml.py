@@ -124,10 +124,32 @@ def test_every_family_is_trained_and_embedded_if_it_embeds() -> None:
         assert (("embed_views", name) in run) == (load_family(name).embed_views is not None)
 
 
+def reads_emotions(stage: str) -> bool:
+    """Whether what a stage runs reads the emotions of the run."""
+    module, family = module_and_family(stage)
+    texts = [(ROOT / file).read_text() for file in closure(stage)]
+    if family is not None:
+        (function,) = (
+            node
+            for node in ast.walk(ast.parse((ROOT / family_module(family)).read_text()))
+            if isinstance(node, ast.FunctionDef) and node.name == module
+        )
+        texts.append(ast.unparse(function))
+    return any("params.emotions" in text for text in texts)
+
+
 @pytest.mark.parametrize("name", STAGES)
-def test_a_stage_tracks_its_own_section_and_nothing_wider(name: str) -> None:
+def test_a_stage_tracks_its_own_section_the_emotions_if_it_reads_them_and_nothing_wider(name: str) -> None:
+    tracked = set(STAGES[name].get("params", []))
     trained = {stage for stage in STAGES if stage.startswith("train_")} if name == "cross_corpus" else set()
-    assert set(STAGES[name].get("params", [])) <= {name, "seed", *trained}
+    assert tracked <= {name, "seed", "emotions", *trained}
+    assert ("emotions" in tracked) == reads_emotions(name)
+
+
+def test_the_emotions_are_chosen_by_split_and_told_apart_from_training_on() -> None:
+    reading = {name for name in STAGES if reads_emotions(name)}
+    training = {"train_shallow", "train_transfer", "train_speech"}
+    assert reading == {"split", *training, "cross_corpus", "evaluate", "robustness"}
 
 
 def test_whatever_shapes_a_training_shapes_the_one_without_a_corpus() -> None:

@@ -4,6 +4,8 @@ import contextlib
 import importlib
 import json
 import shutil
+import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,10 @@ import pandas as pd
 import pytest
 import soundfile
 
+from deepemo.emotions import EMOTIONS
+from deepemo.errors import InputError
 from deepemo.pipeline import load_params
+from deepemo.serving.recognizer import Recognizer
 from deepemo.yaml12 import read_yaml, write_yaml
 
 pytestmark = pytest.mark.slow
@@ -36,8 +41,11 @@ SLICE = {
 }
 
 
-def prepare(folder: Path, download: dict[str, Any], split: dict[str, Any] | None = None) -> None:
+def prepare(
+    folder: Path, download: dict[str, Any], split: dict[str, Any] | None = None, *, emotions: Sequence[str] = EMOTIONS
+) -> None:
     params = read_yaml(ROOT / "params.yaml")
+    params["emotions"] = list(emotions)
     for section, values in {**TINY, "download": download, "split": split or {}}.items():
         params[section].update(values)
     params["train_transfer"]["finetune"].update(trainable_blocks=1, epochs=1, batch_size=32)
@@ -75,6 +83,42 @@ def test_the_whole_pipeline_on_a_tiny_synthetic_corpus(tmp_path: Path) -> None:
     assert (clips["verdict"] == "quarantined").sum() > 5
     scores = json.loads((tmp_path / "metrics/evaluate.json").read_text())
     assert "one corpus alone, synthetic" in scores["left_out_corpora"]["not_asked"]
+
+
+def test_the_whole_pipeline_of_four_emotions_and_what_it_serves(tmp_path: Path) -> None:
+    four = ("angry", "happy", "neutral", "sad")
+    prepare(tmp_path, {"synthetic": {"speakers": 4, "sentences": 4, "takes": 1}}, emotions=four)
+    run_all(tmp_path)
+    check_outputs(tmp_path)
+    clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
+    assert (clips["verdict"] == "good").sum() == 4 * 4 * 7
+    split = pd.read_csv(tmp_path / "data/split.csv")
+    assert split["emotion"].value_counts().to_dict() == dict.fromkeys(four, 4 * 4)
+    for family in ("shallow", "transfer", "speech"):
+        assert json.loads((tmp_path / f"models/{family}/model.json").read_text())["emotions"] == list(four)
+    predictions = pd.read_csv(tmp_path / "data/predictions.csv")
+    assert tuple(predictions.columns[-4:]) == four
+    assert predictions[list(four)].sum(axis=1).to_numpy() == pytest.approx(1, abs=1e-4)
+    scores = json.loads((tmp_path / "metrics/evaluate.json").read_text())
+    assert scores["chance"] == {"accuracy": 0.25, "uar": 0.25}
+    assert len(pd.read_csv(tmp_path / "plots/confusion/ensemble_seen_speakers.csv")) == 4 * 4
+    card = (tmp_path / "reports/model_card.md").read_text()
+    assert "have no role: disgust 16, fear 16, surprise 16." in card
+    assert "emotions: [angry, happy, neutral, sad]" in card
+
+    recognizer = Recognizer.load(tmp_path / "models")
+    with zipfile.ZipFile(tmp_path / "data/raw/synthetic.zip") as archive:
+        answer = recognizer.recognize(archive.read(clips.set_index("clip").loc[split["clip"][0], "member"]))
+    assert tuple(answer.probabilities) == four
+    assert answer.answer in (*four, "unknown")
+
+    # What was made with four is not taken for what was made with seven.
+    params = load_params(ROOT / "params.yaml")
+    with contextlib.chdir(tmp_path):
+        for stage in ("evaluate", "robustness"):
+            with pytest.raises(InputError) as error:
+                importlib.import_module(f"stages.{stage}").main(params)
+            assert f"emotions: found {list(four)}, expected {list(EMOTIONS)}, those of params.yaml" in str(error.value)
 
 
 @pytest.mark.corpora

@@ -12,6 +12,7 @@ import pandas as pd
 import pytest
 
 from deepemo.charts.evaluation import draw_all
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
@@ -193,7 +194,7 @@ def test_every_family_is_described_in_its_own_words(
     )
     shallow, transfer = (made_predictions.probabilities[name] for name in ("shallow", "transfer"))
     three = Predictions(
-        made_predictions.clips, {"shallow": shallow, "transfer": transfer, "table": shallow}
+        made_predictions.clips, {"shallow": shallow, "transfer": transfer, "table": shallow}, EMOTIONS
     ).with_ensemble({"shallow": 0.25, "transfer": 0.5, "table": 0.25})
     models = {**inputs.models, "table": {"parameters": 7}}
     section = _section(write_card(replace(inputs, evaluation=evaluated(three), models=models)), "What the models are")
@@ -205,7 +206,7 @@ def test_every_family_is_described_in_its_own_words(
         ("ensemble", "the weighted mean of all models' probabilities, weights fitted on validation:"),
     ]
     assert "  shallow 33%, transfer 33%, table 33%." in section
-    alone = Predictions(made_predictions.clips, {"shallow": shallow})
+    alone = Predictions(made_predictions.clips, {"shallow": shallow}, EMOTIONS)
     card = write_card(replace(inputs, evaluation=evaluated(alone), models={"shallow": inputs.models["shallow"]}))
     section = _section(card, "What the models are")
     assert "One predictor names one of 7\nemotions" in section
@@ -297,7 +298,7 @@ def test_scores_and_split_are_told_by_language_where_there_are_several(card: str
 def test_one_language_needs_no_section(inputs: CardInputs, evaluated: Callable[..., Evaluation]) -> None:
     clips = inputs.split[inputs.split["role"] != "train"].assign(language="en").reset_index(drop=True)
     even = np.full((len(clips), 7), 1 / 7)
-    one = evaluated(Predictions(clips, {"shallow": even, "transfer": even}))
+    one = evaluated(Predictions(clips, {"shallow": even, "transfer": even}, EMOTIONS))
     card = write_card(replace(inputs, evaluation=one, split=inputs.split.assign(language="en")))
     assert "## Language by language" not in card
 
@@ -320,3 +321,22 @@ def test_people_and_model_are_compared_by_how_many_listeners_agreed(
     assert "| 0% to 25% | 60 | 20.0 % |" in section
     assert "| 75% to 100% | 40 | 90.0 % |" in section
     assert "## Listeners" not in write_card(inputs)
+
+
+def test_a_run_of_four_emotions_names_them_and_counts_the_clips_of_others(
+    inputs: CardInputs,
+    made_predictions: Predictions,
+    made_split: pd.DataFrame,
+    among: Callable[[Predictions, Emotions], Predictions],
+    evaluated: Callable[..., Evaluation],
+) -> None:
+    four = ("angry", "fear", "sad", "surprise")
+    evaluation = evaluated(among(made_predictions, four), left_out=False)
+    split = made_split[made_split["emotion"].isin(four)]
+    card = write_card(replace(inputs, evaluation=evaluation, split=split))
+    assert "name one of 4\nemotions: angry, fear, sad, surprise." in _section(card, "What the models are")
+    assert "| chance | 25.0 % | 25.0 % | - |" in _section(card, "How good they are")
+    left_out = "have no role: disgust 140, happy 140, neutral 140."
+    assert left_out in _section(card, "Split")
+    assert "One of the four emotions is always the likeliest" in _section(card, "Limits")
+    assert "have no role" not in write_card(inputs)

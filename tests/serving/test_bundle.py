@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 import deepemo
+from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.params import VoiceDecision
 from deepemo.serving.about import CAUTIONS, describe, expectation
@@ -51,7 +52,9 @@ def test_a_predictor_is_described_with_its_networks_data_figures_and_revision(ma
     assert about["features"]["clip_seconds"] == 3.5
     assert about["gate"]["speech"] == {"rejected": 0.01}
     assert about["calibration"]["temperature"] == 1.6
-    assert about["limits"] == list(CAUTIONS)
+    assert about["emotions"] == list(EMOTIONS)
+    assert len(about["limits"]) == len(CAUTIONS)
+    assert "knows seven emotions" in about["limits"][0]
     assert describe(bundle) == about
     assert json.loads(json.dumps(about)) == about
 

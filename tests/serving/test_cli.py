@@ -18,7 +18,7 @@ from deepemo.serving.command import READER_GONE, UNUSABLE
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.printing import Table
 from deepemo.serving.results import Recognition
-from tests.fixtures.serving import LIMITS, tone
+from tests.fixtures.serving import LIMITS, LoudnessModel, tone
 
 
 @pytest.fixture
@@ -346,7 +346,8 @@ def test_a_server_answers_to_the_names_it_was_given(monkeypatch, made_models):
     """From the options of the command to the settings of the server."""
     found = []
     monkeypatch.setattr(cli, "bind", lambda host, port: socket.socket())
-    monkeypatch.setattr(cli, "load", lambda models, model, origin: SimpleNamespace(warm_up=lambda: None, limits=LIMITS))
+    served = SimpleNamespace(warm_up=lambda: None, limits=LIMITS, model=LoudnessModel())
+    monkeypatch.setattr(cli, "load", lambda models, model, origin: served)
     monkeypatch.setattr(cli, "run", lambda app, bound, settings: found.append(settings))
     monkeypatch.setattr(cli, "address_of", lambda host, bound: host)
     for options in (

@@ -115,7 +115,7 @@ from deepemo.models.imagenet.network import build_transfer
 
 build_transfer(
     frames=40, bands=32, backbone="efficientnet_lite0", weights="random", band_pooling=1, depths=[0.1],
-    hidden_units=0, dropout=0.0,
+    hidden_units=0, dropout=0.0, classes=7,
 )
 recognizer = deepemo.Recognizer.load(sys.argv[1])
 recognizer.warm_up()

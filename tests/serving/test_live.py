@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 
 from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.params import VoiceDecision
 from deepemo.serving.live import LiveStream
 from deepemo.serving.options import RecognitionOptions
-from tests.fixtures.serving import RATE_HZ, to_wav, tone
+from deepemo.serving.recognizer import Recognizer
+from tests.fixtures.serving import LIMITS, RATE_HZ, LoudnessModel, to_wav, tone
 
 DEFAULTS = RecognitionOptions()
 
@@ -133,3 +135,17 @@ def test_what_was_answered_is_not_kept_twice(recognizer, talk) -> None:
         live.add(talk[:, None])
         list(live.answers())
     assert len(live._recent) < 12 * RATE_HZ
+
+
+def test_a_stream_is_answered_by_a_model_of_fewer_emotions():
+    three = ("angry", "happy", "sad")
+    any_sound = VoiceDecision(voice_threshold=0.0, min_voice_share=0.0, min_voice_seconds=0.0)
+    recognizer = Recognizer(LoudnessModel(three), gate=any_sound, limits=LIMITS)
+    live = LiveStream(recognizer, DEFAULTS, rate_hz=RATE_HZ)
+    live.add(tone(6)[:, np.newaxis])
+    answers = list(live.answers())
+    assert any(answer.is_full for answer in answers)
+    for answer in answers:
+        assert tuple(answer.window.probabilities) == tuple(answer.so_far.probabilities) == three
+        assert answer.so_far.answer == "angry"
+    assert tuple(live.finish().probabilities) == three

@@ -1,6 +1,8 @@
 """With real networks, tiny and untrained: the way from files on disk to answers, and out of TensorFlow."""
 
+import csv
 import json
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -8,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from typer.testing import CliRunner
 
 import deepemo
 from deepemo.audio.features import Featurizer
@@ -17,6 +20,7 @@ from deepemo.errors import InputError
 from deepemo.evaluation.calibration import scale, softmax
 from deepemo.evaluation.predictions import Predictions, predict
 from deepemo.models.saved import load_model
+from deepemo.serving import cli
 from deepemo.serving.batching import Batcher, stack
 from deepemo.serving.export import export, load_onnx, load_tflite
 from deepemo.serving.predictor import Predictor
@@ -24,6 +28,8 @@ from tests.fixtures.models import ENSEMBLE_WEIGHTS, FITTED, SPEC
 from tests.fixtures.serving import RATE_HZ
 
 pytestmark = pytest.mark.slow
+
+FOUR = ("angry", "happy", "neutral", "sad")
 
 
 @pytest.fixture
@@ -66,8 +72,10 @@ def test_its_probabilities_are_those_that_evaluation_calibrates(models, name):
         }
     )
     batches = [(list(clips["clip"]), features)]
-    parts = {part: (load_model(models / part), batches) for part in ("shallow", "transfer")}
-    predictions: Predictions = predict(clips, parts).with_ensemble(dict(zip(parts, ENSEMBLE_WEIGHTS, strict=True)))
+    parts = {part: (load_model(models / part, EMOTIONS), batches) for part in ("shallow", "transfer")}
+    predictions: Predictions = predict(clips, parts, EMOTIONS).with_ensemble(
+        dict(zip(parts, ENSEMBLE_WEIGHTS, strict=True))
+    )
     temperature, threshold = FITTED[name]
     expected = scale(predictions.probabilities[name], temperature)
     predictor = Predictor.load(models, name)
@@ -147,7 +155,8 @@ def test_networks_with_different_front_ends_are_each_fed_their_own(unlike, speec
     inputs = stack([predictor.prepare(speech, RATE_HZ), predictor.prepare(speech[::-1], RATE_HZ)])
     assert [array.shape for array in inputs] == [(2, 70, 16), (2, 40, 12)]
     each = [
-        load_model(unlike / name).logits(array) for name, array in zip(("shallow", "transfer"), inputs, strict=True)
+        load_model(unlike / name, EMOTIONS).logits(array)
+        for name, array in zip(("shallow", "transfer"), inputs, strict=True)
     ]
     joined = np.average([softmax(logits.astype(np.float64)) for logits in each], axis=0, weights=ENSEMBLE_WEIGHTS)
     expected = scale(joined, FITTED["ensemble"][0])
@@ -180,3 +189,53 @@ def test_networks_that_are_fed_different_clips_are_exported_alone(changed, write
     with pytest.raises(InputError, match="ensemble: its networks are fed different clips, export each of them alone"):
         export(Predictor.load(tmp_path / "models", "ensemble"), tmp_path, "tflite")
     assert export(Predictor.load(tmp_path / "models", "transfer"), tmp_path, "tflite").difference < 1e-4
+
+
+@pytest.fixture(scope="module")
+def of_four(tmp_path_factory, write_models) -> Path:
+    """Two networks that tell four emotions apart, and their ensemble."""
+    folder = tmp_path_factory.mktemp("four") / "models"
+    write_models(folder, emotions=FOUR)
+    return folder
+
+
+def test_a_model_of_four_emotions_answers_with_these_alone(of_four, speech):
+    recognizer = deepemo.Recognizer.load(of_four)
+    assert recognizer.model.emotions == FOUR
+    answer = recognizer.recognize(np.tile(speech, 3), RATE_HZ)
+    assert answer.answer in FOUR
+    assert tuple(answer.probabilities) == FOUR
+    assert sum(answer.probabilities.values()) == pytest.approx(1)
+    spans = [*answer.timeline.windows, *answer.timeline.segments]
+    assert {tuple(span.probabilities) for span in spans if span.probabilities} == {FOUR}
+
+
+def test_on_the_command_line_a_model_of_four_emotions_has_four_columns(of_four, speech, wav, tmp_path):
+    (tmp_path / "a.wav").write_bytes(wav(speech))
+    run = CliRunner().invoke(cli.app, ["predict", str(tmp_path / "a.wav"), "--csv", "--models", str(of_four)])
+    assert run.exit_code == 0, run.stderr
+    header, row = csv.reader(run.stdout.splitlines())
+    assert tuple(header[6:-2]) == FOUR
+    assert sum(map(float, row[6:-2])) == pytest.approx(1, abs=1e-3)
+    run = CliRunner().invoke(cli.app, ["predict", str(tmp_path / "a.wav"), "--json", "--models", str(of_four)])
+    assert tuple(json.loads(run.stdout)["probabilities"]) == FOUR
+
+
+def test_an_exported_model_of_four_emotions_has_four_outputs(of_four, speech, tmp_path):
+    predictor = Predictor.load(of_four)
+    made = export(predictor, tmp_path, "tflite")
+    found = load_tflite(made.path.read_bytes())(predictor.front_end.clip(speech, RATE_HZ))
+    assert found.shape == (4,)
+    about = json.loads((tmp_path / "ensemble.json").read_text())
+    assert about["emotions"] == list(FOUR)
+    assert about["output"].startswith("float32 [4]")
+
+
+def test_a_bundle_of_other_emotions_than_its_networks_is_refused_with_both_lists(of_four, tmp_path):
+    shutil.copytree(of_four, tmp_path / "models")
+    path = tmp_path / "models/serving/bundle.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"emotions": list(EMOTIONS)}))
+    with pytest.raises(InputError) as error:
+        deepemo.Recognizer.load(tmp_path / "models")
+    about = tmp_path / "models/shallow/model.json"
+    assert str(error.value) == (f"{about}: emotions: found {list(FOUR)}, expected {list(EMOTIONS)}, those of {path}")

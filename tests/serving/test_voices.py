@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from deepemo.audio.spec import FeatureSpec
-from deepemo.emotions import EMOTIONS
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import scale, softmax
 from deepemo.serving.batching import stack
@@ -129,7 +129,7 @@ class HalvedVoice:
         self._network = network
         self.front_end, self.name, self.about = network.front_end, network.name, network.about
         random = np.random.default_rng(8)
-        self._head = random.normal(0, 3, (3, len(EMOTIONS)))
+        self._head = random.normal(0, 3, (3, len(network.about["emotions"])))
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         return self._network.logits(inputs)
@@ -152,9 +152,13 @@ class HalvedVoice:
 
 @pytest.fixture
 def known_run(
-    write_models: Callable[..., Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    request: pytest.FixtureRequest,
+    write_models: Callable[..., Any],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> tuple[Path, Mapping[str, Any]]:
-    """A run of two networks of which `shallow` takes references, and the networks."""
+    """A run of two networks of which `shallow` takes references, and the networks; a parameter names its emotions."""
+    told_apart: Emotions = getattr(request, "param", EMOTIONS)
     import deepemo.serving.known_voice
     import deepemo.serving.predictor
     from deepemo.models.saved import load_model
@@ -162,15 +166,15 @@ def known_run(
 
     networks = {}
 
-    def load(folder: Path) -> Any:
-        loaded = load_model(folder)
+    def load(folder: Path, emotions: Emotions, *, whose: str) -> Any:
+        loaded = load_model(folder, emotions, whose=whose)
         networks[folder.name] = HalvedVoice(loaded) if folder.name == "shallow" else loaded
         return networks[folder.name]
 
     monkeypatch.setattr(deepemo.serving.predictor, "load_model", load)
     monkeypatch.setattr(deepemo.serving.known_voice, "load_model", load)
     specs: dict[str, FeatureSpec] = {"shallow": SPEC, "transfer": SPEC}
-    bundle = write_models(tmp_path / "models", specs)
+    bundle = write_models(tmp_path / "models", specs, emotions=told_apart)
     weights = [0.6, 0.4]
     calibration = VOICE_RECORD.calibration.model_copy(update={"temperature": 1.5, "threshold": 0.2})
     record = VOICE_RECORD.model_copy(
@@ -186,6 +190,7 @@ def known_run(
     return tmp_path / "models", networks
 
 
+@pytest.mark.parametrize("known_run", [EMOTIONS, ("angry", "happy", "neutral", "sad")], indirect=True)
 def test_a_reference_of_zero_takes_nothing_off_and_asks_the_head_for_differences(known_run, speech):
     models, networks = known_run
     recognizer = Recognizer.load(models)

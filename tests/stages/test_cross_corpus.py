@@ -143,7 +143,7 @@ def test_every_corpus_is_judged_by_models_that_never_heard_it(
     mean = {"corpora": 3, "clips": 100, "accuracy": 0.6667, "lowest_accuracy": 0, "highest_accuracy": 1}
     assert content["mean"]["rote"] == {**mean, "uar": 0.6667, "lowest_uar": 0, "highest_uar": 1}
     assert content["chance"] == {"uar": round((1 / 6 + 2 / 7) / 3, 4)}
-    said = read_predictions(tmp_path / "data/cross_corpus.csv")
+    said = read_predictions(tmp_path / "data/cross_corpus.csv", EMOTIONS)
     assert sorted(said.clips["clip"]) == sorted(split["clip"])
     assert set(said.clips["role"]) == {"test_corpus"}
     assert said.predictors == ("rote", "ensemble")
@@ -215,7 +215,7 @@ def test_a_corpus_that_the_split_holds_out_is_neither_learned_from_nor_left_out(
     content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
     assert list(content["corpora"]) == ["east"]  # without north, surprise is left in west alone
     assert all("west" not in set(learned.loc[learned["role"] == "train", "corpus"]) for learned in rote.trained)
-    assert set(read_predictions(tmp_path / "data/cross_corpus.csv").clips["corpus"]) == {"east"}
+    assert set(read_predictions(tmp_path / "data/cross_corpus.csv", EMOTIONS).clips["corpus"]) == {"east"}
 
 
 def test_a_recording_that_two_corpora_share_stops_it(
@@ -232,9 +232,9 @@ def test_a_recording_that_two_corpora_share_stops_it(
 
 def test_reasons_against_leaving_out() -> None:
     split = _split(CORPORA)
-    assert why_not(split, "north") == ""
+    assert why_not(split, "north", EMOTIONS) == ""
     no_validation = split[(split["role"] != "validation") | (split["corpus"] == "north")]
-    assert why_not(no_validation, "north") == "without north, no validation clip is left"
+    assert why_not(no_validation, "north", EMOTIONS) == "without north, no validation clip is left"
     assert without(split, "north").query("corpus == 'north'")["role"].unique().tolist() == ["test_corpus"]
 
 

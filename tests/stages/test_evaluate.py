@@ -14,6 +14,7 @@ from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import COLUMNS, read_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.dataset.split import fingerprint_clips
+from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.evaluation.cross_corpus import LeftOut, summarize, write_left_out
 from deepemo.evaluation.predictions import read_predictions
@@ -75,12 +76,14 @@ def before(
         },
     }
     networks = {
-        "shallow": build_shallow(frames=spec.frames, bands=spec.bands, **built["shallow"]),
-        "transfer": build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **built["transfer"])[0],
+        "shallow": build_shallow(frames=spec.frames, bands=spec.bands, classes=7, **built["shallow"]),
+        "transfer": build_transfer(
+            frames=spec.frames, bands=spec.bands, weights="random", classes=7, **built["transfer"]
+        )[0],
     }
     hears = {"taps": ["stem"], "components": 4, "hidden_units": 0, "dropout": 0.0, "members": 1}
     hears["discriminant_share"] = 0.5
-    networks["speech"] = build_speech(moonshine_tiny(), **hears)
+    networks["speech"] = build_speech(moonshine_tiny(), classes=7, **hears)
     built["speech"] = {"encoder": "moonshine_tiny", **hears}
     width = networks["speech"].get_layer("projection").directions.shape[0]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
@@ -89,11 +92,13 @@ def before(
     fed = {"shallow": spec.to_dict(), "transfer": spec.to_dict(), "speech": front_end}
     for name, settings in built.items():
         trained = Trained(network=networks[name], settings=settings, features=fed[name], history=[])
-        save_model(root / "models" / name, trained, kind=name, trained_on=fingerprint_clips(train), seed=1)
+        save_model(
+            root / "models" / name, trained, kind=name, emotions=EMOTIONS, trained_on=fingerprint_clips(train), seed=1
+        )
         history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "val_loss": [2, 1], "accuracy": [0.1, 0.2]})
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
     write_json(root / "metrics/cross_corpus.json", NOT_ASKED)
-    write_left_out(root / "data/cross_corpus.csv", [])
+    write_left_out(root / "data/cross_corpus.csv", [], EMOTIONS)
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))
     (root / "metrics/gate.json").write_text(json.dumps(made_gate))
@@ -132,7 +137,7 @@ def test_writes_everything_and_the_same_again(
         for role, split_role in (("seen_speakers", "test_seen"), ("unseen_speakers", "test_unseen")):
             assert set(content[predictor][role]) == {"accuracy", "uar", "macro_f1", "clips"}
             assert content[predictor][role]["clips"] == (made_split["role"] == split_role).sum()
-    predictions = read_predictions(run / "data/predictions.csv")
+    predictions = read_predictions(run / "data/predictions.csv", EMOTIONS)
     assert set(predictions.clips["clip"]) == set(made_split.query("role != 'train'")["clip"])
     weights = json.loads(first["metrics/evaluate_details.json"])["ensemble_weights"]
     assert sum(weights.values()) == pytest.approx(1)
@@ -195,7 +200,7 @@ def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
     monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
     summary = summarize(made_left_out, {}, ["shallow", "transfer"], samples=100, seed=1)
     write_json(run / "metrics/cross_corpus.json", summary)
-    write_left_out(run / "data/cross_corpus.csv", made_left_out)
+    write_left_out(run / "data/cross_corpus.csv", made_left_out, EMOTIONS)
     main(params)
     figures = json.loads((run / "metrics/evaluate.json").read_text())
     assert "left_out_corpora" not in figures["speech"]

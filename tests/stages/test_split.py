@@ -14,9 +14,11 @@ from stages.split import main
 ROOT = Path(__file__).parents[2]
 
 
-def test_writes_a_role_for_every_good_clip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def clips(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Clip]:
+    """The good clips of a table of which one is bad."""
     monkeypatch.chdir(tmp_path)
-    clips = [
+    good = [
         Clip(
             clip=f"made/{speaker}_{emotion}_{take}",
             corpus="made",
@@ -29,7 +31,11 @@ def test_writes_a_role_for_every_good_clip(tmp_path: Path, monkeypatch: pytest.M
         for speaker in range(8) for emotion in EMOTIONS for take in range(10)
     ]  # fmt: skip
     bad = Clip(clip="made/bad", corpus="made", member="bad.wav", verdict=QUARANTINED, reason="silent")
-    write_clips(Path("data/clips.csv"), [*clips, bad])
+    write_clips(Path("data/clips.csv"), [*good, bad])
+    return good
+
+
+def test_writes_a_role_for_every_good_clip(clips: list[Clip]) -> None:
     line = main(load_params(ROOT / "params.yaml"))
     table = pd.read_csv("data/split.csv")
     assert table.columns.tolist() == list(COLUMNS)
@@ -41,3 +47,11 @@ def test_writes_a_role_for_every_good_clip(tmp_path: Path, monkeypatch: pytest.M
         + ", ".join(f"{counts[role]} {role}" for role in ("train", "validation", "test_seen", "test_unseen"))
         + "; in en"
     )
+
+
+def test_clips_of_other_emotions_are_left_out_and_counted(clips: list[Clip]) -> None:
+    chosen = ("angry", "neutral", "sad")
+    line = main(load_params(ROOT / "params.yaml").model_copy(update={"emotions": chosen}))
+    table = pd.read_csv("data/split.csv")
+    assert table["clip"].tolist() == [clip.clip for clip in clips if clip.emotion in chosen]
+    assert line.endswith("; in en; left out, of other emotions: 80 disgust, 80 fear, 80 happy, 80 surprise")

@@ -16,6 +16,7 @@ import pytest
 from deepemo.dataset.clips import Clip, write_clips
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import fingerprint_clips, read_split
+from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.models.imagenet.family import Embed, TrainTransfer
 from deepemo.models.saved import load_model
@@ -63,7 +64,7 @@ def run(easy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def check_written(run: Path, family: str) -> None:
     """The network, its learning curve and its metrics, and no checkpoint."""
-    model = load_model(run / "models" / family)
+    model = load_model(run / "models" / family, EMOTIONS)
     split = pd.read_csv(run / "data/split.csv")
     assert model.name == family
     assert model.about["trained_on"] == fingerprint_clips(split.loc[split["role"] == "train", "clip"])
@@ -108,7 +109,7 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
     assert pd.read_csv(run / "plots/learning_curve_speech.csv")["phase"].tolist() == ["voice_head", "head"]
     check_written(run, "speech")
     # What serving hears of a recording is what was embedded of it, to half precision.
-    model = load_model(run / "models/speech")
+    model = load_model(run / "models/speech", EMOTIONS)
     for names, values in read_features(run / "data/embeddings/speech", split["clip"][:3], batch_size=8):
         for name, value in zip(names, values, strict=True):
             row = split["clip"].tolist().index(name)

@@ -26,6 +26,7 @@ import sys, time
 from pathlib import Path
 
 import stages
+from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
@@ -57,7 +58,8 @@ try:
         seed_everything(11)
         split = pd.read_csv(folder / "split.csv")
         resume = out.parent / "resume"
-        trained = train_shallow(section, features=folder / "features", split=split, seed=11, resume=resume)
+        trained = train_shallow(section, features=folder / "features", split=split, emotions=EMOTIONS, seed=11,
+                                resume=resume)
         np.savez(out, *[variable.numpy() for variable in trained.network.variables])
     print(where, trained.history[-1]["epoch"])
 except InputError as error:

@@ -22,6 +22,7 @@ import pandas as pd
 
 from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.train import train_shallow
+from deepemo.emotions import EMOTIONS
 from deepemo.training.loop import Trainer
 from deepemo.training.seeding import seed_everything
 
@@ -42,7 +43,7 @@ section = TrainShallow(channels=[4, 8], band_pooling=1, dropout=0.2, epochs=12, 
                        learning_rate=0.02, weight_decay=0.01, label_smoothing=0.05, average_weights=0.9,
                        augment=augment)
 split = pd.read_csv(folder / "split.csv")
-trained = train_shallow(section, features=folder / "features", split=split, seed=11, resume=resume)
+trained = train_shallow(section, features=folder / "features", split=split, emotions=EMOTIONS, seed=11, resume=resume)
 trained.network.save_weights(folder / "model.weights.h5")
 print(trained.history[-1]["val_uar"])
 """
@@ -56,7 +57,7 @@ def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def batches(folder: Path, split: pd.DataFrame) -> list[tuple[tf.Tensor, tf.Tensor]]:
-    made = TrainingBatches(folder / "features", split, batch_size=20, seed=1)
+    made = TrainingBatches(folder / "features", split, EMOTIONS, batch_size=20, seed=1)
     return list(made.from_epoch(0, 1))
 
 
@@ -85,12 +86,14 @@ def test_training_learns_repeats_itself_and_survives_a_kill(easy: Path) -> None:
 def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
     training = split[split["role"] == "train"]
-    batches = TrainingBatches(easy / "features", training, batch_size=15, seed=1)
+    batches = TrainingBatches(easy / "features", training, EMOTIONS, batch_size=15, seed=1)
     assert batches.steps_per_epoch == 7
     drawn = list(batches.from_epoch(0, 2))
     assert len(drawn) == 14
     epochs = [np.concatenate([values for values, _ in part]) for part in (drawn[:7], drawn[7:])]
-    stored = np.concatenate([values for values, _ in labelled_arrays(easy / "features", training, batch_size=50)])
+    stored = np.concatenate(
+        [values for values, _ in labelled_arrays(easy / "features", training, EMOTIONS, batch_size=50)]
+    )
     for epoch in epochs:
         np.testing.assert_array_equal(np.sort(epoch[:, 0, 0]), np.sort(stored[:, 0, 0]))
     assert (epochs[0][:, 0, 0] != epochs[1][:, 0, 0]).any()
@@ -99,7 +102,7 @@ def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> Non
 @pytest.mark.usefixtures("way")
 def test_batches_from_a_later_epoch_are_those_of_that_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
-    batches = TrainingBatches(easy / "features", split, batch_size=20, seed=1)
+    batches = TrainingBatches(easy / "features", split, EMOTIONS, batch_size=20, seed=1)
     whole = list(batches.from_epoch(0, 3))[-batches.steps_per_epoch :]
     for (values, targets), (again, same) in zip(whole, batches.from_epoch(2, 3), strict=True):
         np.testing.assert_array_equal(values, again)
@@ -109,7 +112,7 @@ def test_batches_from_a_later_epoch_are_those_of_that_epoch(easy: Path) -> None:
 @pytest.mark.usefixtures("way")
 def test_labels_follow_their_clips(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")
-    validation = validation_arrays(easy / "features", split, batch_size=32)
+    validation = validation_arrays(easy / "features", split, EMOTIONS, batch_size=32)
     drawn = [(values.numpy(), targets.numpy().argmax(axis=1)) for values, targets in batches(easy, split)]
     for given in (validation(), validation(), drawn):
         seen = 0
@@ -121,8 +124,8 @@ def test_labels_follow_their_clips(easy: Path) -> None:
 
 
 def test_class_weights_favour_the_rare_and_average_one_over_clips() -> None:
-    emotions = pd.Series([emotion for count, emotion in enumerate(EMOTIONS, start=1) for _ in range(count * count)])
-    weights = class_weights(emotions)
+    emotions = [emotion for count, emotion in enumerate(EMOTIONS, start=1) for _ in range(count * count)]
+    weights = class_weights(pd.DataFrame({"emotion": emotions}), EMOTIONS)
     np.testing.assert_allclose(weights[0] / weights[3], 4.0, rtol=1e-6)
     counts = np.arange(1, 8) ** 2
     assert (weights * counts).sum() / counts.sum() == pytest.approx(1.0)

@@ -79,6 +79,7 @@ def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
         features=FEATURES,
         embeddings=IMAGENET_EMBEDDINGS,
         split=split,
+        emotions=params.emotions,
         seed=params.seed,
         resume=resume,
     )
@@ -89,8 +90,8 @@ def load(folder: Path) -> SpectrogramModel:
     from deepemo.models.imagenet.network import build_transfer
     from deepemo.models.saved import SpectrogramModel
 
-    def build(settings: Mapping[str, Any], spec: FeatureSpec) -> keras.Model:
-        return build_transfer(frames=spec.frames, bands=spec.bands, weights="random", **settings)[0]
+    def build(settings: Mapping[str, Any], spec: FeatureSpec, classes: int) -> keras.Model:
+        return build_transfer(frames=spec.frames, bands=spec.bands, weights="random", classes=classes, **settings)[0]
 
     return SpectrogramModel.load(folder, build)
 

@@ -74,9 +74,10 @@ def build_transfer(
     depths: Sequence[float],
     hidden_units: int,
     dropout: float,
+    classes: int,
     seed: int = 0,
 ) -> tuple[keras.Model, Backbone]:
-    """The whole network: features [n, frames, bands] to logits [n, 7], with its `embedder` and `head` as layers.
+    """The whole network: features [n, frames, bands] to logits [n, classes], with its `embedder` and `head` as layers.
 
     The backbone is frozen.
 
@@ -89,12 +90,13 @@ def build_transfer(
         depths: at which shares of the backbone's depth the embedding is taken.
         hidden_units: of a layer between embedding and emotions; 0 for none.
         dropout: before each layer of the head.
+        classes: emotions to tell apart.
         seed: of random weights.
     """
     width = picture_bands(bands, band_pooling)
     seeing = build_backbone(backbone, weights=weights, height=frames, width=width, seed=seed)
     seeing.network.trainable = False
     embedder = build_embedder(seeing, frames=frames, bands=bands, band_pooling=band_pooling, depths=depths)
-    head = build_head(width=embedder.output_shape[-1], hidden_units=hidden_units, dropout=dropout)
+    head = build_head(width=embedder.output_shape[-1], hidden_units=hidden_units, dropout=dropout, classes=classes)
     features = keras.Input((frames, bands), name="features")
     return keras.Model(features, head(embedder(features)), name="transfer"), seeing

@@ -7,8 +7,9 @@ from pathlib import Path
 import keras
 import pandas as pd
 
-from deepemo.audio.augment import augment
+from deepemo.audio.augment import augment, neutral_class
 from deepemo.dataset.shards import read_feature_spec, read_spec
+from deepemo.emotions import Emotions
 from deepemo.models.imagenet.backbones.build import Backbone
 from deepemo.models.imagenet.family import FineTune, TrainTransfer
 from deepemo.models.imagenet.network import build_transfer, tapped_blocks
@@ -17,7 +18,14 @@ from deepemo.training.loop import RateGroup
 
 
 def train_transfer(
-    section: TrainTransfer, *, features: Path, embeddings: Path, split: pd.DataFrame, seed: int, resume: Path
+    section: TrainTransfer,
+    *,
+    features: Path,
+    embeddings: Path,
+    split: pd.DataFrame,
+    emotions: Emotions,
+    seed: int,
+    resume: Path,
 ) -> Trained:
     """Train the head on the embeddings, then the backbone's last blocks with it if wanted.
 
@@ -26,6 +34,7 @@ def train_transfer(
         features: folder of the features' shards, for fine-tuning.
         embeddings: folder of the embeddings' shards, which say which backbone made them.
         split: the split table.
+        emotions: of the run.
         seed: of random backbone weights, order and views.
         resume: folder for checkpoints.
 
@@ -39,7 +48,12 @@ def train_transfer(
         **section.model_dump(include={"hidden_units", "dropout"}),
     }
     network, backbone = build_transfer(
-        frames=spec.frames, bands=spec.bands, weights=made_by["weights"], seed=seed, **settings
+        frames=spec.frames,
+        bands=spec.bands,
+        weights=made_by["weights"],
+        classes=len(emotions),
+        seed=seed,
+        **settings,
     )
     head = network.get_layer("head")
     rows = fit(
@@ -48,6 +62,7 @@ def train_transfer(
         label_smoothing=section.label_smoothing,
         folder=embeddings,
         split=split,
+        emotions=emotions,
         seed=seed,
         resume=resume / "head",
     )
@@ -60,9 +75,12 @@ def train_transfer(
             label_smoothing=section.label_smoothing,
             folder=features,
             split=split,
+            emotions=emotions,
             seed=seed,
             resume=resume / "finetune",
-            view=partial(augment, section=finetune.augment, spec=spec),
+            view=partial(
+                augment, section=finetune.augment, spec=spec, neutral=neutral_class(finetune.augment, emotions)
+            ),
             groups=_rate_groups(head, backbone, made_by["depths"], finetune),
         )
         history += [{"phase": "finetune", **row, "epoch": len(history) + row["epoch"]} for row in rows]

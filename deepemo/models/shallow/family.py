@@ -36,7 +36,9 @@ def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
     from deepemo.models.shallow.train import train_shallow
 
     section = params.section("train_shallow", TrainShallow)
-    return train_shallow(section, features=FEATURES, split=split, seed=params.seed, resume=resume)
+    return train_shallow(
+        section, features=FEATURES, split=split, emotions=params.emotions, seed=params.seed, resume=resume
+    )
 
 
 def load(folder: Path) -> SpectrogramModel:
@@ -45,7 +47,10 @@ def load(folder: Path) -> SpectrogramModel:
     from deepemo.models.shallow.network import build_shallow
 
     return SpectrogramModel.load(
-        folder, lambda settings, spec: build_shallow(frames=spec.frames, bands=spec.bands, **settings)
+        folder,
+        lambda settings, spec, classes: build_shallow(
+            frames=spec.frames, bands=spec.bands, classes=classes, **settings
+        ),
     )
 
 

@@ -5,7 +5,6 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from deepemo.emotions import EMOTIONS
 from deepemo.models.layers import FusedBatchNormalization, Handover, softmax
 
 
@@ -48,9 +47,9 @@ def _double_convolution(images: object, channels: int, strides: int) -> object:
 
 
 def build_shallow(
-    *, frames: int, bands: int, channels: Sequence[int], band_pooling: int, dropout: float
+    *, frames: int, bands: int, channels: Sequence[int], band_pooling: int, dropout: float, classes: int
 ) -> keras.Model:
-    """The network: features [n, frames, bands] to logits [n, 7].
+    """The network: features [n, frames, bands] to logits [n, classes].
 
     Args:
         frames: frames of the features.
@@ -59,6 +58,7 @@ def build_shallow(
             pooling before them.
         band_pooling: neighbouring bands that are averaged before the first convolution.
         dropout: share of the pooled statistics that is dropped in training.
+        classes: emotions to tell apart.
     """
     features = keras.Input((frames, bands), name="features")
     images = layers.Reshape((frames, bands, 1))(features)
@@ -70,5 +70,5 @@ def build_shallow(
         images = _double_convolution(images, count, strides=1 if position else 2)
     columns = ops.mean(images, axis=2)  # [n, time, channels]
     pooled = layers.Dropout(dropout)(AttentiveStatistics()(columns))
-    logits = layers.Dense(len(EMOTIONS), name="emotions")(pooled)
+    logits = layers.Dense(classes, name="emotions")(pooled)
     return keras.Model(features, logits, name="shallow")

@@ -5,20 +5,24 @@ from pathlib import Path
 
 import pandas as pd
 
-from deepemo.audio.augment import augment
+from deepemo.audio.augment import augment, neutral_class
 from deepemo.dataset.shards import read_feature_spec
+from deepemo.emotions import Emotions
 from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.shallow.network import build_shallow
 from deepemo.training.fit import Trained, fit
 
 
-def train_shallow(section: TrainShallow, *, features: Path, split: pd.DataFrame, seed: int, resume: Path) -> Trained:
+def train_shallow(
+    section: TrainShallow, *, features: Path, split: pd.DataFrame, emotions: Emotions, seed: int, resume: Path
+) -> Trained:
     """Train the shallow CNN.
 
     Args:
         section: the network and how it learns.
         features: folder of the features' shards.
         split: the split table.
+        emotions: of the run.
         seed: of order and views.
         resume: folder for checkpoints.
     """
@@ -29,6 +33,7 @@ def train_shallow(section: TrainShallow, *, features: Path, split: pd.DataFrame,
         channels=section.channels,
         band_pooling=section.band_pooling,
         dropout=section.dropout,
+        classes=len(emotions),
     )
     history = fit(
         network,
@@ -36,9 +41,10 @@ def train_shallow(section: TrainShallow, *, features: Path, split: pd.DataFrame,
         label_smoothing=section.label_smoothing,
         folder=features,
         split=split,
+        emotions=emotions,
         seed=seed,
         resume=resume,
-        view=partial(augment, section=section.augment, spec=spec),
+        view=partial(augment, section=section.augment, spec=spec, neutral=neutral_class(section.augment, emotions)),
     )
     settings = section.model_dump(include={"channels", "band_pooling", "dropout"})
     return Trained(network=network, settings=settings, features=spec.to_dict(), history=history)

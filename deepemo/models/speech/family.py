@@ -132,7 +132,13 @@ def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:
 
     section = params.section("train_speech", TrainSpeech)
     return train_speech(
-        section, embeddings=SPEECH_EMBEDDINGS, views=SPEECH_VIEWS, split=split, seed=params.seed, resume=resume
+        section,
+        embeddings=SPEECH_EMBEDDINGS,
+        views=SPEECH_VIEWS,
+        split=split,
+        emotions=params.emotions,
+        seed=params.seed,
+        resume=resume,
     )
 
 

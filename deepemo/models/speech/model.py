@@ -51,18 +51,18 @@ class SpeechModel:
         source, settings = str(folder / ABOUT_FILE), dict(about["settings"])
         front_end = SpeechFrontEnd.from_dict(about["features"], source=source)
         try:
-            network = build_speech(ENCODERS[settings.pop("encoder")](), **settings)
+            network = build_speech(ENCODERS[settings.pop("encoder")](), classes=len(about["emotions"]), **settings)
         except (TypeError, KeyError) as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
         load_weights(network, folder)
         return cls(network, about, front_end)
 
     def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of embeddings float32 [n, width]."""
+        """Logits float32 [n, classes] of embeddings float32 [n, width]."""
         return self._alone(self._components(inputs))
 
     def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of clips float32 [n, clip_samples] as the front end makes them."""
+        """Logits float32 [n, classes] of clips float32 [n, clip_samples] as the front end makes them."""
         return self._alone(self.components_of_clips(inputs))
 
     def components(self, inputs: Float32Array) -> Float32Array:
@@ -79,7 +79,7 @@ class SpeechModel:
         return self._components_of_clips(inputs[:, :longest])
 
     def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
-        """Logits float32 [n, 7] of clips whose voice is known.
+        """Logits float32 [n, classes] of clips whose voice is known.
 
         Args:
             components: of the clips, float32 [n, components].

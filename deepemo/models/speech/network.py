@@ -12,7 +12,6 @@ import tensorflow as tf
 from sklearn.utils.extmath import randomized_svd
 
 from deepemo.arrays import Float32Array
-from deepemo.emotions import EMOTIONS
 from deepemo.models.head import build_perceptron
 from deepemo.models.speech.embedder import ClipLength, build_embedder
 
@@ -86,9 +85,16 @@ class Projection(keras.layers.Layer):
 
 
 def build_heads(
-    width: int, *, hidden_units: int, dropout: float, members: int, discriminant_share: float, name: str
+    width: int,
+    *,
+    hidden_units: int,
+    dropout: float,
+    members: int,
+    discriminant_share: float,
+    classes: int,
+    name: str,
 ) -> keras.Model:
-    """Components float32 [n, width] to logits [n, 7]: the mean of several heads that are trained apart.
+    """Components float32 [n, width] to logits [n, classes]: the mean of several heads that are trained apart.
 
     Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
     `discriminant` is linear and no gradient changes it; `set_discriminant` gives it weights that hold its share of the
@@ -96,12 +102,14 @@ def build_heads(
     """
     components = keras.Input((width,), name="components")
     logits = [
-        build_perceptron(width, hidden_units=hidden_units, dropout=dropout, name=f"member{number}")(components)
+        build_perceptron(width, hidden_units=hidden_units, dropout=dropout, classes=classes, name=f"member{number}")(
+            components
+        )
         for number in range(1, members + 1)
     ]
     mean = keras.layers.Average(name="mean")(logits) if members > 1 else logits[0]
     if discriminant_share:
-        linear = keras.layers.Dense(len(EMOTIONS), trainable=False, name=DISCRIMINANT)(components)
+        linear = keras.layers.Dense(classes, trainable=False, name=DISCRIMINANT)(components)
         mean = keras.layers.Add(name="sum")(
             [keras.layers.Rescaling(1.0 - discriminant_share, name="share")(mean), linear]
         )
@@ -117,13 +125,14 @@ def build_speech(
     dropout: float,
     members: int,
     discriminant_share: float,
+    classes: int,
 ) -> keras.Model:
     """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
     [n, components], what the voice's other recordings have in common, see `deepemo.models.voice`.
 
-    Outputs: logits float32 [n, 7] of the clip alone, and of the clip less the offset. The encoder is frozen.
+    Outputs: logits float32 [n, classes] of the clip alone, and of the clip less the offset. The encoder is frozen.
 
     Args:
         encoder: see `deepemo.models.speech.moonshine.moonshine_tiny`.
@@ -133,6 +142,7 @@ def build_speech(
         dropout: before each layer of a head.
         members: perceptrons in each kind of head.
         discriminant_share: of the linear discriminant in each kind of head; 0 for none.
+        classes: emotions to tell apart.
     """
     embedder = build_embedder(encoder, taps)
     embedder.trainable = False
@@ -146,6 +156,7 @@ def build_speech(
             dropout=dropout,
             members=members,
             discriminant_share=discriminant_share,
+            classes=classes,
             name=name,
         )
         for name in (HEAD, VOICE_HEAD)

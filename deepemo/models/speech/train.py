@@ -12,14 +12,14 @@ import tensorflow as tf
 from deepemo.arrays import Float32Array, Int64Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
-from deepemo.emotions import EMOTIONS, INDEX
+from deepemo.emotions import Emotions
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import DISCRIMINANT, HEAD, PROJECTION, VOICE_HEAD, build_speech
 from deepemo.models.speech.stored_views import read_views
 from deepemo.models.voice import Voices, voices_of
-from deepemo.training.batches import class_weights
+from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
 from deepemo.training.loop import Trainer
 
@@ -33,12 +33,14 @@ class Clips:
     Attributes:
         components: float32 [n, components].
         labels: index of the emotion, [n].
+        emotions: of the run.
         voices: whose they are.
         views: components of perturbed copies, float32 [views, n, components].
     """
 
     components: Float32Array
     labels: Int64Array
+    emotions: Emotions
     voices: Voices
     views: Float32Array
 
@@ -67,8 +69,8 @@ class ComponentBatches:
         self.steps_per_epoch = len(clips.labels) // self._batch_size
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Batches of the epochs from `first` up to `epochs`: float32 [n, components] and targets float32 [n, 7]."""
-        targets = np.eye(len(EMOTIONS), dtype=np.float32)
+        """Batches of the epochs `first` to `epochs`: float32 [n, components] and targets float32 [n, classes]."""
+        targets = np.eye(len(self._clips.emotions), dtype=np.float32)
         for epoch in range(first, epochs):
             random = np.random.default_rng([self._seed, epoch])
             order = random.permutation(len(self._clips.labels))
@@ -88,7 +90,14 @@ class ComponentBatches:
 
 
 def train_speech(
-    section: TrainSpeech, *, embeddings: Path, views: Path, split: pd.DataFrame, seed: int, resume: Path
+    section: TrainSpeech,
+    *,
+    embeddings: Path,
+    views: Path,
+    split: pd.DataFrame,
+    emotions: Emotions,
+    seed: int,
+    resume: Path,
 ) -> Trained:
     """Find the principal components of the embeddings, and train the heads on them.
 
@@ -97,6 +106,7 @@ def train_speech(
         embeddings: folder of the embeddings' shards, which say how they were made.
         views: folder of those of perturbed training clips, see `deepemo.models.speech.stored_views`.
         split: the split table.
+        emotions: of the run.
         seed: of the components, of order and of references.
         resume: folder for checkpoints.
 
@@ -111,12 +121,12 @@ def train_speech(
         "components": min(section.components, len(training), made_by["shape"][0]),
         **section.model_dump(include={"hidden_units", "dropout", "members", "discriminant_share"}),
     }
-    network = build_speech(load_encoder(made_by["encoder"]), **settings)
+    network = build_speech(load_encoder(made_by["encoder"]), classes=len(emotions), **settings)
     projection = network.get_layer(PROJECTION)
     batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
     projection.adapt((values for _, values in batches), len(training), seed=seed)
-    learning = _clips(projection, embeddings, training, views=views)
-    judging = _clips(projection, embeddings, split[split["role"] == VALIDATION])
+    learning = _clips(projection, embeddings, training, emotions, views=views)
+    judging = _clips(projection, embeddings, split[split["role"] == VALIDATION], emotions)
     history: History = []
     for name in (VOICE_HEAD, HEAD):
         head = network.get_layer(name)
@@ -130,11 +140,11 @@ def train_speech(
                 section,
                 learning,
                 judging,
-                weights=class_weights(training["emotion"]),
+                weights=class_weights(training, emotions),
                 knows_voice=name == VOICE_HEAD,
                 seed=seed + number,
                 resume=resume / f"{name}{number}",
-                fingerprint=training_fingerprint(name, section, made_by, split, seed + number),
+                fingerprint=training_fingerprint(name, section, made_by, split, emotions, seed + number),
             )
             for number in range(1, section.members + 1)
         ]
@@ -147,7 +157,14 @@ def train_speech(
     )
 
 
-def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame, *, views: Path | None = None) -> Clips:
+def _clips(
+    projection: keras.layers.Layer,
+    embeddings: Path,
+    rows: pd.DataFrame,
+    emotions: Emotions,
+    *,
+    views: Path | None = None,
+) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
     parts = [
         (names, projection(values).numpy())
@@ -155,14 +172,14 @@ def _clips(projection: keras.layers.Layer, embeddings: Path, rows: pd.DataFrame,
     ]
     table = rows.set_index("clip").loc[[name for names, _ in parts for name in names]]
     components = np.concatenate([values for _, values in parts])
-    labels = np.array([INDEX[emotion] for emotion in table["emotion"]])
+    labels = np.array(labels_of(table, emotions))
     perturbed = np.empty((0, *components.shape), np.float32)
     if views is not None:
         stored = read_views(views, list(table.index))
         perturbed = (
             np.stack([projection(view.astype(np.float32)).numpy() for view in stored]) if len(stored) else perturbed
         )
-    return Clips(components, labels, Voices(components, voices_of(table)), perturbed)
+    return Clips(components, labels, emotions, Voices(components, voices_of(table)), perturbed)
 
 
 def _set_discriminant(
@@ -176,7 +193,7 @@ def _set_discriminant(
     kernel, bias = linear_discriminant(
         batches,
         width=learning.components.shape[1],
-        classes=len(EMOTIONS),
+        classes=len(learning.emotions),
         shrinkage=section.discriminant_shrinkage,
     )
     share = section.discriminant_share

@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepemo.emotions import EMOTIONS
 from deepemo.models.imagenet.backbones.build import build_backbone
 from deepemo.models.imagenet.embed import write_embeddings
 from deepemo.models.imagenet.family import Embed, TrainTransfer
@@ -48,6 +49,7 @@ def train(folder: Path, trainable_blocks: int) -> Trained:
         features=folder / "features",
         embeddings=folder / "embeddings",
         split=pd.read_csv(folder / "split.csv"),
+        emotions=EMOTIONS,
         seed=SEED,
         resume=folder / "resume",
     )
