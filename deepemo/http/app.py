@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,9 +13,10 @@ from fastapi.staticfiles import StaticFiles
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.middleware.cors import CORSMiddleware
 
+from deepemo.emotions import how_many
 from deepemo.errors import InputError
 from deepemo.http.admission import CLOSE_SECONDS, Admission
-from deepemo.http.documentation import FILE, FILES, MOST_RECORDINGS, REFUSED, VOICE, form_of, problems
+from deepemo.http.documentation import FILE, FILES, MOST_RECORDINGS, REFUSED, VOICE, description_of, form_of, problems
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.middleware import AnswerFailures, ApiKey, CloseAfterRefusal, CountRequests, HostGuard
 from deepemo.http.problems import ProblemError, install_handlers
@@ -29,7 +31,7 @@ from deepemo.serving.voice import VoiceReference
 
 PAGE = Path(__file__).with_name("page")
 DESCRIPTION = """
-Which of seven emotions is heard in a recording of speech, or `unknown` with a reason.
+Which of {emotions} emotions is heard in a recording of speech, or `unknown` with a reason.
 
 Errors are problem details (RFC 9457) whose `reason` programs can rely on. Recordings stay in memory while they are
 worked on and are not kept.
@@ -67,12 +69,13 @@ def create_app(
     app = FastAPI(
         title="DeepEmo",
         version=about.get("version") or "unknown",
-        description=DESCRIPTION,
+        description=DESCRIPTION.format(emotions=how_many(recognizer.model.emotions)),
         lifespan=lifespan,
         # Their pages load scripts from other hosts; docs/serving.md and /openapi.json have the same content.
         docs_url=None,
         redoc_url=None,
     )
+    app.openapi = partial(description_of, app, recognizer.model.emotions)  # type: ignore[method-assign]
     app.state.admission = None
     install_handlers(app)
     # From the innermost to the outermost.
@@ -141,7 +144,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         With a reference of the speaker's voice in the part `voice`, the answer rests on how the recording differs from
         others of that voice; where that would do harm it is not used, and the field `voice` says why.
 
-        The answer is one of seven emotions, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
+        The answer is an emotion, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
         A damaged recording is answered by the part that could be read, with a remark, `partial`.
         """
         options = RecognitionOptions(

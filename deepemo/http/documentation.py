@@ -2,9 +2,13 @@
 
 from typing import Any
 
+from fastapi import FastAPI
+
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.http.problems import MEDIA_TYPE
-from deepemo.http.schemas import ProblemResponse
+from deepemo.http.schemas import ProblemResponse, RecognitionResponse, example_of
 from deepemo.http.uploads import FIELD
+from deepemo.serving.results import UNKNOWN
 
 # In one request for a reference of a voice.
 MOST_RECORDINGS = 100
@@ -45,3 +49,32 @@ def form_of(**properties: dict[str, Any]) -> dict[str, Any]:
     """Documentation of a form that needs a file."""
     schema = {"type": "object", "required": [FIELD], "additionalProperties": False, "properties": properties}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+def description_of(app: FastAPI, emotions: Emotions) -> dict[str, Any]:
+    """The API's description (OpenAPI), with the emotions that its model tells apart in place of the seven.
+
+    Args:
+        app: the application; the description is made once and kept in it.
+        emotions: of its model.
+    """
+    if app.openapi_schema is None:
+        found = FastAPI.openapi(app)
+        found["components"]["schemas"][RecognitionResponse.__name__]["examples"] = [example_of(emotions)]
+        app.openapi_schema = _of_emotions(found, emotions)
+    return app.openapi_schema
+
+
+def _of_emotions(schema: Any, emotions: Emotions) -> Any:
+    """A part of a description in which lists of answers and probabilities by emotion name these emotions alone."""
+    if isinstance(schema, list):
+        return [_of_emotions(part, emotions) for part in schema]
+    if not isinstance(schema, dict):
+        return schema
+    found = {name: _of_emotions(part, emotions) for name, part in schema.items()}
+    if found.get("enum") == [*EMOTIONS, UNKNOWN]:
+        found["enum"] = [*emotions, UNKNOWN]
+    if tuple(found.get("properties", ())) == EMOTIONS:
+        found["properties"] = {emotion: found["properties"][emotion] for emotion in emotions}
+        found["required"] = list(emotions)
+    return found

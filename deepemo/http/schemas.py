@@ -5,25 +5,21 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
+from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.http.picture import Picture
 from deepemo.serving.results import Reason, Recognition, RecordingInfo
 from deepemo.serving.voice import VoiceJson
 
+_SHARES = {
+    "angry": 0.022, "disgust": 0.009, "fear": 0.031, "happy": 0.842, "neutral": 0.051, "sad": 0.007, "surprise": 0.038,
+}  # fmt: skip
 _RECOGNITION: JsonDict = {
-    "answer": "happy",
+    "answer": "unknown",
     "reason": None,
     "explanation": None,
     "detail": None,
-    "confidence": 0.842,
-    "probabilities": {
-        "angry": 0.022,
-        "disgust": 0.009,
-        "fear": 0.031,
-        "happy": 0.842,
-        "neutral": 0.051,
-        "sad": 0.007,
-        "surprise": 0.038,
-    },
+    "confidence": None,
+    "probabilities": None,
     "recording": {
         "seconds": 2.8,
         "rate_hz": 48000,
@@ -40,6 +36,17 @@ _RECOGNITION: JsonDict = {
     "voice": {"recordings": 10, "used": True, "reason": None},
     "picture": None,
 }
+
+
+def example_of(emotions: Emotions) -> JsonDict:
+    """An answer of a model that tells these emotions apart."""
+    likely = {emotion: _SHARES[emotion] for emotion in emotions}
+    total = sum(likely.values())
+    probabilities = {emotion: round(share / total, 3) for emotion, share in likely.items()}
+    answer = max(probabilities, key=lambda emotion: probabilities[emotion])
+    return {**_RECOGNITION, "answer": answer, "confidence": probabilities[answer], "probabilities": {**probabilities}}
+
+
 _PROBLEM: JsonDict = {
     "type": "urn:deepemo:problem:undecodable",
     "title": "The upload is not a sound file that can be read",
@@ -61,7 +68,7 @@ _VOICE: JsonDict = {
 class RecognitionResponse(Recognition):
     """The answer to one recording that could be read."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [_RECOGNITION]})
+    model_config = ConfigDict(json_schema_extra={"examples": [example_of(EMOTIONS)]})
 
     reason: Literal[Reason.TOO_SHORT, Reason.SILENT, Reason.NO_VOICE, Reason.UNSURE] | None
     """Why the answer is `unknown`; null otherwise."""

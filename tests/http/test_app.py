@@ -1,3 +1,4 @@
+import json
 import re
 import threading
 import time
@@ -6,8 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
+from deepemo.emotions import EMOTIONS
 from deepemo.http.problems import PROBLEMS
-from tests.fixtures.serving import tone
+from deepemo.params import VoiceDecision
+from deepemo.serving.recognizer import Recognizer
+from tests.fixtures.serving import LIMITS, LoudnessModel, to_wav, tone
 
 
 def send(client, content, name="voice.wav", **options):
@@ -395,3 +399,30 @@ def test_every_reason_that_can_be_answered_is_one_of_the_problems(client):
         int(PROBLEMS[reason][0])
         for reason in ("undecodable", "too_long", "too_large", "too_slow", "bad_upload", "not_a_form", "busy", "no_key")
     }
+
+
+def test_a_model_of_three_emotions_is_described_with_these_alone(serve):
+    three = ("angry", "happy", "sad")
+    any_sound = VoiceDecision(voice_threshold=0.0, min_voice_share=0.0, min_voice_seconds=0.0)
+    client = serve(Recognizer(LoudnessModel(three), gate=any_sound, limits=LIMITS))
+    content = client.post("/v1/recognitions", files={"file": ("a.wav", to_wav(tone(2)))}).json()
+    assert tuple(content["probabilities"]) == three
+    described = client.get("/openapi.json").json()
+    assert "Which of three emotions" in described["info"]["description"]
+    schemas = described["components"]["schemas"]
+    for name in ("RecognitionResponse", "Span"):
+        fields = schemas[name]["properties"]
+        assert fields["answer"]["enum"] == [*three, "unknown"]
+        assert f'"required": {json.dumps(list(three))}' in json.dumps(fields["probabilities"])
+    assert not {"disgust", "fear", "neutral", "surprise"} & set(re.findall(r"\w+", json.dumps(described)))
+    (example,) = schemas["RecognitionResponse"]["examples"]
+    assert set(content) == set(example)
+    assert (example["answer"], example["confidence"]) == ("happy", example["probabilities"]["happy"])
+    assert sum(example["probabilities"].values()) == pytest.approx(1, abs=2e-3)
+
+
+def test_a_model_of_the_seven_is_described_with_the_seven(client):
+    described = client.get("/openapi.json").json()
+    assert "Which of seven emotions" in described["info"]["description"]
+    answer = described["components"]["schemas"]["RecognitionResponse"]["properties"]["answer"]
+    assert answer["enum"] == [*EMOTIONS, "unknown"]

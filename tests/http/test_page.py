@@ -12,8 +12,10 @@ from playwright.sync_api import Page, expect, sync_playwright
 from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS
 from deepemo.http.app import PAGE
+from deepemo.params import VoiceDecision
+from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.voice import VoiceReference
-from tests.fixtures.serving import ABOUT, RATE_HZ, tone
+from tests.fixtures.serving import ABOUT, LIMITS, RATE_HZ, LoudnessModel, tone
 from tests.fixtures.voices import DIGEST, VOICE_RECORD
 
 pytestmark = pytest.mark.slow
@@ -378,3 +380,31 @@ def test_a_model_without_references_shows_none_of_it(open_page):
     page = open_page()
     expect(page.locator("#about-open")).to_be_visible()
     expect(page.locator("#voice")).to_be_hidden()
+
+
+@pytest.fixture
+def three_page(browser, start_live):
+    """The page of a server whose model tells three emotions apart."""
+    three = ("angry", "happy", "sad")
+    any_sound = VoiceDecision(voice_threshold=0.0, min_voice_share=0.0, min_voice_seconds=0.0)
+    recognizer = Recognizer(LoudnessModel(three), gate=any_sound, limits=LIMITS)
+    troubles: list[str] = []
+    page = browser.new_page()
+    page.on("pageerror", lambda error: troubles.append(str(error)))
+    page.goto(start_live(recognizer, {**ABOUT, "emotions": list(three)}, hosts=("127.0.0.1",)))
+    yield page
+    page.close()
+    assert troubles == []
+
+
+def test_the_page_of_a_model_of_three_emotions_shows_these_alone(three_page, wav, tmp_path):
+    page = three_page
+    expect(page.locator("#lead")).to_contain_text("Three emotions are listened for")
+    (tmp_path / "long.wav").write_bytes(wav(np.concatenate([tone(6), tone(6, 0.1)])))
+    upload(page, tmp_path / "long.wav")
+    assert page.locator("#bars .name").all_text_contents() == ["angry", "happy", "sad"]
+    assert shades(page, "#stream") > 3
+    assert "NaN" not in page.locator("#aura").get_attribute("style")
+    page.click("#about-open")
+    body = page.locator("#about-body")
+    expect(body).to_contain_text("UAR is the mean of the three emotions' recalls; guessing reaches 33%")

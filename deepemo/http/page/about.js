@@ -1,6 +1,6 @@
 // The dialog about the model: figures, limits, and where it comes from.
 
-import { percent } from "./emotions.js";
+import { howMany, percent } from "./emotions.js";
 
 const ROLES = {
   left_out_corpora: "Corpora never heard in training, like your own",
@@ -77,7 +77,8 @@ function figures(model) {
   }
   const majority = model.figures.majority?.unseen_speakers;
   const guess = majority ? ` Always naming the most frequent emotion is right ${percent(majority.accuracy)} of the time.` : "";
-  const note = `UAR is the mean of the seven emotions' recalls; guessing reaches 14%.${guess}`;
+  const note = `UAR is the mean of the ${howMany(model.emotions).toLowerCase()} emotions' recalls; ` +
+    `guessing reaches ${percent(1 / model.emotions.length)}.${guess}`;
   if (isSyntheticOnly(model)) {
     const warning = "These figures are on synthetic speech. They say nothing about human voices.";
     return [text("p", warning, "notice"), table, text("p", model.expectation), text("p", note, "small")];

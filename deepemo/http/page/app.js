@@ -2,7 +2,7 @@
 
 import { fillAbout, isSyntheticOnly, text } from "./about.js";
 import { describe, readCard, recognize, Refusal, setKey } from "./client.js";
-import { clock, percent } from "./emotions.js";
+import { clock, howMany, percent } from "./emotions.js";
 import { Growing } from "./growing.js";
 import { Live } from "./live.js";
 import { Recorder } from "./recorder.js";
@@ -35,6 +35,7 @@ async function learnModel() {
   }
   byId("key").hidden = true;
   byId("synthetic").hidden = !isSyntheticOnly(model);
+  byId("known").textContent = `${howMany(model.emotions)} emotions`;
   byId("voice").hidden = !model.accepts.voice_recordings;
 }
 

@@ -1,6 +1,6 @@
 // Waveform, spectrogram and the stream of probabilities, each on a canvas as fine as the screen.
 
-import { EMOTIONS, colour } from "./emotions.js";
+import { among, colour } from "./emotions.js";
 
 // From quiet to loud; the quiet end is the card they lie on.
 const LIGHT = ["#f3efe7", "#d9d3ea", "#a493cf", "#66489f", "#2b1456"];
@@ -71,7 +71,7 @@ export function drawStream(canvas, timeline, duration) {
   const points = [{ ...heard[0], at: 0 }, ...heard, { ...heard.at(-1), at: width }];
   for (const stretch of stretches(points)) {
     let base = stretch.map(() => 0);
-    for (const emotion of EMOTIONS) {
+    for (const emotion of among(stretch[0].probabilities)) {
       const top = stretch.map((point, index) => base[index] + point.probabilities[emotion]);
       context.fillStyle = colour(emotion);
       context.beginPath();

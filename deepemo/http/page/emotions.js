@@ -2,6 +2,14 @@
 
 export const EMOTIONS = ["angry", "disgust", "fear", "happy", "neutral", "sad", "surprise"];
 
+const NUMBERS = ["", "One", "Two", "Three", "Four", "Five", "Six", "Seven"];
+
+// The number of some emotions in words.
+export const howMany = (emotions) => NUMBERS[emotions.length];
+
+// The emotions that a model tells apart, in their order.
+export const among = (probabilities) => EMOTIONS.filter((emotion) => emotion in probabilities);
+
 export function colour(answer) {
   return getComputedStyle(document.documentElement).getPropertyValue(`--${answer}`).trim();
 }
@@ -23,5 +31,5 @@ export function clock(value) {
 
 // The likeliest first; equal ones keep their order.
 export function ranked(probabilities) {
-  return [...EMOTIONS].sort((one, other) => probabilities[other] - probabilities[one]);
+  return among(probabilities).sort((one, other) => probabilities[other] - probabilities[one]);
 }

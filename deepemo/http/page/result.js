@@ -2,7 +2,7 @@
 
 import { text } from "./about.js";
 import { drawSpectrogram, drawStream, drawWave } from "./drawing.js";
-import { clock, colour, EMOTIONS, percent, ranked, seconds } from "./emotions.js";
+import { among, clock, colour, EMOTIONS, percent, ranked, seconds } from "./emotions.js";
 
 const byId = (id) => document.getElementById(id);
 const dark = matchMedia("(prefers-color-scheme: dark)");
@@ -20,7 +20,7 @@ export class Result {
   constructor() {
     this.audio = new Audio();
     this.shown = null;
-    for (const emotion of EMOTIONS) byId("bars").append(this.bar(emotion));
+    this.makeBars(EMOTIONS);
     byId("play").addEventListener("click", () => (this.audio.paused ? this.audio.play() : this.audio.pause()));
     byId("position").addEventListener("input", (event) => this.seek(Number(event.target.value)));
     byId("plots").addEventListener("click", (event) => this.seekByPointer(event));
@@ -28,6 +28,12 @@ export class Result {
     this.audio.addEventListener("error", () => { byId("player").hidden = true; });
     new ResizeObserver(() => this.draw()).observe(byId("plots"));
     dark.addEventListener("change", () => this.draw());
+  }
+
+  // Bars stay as they are where they are of these emotions, so that they grow and shrink from one answer to the next.
+  makeBars(emotions) {
+    const found = [...byId("bars").children].map((row) => row.dataset.emotion);
+    if (String(found) !== String(emotions)) byId("bars").replaceChildren(...emotions.map((emotion) => this.bar(emotion)));
   }
 
   bar(emotion) {
@@ -89,9 +95,10 @@ export class Result {
     byId("aura").style.setProperty("--aura", aura(probabilities));
     byId("bars").hidden = !probabilities;
     document.querySelector(".verdict").classList.toggle("wordless", !probabilities);
-    byId("threshold").textContent = probabilities && this.threshold > 1 / EMOTIONS.length
+    byId("threshold").textContent = probabilities && this.threshold > 1 / among(probabilities).length
       ? `An emotion is answered from ${percent(this.threshold)} on, the thin line.` : "";
     if (!probabilities) return;
+    this.makeBars(among(probabilities));
     const [first] = ranked(probabilities);
     for (const row of byId("bars").children) {
       const share = probabilities[row.dataset.emotion];
@@ -227,11 +234,11 @@ export class Result {
   }
 }
 
-// The seven probabilities as colours of a ring; grey if there are none.
+// The probabilities as colours of a ring; grey if there are none.
 function aura(probabilities) {
   if (!probabilities) return colour("unknown");
   let from = 0;
-  const arcs = EMOTIONS.map((emotion) => {
+  const arcs = among(probabilities).map((emotion) => {
     const start = from;
     from += probabilities[emotion] * 100;
     return `${colour(emotion)} ${start}% ${from}%`;
