@@ -238,6 +238,12 @@ def test_reasons_against_leaving_out() -> None:
     assert without(split, "north").query("corpus == 'north'")["role"].unique().tolist() == ["test_corpus"]
 
 
+def test_a_run_without_an_emotion_needs_no_clips_of_it_from_the_other_corpora() -> None:
+    split = _split({"east": EMOTIONS[:-1], "north": EMOTIONS})
+    assert why_not(split, "north", EMOTIONS) == "without north, no training clip is left of surprise"
+    assert why_not(split[split["emotion"] != "surprise"], "north", EMOTIONS[:-1]) == ""
+
+
 def test_families_on_embeddings_are_judged_and_the_others_if_wanted(params: Params) -> None:
     assert [family.name for family in judged_families(params.cross_corpus)] == ["transfer", "speech"]
     section = params.cross_corpus.model_copy(update={"train_on_features": True})
