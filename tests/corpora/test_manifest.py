@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from deepemo.audio.io.decode import read_recording
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.download.acquire import acquire
 from deepemo.corpora.download.own import find_corpus, own_corpus, own_names, source_dir_of
@@ -80,6 +81,33 @@ def test_it_is_packed_with_its_manifest_and_validated_from_that_alone(make: Make
     assert {each.clip.language for each in verdicts} == {"pl"}
     unlisted = next(each for each in verdicts if each.clip.clip == "calls/unlisted")
     assert unlisted.faults["unknown_name"] == "unlisted.wav: not listed in labels.csv of Calls"
+
+
+@pytest.mark.parametrize("suffix", ["wav", "flac", "mp3", "ogg", "opus", "aiff"])
+def test_recordings_in_any_container_come_whole_from_a_folder_to_the_clip_table(
+    make: MakeFolder, tmp_path: Path, suffix: str
+) -> None:
+    """Tones of different lengths and pitch, so that a recording that another is taken for would be found."""
+    names = [f"{speaker}_{emotion}" for speaker in ("ann", "bob") for emotion in ("angry", "happy")]
+    folder = make("names: '{speaker}_{emotion}'\n", ())
+    for number, name in enumerate(names):
+        seconds = np.arange(int(16_000 * (0.7 + 0.2 * number))) / 16_000
+        kind = {"format": "OGG", "subtype": "OPUS"} if suffix == "opus" else {}
+        tone = 0.3 * np.sin(2 * np.pi * (300 + 100 * number) * seconds)
+        soundfile.write(folder / f"{name}.{suffix}", tone, 16_000, **kind)
+    params = load_params()
+    raw = tmp_path / "data/raw"
+    acquire([find_corpus("calls", folder.parent)], params.download, raw_dir=raw, seed=1)
+    verdicts = validate_recordings(find_archives(raw), params.validate_)
+    clips = {each.clip.clip.removeprefix("calls/"): each.clip for each in verdicts}
+    assert {name: (clip.verdict, clip.reason) for name, clip in clips.items()} == dict.fromkeys(names, ("good", ""))
+    with Archive(raw / "calls.zip") as archive:
+        for number, name in enumerate(names):
+            clip = clips[name]
+            assert clip.seconds == pytest.approx(0.7 + 0.2 * number, abs=0.12), "an MP3 is padded at both ends"
+            samples = read_recording(archive.read(clip.member)).mono()
+            loudest_hz = np.abs(np.fft.rfft(samples)).argmax() * clip.rate_hz / len(samples)
+            assert loudest_hz == pytest.approx(300 + 100 * number, abs=5)
 
 
 def test_a_changed_label_is_packed_anew(make: MakeFolder, tmp_path: Path) -> None:
