@@ -105,14 +105,14 @@ class Admission:
             )
         self._hear = hear_voice
         self.batched = recognizer.with_predict(self._batcher, hear_voice)
-        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="recognize")
+        self._threads = ThreadPoolExecutor(settings.at_once, thread_name_prefix="recognize")
         limits = DecodingLimits(
             max_seconds=settings.max_seconds,
             max_channels=settings.max_channels,
             seconds=settings.decode_seconds,
             content_bytes=settings.max_upload_bytes,
         )
-        self._decoders = Decoders(settings.workers, limits, on_death=metrics.decoder_deaths.inc)
+        self._decoders = Decoders(settings.at_once, limits, on_death=metrics.decoder_deaths.inc)
         self._decoders.start(settings.ready_decoders)
         self._works: set[_Work] = set()
         self._receiving = 0
@@ -161,7 +161,7 @@ class Admission:
         Raises:
             ProblemError: there is none.
         """
-        if self._working >= self._settings.workers + self._settings.waiting:
+        if self._working >= self._settings.at_once + self._settings.waiting:
             raise self._busy(f"{self._working} recordings are being worked on or wait")
 
     def hold(self, count: int) -> None:
@@ -310,5 +310,5 @@ class Admission:
 
     def _busy(self, detail: str) -> ProblemError:
         self._metrics.turned_away.inc()
-        seconds = max(1, round(self._working * self._usual_seconds / self._settings.workers))
+        seconds = max(1, round(self._working * self._usual_seconds / self._settings.at_once))
         return ProblemError("busy", detail, headers={"Retry-After": str(seconds)})

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, FastAPI, Query, Request, Response, params
 from fastapi.responses import FileResponse, PlainTextResponse
 from fastapi.staticfiles import StaticFiles
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from deepemo.emotions import how_many
@@ -94,6 +94,12 @@ def create_app(
     app.include_router(_page())
     app.mount("/page", StaticFiles(directory=PAGE), name="page")
     return app
+
+
+def is_healthy(app: FastAPI) -> bool:
+    """Whether an application can answer recordings, now or once it has started."""
+    admission = app.state.admission
+    return not isinstance(admission, Admission) or admission.is_alive
 
 
 def _admission(request: Request) -> Admission:
@@ -282,8 +288,7 @@ def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> 
         responses=problems(s503="It can answer no recording any more, and must be started again"),
     )
     async def healthz(request: Request) -> dict[str, str]:
-        admission = request.app.state.admission
-        if isinstance(admission, Admission) and not admission.is_alive:
+        if not is_healthy(request.app):
             raise ProblemError("unhealthy", "the thread that runs the model has died")
         return {"status": "ok"}
 
@@ -305,7 +310,7 @@ def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> 
         responses=problems(s401="The API key is missing or wrong"),
     )
     async def metrics() -> Response:
-        return Response(generate_latest(server_metrics.registry), media_type=CONTENT_TYPE_LATEST)
+        return Response(server_metrics.exposition(), media_type=CONTENT_TYPE_LATEST)
 
     return router
 

@@ -1,7 +1,24 @@
-"""Metrics of a server for Prometheus."""
+"""Metrics of a server for Prometheus.
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, PlatformCollector, ProcessCollector
+Where the environment names a folder (`deepemo.http.workers`), prometheus_client keeps every value in files there, one
+for each process and kind, and any process of the server can tell the sum of all.
+"""
 
+import os
+from functools import partial
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from deepemo.http.workers import METRICS_VARIABLE
 from deepemo.serving.results import UNKNOWN, Reason, Recognition
 
 SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0)
@@ -13,6 +30,8 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
+        # What is under way in a process that has died is over: gauges are summed over those that live.
+        gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livesum")
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self._answers = Counter(
@@ -46,18 +65,27 @@ class ServerMetrics:
             buckets=SECONDS,
             registry=self.registry,
         )
-        self.streams = Gauge("deepemo_streams", "Streams that are open", registry=self.registry)
+        self.streams = gauge("deepemo_streams", "Streams that are open")
         self._audio_seconds = Counter("deepemo_audio_seconds_total", "Sound listened to", registry=self.registry)
         self._batch_windows = Histogram(
             "deepemo_batch_windows", "Windows the model heard at once", buckets=WINDOWS, registry=self.registry
         )
-        self.in_flight = Gauge("deepemo_in_flight", "Recordings received, waiting or worked on", registry=self.registry)
-        self.working = Gauge("deepemo_working", "Recordings worked on, or waiting for it", registry=self.registry)
+        self.in_flight = gauge("deepemo_in_flight", "Recordings received, waiting or worked on")
+        self.working = gauge("deepemo_working", "Recordings worked on, or waiting for it")
         self.decoder_deaths = Counter(
             "deepemo_decoder_deaths_total", "Decoders that died or were ended", registry=self.registry
         )
-        self.held_bytes = Gauge("deepemo_held_bytes", "Bytes of uploads in memory", registry=self.registry)
+        self.held_bytes = gauge("deepemo_held_bytes", "Bytes of uploads in memory")
         self.turned_away = Counter("deepemo_turned_away_total", "Requests answered 503", registry=self.registry)
+        gauge("deepemo_workers", "Processes that serve").set(1)
+
+    def exposition(self) -> bytes:
+        """All metrics in Prometheus' text format; those of several processes are sums, without those of a process."""
+        if not os.environ.get(METRICS_VARIABLE):
+            return generate_latest(self.registry)
+        together = CollectorRegistry()
+        MultiProcessCollector(together)  # type: ignore[no-untyped-call]
+        return generate_latest(together)
 
     def count_batch(self, windows: int) -> None:
         """Count a batch."""

@@ -8,6 +8,7 @@ import signal
 import socket
 import sys
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from types import FrameType
@@ -48,7 +49,7 @@ class Settings:
         write_seconds: for which a client may leave its answer unread.
         connections: at once; where there are more, those that wait for a request are closed.
         connections_per_address: the same, of one client's address.
-        workers: recordings that are recognized at once, each in a thread and decoded in a process of its own.
+        at_once: recordings that are recognized at once, each in a thread and decoded in a process of its own.
         waiting: further ones that have arrived and wait; more are refused with 503.
         streams: live ones at once; more are refused.
         streams_per_address: the same, of one client's address.
@@ -73,7 +74,7 @@ class Settings:
     write_seconds: float = 30.0
     connections: int = 512
     connections_per_address: int = 128
-    workers: int = 4
+    at_once: int = 4
     waiting: int = 32
     streams: int = 16
     streams_per_address: int = 8
@@ -134,7 +135,12 @@ def configure(app: "FastAPI", settings: Settings, **named: Any) -> "uvicorn.Conf
 
 
 def run(
-    app: "FastAPI", bound: socket.socket, settings: Settings, *, shutdown_seconds: float = SHUTDOWN_SECONDS
+    app: "FastAPI",
+    bound: socket.socket,
+    settings: Settings,
+    *,
+    on_start: Callable[[], None],
+    shutdown_seconds: float = SHUTDOWN_SECONDS,
 ) -> None:
     """Serve an application until the process is told to stop; requests that have begun are answered first.
 
@@ -142,11 +148,17 @@ def run(
         app: the application.
         bound: from `bind`.
         settings: of the application.
+        on_start: called once clients can connect.
         shutdown_seconds: for those requests. The process ends `EXIT_SECONDS` later at most, whatever runs.
     """
     import uvicorn
 
     class Server(uvicorn.Server):
+        async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+            await super().startup(sockets)
+            if self.started:
+                on_start()
+
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             super().handle_exit(sig, frame)
             # A thread inside the model cannot be interrupted, and Python waits for it at its end.

@@ -69,7 +69,7 @@ class Streams:
         self._settings = settings
         self._metrics = metrics
         self._of_address: Counter[str] = Counter()
-        self._threads = ThreadPoolExecutor(settings.workers, thread_name_prefix="stream")
+        self._threads = ThreadPoolExecutor(settings.at_once, thread_name_prefix="stream")
 
     @contextmanager
     def place(self, address: str) -> Iterator[None]:

@@ -9,6 +9,7 @@ import io
 import os
 import sys
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -20,7 +21,7 @@ from deepemo.corpora.listing import describe_corpora, json_listing, listing, sho
 from deepemo.errors import extra
 from deepemo.files import write_text
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
-from deepemo.serving.about import describe
+from deepemo.http.workers import serve_by_workers
 from deepemo.serving.command import (
     SOME_UNREADABLE,
     Channels,
@@ -35,7 +36,7 @@ from deepemo.serving.command import (
 )
 from deepemo.serving.folders import STANDARD_INPUT, by_folder, list_files, recognize_all, recognize_voices
 from deepemo.serving.listen import listen
-from deepemo.serving.models_folder import read_bundle, read_card
+from deepemo.serving.models_folder import read_bundle
 from deepemo.serving.options import (
     HOP_SECONDS,
     LONGEST_HOP_SECONDS,
@@ -242,7 +243,11 @@ def serve(
     max_seconds: Annotated[
         float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording.")
     ] = Settings.max_seconds,
-    workers: Annotated[int, typer.Option(min=1, max=1024, help="Recordings worked on at once.")] = Settings.workers,
+    workers: Annotated[
+        int,
+        typer.Option(min=1, max=1024, help="Processes that share the port, each with a model and limits of its own."),
+    ] = 1,
+    at_once: Annotated[int, typer.Option(min=1, max=1024, help="Recordings worked on at once.")] = Settings.at_once,
     waiting: Annotated[
         int, typer.Option(min=0, max=1 << 20, help="Further ones that wait; more get 503.")
     ] = Settings.waiting,
@@ -277,27 +282,28 @@ def serve(
     settings = Settings(
         max_upload_bytes=max_upload_mib * MIB,
         max_seconds=max_seconds,
-        workers=workers,
+        at_once=at_once,
         waiting=waiting,
         connections=connections,
         connections_per_address=per_address,
-        ready_decoders=workers,
+        ready_decoders=at_once,
         api_key=api_key,
         hosts=() if hosts and "*" in hosts else tuple(name.lower() for name in hosts or own),
         origins=tuple(origin.lower().rstrip("/") for origin in origins or ()),
     )
     with clear_errors():
         with extra("serve"):
-            from deepemo.http.app import create_app
+            from deepemo.http.served import Served
         bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
-        recognizer = load(models, model, origin)
-        about = describe(read_bundle(models), model, origin)
-        card = read_card(models)
-    if not own and api_key is None:
-        typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
-    recognizer.warm_up()
-    typer.echo(f"{address_of(host, bound)} (Ctrl+C ends it)", err=True)
-    run(create_app(recognizer, about, card=card, settings=settings), bound, settings)
+        served = Served.find(models, model, origin, settings)
+        if not own and api_key is None:
+            typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
+        say_where = partial(typer.echo, f"{address_of(host, bound)} (Ctrl+C ends it)", err=True)
+        if workers > 1:
+            serve_by_workers(served.load, bound, settings, count=workers, on_ready=say_where)
+            return
+        loaded = served.load()
+    run(loaded, bound, settings, on_start=say_where)
 
 
 @app.command()

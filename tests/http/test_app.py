@@ -253,7 +253,7 @@ def test_the_key_is_asked_for_where_there_is_one(serve, wav):
 
 
 def test_a_full_server_turns_away_and_says_when_to_come_back(serve, wav):
-    client = serve(workers=1, waiting=1)
+    client = serve(at_once=1, waiting=1)
     with client.app.state.admission.slot(), client.app.state.admission.slot():
         response = send(client, wav(tone(1)))
         assert_problem(response, 503, "busy")
@@ -271,7 +271,7 @@ def test_uploads_share_a_budget_of_memory(serve, wav):
 
 
 def test_many_at_once_go_through_the_model_together(serve, model, wav):
-    client = serve(workers=8, waiting=32)
+    client = serve(at_once=8, waiting=32)
     model.interrupt = lambda: time.sleep(0.05)
     content = wav(tone(1))
     with ThreadPoolExecutor(16) as pool:

@@ -122,7 +122,7 @@ def test_chunks_without_end_are_cut_off(start_live, wav):
 
 
 def test_a_client_that_goes_away_in_the_middle_frees_its_place(start_live, wav):
-    live = start_live(workers=1, waiting=0)
+    live = start_live(at_once=1, waiting=0)
     for _ in range(3):
         raw(live, headed(live, "Content-Length: 100000") + FORM_HEAD + bytes(5000), close=True)
         deadline = time.monotonic() + 10

@@ -30,7 +30,8 @@ model.interrupt = (lambda: None) if sys.argv[2] == "quick" else threading.Event(
 any_sound = VoiceDecision(voice_threshold=0.0, min_voice_share=0.0, min_voice_seconds=0.0)
 settings = server.Settings(ready_decoders=2)
 app = create_app(Recognizer(model, gate=any_sound, limits=LIMITS), ABOUT, settings=settings)
-server.run(app, server.bind("127.0.0.1", int(sys.argv[1])), settings, shutdown_seconds=1.0)
+bound = server.bind("127.0.0.1", int(sys.argv[1]))
+server.run(app, bound, settings, on_start=lambda: None, shutdown_seconds=1.0)
 """
 
 

@@ -58,7 +58,7 @@ def gauge(live: str, name: str) -> float:
 
 def test_headers_without_bodies_take_no_slot(start_live, wav, opened) -> None:
     """The finding: as many requests as there are slots, with headers alone, gave 503 to all others for a minute."""
-    live = start_live(workers=1, waiting=1)
+    live = start_live(at_once=1, waiting=1)
     for _ in range(10):
         opened.append(connect(live))
         opened[-1].sendall(HEAD)
@@ -74,7 +74,7 @@ def test_good_clients_hardly_notice_slow_ones(start_live, speech, wav) -> None:
 
     Other work on the machine can only make it worse, so the best of a few rounds counts.
     """
-    live = start_live(workers=2, waiting=8)
+    live = start_live(at_once=2, waiting=8)
     content = wav(speech)
     port = str(urlsplit(live).port)
     slow = [sys.executable, "-m", "tests.fixtures.slow_clients", port, "100"]
@@ -239,7 +239,7 @@ def test_a_client_that_sends_all_of_a_refused_body_sees_why(start_live) -> None:
 
 
 def test_a_client_that_is_gone_frees_what_it_held(start_live, model, speech, wav, opened) -> None:
-    live = start_live(workers=1, waiting=4)
+    live = start_live(at_once=1, waiting=4)
     began, release = threading.Event(), threading.Event()
     batches: list[int] = []
 
@@ -266,7 +266,7 @@ def test_a_client_that_is_gone_frees_what_it_held(start_live, model, speech, wav
 
 
 def test_many_good_clients_at_once_are_all_answered(start_live, speech, wav) -> None:
-    live = start_live(workers=2, waiting=32)
+    live = start_live(at_once=2, waiting=32)
     content = wav(speech)
     with ThreadPoolExecutor(12) as threads:
         answers = list(threads.map(lambda _: ask(live, content).status_code, range(24)))

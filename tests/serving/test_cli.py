@@ -263,7 +263,7 @@ def test_names_of_models_are_those_of_the_bundle(made_models, command):
 
 
 def test_a_server_without_its_packages_says_what_brings_them(tmp_path, monkeypatch):
-    monkeypatch.setitem(sys.modules, "deepemo.http.app", None)
+    monkeypatch.setitem(sys.modules, "deepemo.http.served", None)
     run = CliRunner().invoke(cli.app, ["serve", "--models", str(tmp_path)])
     assert run.exit_code == UNUSABLE
     [line] = run.stderr.splitlines()
@@ -347,8 +347,8 @@ def test_a_server_answers_to_the_names_it_was_given(monkeypatch, made_models):
     found = []
     monkeypatch.setattr(cli, "bind", lambda host, port: socket.socket())
     served = SimpleNamespace(warm_up=lambda: None, limits=LIMITS, model=LoudnessModel())
-    monkeypatch.setattr(cli, "load", lambda models, model, origin: served)
-    monkeypatch.setattr(cli, "run", lambda app, bound, settings: found.append(settings))
+    monkeypatch.setattr("deepemo.http.served.Recognizer", SimpleNamespace(load=lambda *_: served))
+    monkeypatch.setattr(cli, "run", lambda app, bound, settings, **_: found.append(settings))
     monkeypatch.setattr(cli, "address_of", lambda host, bound: host)
     for options in (
         [],
