@@ -10,7 +10,7 @@ READY := .venv/ready
 INSTALL := $(BIN)/python -I -m pip install --quiet --disable-pip-version-check --no-deps
 export PATH := $(CURDIR)/$(BIN):$(PATH)
 
-.PHONY: repro test test-fast check lock
+.PHONY: repro test test-fast check lock container/serving.lock
 
 repro: $(READY)
 	dvc repro
@@ -36,6 +36,10 @@ lock:
 	uv pip compile requirements.lock --no-deps --universal --python-version 3.11 --generate-hashes --format pylock.toml \
 		--no-header --quiet --output-file "$$wheels/pylock.toml" && \
 	uv run --quiet --no-project --python 3.11 --with packaging install/supported.py "$$wheels/pylock.toml"
+
+# After `lock`, in an environment of the new lock.
+container/serving.lock: $(READY)
+	python -m install.cut
 
 # The mark is made last and removed first: an environment that was not finished, or is another lock's, is made anew.
 # What is built here (deepemo, and the one package without a wheel) is built with what is locked, not with a new setuptools.

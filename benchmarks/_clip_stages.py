@@ -1,0 +1,163 @@
+"""The clips of the stages that map over clips, as `benchmarks.scale` gives them to threads, processes and a cluster.
+
+Each stage's packages are imported when it is asked for: a process that measures one loads no others.
+"""
+
+import math
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from typing import Any
+
+import pandas as pd
+
+from deepemo.corpora.catalogue.synthetic import CORPUS
+from deepemo.files import FEATURES, RAW
+from deepemo.parallel import CHUNK, map_clips
+from deepemo.params import Params
+
+# What a chunk costs to send and to take back: its work is to count bytes.
+NOTHING = "nothing"
+# Of a window of `embed speech`, which has 256 in the stage: here, two workers share few clips.
+WINDOW_CLIPS = 32
+
+
+@dataclass(frozen=True)
+class Task:
+    """The clips of a stage, as its own code maps over them.
+
+    Attributes:
+        here: maps over the first clips, at most so many, in this process.
+        work: called with each item, in other processes.
+        items: of all clips.
+        chunk: items that a process takes at once.
+        start: called once in each process.
+        carry: turns an item that names a file into one that holds its content.
+        clips_in: how many clips an item holds.
+    """
+
+    here: Callable[[int, int], Iterable[object]]
+    work: Callable[[Any], Any]
+    items: Callable[[], Iterable[Any]]
+    chunk: int = CHUNK
+    start: Callable[[], None] | None = None
+    carry: Callable[[Any], Any] | None = None
+    clips_in: Callable[[Any], int] = lambda item: 1
+
+
+def validate_task(clips: pd.DataFrame, params: Params) -> Task:
+    """Inspecting recordings, as `validate` does by processes."""
+    from deepemo.corpora.packed import corpus_in
+    from deepemo.dataset.inspect import MAX_BYTES
+    from deepemo.dataset.validate import Inspector, find_archives
+    from deepemo.serving.batching import one_thread_a_product
+
+    (archive,) = find_archives(RAW)
+    inspector = Inspector(params.validate_, {archive.name: corpus_in(archive)})
+    members = [(archive, member) for member in clips["member"]]
+
+    def here(count: int, workers: int) -> Iterable[object]:
+        one_thread_a_product()
+        return map_clips(inspector, members[:count], name="validate", total=count, workers=workers)
+
+    return Task(
+        here,
+        inspector,
+        lambda: members,
+        start=one_thread_a_product,
+        carry=lambda member: (member[0].carried(member[1], most_bytes=MAX_BYTES), member[1]),
+    )
+
+
+def featurize_task(clips: pd.DataFrame, params: Params) -> Task:
+    """Features of recordings, as `featurize` makes them by threads."""
+    from deepemo.audio.features import Featurizer
+    from deepemo.audio.spec import FeatureSpec
+    from deepemo.corpora.archive import Archive
+    from deepemo.dataset.featurize import Features, featurize_clips, give_cores_to_clips
+
+    featurizer = Featurizer(FeatureSpec.from_params(params.featurize))
+    archive = Archive(RAW / f"{CORPUS.name}.zip")
+
+    def here(count: int, workers: int) -> Iterable[object]:
+        return featurize_clips(clips.head(count), RAW, featurizer, workers=workers)
+
+    return Task(
+        here,
+        Features(featurizer),
+        lambda: [(clip, archive, member) for clip, member in zip(clips["clip"], clips["member"], strict=True)],
+        start=give_cores_to_clips,
+        carry=lambda row: (row[0], row[1].carried(row[2]), row[2]),
+    )
+
+
+def embed_transfer_task(clips: pd.DataFrame, params: Params) -> Task:
+    """Embeddings of features, as `embed transfer` makes them by one network on all cores."""
+    from deepemo.dataset.shards import read_batches, read_feature_spec
+    from deepemo.models.imagenet.embed import Embedder
+    from deepemo.models.imagenet.family import Embed
+    from deepemo.training.seeding import seed_everything
+
+    section = params.section("embed", Embed)
+    embedder = Embedder(section, read_feature_spec(FEATURES), seed=params.seed)
+
+    def batches() -> Iterator[tuple[list[str], Any]]:
+        return read_batches(FEATURES, batch_size=section.batch_size)
+
+    def here(count: int, workers: int) -> Iterable[object]:
+        return map(embedder, islice(batches(), math.ceil(count / section.batch_size)))
+
+    return Task(
+        here,
+        embedder,
+        batches,
+        chunk=1,
+        start=partial(seed_everything, params.seed),
+        clips_in=lambda batch: len(batch[0]),
+    )
+
+
+def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
+    """Embeddings of recordings, as `embed speech` makes them: threads read for one network on all cores."""
+    from deepemo.corpora.archive import Archive
+    from deepemo.models.speech.embed import EmbedWindow, embed_clips, load_embedder
+    from deepemo.models.speech.family import EmbedSpeech
+    from deepemo.training.seeding import seed_everything
+
+    section = params.section("embed_speech", EmbedSpeech)
+    embedder = load_embedder(section)
+    archive = Archive(RAW / f"{CORPUS.name}.zip")
+    rows = [(clip, archive, member) for clip, member in zip(clips["clip"], clips["member"], strict=True)]
+
+    def here(count: int, workers: int) -> Iterable[object]:
+        reading = section.model_copy(update={"workers": workers})
+        return embed_clips(embedder, reading, clips.head(count), RAW)
+
+    return Task(
+        here,
+        EmbedWindow(section),
+        lambda: [rows[begin : begin + WINDOW_CLIPS] for begin in range(0, len(rows), WINDOW_CLIPS)],
+        chunk=1,
+        start=partial(seed_everything, params.seed),
+        carry=lambda window: [(clip, archive.carried(member), member) for clip, archive, member in window],
+        clips_in=len,
+    )
+
+
+def nothing_task(clips: pd.DataFrame, params: Params) -> Task:
+    """Recordings that are sent and counted."""
+    from deepemo.corpora.archive import Archive
+
+    archive = Archive(RAW / f"{CORPUS.name}.zip")
+    contents = [archive.read(member) for member in clips["member"]]
+    return Task(lambda count, workers: map(len, contents[:count]), len, lambda: contents)
+
+
+TASKS: dict[str, Callable[[pd.DataFrame, Params], Task]] = {
+    "validate": validate_task,
+    "featurize": featurize_task,
+    "embed transfer": embed_transfer_task,
+    "embed speech": embed_speech_task,
+    NOTHING: nothing_task,
+}
