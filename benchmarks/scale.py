@@ -147,9 +147,9 @@ def dask_cluster() -> Iterator[None]:
         yield
     finally:
         os.environ.pop(ADDRESS, None)
-        for process in reversed(processes):
-            process.terminate()
+        # A worker that is told to stop would wait for the chunk that it computes.
         for process in processes:
+            process.kill()
             process.wait()
 
 
@@ -159,7 +159,7 @@ def make_run(folder: Path, clips: int) -> None:
     from deepemo.audio.spec import FeatureSpec
     from deepemo.corpora.archive import Archive
     from deepemo.corpora.synthetic.generate import PLANTED, generate
-    from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
+    from deepemo.dataset.featurize import featurize_clips
     from deepemo.dataset.shards import write_shards
 
     params = load_params()
@@ -172,7 +172,6 @@ def make_run(folder: Path, clips: int) -> None:
     rows = pd.DataFrame({"clip": members, "corpus": CORPUS.name, "member": members})
     rows.to_csv(folder / "clips.csv", index=False)
     shutil.copy(ROOT / "params.yaml", folder)
-    give_cores_to_clips()
     spec = FeatureSpec.from_params(params.featurize)
     features = featurize_clips(rows, folder / RAW, Featurizer(spec), workers=WORKERS)
     shape, about = (spec.frames, spec.bands), {"features": spec.to_dict()}
@@ -208,7 +207,7 @@ def report(rates: dict[str, dict[str, float]], clip_bytes: float) -> str:
 
 
 def main(
-    clips: Annotated[int, typer.Option(min=128, help="Synthetic recordings.")] = 1344,
+    clips: Annotated[int, typer.Option(min=512, help="Synthetic recordings.")] = 1344,
     rounds: Annotated[int, typer.Option(min=1)] = 3,
     stages: Annotated[
         list[str] | None, typer.Option("--stage", help=f"One of {', '.join(STAGES)}; any number. Default: all.")
