@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from deepemo.errors import InputError
+from deepemo.models.speech.family import EmbedSpeech
 from deepemo.pipeline import load_params, recorded
 from deepemo.yaml12 import read_yaml, write_yaml
 
@@ -56,6 +57,18 @@ def test_the_record_of_the_real_corpora_has_todays_params_but_for_the_corpora() 
         ("train_shallow.dropout", 1.0, "train_shallow.dropout: found 1.0"),
         ("train_shallow.augment.mixup", -0.1, "train_shallow.augment.mixup: found -0.1"),
         ("embed_speech_views.strength.min_snr_db", 40.0, "min_snr_db 40.0 must be at most max_snr_db 35.0"),
+        (
+            "embed_speech.encoder",
+            "hubert",
+            "embed_speech.encoder: found 'hubert'; expected one of ['moonshine_tiny'], or",
+        ),
+        ("embed_speech.encoder", "/my/hubert.onnx", "embed_speech.encoder: found '/my/hubert.onnx'; expected one of"),
+        (
+            "embed_speech.taps",
+            ["stem", "layer9"],
+            "taps: ['layer9'] are no outputs of moonshine_tiny, expected some of",
+        ),
+        ("embed_speech.taps", ["stem", "stem"], "taps names one twice"),
         ("embed_speech_views.views", -1, "embed_speech_views.views: found -1"),
         ("robustness.mp3_kbps", 17, "robustness.mp3_kbps: found 17"),
         ("seed", 1.5, "seed: found 1.5"),
@@ -110,6 +123,15 @@ def test_emotions_have_their_own_order_in_the_run_and_in_its_record(tmp_path: Pa
     params = load_params(changed(tmp_path, "emotions", ["sad", "angry", "neutral"]))
     assert params.emotions == ("angry", "neutral", "sad")
     assert recorded(params)["emotions"] == ["angry", "neutral", "sad"]
+
+
+def test_an_encoder_of_the_users_may_have_outputs_of_any_names(tmp_path: Path) -> None:
+    content = read_yaml(ROOT / "params.yaml")
+    content["embed_speech"] |= {"encoder": "encoders/mine.onnx", "taps": ["hidden3"]}
+    (tmp_path / "params.yaml").write_text(write_yaml(content))
+    params = load_params(tmp_path / "params.yaml")
+    assert params.section("embed_speech", EmbedSpeech).onnx_file == Path("encoders/mine.onnx")
+    assert recorded(params)["embed_speech"]["taps"] == ["hidden3"]
 
 
 def test_values_cannot_be_changed_after_loading() -> None:

@@ -1,11 +1,12 @@
 """Embeddings of a frozen speech encoder: one pass over the recordings of all clips."""
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -17,13 +18,16 @@ from deepemo.audio.io.decode import read_recording
 from deepemo.audio.samples import resample
 from deepemo.corpora.archive import Archive, Recordings
 from deepemo.dataset.shards import write_shards
+from deepemo.errors import InputError
 from deepemo.models.speech.embedder import build_embedder, rounded_up
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine_weights import load_encoder
+from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder, keep_encoder
 from deepemo.parallel import map_clips, on_cluster
 from deepemo.threads import map_in_threads
 from deepemo.training.seeding import seed_everything
+from deepemo.yaml12 import read_yaml
 
 # Clips of similar length share a batch; the window in which they are sorted bounds memory.
 WINDOW_CLIPS = 256
@@ -31,8 +35,21 @@ WINDOW_CLIPS = 256
 _AHEAD = 64
 
 
+class Embedder(Protocol):
+    """A frozen encoder with the statistics of its outputs.
+
+    Attributes:
+        width: of an embedding.
+    """
+
+    width: int
+
+    def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
+        """Embeddings float32 [n, width] of prepared clips, float32 [samples] each, in their order."""
+
+
 class SpeechEmbedder:
-    """Embeds clips of any lengths, in batches of similar ones.
+    """Embeds clips of any lengths by a network of Keras, in batches of similar ones.
 
     A clip's embedding does not depend on the others in its batch, rounding apart.
     """
@@ -54,11 +71,12 @@ class SpeechEmbedder:
             embeddings[members] = self._embed(*_pad([clips[member] for member in members])).numpy()
         return embeddings
 
-    def in_order(self, clips: Iterable[tuple[Any, np.ndarray]]) -> Iterator[tuple[Any, np.ndarray]]:
-        """Embed a stream of keys and prepared clips, a bounded number in memory, and yield keys and embeddings."""
-        stream = iter(clips)
-        while window := list(islice(stream, WINDOW_CLIPS)):
-            yield from zip((key for key, _ in window), self([clip for _, clip in window]), strict=True)
+
+def embed_in_order(embedder: Embedder, clips: Iterable[tuple[Any, np.ndarray]]) -> Iterator[tuple[Any, np.ndarray]]:
+    """Embed a stream of keys and prepared clips, a bounded number in memory, and yield keys and embeddings."""
+    stream = iter(clips)
+    while window := list(islice(stream, WINDOW_CLIPS)):
+        yield from zip((key for key, _ in window), embedder([clip for _, clip in window]), strict=True)
 
 
 def _pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
@@ -95,6 +113,26 @@ def _rows(clips: pd.DataFrame, raw_dir: Path) -> Iterator[tuple[str, Archive, st
     return zip(clips["clip"], (archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
 
 
+def check_tracked(encoder: Path, pipeline: Path) -> None:
+    """Check that DVC embeds again when an encoder's file changes: params.yaml tells it the path alone.
+
+    Args:
+        encoder: path of the file, as `embed_speech.encoder` has it.
+        pipeline: dvc.yaml.
+
+    Raises:
+        InputError: neither the file nor a folder that holds it is a dep of `embed_speech`.
+    """
+    wanted = Path(os.path.normpath(encoder))
+    deps = read_yaml(pipeline)["stages"]["embed_speech"]["deps"]
+    named = {Path(os.path.normpath(dep if isinstance(dep, str) else next(iter(dep)))) for dep in deps}
+    if named.isdisjoint({wanted, *wanted.parents}):
+        raise InputError(
+            f"{pipeline}: stages.embed_speech.deps: found no {encoder}, expected the encoder that params.yaml names: "
+            f"add the line `- {encoder}`, so that another file at that path is not taken for this one"
+        )
+
+
 def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path, embeddings: Path) -> tuple[int, int]:
     """Write the embeddings of clips.
 
@@ -108,31 +146,50 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
         How many clips were written, and the width of an embedding.
 
     Raises:
-        InputError: the encoder's weights are missing or are others.
+        InputError: the encoder's weights are missing or are others, or its ONNX file cannot be used.
     """
-    embedder = load_embedder(section)
+    file = section.onnx_file
+    named = {"encoder": section.encoder} if file is None else keep_encoder(file, embeddings)
+    source = EncoderSource({**named, "taps": section.taps}, embeddings.resolve(), section.batch_size)
+    embedder = source.open()
     count = write_shards(
         embeddings,
-        embed_clips(embedder, section, clips, raw_dir),
+        embed_clips(embedder, source, section, clips, raw_dir),
         shards=section.shards,
         shape=(embedder.width,),
-        about={"features": SpeechFrontEnd(section).describe(), **section.model_dump(include={"encoder", "taps"})},
+        about={"features": SpeechFrontEnd(section).describe(), **source.made},
     )
     return count, embedder.width
 
 
-def load_embedder(section: EmbedSpeech) -> SpeechEmbedder:
-    """The section's encoder with its weights, ready to embed.
+@dataclass(frozen=True)
+class EncoderSource:
+    """The encoder of some embeddings, and where it is found again.
 
-    Raises:
-        InputError: the encoder's weights are missing or are others.
+    Attributes:
+        made: what `spec.json` says of the encoder: its name, the digest of an ONNX file, and the outputs that are used.
+        folder: of the embeddings, which holds the ONNX file if there is one.
+        batch_size: clips that a network of Keras takes at once.
     """
-    network = build_embedder(load_encoder(section.encoder), section.taps)
-    return SpeechEmbedder(network, batch_size=section.batch_size)
+
+    made: Mapping[str, Any]
+    folder: Path
+    batch_size: int
+
+    def open(self) -> Embedder:
+        """The encoder with its weights, ready to embed.
+
+        Raises:
+            InputError: its weights are missing or are others, or its ONNX file cannot be used.
+        """
+        if DIGEST in self.made:
+            return OnnxEncoder(self.folder / ENCODER_FILE, self.made)
+        network = build_embedder(load_encoder(self.made["encoder"]), self.made["taps"])
+        return SpeechEmbedder(network, batch_size=self.batch_size)
 
 
 def embed_clips(
-    embedder: SpeechEmbedder, section: EmbedSpeech, clips: pd.DataFrame, raw_dir: Path
+    embedder: Embedder, source: EncoderSource, section: EmbedSpeech, clips: pd.DataFrame, raw_dir: Path
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Ids and embeddings float32 [width] of clips, in the order of the table.
 
@@ -140,7 +197,8 @@ def embed_clips(
     embeds whole windows, so that every clip is in the same batch as here.
 
     Args:
-        embedder: of the section.
+        embedder: of the source.
+        source: from which workers of a cluster open it too.
         section: how recordings are prepared, and by how many threads.
         clips: rows of the clip table; all must be decodable.
         raw_dir: folder of `<corpus>.zip`.
@@ -151,9 +209,9 @@ def embed_clips(
         prepared = map_clips(
             prepare, rows, name="embed_speech", total=len(clips), workers=section.workers, ahead=_AHEAD
         )
-        return embedder.in_order(prepared)
+        return embed_in_order(embedder, prepared)
     windows = map_clips(
-        EmbedWindow(section),
+        EmbedWindow(section, source),
         iter(lambda: list(islice(rows, WINDOW_CLIPS)), []),
         name="embed_speech",
         total=len(clips),
@@ -187,12 +245,13 @@ class EmbedWindow:
     """Reads and embeds a window of rows, on a worker of a cluster."""
 
     section: EmbedSpeech
+    source: EncoderSource
 
     @cached_property
-    def _embedder(self) -> SpeechEmbedder:
-        return load_embedder(self.section)
+    def _embedder(self) -> Embedder:
+        return self.source.open()
 
     def __call__(self, window: Sequence[tuple[str, Recordings, str]]) -> list[tuple[str, np.ndarray]]:
         """Ids and embeddings float32 [width] of the window's clips."""
         prepare = _Prepare(SpeechFrontEnd(self.section))
-        return list(self._embedder.in_order(map(prepare, window)))
+        return list(embed_in_order(self._embedder, map(prepare, window)))

@@ -9,7 +9,8 @@ from deepemo.models.speech.moonshine import TAPS, frames_of, moonshine_tiny, sam
 
 ENCODERS = {"moonshine_tiny": moonshine_tiny}
 
-_EPSILON = 1e-6
+# Added to a variance before its root.
+EPSILON = 1e-6
 # Lengths of batches are rounded up to so many frames, for kernels are set up anew for each length they meet.
 _FRAME_STEP = 8
 
@@ -24,7 +25,7 @@ class StatisticsPooling(keras.layers.Layer):
         share = inside / tf.reduce_sum(inside, 1, keepdims=True)
         mean = tf.reduce_sum(x * share, 1, keepdims=True)
         variance = tf.reduce_sum(tf.square(x - mean) * share, 1)
-        return tf.concat([mean[:, 0], tf.sqrt(variance + _EPSILON)], axis=1)
+        return tf.concat([mean[:, 0], tf.sqrt(variance + EPSILON)], axis=1)
 
 
 def sounding_samples(samples: tf.Tensor) -> tf.Tensor:

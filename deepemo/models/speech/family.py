@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
 
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from deepemo.files import CLIPS, EMBEDDINGS, RAW
 from deepemo.models.family import ModelFamily
@@ -21,10 +21,20 @@ if TYPE_CHECKING:
 NAME = "speech"
 SPEECH_EMBEDDINGS = EMBEDDINGS / "speech"
 SPEECH_VIEWS = EMBEDDINGS / "speech_views"
+PIPELINE = Path("dvc.yaml")
 
 EncoderName = Literal["moonshine_tiny"]
-# Outputs of the encoder, in its order; see `deepemo.models.speech.moonshine.TAPS`.
+# Outputs of that encoder, in its order; see `deepemo.models.speech.moonshine.TAPS`.
 TapName = Literal["stem", "layer1", "layer2", "layer3", "layer4", "layer5", "layer6_attention", "output"]
+ONNX_SUFFIX = ".onnx"
+
+
+def _known_encoder(encoder: str) -> str:
+    # Absolute paths would put folders of one machine into the record of a run.
+    if encoder not in get_args(EncoderName) and (not encoder.endswith(ONNX_SUFFIX) or Path(encoder).is_absolute()):
+        built_in = list(get_args(EncoderName))
+        raise ValueError(f"expected one of {built_in}, or the path of a file *{ONNX_SUFFIX} from the pipeline's folder")
+    return encoder
 
 
 class SpeechInput(Section):
@@ -42,18 +52,36 @@ class SpeechInput(Section):
 
 
 class EmbedSpeech(SpeechInput):
-    """The speech encoder that embeds the recordings."""
+    """The speech encoder that embeds the recordings.
 
-    encoder: EncoderName
-    taps: Annotated[list[TapName], Field(min_length=1)]
+    Attributes:
+        encoder: the name of a built-in one, or the path of an ONNX file from the pipeline's folder.
+        taps: names of its outputs that are used.
+        batch_size: clips that it takes at once; an ONNX file takes one.
+        shards: in which embeddings are stored.
+        workers: threads that read recordings.
+    """
+
+    encoder: Annotated[str, AfterValidator(_known_encoder)]
+    taps: Annotated[list[str], Field(min_length=1)]
     batch_size: Count
     shards: Count
     workers: Annotated[int, Field(ge=1, le=256)]
 
+    @property
+    def onnx_file(self) -> Path | None:
+        """The file of an encoder that the user brings; None for a built-in one."""
+        return Path(self.encoder) if self.encoder.endswith(ONNX_SUFFIX) else None
+
     @model_validator(mode="after")
-    def _no_tap_twice(self) -> Self:
+    def _known_taps(self) -> Self:
         if len(set(self.taps)) != len(self.taps):
             raise ValueError(f"taps names one twice: {self.taps}")
+        # Of an ONNX file, only the file itself knows them.
+        if self.onnx_file is None and (unknown := [tap for tap in self.taps if tap not in get_args(TapName)]):
+            raise ValueError(
+                f"taps: {unknown} are no outputs of {self.encoder}, expected some of {list(get_args(TapName))}"
+            )
         return self
 
 
@@ -100,9 +128,11 @@ class TrainSpeech(Learning):
 def embed(params: Params) -> str:
     """Write the embeddings of all good clips; see `ModelFamily`."""
     from deepemo.dataset.clips import good_clips, read_clips
-    from deepemo.models.speech.embed import write_embeddings
+    from deepemo.models.speech.embed import check_tracked, write_embeddings
 
     section = params.section("embed_speech", EmbedSpeech)
+    if section.onnx_file is not None:
+        check_tracked(section.onnx_file, PIPELINE)
     clips = good_clips(read_clips(CLIPS))
     count, width = write_embeddings(section, clips=clips, raw_dir=RAW, embeddings=SPEECH_EMBEDDINGS)
     return f"{count} clips, {width} values each by {section.encoder}"
@@ -152,13 +182,20 @@ def load(folder: Path) -> SpeechModel:
 def describe(about: Mapping[str, Any], params: Params) -> str:
     """The network's paragraph in the model card."""
     settings, clip = about["settings"], about["features"]
+    brought = settings.get("encoder_sha256")
+    encoder = (
+        "a network that was trained elsewhere to write down English speech,"
+        if brought is None
+        else f"an ONNX file that whoever ran the pipeline brought (sha256 `{brought}`), under a licence of its own,"
+    )
+    counted = "in all" if brought is None else "beside those of that file"
     return f"""\
-`{settings["encoder"]}`, a network that was trained elsewhere to write down English speech, hears the samples of a
+`{settings["encoder"]}`, {encoder} hears the samples of a
   clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; the mean of
   {settings["members"]} perceptrons and a linear discriminant ({settings["discriminant_share"]:.0%} of it) on
   {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
   its layers was trained, and the same once more on how a clip differs from others of its voice;
-  {about["parameters"]:,} parameters in all."""
+  {about["parameters"]:,} parameters {counted}."""
 
 
 FAMILY = ModelFamily(

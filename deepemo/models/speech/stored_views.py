@@ -1,7 +1,8 @@
 """Read the embeddings of perturbed training clips that `deepemo.models.speech.views` wrote."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +12,28 @@ from deepemo.errors import InputError
 from deepemo.files import read_json
 
 VIEWS_FILE = "views.json"
+# What embeddings of clips and of their views have in common, as `spec.json` names it.
+MADE_BY = ("features", "encoder", "encoder_sha256", "taps")
+
+
+def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
+    """Check that views are embedded as the clips themselves were.
+
+    Args:
+        folder: what `write_views` wrote.
+        made_by: content of the `spec.json` of the clips' embeddings.
+
+    Raises:
+        InputError: they were prepared otherwise, or by another encoder, or the folder holds no views.
+    """
+    for view in range(_count(folder)):
+        found = read_spec(folder / str(view))
+        if differing := [name for name in MADE_BY if found.get(name) != made_by.get(name)]:
+            name = differing[0]
+            raise InputError(
+                f"{folder / str(view)}: {name}: found {found.get(name)}, expected {made_by.get(name)} as of the clips "
+                "themselves; run embed_speech_views again"
+            )
 
 
 def read_views(folder: Path, clips: Sequence[str]) -> npt.NDArray[np.float16]:
@@ -26,7 +49,7 @@ def read_views(folder: Path, clips: Sequence[str]) -> npt.NDArray[np.float16]:
     Raises:
         InputError: there are no views of one of the clips, or the folder holds none at all.
     """
-    count = read_json(folder / VIEWS_FILE, expected="views of the training clips")["views"]
+    count = _count(folder)
     row_of = {clip: row for row, clip in enumerate(clips)}
     if len(row_of) != len(clips):
         raise InputError(f"{folder}: a clip was asked for twice among {len(clips)}")
@@ -36,3 +59,8 @@ def read_views(folder: Path, clips: Sequence[str]) -> npt.NDArray[np.float16]:
         for names, values in read_features(folder / str(view), clips, batch_size=256):
             views[view, [row_of[name] for name in names]] = values
     return views
+
+
+def _count(folder: Path) -> int:
+    count: int = read_json(folder / VIEWS_FILE, expected="views of the training clips")["views"]
+    return count

@@ -10,12 +10,10 @@ from deepemo.audio.perturb.views import generator_of, random_view
 from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
 from deepemo.dataset.split import TRAIN
 from deepemo.files import write_json
-from deepemo.models.speech.embed import SpeechEmbedder, prepare_clips
-from deepemo.models.speech.embedder import build_embedder
+from deepemo.models.speech.embed import EncoderSource, embed_in_order, prepare_clips
 from deepemo.models.speech.family import EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.models.speech.stored_views import VIEWS_FILE
+from deepemo.models.speech.stored_views import MADE_BY, VIEWS_FILE
 
 # Training clips of which babble is made.
 _VOICES = 60
@@ -47,15 +45,14 @@ def write_views(
         How many clips each view has.
 
     Raises:
-        InputError: the encoder's weights are missing or are others, or there are no embeddings.
+        InputError: the encoder's weights are missing or are others, its ONNX file cannot be used, or there are no
+            embeddings.
     """
     made = read_spec(embeddings)
     front_end = SpeechFrontEnd.from_dict(made["features"], source=str(embeddings / SPEC_FILE))
     training = clips[clips["clip"].isin(split.loc[split["role"] == TRAIN, "clip"])]
     if section.views:
-        embedder = SpeechEmbedder(
-            build_embedder(load_encoder(made["encoder"]), made["taps"]), batch_size=section.batch_size
-        )
+        embedder = EncoderSource(made, embeddings, section.batch_size).open()
     voices = {}
     if section.views and section.strength.babble_share:
         speaking = training.sample(min(_VOICES, len(training)), random_state=seed)
@@ -69,14 +66,14 @@ def write_views(
 
         prepared = prepare_clips(training, raw_dir, front_end, workers=section.workers, change=change)
         progress = tqdm(
-            embedder.in_order(prepared),
+            embed_in_order(embedder, prepared),
             total=len(training),
             desc=f"embed_speech_views {view + 1} of {section.views}",
             unit="clip",
             disable=None,
             mininterval=1,
         )
-        about = {name: made[name] for name in ("features", "encoder", "taps")}
+        about = {name: made[name] for name in MADE_BY if name in made}
         write_shards(folder / str(view), progress, shards=made["shards"], shape=(embedder.width,), about=about)
     write_json(folder / VIEWS_FILE, section.model_dump(exclude={"batch_size", "workers"}))
     return len(training)

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from deepemo.models.speech.embed import SpeechEmbedder
+from deepemo.models.speech.embed import SpeechEmbedder, embed_in_order
 from deepemo.models.speech.embedder import StatisticsPooling, build_embedder
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import CHANNELS, SAMPLE_RATE_HZ, TAPS, samples_of
@@ -63,7 +63,7 @@ def test_a_stream_keeps_its_keys_and_its_order(
     embedder: SpeechEmbedder, clips: list[np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("deepemo.models.speech.embed.WINDOW_CLIPS", 3)
-    found = list(embedder.in_order(zip("abcd", clips, strict=True)))
+    found = list(embed_in_order(embedder, zip("abcd", clips, strict=True)))
     assert [key for key, _ in found] == list("abcd")
     assert_close(np.stack([embedding for _, embedding in found]), embedder(clips))
 
@@ -77,7 +77,7 @@ def test_a_stream_is_not_read_far_ahead(embedder: SpeechEmbedder, monkeypatch: p
             asked.append(None)
             yield len(asked), np.zeros(samples_of(1), np.float32)
 
-    stream = embedder.in_order(endless())
+    stream = embed_in_order(embedder, endless())
     assert [next(stream)[0] for _ in range(3)] == [1, 2, 3]
     assert len(asked) == 4
 
