@@ -1,7 +1,11 @@
-"""A trained network on disk: `model.weights.h5`, and `model.json` with all that is needed to build it again."""
+"""A trained network on disk: `model.weights.h5`, and `model.json` with all that is needed to build it again.
+
+A network that rests on a file of the user's has a copy of it beside them.
+"""
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -14,7 +18,7 @@ from deepemo.audio.features import Featurizer
 from deepemo.audio.spec import FeatureSpec
 from deepemo.emotions import Emotions, check_emotions, recorded_emotions
 from deepemo.errors import InputError
-from deepemo.files import read_json, write_json
+from deepemo.files import read_json, write_json, written_whole
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE, FrontEnd, TrainedModel
 from deepemo.models.registry import family_names, load_family
 
@@ -42,6 +46,9 @@ def save_model(
     """
     folder.mkdir(parents=True, exist_ok=True)
     trained.network.save_weights(folder / WEIGHTS_FILE)
+    for name, source in trained.files.items():
+        with written_whole(folder / name) as partial:
+            shutil.copyfile(source, partial)
     about = {
         "kind": kind,
         "settings": dict(trained.settings),
@@ -69,6 +76,27 @@ def read_about(folder: Path) -> dict[str, Any]:
         raise InputError(f"{folder / ABOUT_FILE}: found {found}, expected {sorted(_NEEDED)}")
     recorded_emotions(about["emotions"], source=str(folder / ABOUT_FILE))
     return about
+
+
+def check_fed(about: Mapping[str, Any], made_by: Mapping[str, Any], *, source: str, shards: Path) -> None:
+    """Check that arrays were made as those that a network learned from.
+
+    Args:
+        about: what `read_about` read of the network.
+        made_by: the description of the arrays, see `deepemo.dataset.shards.read_spec`.
+        source: the file of `about`, for the error.
+        shards: folder of the arrays, for the error.
+
+    Raises:
+        InputError: both name something of their making, such as the encoder, and differ in it.
+    """
+    learned = {**about["settings"], "features": about["features"]}
+    for name in sorted(learned.keys() & made_by.keys()):
+        if learned[name] != made_by[name]:
+            raise InputError(
+                f"{source}: {name}: found {learned[name]}, expected {made_by[name]} as in {shards}: the network "
+                "learned from other arrays; train it again"
+            )
 
 
 def load_model(folder: Path, emotions: Emotions, *, whose: str = "params.yaml") -> TrainedModel:

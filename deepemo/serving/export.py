@@ -64,11 +64,14 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
         kind: `tflite` or `onnx`; the latter needs the packages of the extra `onnx`.
 
     Raises:
-        InputError: a package is missing, or the exported model gives other probabilities.
+        InputError: a package is missing, a network cannot be exported, or the exported model gives other
+            probabilities.
     """
     if kind not in FORMATS:
         raise InputError(f"Bad format {kind!r}, expected one of {list(FORMATS)}")
     original = from_samples(predictor)
+    # Once without tracing, which would wrap the error of a network that cannot be exported.
+    original.python_function(tf.zeros(original.input_signature[0].shape))
     content = to_tflite(original) if kind == TFLITE else to_onnx(original)
     exported = load_tflite(content) if kind == TFLITE else load_onnx(content)
 

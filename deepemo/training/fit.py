@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,12 +31,14 @@ class Trained:
         settings: what builds the same network again, but for its input and weights.
         features: description of the front end, for JSON: all that leads from samples to the network's input.
         history: one row an epoch.
+        files: what it needs beside its weights: files by the names that they get in its folder.
     """
 
     network: keras.Model
     settings: Mapping[str, Any]
     features: Mapping[str, Any]
     history: History
+    files: Mapping[str, Path] = field(default_factory=dict)
 
 
 def training_fingerprint(

@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import keras
 import numpy as np
+import numpy.typing as npt
 import tensorflow as tf
 
 from deepemo.arrays import Float32Array
@@ -15,21 +16,37 @@ from deepemo.models.saved import load_weights, read_about
 from deepemo.models.speech.embedder import ENCODERS, rounded_up
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import samples_of
-from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_speech
+from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
+from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
 
 class SpeechModel:
     """A trained network that is fed samples in serving, and embeddings in evaluation; see `family.TrainedModel`."""
 
-    def __init__(self, network: keras.Model, about: Mapping[str, Any], front_end: SpeechFrontEnd) -> None:
-        """Wrap a network of `build_speech`, the content of its `model.json` and what makes its input."""
+    def __init__(
+        self,
+        network: keras.Model,
+        about: Mapping[str, Any],
+        front_end: SpeechFrontEnd,
+        encoder: OnnxEncoder | None = None,
+    ) -> None:
+        """Wrap a network, the content of its `model.json` and what makes its input.
+
+        Args:
+            network: of `build_speech`, or of `build_on_embeddings` if there is another encoder before it.
+            about: content of its `model.json`.
+            front_end: what makes the encoder's input.
+            encoder: the one before the network.
+        """
         self.name: str = about["kind"]
         self.network = network
         self.about: Mapping[str, Any] = about
         self.front_end = front_end
         projection, alone, relative = (network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD))
+        self._encoder = encoder
+        # Of clips, or of embeddings where an encoder comes before.
         project = keras.Model(network.inputs[0], projection.output, name="components")
-        self._of_clips = keras.Model(network.inputs[0], alone(projection.output), name="speech")
+        self._of_inputs = keras.Model(network.inputs[0], alone(projection.output), name="speech")
         embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
         components = tf.TensorSpec([None, projection.components], tf.float32)
         clips = tf.TensorSpec([None, None], tf.float32)
@@ -44,18 +61,24 @@ class SpeechModel:
         """Load what `deepemo.models.saved.save_model` wrote.
 
         Raises:
-            InputError: the folder holds no model, its description is not one of this family, or its weights are not
-                those of its description.
+            InputError: the folder holds no model, its description is not one of this family, its weights or its ONNX
+                encoder are not those of its description, or the extra that runs such an encoder is not installed.
         """
         about = read_about(folder)
         source, settings = str(folder / ABOUT_FILE), dict(about["settings"])
         front_end = SpeechFrontEnd.from_dict(about["features"], source=source)
+        classes = len(about["emotions"])
         try:
-            network = build_speech(ENCODERS[settings.pop("encoder")](), classes=len(about["emotions"]), **settings)
+            if DIGEST in settings:
+                made = {name: settings.pop(name) for name in ("encoder", DIGEST, "taps")}
+                network = build_on_embeddings(settings.pop("width"), classes=classes, **settings)
+            else:
+                made = None
+                network = build_speech(ENCODERS[settings.pop("encoder")](), classes=classes, **settings)
         except (TypeError, KeyError) as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
         load_weights(network, folder)
-        return cls(network, about, front_end)
+        return cls(network, about, front_end, None if made is None else OnnxEncoder(folder / ENCODER_FILE, made))
 
     def logits(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of embeddings float32 [n, width]."""
@@ -74,9 +97,9 @@ class SpeechModel:
 
         Zeros after the longest clip of the batch are left out: they would take as long as speech.
         """
-        sounding = np.flatnonzero(inputs.any(axis=0))
-        longest = rounded_up(max(samples_of(1), int(sounding[-1]) + 1 if len(sounding) else 0))
-        return self._components_of_clips(inputs[:, :longest])
+        if self._encoder is not None:
+            return self._components(self._encoder([clip[: _sounding(clip != 0)] for clip in inputs]))
+        return self._components_of_clips(inputs[:, : rounded_up(_sounding(inputs.any(axis=0)))])
 
     def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of clips whose voice is known.
@@ -88,8 +111,23 @@ class SpeechModel:
         return self._relative(components - offsets)
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
-        """Logits of clips in TensorFlow operations."""
-        return self._of_clips(inputs, training=False)
+        """Logits of clips in TensorFlow operations.
+
+        Raises:
+            InputError: the encoder is none of TensorFlow.
+        """
+        if self._encoder is not None:
+            raise InputError(
+                f"{self.name}: found an encoder from {self._encoder.name}, which cannot be part of an exported model, "
+                "expected a built-in one; export a model without it"
+            )
+        return self._of_inputs(inputs, training=False)
+
+
+def _sounding(heard: npt.NDArray[np.bool_]) -> int:
+    """Samples up to the last that is heard, bool [samples]; at least those of one frame, as the front end has it."""
+    positions = np.flatnonzero(heard)
+    return max(samples_of(1), int(positions[-1]) + 1 if len(positions) else 0)
 
 
 def _of_arrays(part: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> Callable[[Float32Array], Float32Array]:

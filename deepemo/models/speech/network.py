@@ -5,6 +5,7 @@ discriminant, which does better on corpora that it never heard.
 """
 
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import keras
 import numpy as np
@@ -147,8 +148,45 @@ def build_speech(
     embedder = build_embedder(encoder, taps)
     embedder.trainable = False
     samples = keras.Input((None,), name="samples")
+    return _with_heads(
+        samples,
+        embedder([samples, ClipLength(name="length")(samples)]),
+        components=components,
+        hidden_units=hidden_units,
+        dropout=dropout,
+        members=members,
+        discriminant_share=discriminant_share,
+        classes=classes,
+    )
+
+
+def build_on_embeddings(width: int, **heads: Any) -> keras.Model:
+    """The network after an encoder that is none of Keras, with the layers `projection`, `head` and `voice_head`.
+
+    Inputs: `embedding`, float32 [n, width]; `offset`, as for `build_speech`. Outputs: as there.
+
+    Args:
+        width: of the embeddings.
+        heads: `components` and what follows it, as for `build_speech`.
+    """
+    embedding = keras.Input((width,), name="embedding")
+    return _with_heads(embedding, embedding, **heads)
+
+
+def _with_heads(
+    source: keras.KerasTensor,
+    embedding: keras.KerasTensor,
+    *,
+    components: int,
+    hidden_units: int,
+    dropout: float,
+    members: int,
+    discriminant_share: float,
+    classes: int,
+) -> keras.Model:
+    """Join components and both kinds of heads to an embedding [n, width] that is made of the source."""
     offset = keras.Input((components,), name="offset")
-    values = Projection(components, name=PROJECTION)(embedder([samples, ClipLength(name="length")(samples)]))
+    values = Projection(components, name=PROJECTION)(embedding)
     alone, relative = (
         build_heads(
             components,
@@ -162,4 +200,4 @@ def build_speech(
         for name in (HEAD, VOICE_HEAD)
     )
     difference = keras.layers.Subtract(name="difference")([values, offset])
-    return keras.Model([samples, offset], [alone(values), relative(difference)], name="speech")
+    return keras.Model([source, offset], [alone(values), relative(difference)], name="speech")

@@ -16,8 +16,16 @@ from deepemo.emotions import Emotions
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
-from deepemo.models.speech.network import DISCRIMINANT, HEAD, PROJECTION, VOICE_HEAD, build_speech
-from deepemo.models.speech.stored_views import read_views
+from deepemo.models.speech.network import (
+    DISCRIMINANT,
+    HEAD,
+    PROJECTION,
+    VOICE_HEAD,
+    build_on_embeddings,
+    build_speech,
+)
+from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
+from deepemo.models.speech.stored_views import check_views, read_views
 from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
@@ -111,17 +119,29 @@ def train_speech(
         resume: folder for checkpoints.
 
     Returns:
-        The whole network, from samples to logits. Its history has a column `phase`, `voice_head` or `head`, counts
-        epochs on, and holds the mean over the members.
+        The whole network, from samples to logits, or from embeddings and with the file of the ONNX encoder that made
+        them. Its history has a column `phase`, `voice_head` or `head`, counts epochs on, and holds the mean over the
+        members.
+
+    Raises:
+        InputError: the ONNX encoder is not the one that made the embeddings, or the views were made by another one.
     """
     made_by = read_spec(embeddings)
+    check_views(views, made_by)
     training = split[split["role"] == TRAIN]
-    settings = {
-        "taps": made_by["taps"],
+    heads = {
         "components": min(section.components, len(training), made_by["shape"][0]),
         **section.model_dump(include={"hidden_units", "dropout", "members", "discriminant_share"}),
     }
-    network = build_speech(load_encoder(made_by["encoder"]), classes=len(emotions), **settings)
+    encoder = {name: made_by[name] for name in ("encoder", DIGEST, "taps") if name in made_by}
+    files = {}
+    if DIGEST in made_by:
+        files[ENCODER_FILE] = embeddings / ENCODER_FILE
+        check_encoder(files[ENCODER_FILE], made_by[DIGEST])
+        encoder["width"] = made_by["shape"][0]
+        network = build_on_embeddings(encoder["width"], classes=len(emotions), **heads)
+    else:
+        network = build_speech(load_encoder(made_by["encoder"]), taps=made_by["taps"], classes=len(emotions), **heads)
     projection = network.get_layer(PROJECTION)
     batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
     projection.adapt((values for _, values in batches), len(training), seed=seed)
@@ -151,9 +171,10 @@ def train_speech(
         history += _mean(rows, phase=name, after=len(history))
     return Trained(
         network=network,
-        settings={"encoder": made_by["encoder"], **settings},
+        settings={**encoder, **heads},
         features=made_by["features"],
         history=history,
+        files=files,
     )
 
 
