@@ -6,7 +6,7 @@ import pandas as pd
 
 from deepemo.charts.evaluation import draw_all
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.shards import read_features
+from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.evaluation import leakage
 from deepemo.evaluation.agreement import score_by_agreement
@@ -32,7 +32,7 @@ from deepemo.files import (
 )
 from deepemo.models.family import ABOUT_FILE
 from deepemo.models.registry import family_names, load_family
-from deepemo.models.saved import load_model
+from deepemo.models.saved import check_fed, load_model
 from deepemo.params import Params
 from deepemo.reporting.model_card import CardInputs, write_card
 from deepemo.reporting.revision import git_revision, package_versions
@@ -52,6 +52,8 @@ def main(params: Params) -> str:
     for name, model in models.items():
         source = str(MODELS / name / ABOUT_FILE)
         leakage.check_fitted_on(model.about.get("trained_on"), split, TRAIN, source=source)
+        shards = load_family(name).shards
+        check_fed(model.about, read_spec(shards), source=source, shards=shards)
 
     judged = split[split["role"] != TRAIN]
     predictions = predict(

@@ -14,7 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepemo.dataset.shards import read_features
+from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, fingerprint_clips
 from deepemo.emotions import Emotions
 from deepemo.evaluation import leakage
@@ -116,8 +116,11 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
 def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents: str, folder: Path) -> TrainedModel:
     """Train a family's network on a split, or take it from the folder if it was trained there before."""
     sections = {name: params.section(name, kind).model_dump(mode="json") for name, kind in family.sections.items()}
+    # The shards say what the params do not: which file an encoder of the user's was.
+    made_by = read_spec(family.shards)
     parts = json.dumps(
-        [family.name, sections, params.emotions, params.seed, contents, split.to_csv(index=False)], sort_keys=True
+        [family.name, sections, made_by, params.emotions, params.seed, contents, split.to_csv(index=False)],
+        sort_keys=True,
     )
     key, done = hashlib.sha256(parts.encode()).hexdigest(), folder / KEY_FILE
     if not done.is_file() or done.read_text(encoding="utf-8") != key:

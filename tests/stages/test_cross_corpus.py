@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 
 from deepemo.dataset.clips import COLUMNS
-from deepemo.dataset.shards import write_shards
+from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
 from deepemo.dataset.split import fingerprint_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
 from deepemo.evaluation.cross_corpus import judged_families, why_not, without
 from deepemo.evaluation.predictions import read_predictions
+from deepemo.files import write_json
 from deepemo.models.family import ModelFamily
 from deepemo.models.saved import load_weights, read_about
 from deepemo.params import Params
@@ -177,6 +178,21 @@ def test_models_of_another_seed_are_not_taken_up(
         cross_corpus.main(params)
     rote.killed_at = None
     cross_corpus.main(params.model_copy(update={"seed": params.seed + 1}))
+    assert len(rote.trained) == 2 + 3
+
+
+def test_models_of_other_embeddings_are_not_taken_up(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
+) -> None:
+    write_run()
+    rote.killed_at = 2
+    with pytest.raises(KeyboardInterrupt):
+        cross_corpus.main(params)
+    rote.killed_at = None
+    spec = rote.family.shards / SPEC_FILE
+    # The params of a run are the same; the file that they name is not.
+    write_json(spec, {**read_spec(rote.family.shards), "encoder_sha256": "0"})
+    cross_corpus.main(params)
     assert len(rote.trained) == 2 + 3
 
 

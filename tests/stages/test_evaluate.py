@@ -268,16 +268,22 @@ def _other_split(run: Path) -> None:
     split.to_csv(run / "data/split.csv", index=False)
 
 
+def _other_encoder(run: Path) -> None:
+    spec = run / "data/embeddings/speech/spec.json"
+    write_json(spec, {**json.loads(spec.read_text()), "encoder": "other.onnx"})
+
+
 @pytest.mark.parametrize(
     ("plant", "says"),
     [
+        (_other_encoder, "models/speech/model.json: encoder: found moonshine_tiny, expected other.onnx as in data/emb"),
         (_heard_speaker, "speaker north/00 in test_unseen and in train"),
         (_same_content, "the same content in two roles: north/00_angry_0 (test_unseen) = north/05_sad_9 (train)"),
         (_two_roles, "north/04_angry_0 listed"),
         (_other_split, "models/shallow/model.json: fitted on"),
     ],
 )
-def test_a_leak_stops_it_with_a_clear_error(
+def test_a_leak_or_a_mixture_stops_it_with_a_clear_error(
     run: Path,
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
