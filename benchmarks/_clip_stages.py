@@ -121,22 +121,25 @@ def embed_transfer_task(clips: pd.DataFrame, params: Params) -> Task:
 def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
     """Embeddings of recordings, as `embed speech` makes them: threads read for one network on all cores."""
     from deepemo.corpora.archive import Archive
-    from deepemo.models.speech.embed import EmbedWindow, embed_clips, load_embedder
-    from deepemo.models.speech.family import EmbedSpeech
+    from deepemo.models.speech.embed import EmbedWindow, EncoderSource, embed_clips
+    from deepemo.models.speech.family import SPEECH_EMBEDDINGS, EmbedSpeech
     from deepemo.training.seeding import seed_everything
 
     section = params.section("embed_speech", EmbedSpeech)
-    embedder = load_embedder(section)
+    source = EncoderSource(
+        section.model_dump(include={"encoder", "taps"}), SPEECH_EMBEDDINGS.resolve(), section.batch_size
+    )
+    embedder = source.open()
     archive = Archive(RAW / f"{CORPUS.name}.zip")
     rows = [(clip, archive, member) for clip, member in zip(clips["clip"], clips["member"], strict=True)]
 
     def here(count: int, workers: int) -> Iterable[object]:
         reading = section.model_copy(update={"workers": workers})
-        return embed_clips(embedder, reading, clips.head(count), RAW)
+        return embed_clips(embedder, source, reading, clips.head(count), RAW)
 
     return Task(
         here,
-        EmbedWindow(section),
+        EmbedWindow(section, source),
         lambda: [rows[begin : begin + WINDOW_CLIPS] for begin in range(0, len(rows), WINDOW_CLIPS)],
         chunk=1,
         start=partial(seed_everything, params.seed),
