@@ -18,7 +18,8 @@ from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import Settings
 from deepemo.serving.batching import Batcher, Inputs, one_thread_a_product
-from deepemo.serving.decoders import CancelledError, Decoders, DecodingLimits
+from deepemo.serving.containment import CancelledError
+from deepemo.serving.decoders import Decoders, DecodingLimits
 from deepemo.serving.hearing import Predict
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
