@@ -1,6 +1,7 @@
 """How fast and how large: each module is run as `python -m benchmarks.<name>` and writes its part of docs/.
 
-`featurizing`, `transfer`, `memory`, `serving`, `parts` and `scale` measure and write a section of docs/benchmarks.md;
+`featurizing`, `transfer`, `memory`, `serving`, `live`, `parts` and `scale` measure and write a section of
+docs/benchmarks.md;
 `ablations` lists the experiments of docs/ablations.yaml and writes docs/results.md from those that were run; `spread`
 trains with several seeds and writes docs/spread.md. None of them is a test.
 """

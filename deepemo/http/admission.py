@@ -18,7 +18,8 @@ from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import Settings
 from deepemo.serving.batching import Batcher, Inputs, one_thread_a_product
-from deepemo.serving.decoders import CancelledError, Decoders, DecodingLimits
+from deepemo.serving.containment import CancelledError
+from deepemo.serving.decoders import Decoders, DecodingLimits
 from deepemo.serving.hearing import Predict
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
@@ -133,12 +134,20 @@ class Admission:
             ProblemError: no slot would be free for it.
         """
         self.check_free()
-        upload = Upload(self)
         self._count(receiving=1)
+        try:
+            with self.holding() as upload:
+                yield upload
+        finally:
+            self._count(receiving=-1)
+
+    @contextmanager
+    def holding(self) -> Iterator[Upload]:
+        """Count what is held in the block, and count it off at its end."""
+        upload = Upload(self)
         try:
             yield upload
         finally:
-            self._count(receiving=-1)
             self.hold(-upload.held)
 
     @contextmanager
@@ -237,6 +246,27 @@ class Admission:
                 raise CancelledError
         return await answer
 
+    def read(self, content: bytes, options: RecognitionOptions, gone: Callable[[], bool]) -> Recording:
+        """Decode the content of a sound file to one channel, in a thread of the caller's.
+
+        Args:
+            content: of the file.
+            options: `channel` is used.
+            gone: whether nobody waits for it any more; asked now and then.
+
+        Raises:
+            ProblemError: it cannot be read, or is too long.
+            CancelledError: `gone` said so, or the server stops.
+        """
+        try:
+            return self._decoders.read_mono(content, channel=options.channel, gone=gone)
+        except TooLongError as error:
+            self._metrics.count_unreadable(Reason.TOO_LONG)
+            raise ProblemError(Reason.TOO_LONG, str(error)) from error
+        except DecodeError as error:
+            self._metrics.count_unreadable(Reason.UNDECODABLE)
+            raise ProblemError(Reason.UNDECODABLE, str(error)) from error
+
     def close(self) -> None:
         """Drop all work, and end threads and decoders; blocks for as long as the model runs on a batch."""
         for work in list(self._works):
@@ -265,7 +295,7 @@ class Admission:
         voice: VoiceReference | None,
     ) -> tuple[Recognition, Picture | None]:
         began = time.perf_counter()
-        recording = self._read(work, content, options)
+        recording = self.read(content, options, work.gone.is_set)
         work.check()
         try:
             recognition = self._recognizer_for(work).recognize_decoded(recording, options, voice)
@@ -279,7 +309,7 @@ class Admission:
         def recordings() -> Iterator[Recording]:
             for content in contents:
                 work.check()  # those without speech are not seen by the model, which checks too
-                yield self._read(work, content, options)
+                yield self.read(content, options, work.gone.is_set)
 
         try:
             return self._recognizer_for(work).reference_of(recordings(), options)
@@ -290,16 +320,6 @@ class Admission:
         """The recognizer, with batches that requests share, and a check of the work before each."""
         hear = None if self._hear is None else work.checking(self._hear)
         return self.batched.with_predict(work.checking(self._batcher), hear)
-
-    def _read(self, work: _Work, content: bytes, options: RecognitionOptions) -> Recording:
-        try:
-            return self._decoders.read_mono(content, channel=options.channel, gone=work.gone.is_set)
-        except TooLongError as error:
-            self._metrics.count_unreadable(Reason.TOO_LONG)
-            raise ProblemError(Reason.TOO_LONG, str(error)) from error
-        except DecodeError as error:
-            self._metrics.count_unreadable(Reason.UNDECODABLE)
-            raise ProblemError(Reason.UNDECODABLE, str(error)) from error
 
     def _count(self, *, receiving: int = 0, working: int = 0) -> None:
         self._receiving += receiving

@@ -65,6 +65,12 @@ class ServerMetrics:
             buckets=SECONDS,
             registry=self.registry,
         )
+        self.live_queue_seconds = Histogram(
+            "deepemo_live_queue_seconds",
+            "From the arrival of sound of a stream to the start of work on it",
+            buckets=SECONDS,
+            registry=self.registry,
+        )
         self.streams = gauge("deepemo_streams", "Streams that are open")
         self._audio_seconds = Counter("deepemo_audio_seconds_total", "Sound listened to", registry=self.registry)
         self._batch_windows = Histogram(

@@ -4,18 +4,19 @@ import asyncio
 import hmac
 import json
 import logging
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Any, TypeVar
+from functools import partial
+from typing import Any, Self, TypeVar
 
 from fastapi import APIRouter, WebSocket
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.websockets import WebSocketDisconnect
 
-from deepemo.arrays import Float32Array
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, TooLongError
 from deepemo.http.admission import Admission
@@ -23,10 +24,13 @@ from deepemo.http.metrics import ServerMetrics
 from deepemo.http.problems import PROBLEMS, TYPE_PREFIX, ProblemError
 from deepemo.http.schemas import RecognitionResponse
 from deepemo.http.server import Settings
-from deepemo.serving.live import MOST_CHANNELS, LiveAnswer, LiveStream
+from deepemo.serving.containment import CancelledError
+from deepemo.serving.live import MOST_CHANNELS, LiveStream
 from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
 from deepemo.serving.pcm import PcmFormat, PcmReader
 from deepemo.serving.results import Reason
+from deepemo.serving.streamed import PcmSound, StreamedSound, StreamFormat, WebmSound
+from deepemo.serving.webm import WebmDecoder
 
 _LOG = logging.getLogger(__name__)
 _Returned = TypeVar("_Returned")
@@ -41,14 +45,22 @@ class StreamStart(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    format: PcmFormat
-    rate_hz: int = Field(ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ)
-    channels: int = Field(default=1, ge=1, le=MOST_CHANNELS)
+    format: StreamFormat
+    rate_hz: int | None = Field(default=None, ge=LOWEST_RATE_HZ, le=HIGHEST_RATE_HZ, description="Of PCM")
+    channels: int | None = Field(default=None, ge=1, le=MOST_CHANNELS, description="Of PCM; by default one")
     hop_seconds: float = Field(default=HOP_SECONDS, ge=0.25, le=60)
     min_confidence: float | None = Field(default=None, ge=0, le=1)
     timeline: bool = True
     channel: Channel = Channel.MIX
     key: str | None = Field(default=None, description="The API key, which browsers cannot send as a header here")
+
+    @model_validator(mode="after")
+    def _says_what_it_must(self) -> Self:
+        if self.format is StreamFormat.WEBM and (self.rate_hz, self.channels) != (None, None):
+            raise ValueError("rate_hz and channels are told by WebM itself, expected neither")
+        if self.format is not StreamFormat.WEBM and self.rate_hz is None:
+            raise ValueError(f"{self.format} needs its rate_hz")
+        return self
 
     def options(self, max_seconds: float) -> RecognitionOptions:
         """Of the recognition."""
@@ -69,7 +81,10 @@ class Streams:
         self._settings = settings
         self._metrics = metrics
         self._of_address: Counter[str] = Counter()
-        self._threads = ThreadPoolExecutor(settings.at_once, thread_name_prefix="stream")
+        # One for each stream at its hops, so that no stream waits for another one's decoder, and windows that are due
+        # together share a batch; a whole recognition is more work, and few are made at once.
+        self._hops = ThreadPoolExecutor(settings.streams or 1, thread_name_prefix="hop")
+        self._wholes = ThreadPoolExecutor(settings.at_once, thread_name_prefix="whole")
 
     @contextmanager
     def place(self, address: str) -> Iterator[None]:
@@ -90,13 +105,24 @@ class Streams:
             self._of_address[address] -= 1
             self._metrics.streams.set(self._of_address.total())
 
-    async def run(self, work: Callable[[], _Returned]) -> _Returned:
-        """Do some work on a stream in a thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+    async def at_hop(self, work: Callable[[], _Returned]) -> _Returned:
+        """Do the work on a piece of a stream in a thread."""
+        submitted = time.perf_counter()
+
+        def begun() -> _Returned:
+            self._metrics.live_queue_seconds.observe(time.perf_counter() - submitted)
+            return work()
+
+        return await asyncio.get_running_loop().run_in_executor(self._hops, begun)
+
+    async def at_end(self, work: Callable[[], _Returned]) -> _Returned:
+        """Do the work on a whole stream in a thread."""
+        return await asyncio.get_running_loop().run_in_executor(self._wholes, work)
 
     def close(self) -> None:
         """End the threads once they have done what they do."""
-        self._threads.shutdown(wait=True, cancel_futures=True)
+        for threads in (self._hops, self._wholes):
+            threads.shutdown(wait=True, cancel_futures=True)
 
 
 class _Session:
@@ -116,24 +142,54 @@ class _Session:
         """
         settings = self._settings
         start = self._start(await self._receive(settings.header_seconds))
-        options = start.options(settings.max_seconds)
-        live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=start.channels)
-        reader = PcmReader(start.format, channels=start.channels)
-        await self._send({"type": "ready", "max_seconds": settings.max_seconds, "hop_seconds": start.hop_seconds})
-        while True:
-            message = await self._receive(settings.idle_seconds)
-            arrived = time.perf_counter()
-            if "text" in message:
-                break
-            samples = reader.frames(message["bytes"])
-            for answer in await streams.run(lambda samples=samples: _hear(live, samples)):  # type: ignore[misc]
-                await self._send({"type": "answer", **answer.to_dict()})
-                self._metrics.live_seconds.observe(time.perf_counter() - arrived)
-        recognition = await streams.run(live.finish)
+        with admission.holding() as upload, self._sound(start, admission) as sound:
+            await self._send({"type": "ready", "max_seconds": settings.max_seconds, "hop_seconds": start.hop_seconds})
+            while True:
+                message = await self._receive(settings.idle_seconds)
+                arrived = time.perf_counter()
+                content = message.get("bytes")
+                if content is not None and start.format is StreamFormat.WEBM:
+                    # It is kept as it comes; the samples of PCM are bounded by its length alone.
+                    if upload.held + len(content) > settings.max_upload_bytes:
+                        raise ProblemError("too_large", f"more than {settings.max_upload_bytes} bytes of WebM")
+                    upload.hold(len(content))
+                work = sound.end if content is None else partial(sound.hear, content)
+                for answer in await streams.at_hop(work):
+                    await self._send({"type": "answer", **answer.to_dict()})
+                    self._metrics.live_seconds.observe(time.perf_counter() - arrived)
+                if content is None:
+                    break
+            recognition = await streams.at_end(sound.recognition)
         self._metrics.count_answer(recognition, time.perf_counter() - arrived)
         whole = RecognitionResponse.of(recognition, None).to_dict()
         await self._send({"type": "recognition", **whole})
         await self._socket.close(DONE)
+
+    @contextmanager
+    def _sound(self, start: StreamStart, admission: Admission) -> Iterator[StreamedSound]:
+        """What will come, given up at the end of the block."""
+        settings = self._settings
+        options = start.options(settings.max_seconds)
+        sound: StreamedSound
+        if start.rate_hz is not None:
+            channels = start.channels or 1
+            live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=channels)
+            sound = PcmSound(live, PcmReader(PcmFormat(start.format), channels=channels))
+        else:
+            decoder = WebmDecoder(
+                max_seconds=settings.max_seconds,
+                seconds=settings.decode_seconds,
+                on_death=self._metrics.decoder_deaths.inc,
+            )
+            sound = WebmSound(
+                admission.batched, options, decoder, lambda content: admission.read(content, options, gone.is_set)
+            )
+        gone = threading.Event()
+        try:
+            yield sound
+        finally:
+            gone.set()
+            sound.close()
 
     async def refuse(self, problem: ProblemError) -> None:
         """Say why the stream ends, as far as the client listens."""
@@ -194,11 +250,6 @@ class _Session:
             raise ProblemError("too_slow", "the client does not read its answers") from error
 
 
-def _hear(live: LiveStream, samples: Float32Array) -> list[LiveAnswer]:
-    live.add(samples)
-    return list(live.answers())
-
-
 def stream_router(settings: Settings, metrics: ServerMetrics) -> APIRouter:
     """The route of streams."""
     router = APIRouter(prefix="/v1")
@@ -215,6 +266,8 @@ def stream_router(settings: Settings, metrics: ServerMetrics) -> APIRouter:
                 await session.run(admission, streams)
         except WebSocketDisconnect:
             pass
+        except CancelledError:
+            await session.refuse(ProblemError("not_ready"))
         except ProblemError as problem:
             await session.refuse(problem)
         except TooLongError as error:

@@ -7,24 +7,20 @@ no file, and ends with the process that started it.
 
 import json
 import mmap
-import os
-import resource
 import signal
 import sys
 from dataclasses import asdict, dataclass
 from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 
 import deepemo.audio.io.ffmpeg  # noqa: F401 - loaded before the limits hold, as `decode` loads it later
 from deepemo.audio.io.decode import read_mono
 from deepemo.errors import InputError, TooLongError
+from deepemo.serving.containment import READY, hush, limit_process
 
-READY = b"ready"
 TOO_LONG = "too_long"
 UNDECODABLE = "undecodable"
-_MOST_OPEN_FILES = 32
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,11 +55,10 @@ def main(connected: int, shared: int, memory_bytes: int) -> None:
     shared memory; or why it is refused.
     """
     memory = mmap.mmap(shared, 0)
-    _limit(memory_bytes)
+    limit_process(memory_bytes)
     with Connection(connected) as connection:
         connection.send_bytes(READY)
-        # What decoders print of a hostile file is of no use in the log of a server.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+        hush()
         while True:
             try:
                 request = DecodingRequest(**json.loads(connection.recv_bytes()))
@@ -101,16 +96,6 @@ def _decode(memory: mmap.mmap, request: DecodingRequest) -> dict[str, object]:
         "channel": recording.channel,
         "remarks": recording.remarks,
     }
-
-
-def _limit(memory_bytes: int) -> None:
-    """Limit this process: its memory beyond what it has, its files, and what it leaves behind."""
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
-    resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_OPEN_FILES, _MOST_OPEN_FILES))
-    if sys.platform == "linux":  # elsewhere it is not known how much it has, and the limit does not hold
-        held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-        resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
 
 
 if __name__ == "__main__":

@@ -11,48 +11,27 @@ import mmap
 import os
 import queue
 import signal
-import socket
-import subprocess
-import sys
 import tempfile
 import threading
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from multiprocessing.connection import Connection
-from pathlib import Path
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field
 
-import deepemo
 from deepemo.audio.io.blocks import FULL_RATE_HZ
 from deepemo.audio.io.decode import REMARKS, Recording, Remark
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, TooLongError
-from deepemo.serving.decoder_process import READY, TOO_LONG, DecodingRequest
+from deepemo.serving.containment import KEPT_BYTES, MIB, CancelledError, ContainedProcess
+from deepemo.serving.decoder_process import TOO_LONG, DecodingRequest
 
-MIB = 1 << 20
 # Beyond the content and the samples: tables, blocks and the buffers of decoders.
 _WORKING_BYTES = 192 * MIB
-# Memory that a decoder keeps; getting it anew from the system for each recording takes longer than the copies.
-_KEPT_BYTES = 16 * MIB
-# glibc keeps so much too.
-_ENVIRONMENT = {
-    "OPENBLAS_NUM_THREADS": "1",
-    "MALLOC_MMAP_THRESHOLD_": str(_KEPT_BYTES),
-    "MALLOC_TRIM_THRESHOLD_": str(_KEPT_BYTES),
-}
-_START_SECONDS = 120.0
-_LOOK_SECONDS = 0.1
 _ABOUT_BYTES = 1 << 16
 _LONGEST_DETAIL = 1000
 # A decoder that ends itself is waited for a little longer than its own time limit.
 _GRACE_SECONDS = 2.0
-
-
-class CancelledError(Exception):
-    """Nobody waits for the answer any more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,28 +99,14 @@ class _Decoder:
     """One process, which is started at once and waited for on first use."""
 
     def __init__(self, limits: DecodingLimits) -> None:
-        root = str(Path(deepemo.__file__).parents[1])
-        paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
-        ours, theirs = socket.socketpair()
         shared = _memory_file(limits.shared_bytes)
         try:
             self._memory = mmap.mmap(shared, limits.shared_bytes)
-            passed = [theirs.fileno(), shared]
-            arguments = [*passed, limits.memory_bytes]
-            self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "deepemo.serving.decoder_process", *map(str, arguments)],
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.DEVNULL,
-                pass_fds=passed,
-                env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
-                # Ctrl+C in a terminal is for the server alone, which first finishes what has begun.
-                start_new_session=True,
+            self._process = ContainedProcess(
+                "deepemo.serving.decoder_process", [shared, limits.memory_bytes], passed=[shared]
             )
         finally:
-            theirs.close()
             os.close(shared)
-        self._connection = Connection(ours.detach())
-        self._ready = False
 
     def ask(self, content: bytes, request: DecodingRequest, gone: Callable[[], bool]) -> Recording:
         """The recording.
@@ -155,13 +120,11 @@ class _Decoder:
             TimeoutError: it took too long.
             CancelledError: `gone` said so.
         """
-        if not self._ready:
-            self._wait(_START_SECONDS, lambda: False)
-            self._ready = self._connection.recv_bytes(len(READY)) == READY
+        self._process.wait_ready()
         self._memory[: len(content)] = content
-        self._connection.send_bytes(request.to_json())
-        self._wait(request.seconds + _GRACE_SECONDS, gone)
-        said = json.loads(self._connection.recv_bytes(_ABOUT_BYTES))
+        self._process.connection.send_bytes(request.to_json())
+        self._process.wait(request.seconds + _GRACE_SECONDS, gone)
+        said = json.loads(self._process.connection.recv_bytes(_ABOUT_BYTES))
         try:
             if isinstance(said, dict) and "refused" in said:
                 kind = TooLongError if said["refused"] == TOO_LONG else DecodeError
@@ -170,25 +133,16 @@ class _Decoder:
         finally:
             self._shrink()
 
-    def _wait(self, seconds: float, gone: Callable[[], bool]) -> None:
-        until = time.monotonic() + seconds
-        while not self._connection.poll(_LOOK_SECONDS):
-            if time.monotonic() > until:
-                raise TimeoutError
-            if gone():
-                raise CancelledError
-
     def _shrink(self) -> None:
         """Give all but the start of the shared memory back to the system."""
-        if len(self._memory) > _KEPT_BYTES and hasattr(mmap, "MADV_REMOVE"):
-            self._memory.madvise(mmap.MADV_REMOVE, _KEPT_BYTES)
+        if len(self._memory) > KEPT_BYTES and hasattr(mmap, "MADV_REMOVE"):
+            self._memory.madvise(mmap.MADV_REMOVE, KEPT_BYTES)
 
     def end(self) -> int:
         """Kill the process; its exit status."""
-        self._process.kill()
-        self._connection.close()
+        status = self._process.end()
         self._memory.close()
-        return self._process.wait()
+        return status
 
 
 def _memory_file(size_bytes: int) -> int:

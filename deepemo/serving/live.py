@@ -13,6 +13,7 @@ import soxr
 from pydantic import Field
 
 from deepemo.arrays import Float32Array, Float64Array
+from deepemo.audio.io.blocks import FULL_RATE_HZ
 from deepemo.audio.io.decode import Recording, choose_channel
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, InputError, TooLongError
@@ -54,14 +55,23 @@ class _Due(NamedTuple):
 class LiveStream:
     """One stream of sound; its methods are called by one thread at a time."""
 
-    def __init__(self, recognizer: Recognizer, options: RecognitionOptions, *, rate_hz: int, channels: int = 1) -> None:
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        options: RecognitionOptions,
+        *,
+        rate_hz: int,
+        channels: int = 1,
+        keeps: bool = True,
+    ) -> None:
         """Start a stream.
 
         Args:
             recognizer: to use.
-            options: of the recognition; `max_seconds` is the longest stream.
+            options: of the recognition; `max_seconds` is the longest stream, see `blocks.FULL_RATE_HZ`.
             rate_hz: of the samples that will come.
             channels: of the samples; each answer is about their mix, and the recognition at the end as for a file.
+            keeps: whether all samples are kept, for `finish`.
 
         Raises:
             InputError: the rate or the number of channels is impossible.
@@ -81,10 +91,11 @@ class LiveStream:
         self._resampler = soxr.ResampleStream(rate_hz, self._model_hz, 1) if rate_hz != self._model_hz else None
         self._window = round(min(front_end.clip_seconds, SENTENCE_SECONDS) * self._model_hz)
         self._hop = round(options.hop_seconds * self._model_hz)
-        self._kept: list[Float32Array] = []  # all that came, [frames, channels] each
+        self._most_frames = options.max_seconds * min(rate_hz, FULL_RATE_HZ)
+        self._kept: list[Float32Array] | None = [] if keeps else None  # all that came, [frames, channels] each
         self._frames = 0
-        self._recent = np.zeros(0, np.float32)  # at the model's rate, from `_recent_start` on
-        self._recent_start = 0
+        self._recent: list[Float32Array] = []  # at the model's rate, from `_recent_start` to `_recent_end`
+        self._recent_start = self._recent_end = 0
         self._next = self._after(None)
         self._known = np.zeros(len(self._emotions))  # sum of the probabilities of full windows with speech
         self._count = 0
@@ -103,29 +114,41 @@ class LiveStream:
         """
         if not np.isfinite(samples).all():
             raise DecodeError("stream: some samples are NaN or infinite, expected numbers")
-        if self._frames + len(samples) > self._options.max_seconds * self._rate_hz:
-            raise TooLongError(f"stream: longer than {self._options.max_seconds:g} s, the most that is accepted")
-        self._kept.append(samples)
+        if self._frames + len(samples) > self._most_frames:
+            most = f"{self._most_frames / self._rate_hz:g} s, the most that is accepted at {self._rate_hz} Hz"
+            raise TooLongError(f"stream: longer than {most}")
+        if self._kept is not None:
+            self._kept.append(samples)
         self._frames += len(samples)
         mono = samples.mean(axis=1)
         if self._resampler is not None:
             mono = self._resampler.resample_chunk(mono)
-        self._recent = np.concatenate([self._recent, mono])
+        self._recent.append(mono)
+        self._recent_end += len(mono)
 
     def answers(self) -> Iterator[LiveAnswer]:
         """The answers of all hops that are complete and were not answered before."""
         while due := self._due():
-            windows = [self._cut(one) for one in due]
+            recent = np.concatenate(self._recent)
+            windows = [self._cut(one, recent) for one in due]
             spoken = [window for window in windows if window is not None]
             found = iter(self._recognizer.predict_windows(spoken))
             for one, window in zip(due, windows, strict=True):
                 yield self._answer(one, None if window is None else next(found))
             keep = max(0, self._next.start - round(CONTEXT_SECONDS * self._model_hz))
-            self._recent = self._recent[keep - self._recent_start :]
+            keep = min(keep, self._recent_end)  # what is left out between windows far apart is still to come
+            # A copy, so that what it was a part of is freed.
+            self._recent = [recent[keep - self._recent_start :].copy()]
             self._recent_start = keep
 
     def finish(self) -> Recognition:
-        """The recognition of all that came, as of a file with the same samples."""
+        """The recognition of all that came, as of a file with the same samples.
+
+        Raises:
+            RuntimeError: the samples were not kept.
+        """
+        if self._kept is None:
+            raise RuntimeError("the samples of this stream are not kept")
         samples = np.concatenate([np.zeros((0, self._channels), np.float32), *self._kept])
         self._kept = [samples]
         recording = Recording(samples, self._rate_hz, CONTAINER, self._channels)
@@ -134,7 +157,7 @@ class LiveStream:
     def _due(self) -> list[_Due]:
         """The next windows that have come completely; a few at most."""
         found: list[_Due] = []
-        while self._next.end <= self._recent_start + len(self._recent) and len(found) < WINDOWS_AT_ONCE:
+        while self._next.end <= self._recent_end and len(found) < WINDOWS_AT_ONCE:
             found.append(self._next)
             self._next = self._after(self._next)
         return found
@@ -147,10 +170,10 @@ class LiveStream:
             end += self._hop
         return _Due(0, end, False) if end < self._window else _Due(0, self._window, True)
 
-    def _cut(self, due: _Due) -> Window | None:
-        """The window, if somebody speaks in it."""
+    def _cut(self, due: _Due, recent: Float32Array) -> Window | None:
+        """The window, if somebody speaks in it, of the samples from `_recent_start` on."""
         first = max(self._recent_start, due.end - round(CONTEXT_SECONDS * self._model_hz), 0)
-        context = self._recent[first - self._recent_start : due.end - self._recent_start]
+        context = recent[first - self._recent_start : due.end - self._recent_start]
         samples = context[due.start - first :]
         window = Window((due.start - first) / self._model_hz, samples, self._model_hz)
         speech = speech_probabilities(context, self._model_hz)

@@ -1,36 +1,8 @@
 """What the MediaRecorder of Chromium, Firefox and Safari writes: streams that never learn how long they are."""
 
-import io
-
-import av
-import numpy as np
 import pytest
 
-RATE_HZ = 48_000
-
-
-def stream(samples, container, codec, **options):
-    """Encode speech (16 kHz) as a browser does: to a sink that cannot seek, packet by packet."""
-    written = Unseekable()
-    with av.open(written, "w", format=container, options=options) as output:
-        track = output.add_stream(codec, rate=RATE_HZ, layout="mono")
-        moments = np.arange(0, len(samples), 16_000 / RATE_HZ)
-        louder = np.interp(moments, np.arange(len(samples)), samples).astype(np.float32)
-        frame = av.AudioFrame.from_ndarray(louder[None], format="fltp", layout="mono")
-        frame.sample_rate, frame.pts = RATE_HZ, 0
-        for packet in [*track.encode(frame), *track.encode(None)]:
-            output.mux(packet)
-    return written.content.getvalue()
-
-
-class Unseekable:
-    """Nothing that was written can be mended afterwards: no length, no index."""
-
-    def __init__(self):
-        self.content = io.BytesIO()
-
-    def write(self, data):
-        return self.content.write(data)
+from tests.fixtures.recorders import RATE_HZ, stream, webm
 
 
 def boxes(content):
@@ -40,15 +12,6 @@ def boxes(content):
         found.append(content[at + 4 : at + 8].decode("ascii"))
         at += int.from_bytes(content[at : at + 4], "big")
     return found
-
-
-def webm(samples):
-    """Chromium's, and Firefox's newer one."""
-    content = stream(samples, "webm", "libopus", live="1")
-    assert content.startswith(b"\x1a\x45\xdf\xa3")
-    assert b"\x1c\x53\xbb\x6b" not in content, "it has no cues"
-    assert b"\x44\x89\x88" not in content, "it has no duration"
-    return content
 
 
 def ogg(samples):

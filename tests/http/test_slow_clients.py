@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -68,21 +68,56 @@ def test_headers_without_bodies_take_no_slot(start_live, wav, opened) -> None:
     assert gauge(live, "deepemo_working") == 0
 
 
+FEWEST_ROUNDS, MOST_ROUNDS = 3, 8
+
+
+@contextmanager
+def slow_clients(live: str, count: int) -> Iterator[None]:
+    """In a process of their own, so that they take nothing from this one."""
+    command = [sys.executable, "-m", "tests.fixtures.slow_clients", str(urlsplit(live).port), str(count)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
+        try:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"ready\n"
+            time.sleep(1)
+            yield
+        finally:
+            process.kill()
+
+
+@contextmanager
+def busy_clients(live: str, content: bytes, count: int) -> Iterator[None]:
+    """Clients that ask again as soon as they are answered."""
+    over = threading.Event()
+
+    def ask_on() -> None:
+        while not over.is_set():
+            ask(live, content)
+
+    with ThreadPoolExecutor(count) as threads:
+        asking = [threads.submit(ask_on) for _ in range(count)]
+        try:
+            yield
+        finally:
+            over.set()
+    for one in asking:
+        one.result()
+
+
 @pytest.mark.slow
 def test_good_clients_hardly_notice_slow_ones(start_live, speech, wav) -> None:
     """The 99th percentile of a good client's latencies at most doubles beside a hundred slow clients.
 
-    Other work on the machine can only make it worse, so the best of a few rounds counts.
+    Other work on the machine can make any round slow, alone or beside them, so the best rounds of both are compared,
+    which are those that least of it meets. That this notices a server that is held up is shown by clients that do so.
     """
-    live = start_live(at_once=2, waiting=8)
+    live = start_live(at_once=2, waiting=16)
     content = wav(speech)
-    port = str(urlsplit(live).port)
-    slow = [sys.executable, "-m", "tests.fixtures.slow_clients", port, "100"]
     with httpx.Client(timeout=60) as client:
 
-        def p99() -> float:
+        def p99(requests: int = 100) -> float:
             found = []
-            for _ in range(100):
+            for _ in range(requests):
                 began = time.perf_counter()
                 answer = client.post(f"{live}/v1/recognitions", files={"file": ("a.wav", content)})
                 assert answer.status_code == 200
@@ -90,20 +125,17 @@ def test_good_clients_hardly_notice_slow_ones(start_live, speech, wav) -> None:
             return float(np.quantile(found, 0.99))
 
         p99()
-        ratios = []
-        for _ in range(5):
-            alone = p99()
-            with subprocess.Popen(slow, stdout=subprocess.PIPE, cwd=ROOT) as process:
-                assert process.stdout is not None
-                assert process.stdout.readline() == b"ready\n"
-                time.sleep(1)
-                beside = p99()
-                process.kill()
-            print(f"p99 alone {1000 * alone:.0f} ms, beside slow clients {1000 * beside:.0f} ms")
-            ratios.append(beside / alone)
-            if ratios[-1] <= 2:
-                break
-    assert min(ratios) <= 2
+        alone, beside = [], []
+        while len(alone) < FEWEST_ROUNDS or (min(beside) > 2 * min(alone) and len(alone) < MOST_ROUNDS):
+            alone.append(p99())
+            with slow_clients(live, 100):
+                beside.append(p99())
+        with busy_clients(live, content, 8):
+            crowded = p99(30)
+    print(f"p99 alone {1000 * min(alone):.0f} ms, beside slow clients {1000 * min(beside):.0f} ms")
+    print(f"beside clients that ask all the time {1000 * crowded:.0f} ms")
+    assert min(beside) <= 2 * min(alone)
+    assert crowded > 2 * min(alone), "what holds the server up is not noticed"
 
 
 def test_a_connection_without_headers_is_closed(start_live, opened) -> None:

@@ -17,7 +17,8 @@ import pytest
 
 from deepemo.audio.io.decode import read_mono
 from deepemo.errors import DecodeError, TooLongError
-from deepemo.serving.decoders import MIB, CancelledError, Decoders, DecodingLimits
+from deepemo.serving.containment import MIB, CancelledError
+from deepemo.serving.decoders import Decoders, DecodingLimits
 from tests.fixtures.hostile import claiming_mp4
 from tests.fixtures.serving import to_wav, tone
 

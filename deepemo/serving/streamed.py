@@ -1,0 +1,120 @@
+"""What the client of a stream sends, from bytes to answers: PCM, or WebM as the recorder of a browser gives it."""
+
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Protocol
+
+from deepemo.arrays import Float32Array
+from deepemo.audio.io.decode import Recording
+from deepemo.serving.live import LiveAnswer, LiveStream
+from deepemo.serving.options import RecognitionOptions
+from deepemo.serving.pcm import PcmFormat, PcmReader
+from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.results import Recognition
+from deepemo.serving.webm import WebmDecoder
+
+
+class StreamFormat(StrEnum):
+    """What a stream consists of: PCM of one kind, or WebM."""
+
+    S16 = PcmFormat.S16.value
+    F32 = PcmFormat.F32.value
+    WEBM = "webm"
+
+
+class StreamedSound(Protocol):
+    """Sound that comes as bytes, cut anywhere; its methods are called by one thread at a time, but `close` by any."""
+
+    def hear(self, content: bytes) -> list[LiveAnswer]:
+        """The answers of the hops that are complete with these bytes.
+
+        Raises:
+            DecodeError: they are not what was announced.
+            TooLongError: there is more sound than is accepted.
+            CancelledError: the stream was closed.
+        """
+
+    def end(self) -> list[LiveAnswer]:
+        """The answers of the hops that are complete now that nothing more comes; raises as `hear` does."""
+
+    def recognition(self) -> Recognition:
+        """The recognition of all that came, as of an upload of it; raises as `hear` and what reads it do."""
+
+    def close(self) -> None:
+        """Give up the work on it, and what is held for it."""
+
+
+class PcmSound:
+    """PCM."""
+
+    def __init__(self, live: LiveStream, reader: PcmReader) -> None:
+        """Start with nothing heard."""
+        self._live = live
+        self._reader = reader
+
+    def hear(self, content: bytes) -> list[LiveAnswer]:
+        """See `StreamedSound`."""
+        self._live.add(self._reader.frames(content))
+        return list(self._live.answers())
+
+    def end(self) -> list[LiveAnswer]:
+        """None: PCM keeps nothing back."""
+        return []
+
+    def recognition(self) -> Recognition:
+        """See `StreamedSound`."""
+        return self._live.finish()
+
+    def close(self) -> None:
+        """Nothing is to be given up."""
+
+
+class WebmSound:
+    """WebM: heard as it comes, and read once more at its end, as an upload of the same bytes is."""
+
+    def __init__(
+        self,
+        recognizer: Recognizer,
+        options: RecognitionOptions,
+        decoder: WebmDecoder,
+        read: Callable[[bytes], Recording],
+    ) -> None:
+        """Start with nothing heard.
+
+        Args:
+            recognizer: to use.
+            options: of the recognition.
+            decoder: of the stream; it is closed with it.
+            read: decodes the whole to one channel.
+        """
+        self._recognizer = recognizer
+        self._options = options
+        self._decoder = decoder
+        self._read = read
+        self._content: list[bytes] = []
+        self._live: LiveStream | None = None
+
+    def hear(self, content: bytes) -> list[LiveAnswer]:
+        """See `StreamedSound`."""
+        self._content.append(content)
+        return self._hear(self._decoder.decode(content))
+
+    def end(self) -> list[LiveAnswer]:
+        """See `StreamedSound`."""
+        return self._hear(self._decoder.finish())
+
+    def recognition(self) -> Recognition:
+        """See `StreamedSound`."""
+        return self._recognizer.recognize_decoded(self._read(b"".join(self._content)), self._options)
+
+    def close(self) -> None:
+        """End the decoder."""
+        self._decoder.close()
+
+    def _hear(self, samples: Float32Array) -> list[LiveAnswer]:
+        if self._decoder.rate_hz is None:
+            return []
+        if self._live is None:
+            self._live = LiveStream(self._recognizer, self._options, rate_hz=self._decoder.rate_hz, keeps=False)
+        self._live.add(samples[:, None])
+        return list(self._live.answers())
