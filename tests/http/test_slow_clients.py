@@ -19,6 +19,8 @@ import pytest
 from tests.fixtures.serving import tone
 from tests.fixtures.slow_clients import HEAD
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BODY = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
 
@@ -68,7 +70,6 @@ def test_headers_without_bodies_take_no_slot(start_live, wav, opened) -> None:
     assert gauge(live, "deepemo_working") == 0
 
 
-@pytest.mark.slow
 def test_good_clients_hardly_notice_slow_ones(start_live, speech, wav) -> None:
     """The 99th percentile of a good client's latencies at most doubles beside a hundred slow clients.
 
