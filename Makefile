@@ -19,9 +19,10 @@ repro: $(READY)
 test: $(READY)
 	pytest --numprocesses logical --dist loadscope
 
-# Without the tests that are marked slow, and without real recordings.
+# Without the tests that are marked slow, and without real recordings. It names the slowest of the rest: what stays above a
+# second on an idle machine should be made cheaper, or marked.
 test-fast: $(READY)
-	pytest --numprocesses logical --dist loadscope -m "not slow and not corpora"
+	pytest --numprocesses logical --dist loadscope -m "not slow and not corpora" --durations 10 --durations-min 1
 
 check: $(READY)
 	ruff format --check .

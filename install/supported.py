@@ -9,7 +9,7 @@ import json
 import re
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -89,33 +89,40 @@ def locked_wheels(
         yield package["name"], marker, [parse_wheel_filename(name)[3] for name in names]
 
 
+def oldest(
+    packages: Iterable[tuple[str, Marker | None, list[frozenset[Tag]]]], python: str, machine: str
+) -> dict[str, Any]:
+    """What `packages`, as `locked_wheels` gives them, need of one machine.
+
+    Returns:
+        either `since`, the oldest glibc, musl or macOS for which every package that has wheels has one, or `lacking`,
+        the packages that have none for any.
+    """
+    asked = environment(python, machine)
+    wanted = [(name, wheels) for name, marker, wheels in packages if marker is None or marker.evaluate(asked)]
+    lacking: list[str] = []
+    for release, platforms in releases(machine):
+        tags = accepted(python, platforms)
+        lacking = [name for name, wheels in wanted if wheels and not any(tags & wheel for wheel in wheels)]
+        if not lacking:
+            return {"since": release}
+    return {"lacking": lacking}
+
+
 def supported(pylock: Mapping[str, Any], lock: bytes) -> dict[str, Any]:
     """What install/supported.json holds.
 
     Returns:
         `lock`: the SHA-256 of requirements.lock; `from_source`: packages that have no wheel at all and are built on
-        every machine; `machines`: for each Python and machine either `since`, the oldest glibc, musl or macOS for which
-        every other package has a wheel, or `lacking`, the packages that have none for any.
+        every machine; `machines`: for each Python and machine what `oldest` says of every other package.
     """
     packages = list(locked_wheels(pylock, set(re.findall(r"--hash=sha256:(\w+)", lock.decode()))))
-    machines: dict[str, dict[str, Any]] = {}
-    for python in PYTHONS:
-        machines[python] = {}
-        for machine in MACHINES:
-            asked = environment(python, machine)
-            wanted = [(name, wheels) for name, marker, wheels in packages if marker is None or marker.evaluate(asked)]
-            for release, platforms in releases(machine):
-                tags = accepted(python, platforms)
-                lacking = [name for name, wheels in wanted if wheels and not any(tags & wheel for wheel in wheels)]
-                if not lacking:
-                    machines[python][machine] = {"since": release}
-                    break
-            else:
-                machines[python][machine] = {"lacking": lacking}
     return {
         "lock": hashlib.sha256(lock).hexdigest(),
         "from_source": [name for name, _, wheels in packages if not wheels],
-        "machines": machines,
+        "machines": {
+            python: {machine: oldest(packages, python, machine) for machine in MACHINES} for python in PYTHONS
+        },
     }
 
 

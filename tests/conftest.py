@@ -1,9 +1,13 @@
-"""Fixtures for every test: where the real recordings are, if anywhere."""
+"""Fixtures for every test: where the real recordings are, if anywhere, and made-up predictions.
+
+What imports TensorFlow is imported where it is used, here and in tests/fixtures: pytest-xdist's controller and a run of
+tests that need no TensorFlow start in a second instead of four.
+"""
 
 import os
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -12,14 +16,15 @@ import pytest
 from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import fit_confidence
-from deepemo.evaluation.cross_corpus import LeftOut, joined
-from deepemo.evaluation.cross_corpus import summarize as summarize_corpora
 from deepemo.evaluation.other_origin import fit_other_origins
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import Evaluation, evaluate
 from deepemo.models.registry import ENSEMBLE
 from deepemo.params import VoiceDecision
 from deepemo.vad.error_rates import ErrorRates, summarize
+
+if TYPE_CHECKING:
+    from deepemo.evaluation.cross_corpus import LeftOut
 
 pytest_plugins = [
     "tests.fixtures.exploration",
@@ -104,8 +109,10 @@ NOT_ASKED = {
 }
 
 
-def _made_left_out() -> list[LeftOut]:
+def _made_left_out() -> "list[LeftOut]":
     """What two made-up models and their mean say of three corpora that they never heard, the last one the easiest."""
+    from deepemo.evaluation.cross_corpus import LeftOut
+
     random = np.random.default_rng(3)
     found = []
     for corpus, emotions, clips, skill in (("east", 6, 60, 0.8), ("north", 6, 300, 1.2), ("south", 7, 140, 2.4)):
@@ -135,12 +142,15 @@ def _made_left_out() -> list[LeftOut]:
 
 
 @pytest.fixture(scope="session")
-def made_left_out() -> list[LeftOut]:
+def made_left_out() -> "list[LeftOut]":
     """Three made-up corpora, each as models name its clips that learned from the others."""
     return _made_left_out()
 
 
 def _evaluated(predictions: Predictions, *, left_out: bool = True) -> Evaluation:
+    from deepemo.evaluation.cross_corpus import joined
+    from deepemo.evaluation.cross_corpus import summarize as summarize_corpora
+
     validation = predictions.where("role", "validation")
     confidences = {name: fit_confidence(validation, name, 0.8) for name in predictions.predictors}
     models = [name for name in predictions.predictors if name != ENSEMBLE]

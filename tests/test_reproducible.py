@@ -140,6 +140,7 @@ def digests(process: "subprocess.Popen[str]") -> dict[str, str]:
     return found
 
 
+@pytest.mark.slow
 def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) -> None:
     parts = "numpy,embedding,speech,trainings"
     here = start(tmp_path / "here", parts, cores=64, environment={})
@@ -149,6 +150,7 @@ def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) ->
     assert digests(there) == first
 
 
+@pytest.mark.slow
 def test_unpinned_bytes_depend_on_the_instruction_set(tmp_path: Path) -> None:
     """What the pins are for; without this, the test above could pass on machines that compute alike anyway."""
     if "avx512f" not in processor_flags():

@@ -131,6 +131,7 @@ def test_bytes_that_are_no_text_are_refused(tmp_path: Path) -> None:
         read_yaml(tmp_path / "content.yaml")
 
 
+@pytest.mark.slow
 def test_the_repositorys_own_files_are_read_as_dvc_reads_them() -> None:
     for path in [*ROOT.glob("*.yaml"), *ROOT.glob("docs/**/*.yaml"), ROOT / "dvc.lock"]:
         assert same(read_yaml(path), parse_yaml(path.read_text(encoding="utf-8"), path)), path

@@ -65,6 +65,7 @@ def shown(**experiments: tuple[dict[str, Any], float | None]) -> str:
 TWO = {"download.corpora": ["one", "two"]}
 
 
+@pytest.mark.slow
 def test_the_list_of_experiments_fits_params_yaml(tmp_path: Path) -> None:
     ablations = read_ablations(ROOT / "docs" / "ablations.yaml")
     params = read_yaml(ROOT / "params.yaml")
@@ -212,6 +213,7 @@ def test_minutes_are_noted_by_run_and_replaced_by_those_of_the_same_run(tmp_path
     assert path.read_text().splitlines()[1:] == ["a,1,c,2.2", "b,2,c,3.0"]
 
 
+@pytest.mark.slow
 def test_a_run_is_timed_by_its_processor_time_unless_it_came_from_the_cache() -> None:
     def said(text: str) -> float | None:
         work = f"import time\nwhile time.process_time() < 0.5: pass\nprint({text!r})"

@@ -34,6 +34,7 @@ PHONES_AND_BROWSERS = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("made", [*libsndfile_formats(), *PHONES_AND_BROWSERS], ids=str)
 def test_every_format_is_decoded_or_refused_by_one_error(made: Format) -> None:
     outcome = try_format(made, damages=2)
@@ -96,6 +97,7 @@ def test_a_damaged_file_is_the_same_each_time() -> None:
     assert list(map(len, damaged(whole, "a", 0))) == [100 * tenth for tenth in range(1, 10)]
 
 
+@pytest.mark.slow
 def test_a_process_that_ends_in_the_middle_is_told_and_started_anew() -> None:
     worker = Worker(1)
     worker._process.kill()

@@ -15,6 +15,7 @@ def test_each_round_starts_with_another_way_after_a_warm_up() -> None:
     assert "".join(called) == "ab" + "ab" + "ba" + "ab"
 
 
+@pytest.mark.slow
 def test_the_median_of_the_rounds_is_kept() -> None:
     waits = iter([0.0, 0.02, 0.2])
     cost = in_turns({"uneven": lambda: time.sleep(next(waits))}, 3, warm_up=False)["uneven"]

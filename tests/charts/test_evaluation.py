@@ -52,6 +52,7 @@ def test_confusion_has_recall_in_its_cells_and_emotions_in_order(made_evaluation
     assert len(figure.axes) == 2
 
 
+@pytest.mark.slow
 def test_an_emotion_without_clips_has_empty_cells(
     made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
 ) -> None:
@@ -137,6 +138,7 @@ def test_each_corpus_never_heard_stands_beside_chance_and_the_mean(made_evaluati
     assert chance == pytest.approx([1 / 6, 1 / 6, 1 / 7, (2 / 6 + 1 / 7) / 3], abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_run_of_one_corpus_has_no_such_chart(
     tmp_path: Path, made_predictions: Predictions, evaluated: Callable[..., Evaluation]
 ) -> None:
@@ -155,6 +157,7 @@ def test_perfect_predictions_can_be_drawn(
         figure.savefig(tmp_path / f"{number}.png", dpi=20)
 
 
+@pytest.mark.slow
 def test_a_single_corpus_is_not_shown_twice(
     made_predictions: Predictions, evaluated: Callable[[Predictions], Evaluation]
 ) -> None:
@@ -164,6 +167,7 @@ def test_a_single_corpus_is_not_shown_twice(
     assert [label.get_text() for label in draw_gap(evaluation).axes[0].get_xticklabels()] == ["all"]
 
 
+@pytest.mark.slow
 def test_charts_of_a_run_of_four_emotions_name_these_alone(
     made_predictions: Predictions,
     among: Callable[[Predictions, Emotions], Predictions],

@@ -78,6 +78,7 @@ def test_it_loads_nothing_from_anywhere(page: Path) -> None:
     assert any("vegaEmbed(" in script and "val_uar" in script for script in drawn)
 
 
+@pytest.mark.slow
 def test_the_bundle_holds_nothing_that_ends_its_element_or_that_dvc_fills_in(template: Path) -> None:
     text = template.read_text(encoding="utf-8")
     assert text.count("</script") == 1
@@ -117,6 +118,7 @@ def test_dvc_is_pointed_at_what_the_stage_writes() -> None:
     assert ignored.returncode == 0
 
 
+@pytest.mark.slow
 def test_what_is_drawn_together_is_not_drawn_again_by_itself(template: Path) -> None:
     pipeline = read_yaml(ROOT / "dvc.yaml")
     together = {path for plot in pipeline["plots"] for drawn in plot.values() for path in drawn["y"]}

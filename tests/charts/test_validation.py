@@ -1,6 +1,7 @@
 import re
 
 import pandas as pd
+import pytest
 from matplotlib.figure import Figure
 
 from deepemo.charts.validation import draw_clips
@@ -56,6 +57,7 @@ def test_nothing_quarantined_is_said_too() -> None:
     assert re.match("2 clips, 0 of them", figure.get_suptitle())
 
 
+@pytest.mark.slow
 def test_five_corpora_leave_the_sixth_place_empty() -> None:
     table = pd.concat([TABLE.iloc[:2].assign(corpus=f"corpus{number}") for number in range(5)])
     assert [axes.get_visible() for axes in draw_clips(table).axes] == [True] * 5 + [False]

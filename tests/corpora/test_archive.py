@@ -242,12 +242,14 @@ def test_what_is_no_recording_is_left_out(tmp_path: Path) -> None:
     assert Archive(tmp_path / "x.zip").recordings() == ["a/b.WAV", "c.flac", "d.aif"]
 
 
+@pytest.mark.slow
 def test_threads_share_one_archive(corpus_zip: Path) -> None:
     with Archive(corpus_zip) as corpus, ThreadPoolExecutor(8) as pool:
         names = sorted(CONTENTS) * 20
         assert list(pool.map(corpus.read, names)) == [CONTENTS[name] for name in names]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
 def test_processes_open_it_for_themselves(corpus_zip: Path, start: str) -> None:
     corpus = Archive(corpus_zip)
@@ -257,6 +259,7 @@ def test_processes_open_it_for_themselves(corpus_zip: Path, start: str) -> None:
     assert contents == [CONTENTS[name] for name in names]
 
 
+@pytest.mark.slow
 def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(corpus_zip: Path) -> None:
     corpus = Archive(corpus_zip)
     names = corpus.recordings() * 20

@@ -124,6 +124,7 @@ def test_pattern_names_its_groups_and_reads_whole_file_names(corpus: Corpus) -> 
     assert corpus.name_pattern.pattern.endswith("$")
 
 
+@pytest.mark.slow
 @every_corpus
 @given(st.text(st.sampled_from("03012aFALWDCsaX_-/. é\n"), max_size=24) | st.text(max_size=24))
 def test_any_other_name_is_refused_by_name(corpus: Corpus, stem: str) -> None:

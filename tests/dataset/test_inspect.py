@@ -205,6 +205,7 @@ def test_of_channels_of_opposite_polarity_one_is_heard(inspect: Inspect) -> None
     assert found.clip.repairs == "stereo;opposite_polarity"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC", "OGG", "MP3"])
 def test_no_damage_raises(inspect: Inspect, container: str) -> None:
     """Bytes flipped and cut at random: every file gets its inspection."""

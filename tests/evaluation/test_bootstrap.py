@@ -38,6 +38,7 @@ def test_the_same_seed_draws_the_same() -> None:
     assert not np.array_equal(first, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("truth", [0.5, 0.8])
 def test_interval_holds_the_truth_of_a_binomial_nineteen_times_of_twenty(truth: float) -> None:
     random = np.random.default_rng(11)
@@ -48,6 +49,7 @@ def test_interval_holds_the_truth_of_a_binomial_nineteen_times_of_twenty(truth: 
     assert 0.92 <= held / 600 <= 0.98
 
 
+@pytest.mark.slow
 def test_clips_of_one_voice_need_a_bootstrap_by_speaker() -> None:
     """Speakers differ; drawing clips as if they were independent promises far too much."""
     random = np.random.default_rng(12)

@@ -115,6 +115,7 @@ def test_the_majority_baseline_is_one_emotion_for_all(evaluation: Evaluation, ma
     assert majority["uar"] == pytest.approx(1 / 7)
 
 
+@pytest.mark.slow
 def test_a_held_out_corpus_is_a_role_of_its_own(made_predictions: Predictions, evaluated: Evaluated) -> None:
     clips = made_predictions.clips.copy()
     clips.loc[clips["corpus"] == "south", "role"] = "test_corpus"
@@ -124,6 +125,7 @@ def test_a_held_out_corpus_is_a_role_of_its_own(made_predictions: Predictions, e
     assert headlines(found)["ensemble"]["unseen_corpus"]["clips"] == found.roles["unseen_corpus"].clips
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes(
     tmp_path: Path, made_predictions: Predictions, evaluated: Evaluated
 ) -> None:

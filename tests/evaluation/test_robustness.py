@@ -120,6 +120,7 @@ def run(tmp_path: Path, speech: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame,
     return clips.assign(role=["test_unseen"] * 8 + ["train"] * 4), clips, tmp_path
 
 
+@pytest.mark.slow
 def test_inputs_depend_on_neither_order_nor_workers(
     run: tuple[pd.DataFrame, pd.DataFrame, Path],
 ) -> None:

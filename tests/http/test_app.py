@@ -88,6 +88,7 @@ def test_a_picture_is_drawn_on_request(client, wav):
     assert max(picture["high"]) == pytest.approx(500, abs=2)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", [b"", b"RIFF", b"not sound", bytes(1000)])
 def test_what_is_no_sound_file_is_a_problem(client, content):
     assert_problem(send(client, content), 422, "undecodable")
@@ -212,6 +213,7 @@ def test_the_limit_of_size_holds_to_the_byte(serve, wav):
     assert_problem(send(serve(max_upload_bytes=len(content) - 1), content), 413, "too_large")
 
 
+@pytest.mark.slow
 def test_what_lies_around_the_part_counts_too(serve):
     """A form may begin and end with any bytes, which are no part's content."""
     client = serve(max_upload_bytes=1000)
@@ -270,6 +272,7 @@ def test_uploads_share_a_budget_of_memory(serve, wav):
     assert "deepemo_held_bytes 0.0" in client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_many_at_once_go_through_the_model_together(serve, model, wav):
     client = serve(at_once=8, waiting=32)
     model.interrupt = lambda: time.sleep(0.05)

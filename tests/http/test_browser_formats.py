@@ -34,6 +34,7 @@ def fragmented_mp4(samples):
     return content
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("make", "container"), [(webm, "matroska"), (ogg, "OGG"), (fragmented_mp4, "mov")])
 def test_what_a_browser_records_is_answered(serve, recognizer, speech, make, container):
     content = make(speech)

@@ -13,6 +13,8 @@ import pytest
 
 from tests.fixtures.serving import tone
 
+pytestmark = pytest.mark.slow
+
 FORM_HEAD = b'--b\r\nContent-Disposition: form-data; name="file"; filename="a.wav"\r\n\r\n'
 FORM_TAIL = b"\r\n--b--\r\n"
 
@@ -54,7 +56,6 @@ def test_random_bytes_are_undecodable(live, wav):
     assert_alive(live, wav)
 
 
-@pytest.mark.slow
 def test_headers_cut_short(live, wav):
     content = wav(tone())
     for size in range(46):
@@ -64,7 +65,6 @@ def test_headers_cut_short(live, wav):
     assert_alive(live, wav)
 
 
-@pytest.mark.slow
 def test_headers_that_lie(live, wav):
     rng = np.random.default_rng(2)
     for container in ("WAV", "FLAC", "AIFF", "OGG"):
@@ -146,7 +146,6 @@ def test_names_of_files_are_never_used(live, wav, tmp_path):
         assert "passwd" not in response.text
 
 
-@pytest.mark.slow
 def test_forms_that_are_no_forms(live, wav):
     rng = np.random.default_rng(3)
     form = FORM_HEAD + wav(tone(0.5)) + FORM_TAIL

@@ -19,6 +19,8 @@ import pytest
 from tests.fixtures.serving import tone
 from tests.fixtures.slow_clients import HEAD
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BODY = b'--b\r\nContent-Disposition: form-data; name="file"\r\n\r\n'
 
@@ -104,7 +106,6 @@ def busy_clients(live: str, content: bytes, count: int) -> Iterator[None]:
         one.result()
 
 
-@pytest.mark.slow
 def test_good_clients_hardly_notice_slow_ones(start_live, speech, wav) -> None:
     """The 99th percentile of a good client's latencies at most doubles beside a hundred slow clients.
 

@@ -50,6 +50,7 @@ def assert_refused(told, reason, code=1008):
     return messages[-1]["detail"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [999, 6400, 500_000])
 def test_a_streamed_file_is_answered_as_its_upload(serve, recognizer, talk, chunk):
     client = serve(recognizer)
@@ -211,6 +212,7 @@ def test_a_stream_over_a_real_socket(live, talk):
     assert len(messages) > 12
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_is_let_go(start_live):
     live = start_live(write_seconds=0.5, max_seconds=600)
     client = Live(live, receive_buffer=4096)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from install.supported import MACHINES, PYTHONS, supported
+from install.supported import MACHINES, PYTHONS, locked_wheels, oldest, supported
 
 
 def wheel(name: str, digest: str) -> dict[str, Any]:
@@ -40,11 +40,12 @@ def test_a_pure_wheel_is_for_every_machine() -> None:
     ],
 )
 def test_a_wheel_is_for_the_machines_that_its_tags_name(name: str, machine: str, expected: dict[str, Any]) -> None:
-    assert verdicts({"name": "one", "wheels": [wheel(name, "aa")]})["3.11"][machine] == expected
+    packages = locked_wheels({"packages": [{"name": "one", "wheels": [wheel(name, "aa")]}]}, {"aa"})
+    assert oldest(packages, "3.11", machine) == expected
 
 
 def test_the_newest_need_counts_and_each_package_may_choose_among_its_wheels() -> None:
-    found = verdicts(
+    packages = [
         {
             "name": "one",
             "wheels": [
@@ -53,10 +54,12 @@ def test_the_newest_need_counts_and_each_package_may_choose_among_its_wheels() -
             ],
         },
         {"name": "two", "wheels": [wheel("two-1-py3-none-manylinux_2_30_x86_64.whl", "aa")]},
-    )
-    assert found["3.11"]["Linux x86_64"] == {"since": "2.30"}
+    ]
+    locked = list(locked_wheels({"packages": packages}, {"aa", "bb"}))
+    assert oldest(locked, "3.11", "Linux x86_64") == {"since": "2.30"}
 
 
+@pytest.mark.slow
 def test_a_file_that_the_lock_does_not_hold_does_not_count() -> None:
     pylock = {"name": "one", "wheels": [wheel("one-1-py3-none-manylinux_2_17_x86_64.whl", "cc")]}
     other = {"name": "two", "wheels": [wheel("two-1-py3-none-manylinux_2_28_x86_64.whl", "aa")]}

@@ -89,6 +89,7 @@ def longest_sum(network: keras.Model) -> int:
     return max((len(operation.inputs) for operation in graph.get_operations() if operation.type == "AddN"), default=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("build", [shallow, transfer])
 def test_no_gradient_sums_more_than_two(build: Callable[[], keras.Model]) -> None:
     assert longest_sum(build()) == 2

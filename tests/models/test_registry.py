@@ -220,6 +220,7 @@ def test_its_name_is_one_of_those_that_everybody_takes_from_the_registry(toy: No
     assert predictor_names() == ("shallow", "transfer", "speech", "toy", "ensemble")
 
 
+@pytest.mark.slow
 def test_it_is_trained_and_evaluated_on_its_own_shards(run: Path) -> None:
     assert (run / "models/toy/model.weights.h5").is_file()
     assert (run / "data/embeddings/toy/spec.json").is_file()
@@ -238,6 +239,7 @@ def test_it_is_trained_and_evaluated_on_its_own_shards(run: Path) -> None:
     np.testing.assert_allclose(by_predictor["ensemble"], joined, rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_it_is_in_the_pictures_and_in_the_card(run: Path) -> None:
     assert (run / "plots/evaluate/confusion_toy.png").is_file()
     card = (run / "reports/model_card.md").read_text()
@@ -245,6 +247,7 @@ def test_it_is_in_the_pictures_and_in_the_card(run: Path) -> None:
     assert "train_toy:" in card
 
 
+@pytest.mark.slow
 def test_it_answers_alone_and_in_the_ensemble(run: Path, speech: np.ndarray) -> None:
     for name in ("toy", "ensemble"):
         answer = deepemo.Recognizer.load(run / "models", name).recognize(speech, RATE_HZ)
@@ -257,6 +260,7 @@ def test_it_answers_alone_and_in_the_ensemble(run: Path, speech: np.ndarray) -> 
     assert describe(bundle, "toy")["features"]["clip_seconds"] == 1.5
 
 
+@pytest.mark.slow
 def test_the_command_line_knows_and_exports_it(run: Path, tmp_path: Path) -> None:
     arguments = ["--model", "toy", "--models", str(run / "models"), "--format", "tflite", "--to", str(tmp_path)]
     made = CliRunner().invoke(cli.app, ["export", *arguments])

@@ -84,6 +84,7 @@ def test_a_folder_without_a_model_says_how_to_get_one(tmp_path: Path) -> None:
         load_model(tmp_path, EMOTIONS)
 
 
+@pytest.mark.slow
 def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.Model) -> None:
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
     about = json.loads((tmp_path / "model.json").read_text())
@@ -93,6 +94,7 @@ def test_weights_of_another_network_are_refused(tmp_path: Path, shallow: keras.M
         load_model(tmp_path, EMOTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "says"),
     [
@@ -114,6 +116,7 @@ def test_a_description_that_does_not_fit_is_refused(
         load_model(tmp_path, EMOTIONS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", ["[]", "{}", "not JSON"])
 def test_something_else_than_a_description_is_refused(tmp_path: Path, shallow: keras.Model, content: str) -> None:
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
@@ -129,6 +132,7 @@ def test_damaged_weights_are_refused(tmp_path: Path, shallow: keras.Model) -> No
         load_model(tmp_path, EMOTIONS)
 
 
+@pytest.mark.slow
 def test_any_number_of_clips_is_answered(tmp_path: Path, shallow: keras.Model) -> None:
     save(tmp_path, shallow, "shallow", SHALLOW_SETTINGS)
     loaded = load_model(tmp_path, EMOTIONS)
@@ -161,6 +165,7 @@ def of_three(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_a_network_of_fewer_emotions_comes_back_with_as_many_logits(of_three: Path) -> None:
     loaded = load_model(of_three, THREE)
     assert loaded.about["emotions"] == list(THREE)

@@ -99,6 +99,7 @@ def flat(entries: list[str | dict[str, object]]) -> set[str]:
     return {entry if isinstance(entry, str) else next(iter(entry)) for entry in entries}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_code_deps_are_what_the_stage_imports(name: str) -> None:
     code = [dep for dep in STAGES[name]["deps"] if dep.startswith(("stages/", "deepemo/"))]
@@ -138,6 +139,7 @@ def reads_emotions(stage: str) -> bool:
     return any("params.emotions" in text for text in texts)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAGES)
 def test_a_stage_tracks_its_own_section_the_emotions_if_it_reads_them_and_nothing_wider(name: str) -> None:
     tracked = set(STAGES[name].get("params", []))
@@ -146,6 +148,7 @@ def test_a_stage_tracks_its_own_section_the_emotions_if_it_reads_them_and_nothin
     assert ("emotions" in tracked) == reads_emotions(name)
 
 
+@pytest.mark.slow
 def test_the_emotions_are_chosen_by_split_and_told_apart_from_training_on() -> None:
     reading = {name for name in STAGES if reads_emotions(name)}
     training = {"train_shallow", "train_transfer", "train_speech"}

@@ -101,6 +101,7 @@ def test_only_what_other_systems_need_is_not_here():
     assert set(absent) <= {"pywin32"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("python", "machine"), PLACES)
 def test_the_lock_is_closed(python: str, machine: str):
     assert list(closure_problems(ASKED, LOCKED, environment(python, machine))) == []
@@ -143,6 +144,7 @@ def recipe(*options: str) -> list[str]:
     return shown.replace("\\\n", " ").splitlines()
 
 
+@pytest.mark.slow
 def test_a_resolver_is_left_nothing_to_choose():
     installs = [line for line in recipe() if "pip install" in line]
     assert all("--no-deps" in line for line in installs)
@@ -162,6 +164,7 @@ def test_a_resolver_is_left_nothing_to_choose():
     assert another_pip.endswith(" pip==22.3")
 
 
+@pytest.mark.slow
 def test_the_environment_is_checked_before_it_counts_as_made():
     lines = recipe()
     order = [

@@ -167,6 +167,7 @@ def test_names_the_worst(card: str, made_evaluation: Evaluation) -> None:
     assert f"| {mistake.actual} | {mistake.predicted} | {mistake.clips} |" in section
 
 
+@pytest.mark.slow
 def test_every_picture_it_shows_is_drawn(
     card: str, made_evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -179,6 +180,7 @@ def test_every_picture_it_shows_is_drawn(
     assert shown <= drawn
 
 
+@pytest.mark.slow
 def test_every_family_is_described_in_its_own_words(
     inputs: CardInputs,
     made_predictions: Predictions,

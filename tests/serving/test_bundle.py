@@ -88,6 +88,7 @@ def _left_out(content: dict[str, Any]) -> None:
         content["figures"].setdefault(name, {})["left_out_corpora"] = LEFT_OUT
 
 
+@pytest.mark.slow
 def test_recordings_are_taken_to_be_of_other_origin_where_there_is_a_confidence_for_that(
     copied: Path, speech: np.ndarray
 ) -> None:
@@ -134,6 +135,7 @@ def test_what_to_expect_of_a_recording_of_ones_own_is_said(copied: Path) -> None
     assert "(one corpus alone)" in expectation(read_bundle(copied), "shallow")
 
 
+@pytest.mark.slow
 def test_a_moved_folder_answers_the_same_with_the_same_lineage(
     made_models: Path, copied: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -145,6 +147,7 @@ def test_a_moved_folder_answers_the_same_with_the_same_lineage(
     assert describe(read_bundle(copied)) == describe(read_bundle(made_models))
 
 
+@pytest.mark.slow
 def test_files_beside_the_folder_change_nothing(copied: Path, speech: np.ndarray) -> None:
     expected = deepemo.Recognizer.load(copied).recognize(speech, 16_000)
     about = describe(read_bundle(copied))
@@ -157,6 +160,7 @@ def test_files_beside_the_folder_change_nothing(copied: Path, speech: np.ndarray
     assert describe(read_bundle(copied)) == about
 
 
+@pytest.mark.slow
 def test_the_predictor_that_validation_chose_answers_by_default(copied: Path, speech: np.ndarray) -> None:
     assert deepemo.Recognizer.load(copied).recognize(speech, 16_000).model == "ensemble"
     changed(copied, lambda content: content.update(default="shallow"))

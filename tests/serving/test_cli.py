@@ -298,6 +298,7 @@ def test_corpora_are_listed_with_licence_and_what_is_on_disk(tmp_path):
         assert word in run.stdout
 
 
+@pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
     """As `| head -n 1` does: the pipe is closed before the first answer."""
     (tmp_path / "a.wav").write_bytes(wav(tone(1)))

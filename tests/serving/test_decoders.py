@@ -71,6 +71,7 @@ def test_refusals_are_the_ones_of_read_mono(two: Decoders) -> None:
         two.read_mono(to_wav(np.zeros(301 * 4000, np.float32), 4000))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGSEGV, signal.SIGKILL, signal.SIGABRT])
 def test_a_decoder_that_dies_costs_its_own_request_alone(two: Decoders, slow: bytes, number: int) -> None:
     two.read_mono(to_wav(tone(1)))
@@ -86,6 +87,7 @@ def test_a_decoder_that_dies_costs_its_own_request_alone(two: Decoders, slow: by
     assert two.read_mono(to_wav(tone(1))).seconds == 1
 
 
+@pytest.mark.slow
 def test_memory_is_limited() -> None:
     class Tight(DecodingLimits):
         @property
@@ -111,6 +113,7 @@ def test_a_decoder_may_not_write_files_nor_take_more_than_it_is_given(two: Decod
     assert two.limits.memory_bytes < 512 * MIB
 
 
+@pytest.mark.slow
 def test_time_is_limited_and_holds_inside_a_decoder(slow: bytes) -> None:
     decoders = Decoders(1, DecodingLimits(max_seconds=300, seconds=0.3))
     assert decoders.read_mono(to_wav(tone(1))).seconds == 1
@@ -122,6 +125,7 @@ def test_time_is_limited_and_holds_inside_a_decoder(slow: bytes) -> None:
     decoders.close()
 
 
+@pytest.mark.slow
 def test_nobody_waiting_ends_the_work(two: Decoders, slow: bytes) -> None:
     two.read_mono(to_wav(tone(1)))
     began = time.monotonic()
@@ -131,6 +135,7 @@ def test_nobody_waiting_ends_the_work(two: Decoders, slow: bytes) -> None:
     assert two.read_mono(to_wav(tone(1))).seconds == 1
 
 
+@pytest.mark.slow
 def test_decoders_end_with_the_process_that_started_them() -> None:
     script = (
         "from deepemo.serving.decoders import Decoders, DecodingLimits\n"
@@ -151,6 +156,7 @@ def test_decoders_end_with_the_process_that_started_them() -> None:
     assert alive == []
 
 
+@pytest.mark.slow
 def test_what_a_decoder_says_is_not_believed(two: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
     """A decoder that a hostile file has taken over says whatever it likes."""
     for bad in (

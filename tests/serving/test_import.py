@@ -77,6 +77,7 @@ def test_importing_the_package_imports_nothing_heavy() -> None:
     }
 
 
+@pytest.mark.slow
 def test_the_command_line_starts_without_tensorflow() -> None:
     assert not imported_after("import deepemo.serving.cli") & {"tensorflow", "keras", "pandas", "scipy"}
 
@@ -140,6 +141,7 @@ def test_predict_needs_the_core_alone(
     assert "a.wav" in run.stdout.splitlines()[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [
@@ -158,6 +160,7 @@ def test_a_missing_extra_is_one_line_that_names_it(
     assert re.fullmatch(rf"error: \S+ cannot be imported \(.+\); the extra deepemo\[{extra}\] brings it", line)
 
 
+@pytest.mark.slow
 def test_corpora_are_listed_with_the_core_alone(alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
     run = alone(COMMAND, "corpora")
     assert run.returncode == 0, run.stderr

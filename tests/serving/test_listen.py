@@ -87,6 +87,7 @@ def test_wrong_usage_ends_with_status_2(hear, arguments, sound, named):
     assert named in run.stderr
 
 
+@pytest.mark.slow
 def test_what_is_too_long_is_answered_up_to_there(hear):
     run = hear(s16(tone(3)) + s16(tone(200)), "-", "--rate", RATE_HZ, "--max-seconds", 100, "--json")
     assert run.exit_code == 0
@@ -95,6 +96,7 @@ def test_what_is_too_long_is_answered_up_to_there(hear):
     assert 90 < seconds <= 100
 
 
+@pytest.mark.slow
 def test_ctrl_c_ends_it_with_the_whole_answer(tmp_path):
     # Whoever runs the tests in the background has SIGINT ignored, and so would the command.
     code = """

@@ -34,6 +34,7 @@ def talk(speech) -> np.ndarray:
     return np.concatenate([3 * speech, speech, np.zeros(4 * RATE_HZ, np.float32), 3 * speech, 0.5 * speech])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [160, 1600, 7001, 10**9])
 def test_the_windows_are_those_of_the_file(recognizer, talk, chunk) -> None:
     answers, whole = stream(recognizer, talk, chunk=chunk)
@@ -52,6 +53,7 @@ def test_the_windows_are_those_of_the_file(recognizer, talk, chunk) -> None:
             assert window.probabilities == windows[window.start_seconds].probabilities
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate_hz", [8000, 44_100, 48_000])
 def test_other_rates_give_the_windows_of_the_file_too(recognizer, talk, rate_hz) -> None:
     from deepemo.audio.samples import resample
@@ -146,6 +148,7 @@ def test_limits(recognizer) -> None:
             LiveStream(recognizer, DEFAULTS, **bad)
 
 
+@pytest.mark.slow
 def test_what_was_answered_is_not_kept_twice(recognizer, talk) -> None:
     live = LiveStream(recognizer, DEFAULTS, rate_hz=RATE_HZ)
     for _ in range(10):

@@ -190,6 +190,7 @@ def known_run(
     return tmp_path / "models", networks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("known_run", [EMOTIONS, ("angry", "happy", "neutral", "sad")], indirect=True)
 def test_a_reference_of_zero_takes_nothing_off_and_asks_the_head_for_differences(known_run, speech):
     models, networks = known_run
@@ -217,6 +218,7 @@ def test_a_reference_of_zero_takes_nothing_off_and_asks_the_head_for_differences
         recognizer.recognize(speech, RATE_HZ, voice=wide)
 
 
+@pytest.mark.slow
 def test_only_predictors_with_that_network_take_references(known_run):
     models, _ = known_run
     assert Recognizer.load(models).voice is not None

@@ -115,6 +115,7 @@ def write_run(tmp_path: Path, rote: Rote, monkeypatch: pytest.MonkeyPatch) -> Ca
     return write
 
 
+@pytest.mark.slow
 def test_every_corpus_is_judged_by_models_that_never_heard_it(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
 ) -> None:
@@ -151,6 +152,7 @@ def test_every_corpus_is_judged_by_models_that_never_heard_it(
     assert not (tmp_path / ".resume/cross_corpus").exists()
 
 
+@pytest.mark.slow
 def test_a_run_that_was_killed_goes_on_and_ends_alike(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
 ) -> None:
@@ -169,6 +171,7 @@ def test_a_run_that_was_killed_goes_on_and_ends_alike(
     assert [file.read_bytes() for file in files] == whole
 
 
+@pytest.mark.slow
 def test_models_of_another_seed_are_not_taken_up(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
 ) -> None:
@@ -211,6 +214,7 @@ def test_of_one_corpus_the_question_cannot_be_asked(
     assert set(EMOTIONS) < set(table.columns)
 
 
+@pytest.mark.slow
 def test_a_corpus_that_alone_has_an_emotion_cannot_be_left_out(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
 ) -> None:
@@ -221,6 +225,7 @@ def test_a_corpus_that_alone_has_an_emotion_cannot_be_left_out(
     assert content["refused"] == {"north": "without north, no training clip is left of surprise"}
 
 
+@pytest.mark.slow
 def test_a_corpus_that_the_split_holds_out_is_neither_learned_from_nor_left_out(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
 ) -> None:

@@ -3,7 +3,9 @@
 import io
 import json
 import re
+import shutil
 import zipfile
+from contextlib import redirect_stdout
 from pathlib import Path
 
 import numpy as np
@@ -22,7 +24,7 @@ RATE_HZ = 16000
 SECONDS = 0.8
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def params() -> Params:
     default = load_params(ROOT / "params.yaml")
     return default.model_copy(
@@ -33,12 +35,13 @@ def params() -> Params:
     )
 
 
-@pytest.fixture
-def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+@pytest.fixture(scope="module")
+def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `download` and `validate` leave: 28 clips of tones by two speakers."""
-    (tmp_path / "data/raw").mkdir(parents=True)
+    folder = tmp_path_factory.mktemp("before")
+    (folder / "data/raw").mkdir(parents=True)
     clips = []
-    with zipfile.ZipFile(tmp_path / "data/raw/tones.zip", "w") as archive:
+    with zipfile.ZipFile(folder / "data/raw/tones.zip", "w") as archive:
         for number in range(28):
             emotion = EMOTIONS[number % len(EMOTIONS)]
             phase = 2 * np.pi * (100 + 5 * number) * np.arange(round(SECONDS * RATE_HZ)) / RATE_HZ
@@ -52,9 +55,28 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
                 rate_hz=RATE_HZ, channels=1, seconds=SECONDS, rms_dbfs=-20.0,
             )  # fmt: skip
             clips.append(clip)
-    write_clips(tmp_path / "data/clips.csv", clips)
+    write_clips(folder / "data/clips.csv", clips)
+    return folder
+
+
+@pytest.fixture
+def run_folder(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of that to run in."""
+    shutil.copytree(before, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="module")
+def after(before: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same folder after the stage, with all that it said in said.txt."""
+    folder = tmp_path_factory.mktemp("after")
+    shutil.copytree(before, folder, dirs_exist_ok=True)
+    with pytest.MonkeyPatch.context() as patched, redirect_stdout(io.StringIO()) as printed:
+        patched.chdir(folder)
+        returned = main(params)
+    (folder / "said.txt").write_text(printed.getvalue() + returned)
+    return folder
 
 
 def written(folder: Path) -> dict[str, bytes]:
@@ -69,11 +91,12 @@ def written(folder: Path) -> dict[str, bytes]:
 
 @pytest.mark.slow
 def test_everything_is_written_and_the_same_again(
-    run_folder: Path, params: Params, capsys: pytest.CaptureFixture[str]
+    after: Path, params: Params, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert main(params) == "eda: 16000 Hz and 0.8 s hold 80% of every class"
-    assert "warning" not in capsys.readouterr().out
-    first = written(run_folder)
+    said = (after / "said.txt").read_text()
+    assert said.endswith("eda: 16000 Hz and 0.8 s hold 80% of every class")
+    assert "warning" not in said
+    first = written(after)
     pictures = [name for name in first if name.endswith(".png")]
     assert len(pictures) == 18
     assert pictures == sorted(pictures)
@@ -83,23 +106,23 @@ def test_everything_is_written_and_the_same_again(
     assert figures["recommended"]["sample_rate_hz"] == RATE_HZ
     assert figures["measured_clips"] == 14
     assert first["reports/eda.html"].count(b"<img ") == 18
+    shutil.copytree(after, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
     main(params)
-    assert written(run_folder) == first
+    assert written(tmp_path) == first
 
 
+@pytest.mark.slow
 def test_featurize_changes_the_warning_alone(
-    run_folder: Path, params: Params, capsys: pytest.CaptureFixture[str]
+    after: Path, run_folder: Path, params: Params, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    main(params)
-    first = written(run_folder)
-    capsys.readouterr()
     far = params.featurize.model_copy(update={"sample_rate_hz": 48000, "clip_seconds": 3.0})
     main(params.model_copy(update={"featurize": far}))
     told = capsys.readouterr().out
     assert "warning: featurize.sample_rate_hz 48000: only 0% of the clips reach it" in told
     assert "16000 Hz is recommended for 80% of every class" in told
     assert "warning: featurize.clip_seconds 3: most of a clip will be padding; 0.8 s is recommended" in told
-    assert written(run_folder) == first
+    assert written(run_folder) == written(after)
 
 
 def test_a_missing_archive_is_named(run_folder: Path, params: Params) -> None:

@@ -119,6 +119,7 @@ def _outputs(folder: Path) -> dict[str, bytes]:
     return {file.relative_to(folder).as_posix(): file.read_bytes() for file in files if file.is_file()}
 
 
+@pytest.mark.slow
 def test_writes_everything_and_the_same_again(
     run: Path, params: Params, made_split: pd.DataFrame, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_writes_everything_and_the_same_again(
     assert _outputs(run) == first
 
 
+@pytest.mark.slow
 def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
     monkeypatch.setattr("stages.evaluate.git_revision", lambda _: "a" * 40)
@@ -176,6 +178,7 @@ def test_the_bundle_is_what_metrics_and_card_say(run: Path, params: Params, monk
     assert bundle.clips["train"] == bundle.parts["shallow"].trained_on
 
 
+@pytest.mark.slow
 def test_one_corpus_alone_is_said_to_leave_the_question_open(
     run: Path, params: Params, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -194,6 +197,7 @@ def test_one_corpus_alone_is_said_to_leave_the_question_open(
         describe(bundle, origin=Origin.OTHER)
 
 
+@pytest.mark.slow
 def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
     run: Path, params: Params, made_left_out: list[LeftOut], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -228,6 +232,7 @@ def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
     assert "speech took no part in it" in card or "speech" not in bundle.predictors["ensemble"].parts
 
 
+@pytest.mark.slow
 def test_other_contents_have_another_fingerprint(run: Path, params: Params, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)
     main(params)
@@ -273,6 +278,7 @@ def _other_encoder(run: Path) -> None:
     write_json(spec, {**json.loads(spec.read_text()), "encoder": "other.onnx"})
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("plant", "says"),
     [

@@ -37,6 +37,7 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_same_rates_are_written_again(run_folder: Path, params: Params) -> None:
     contents = []
     for _ in range(2):
@@ -54,6 +55,7 @@ def test_the_same_rates_are_written_again(run_folder: Path, params: Params) -> N
     }
 
 
+@pytest.mark.slow
 def test_recordings_without_speech_are_measured_where_a_folder_is_named(run_folder: Path, params: Params) -> None:
     for source in range(8):
         path = run_folder / "sounds" / "rain" / f"1-{source}-A.wav"

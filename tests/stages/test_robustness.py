@@ -55,6 +55,7 @@ def run(
 OUTPUTS = ("metrics/robustness.json", "reports/robustness.md", "plots/robustness/conditions.png")
 
 
+@pytest.mark.slow
 def test_the_stage_writes_the_same_with_any_workers(run: Path, params: Params) -> None:
     said = main(params)
     assert said.startswith("robustness: ensemble loses ")

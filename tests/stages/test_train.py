@@ -1,9 +1,8 @@
 """The stages that embed and train: what they write, and that a family must be named."""
 
 import json
-import os
+import runpy
 import shutil
-import subprocess
 import sys
 import zipfile
 from collections.abc import Callable
@@ -75,11 +74,13 @@ def check_written(run: Path, family: str) -> None:
     assert not list((run / ".resume").rglob("*.npz"))
 
 
+@pytest.mark.slow
 def test_train_writes_a_network_its_curve_and_its_metrics(run: Path, params: Params) -> None:
     assert train.main(params, "shallow").startswith("train_shallow: {'epochs': 1, ")
     check_written(run, "shallow")
 
 
+@pytest.mark.slow
 def test_embed_then_train_and_fine_tune(run: Path, params: Params) -> None:
     assert embed.main(params, "transfer").startswith("embed transfer: 140 clips, ")
     about = read_spec(run / "data/embeddings/imagenet")
@@ -89,6 +90,7 @@ def test_embed_then_train_and_fine_tune(run: Path, params: Params) -> None:
     assert pd.read_csv(run / "plots/learning_curve_transfer.csv")["phase"].tolist() == ["head", "finetune"]
 
 
+@pytest.mark.slow
 def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params, wav: Callable[..., bytes]) -> None:
     split = read_split(run / "data/split.csv")
     write_clips(
@@ -133,9 +135,13 @@ def test_a_family_without_a_frozen_network_has_nothing_to_embed(params: Params) 
         ("embed", ["shallow"], "invalid choice: 'shallow' (choose from 'transfer', 'speech')"),
     ],
 )
-def test_the_command_must_name_a_family(stage: str, arguments: list[str], says: str) -> None:
-    command = [sys.executable, "-m", f"stages.{stage}", *arguments]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    run = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
-    assert run.returncode == 2
-    assert says in run.stderr
+def test_the_command_must_name_a_family(
+    stage: str, arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As `python -m stages.<stage>`, here and not in a process that would import TensorFlow again to refuse."""
+    monkeypatch.setattr(sys, "argv", [f"stages/{stage}.py", *arguments])
+    monkeypatch.delitem(sys.modules, f"stages.{stage}")
+    with pytest.raises(SystemExit) as ended:
+        runpy.run_module(f"stages.{stage}", run_name="__main__")
+    assert ended.value.code == 2
+    assert says in capsys.readouterr().err

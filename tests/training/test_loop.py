@@ -99,6 +99,7 @@ def test_batches_hold_training_clips_alone_each_once_an_epoch(easy: Path) -> Non
     assert (epochs[0][:, 0, 0] != epochs[1][:, 0, 0]).any()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("way")
 def test_batches_from_a_later_epoch_are_those_of_that_epoch(easy: Path) -> None:
     split = pd.read_csv(easy / "split.csv")

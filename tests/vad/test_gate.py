@@ -40,6 +40,7 @@ def reference(samples: np.ndarray) -> np.ndarray:
     return np.array([detector.process_samples(frame.tolist()) for frame in samples.reshape(-1, FRAME_SAMPLES)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sound", ["speech", *KINDS[:5]])
 def test_the_network_agrees_with_the_wheels_own_runtime(sound: str) -> None:
     samples = like_speech(2.048) if sound == "speech" else make_sound(sound, variant=0, seed=1)

@@ -5,6 +5,7 @@ from deepemo.audio.samples import measure_levels
 from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS, make_sound
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("variant", range(4))
 def test_every_sound_has_its_length_and_level(kind: str, variant: int) -> None:
@@ -15,6 +16,7 @@ def test_every_sound_has_its_length_and_level(kind: str, variant: int) -> None:
     assert measure_levels(sound).rms_dbfs == pytest.approx(-20.0, abs=0.01)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_sound_is_the_same_for_the_same_arguments_and_another_for_others(kind: str) -> None:
     sound = make_sound(kind, variant=1, seed=3)

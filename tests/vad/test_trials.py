@@ -119,6 +119,7 @@ BAD = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("content", BAD.values(), ids=BAD)
 def test_a_bad_file_is_counted_and_ends_nothing(tmp_path: Path, content: bytes) -> None:
     for number in range(20):
@@ -164,6 +165,7 @@ def test_names_that_are_no_text_are_played_under_a_name_that_is(tmp_path: Path) 
     assert {trial.labels["class"] for trial in NonSpeech(tmp_path)} == {"pluie %E9t%E9%0D"}
 
 
+@pytest.mark.slow
 def test_made_sounds_are_played_loud_and_quiet() -> None:
     played = list(made_sound_trials(2, seed=3))
     assert Counter(trial.labels["kind"] for trial in played) == dict.fromkeys(KINDS, 4)

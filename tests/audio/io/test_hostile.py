@@ -45,6 +45,7 @@ def test_what_the_tables_of_an_mp4_announce_is_counted_over_its_fragments() -> N
         check_tables(opened(fragment_mp4(600_000) + run))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("codec", ["aac", "alac", "pcm_s16le"])
 def test_tables_of_real_files_are_not(codec: str, tmp_path) -> None:
     path = tmp_path / "a.mov"
@@ -75,6 +76,7 @@ def test_boxes_that_contain_themselves_or_lie_about_their_length_end() -> None:
         check_tables(opened(content))
 
 
+@pytest.mark.slow
 def test_too_many_channels_are_refused_before_they_are_decoded(wav: Callable[..., bytes]) -> None:
     for content, channels in ((silent_channels(255, 1), 255), (wav(np.zeros((800, 33), np.float32)), 33)):
         with pytest.raises(DecodeError, match=f"{channels} channels, expected at most 32"):

@@ -14,7 +14,6 @@ import pytest
 import requests
 import s3fs
 import soundfile
-from moto.server import ThreadedMotoServer
 
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus
@@ -52,6 +51,8 @@ class Bucket:
 
 @pytest.fixture
 def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
+    from moto.server import ThreadedMotoServer
+
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0)
     server.start()
     host, port = server.get_host_and_port()
@@ -81,6 +82,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {member.rpartition("/")[2]: archive.read(member) for member in archive.recordings()}
 
 
+@pytest.mark.slow
 def test_a_folder_in_a_bucket_is_brought_once_and_again_when_it_changed(
     bucket: Bucket, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -100,6 +102,7 @@ def test_a_folder_in_a_bucket_is_brought_once_and_again_when_it_changed(
     assert contents(tmp_path)[NAMES[0]] == wav("another")
 
 
+@pytest.mark.slow
 def test_an_archive_in_a_bucket_gives_the_same_zip_as_a_folder_here(bucket: Bucket, tmp_path: Path) -> None:
     here = tmp_path / "source" / "savee" / "DC"
     here.mkdir(parents=True)

@@ -108,12 +108,14 @@ def test_another_process_writes_the_same_bytes(corpus: Path, tmp_path: Path) -> 
     assert _digest(again) == _digest(corpus)
 
 
+@pytest.mark.slow
 def test_another_seed_gives_other_recordings(clips: dict[str, bytes], tmp_path: Path) -> None:
     generate(tmp_path / "other.zip", SMALLEST, seed=SEED + 1)
     other = _members(tmp_path / "other.zip")
     assert not {content for member, content in other.items() if member not in PLANTED} & set(clips.values())
 
 
+@pytest.mark.slow
 def test_a_smaller_corpus_is_part_of_a_larger_one(corpus: Path, tmp_path: Path) -> None:
     generate(tmp_path / "small.zip", SMALLEST, seed=SEED)
     assert _members(tmp_path / "small.zip").items() <= _members(corpus).items()
@@ -137,6 +139,7 @@ def test_every_speaker_says_every_sentence_in_every_emotion(clips: dict[str, byt
     assert said == Counter((who, what, how) for who in speakers for what in sentences for how in EMOTIONS)
 
 
+@pytest.mark.slow
 def test_validation_finds_every_planted_file_and_no_other(corpus: Path) -> None:
     verdicts = validate_recordings([Archive(corpus)], load_params(REPOSITORY / "params.yaml").validate_, workers=1)
     found = {verdict.clip.member: verdict.clip.reason for verdict in verdicts if verdict.clip.verdict != "good"}

@@ -11,6 +11,8 @@ from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import CHANNELS, SAMPLE_RATE_HZ, TAPS, samples_of
 from deepemo.serving.export import load_tflite, to_onnx, to_tflite
 
+pytestmark = pytest.mark.slow
+
 
 def test_pooling_counts_a_clips_own_frames() -> None:
     x = np.random.default_rng(1).normal(3, 2, (2, 7, 5)).astype(np.float32)

@@ -34,6 +34,7 @@ def test_samples_are_the_fewest_that_give_so_many_frames(frames: int) -> None:
     assert frames_of(samples_of(frames) - 1) == frames - 1
 
 
+@pytest.mark.slow
 def test_taps_have_the_frames_that_are_foretold() -> None:
     network = moonshine_tiny()
     for samples in (895, 1278, 1279, 4000):
@@ -42,6 +43,7 @@ def test_taps_have_the_frames_that_are_foretold() -> None:
         assert {tuple(tap.shape) for tap in taps} == {(2, frames_of(samples), CHANNELS)}
 
 
+@pytest.mark.slow
 def test_a_clip_does_not_hear_its_batch(encoder: keras.Model, spoken: list[np.ndarray]) -> None:
     random = np.random.default_rng(0)
     longest = max(map(len, spoken)) + 500
@@ -56,6 +58,7 @@ def test_a_clip_does_not_hear_its_batch(encoder: keras.Model, spoken: list[np.nd
             assert difference < 1e-5, name
 
 
+@pytest.mark.slow
 def test_the_whole_network_hears_where_the_encoder_was_told_that_a_clip_ends(
     encoder: keras.Model, spoken: list[np.ndarray]
 ) -> None:
@@ -113,6 +116,7 @@ def test_attention_against_sums_written_out() -> None:
     np.testing.assert_allclose(found, attended.reshape(6, -1) @ output, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_network_is_rebuilt_from_its_config() -> None:
     network = moonshine_tiny()
     again = keras.Model.from_config(network.get_config())
@@ -122,6 +126,7 @@ def test_a_network_is_rebuilt_from_its_config() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@pytest.mark.slow
 def test_gradients_reach_every_weight() -> None:
     network = moonshine_tiny()
     fed = [np.random.default_rng(7).normal(0, 0.05, (2, 3000)).astype(np.float32), np.array([3000, 2000], np.int32)]

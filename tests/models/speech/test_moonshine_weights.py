@@ -33,6 +33,7 @@ def assert_agrees(clips: list[np.ndarray]) -> None:
         assert original.relative_error == pytest.approx(by_eight_bits.relative_error, abs=1e-4), tap
 
 
+@pytest.mark.slow
 def test_agrees_with_the_original_on_synthetic_speech(spoken: list[np.ndarray], front_end: SpeechFrontEnd) -> None:
     assert_agrees([front_end.prepare(clip, 16000) for clip in spoken])
 
@@ -48,6 +49,7 @@ def test_agrees_with_the_original_on_recordings(corpora_dir: Path, front_end: Sp
     assert_agrees(clips)
 
 
+@pytest.mark.slow
 def test_every_weight_is_filled() -> None:
     networks = []
     for seed in (1, 2):

@@ -79,6 +79,7 @@ def test_a_discriminant_has_its_share_and_the_perceptrons_the_rest(members: int)
     assert np.abs(linear).max() > 0.01
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("hidden_units", "matrices"), [(0, 1), (5, 2)])
 def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, matrices: int) -> None:
     network = build_speech(
@@ -94,6 +95,7 @@ def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, ma
     assert len(network.trainable_variables) == 2 * 2 * 2 * matrices, "two kinds, two members, kernel and bias"
 
 
+@pytest.mark.slow
 def test_the_second_output_hears_the_difference_from_the_offset() -> None:
     keras.utils.set_random_seed(5)
     hears = {"taps": ["stem"], "components": 6, "hidden_units": 4, "dropout": 0.0, "members": 1}

@@ -18,6 +18,8 @@ from deepemo.models.speech.stored_views import read_views
 from deepemo.models.speech.views import write_views
 from deepemo.pipeline import load_params
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[3]
 PARAMS = load_params(ROOT / "params.yaml")
 EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": ["layer1"], "shards": 2})

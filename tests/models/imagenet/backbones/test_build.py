@@ -61,6 +61,7 @@ def test_random_weights_repeat_whatever_was_drawn_before(name: str) -> None:
     assert all(layer.rate > 0 for layer in first.network.layers if hasattr(layer, "rate"))
 
 
+@pytest.mark.slow
 def test_another_seed_draws_other_weights() -> None:
     kernels = [build("efficientnet_lite0", seed=seed).network.get_layer("stem").kernel.numpy() for seed in (0, 8)]
     assert not np.allclose(*kernels)
@@ -81,6 +82,7 @@ def test_imagenet_weights_of_efficientnet_lite0_need_no_download(tmp_path: Path)
     assert loaded.network(image, training=False).numpy().tobytes() == expected.tobytes()
 
 
+@pytest.mark.slow
 def test_refuses_weights_of_another_backbone(tmp_path: Path) -> None:
     path = tmp_path / "lite0.weights.h5"
     build("efficientnet_lite0").network.save_weights(path)

@@ -46,6 +46,7 @@ def output_and_gradients(
     return y, tape.gradient(loss, [x, *(weight.value for weight in weights)])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("training", [False, True])
 @pytest.mark.parametrize(
     ("channels", "kernel_size", "stride", "activation"),

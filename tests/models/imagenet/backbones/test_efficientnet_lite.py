@@ -12,6 +12,8 @@ from sklearn.datasets import load_sample_image
 from deepemo.errors import InputError
 from deepemo.models.imagenet.backbones import efficientnet_lite
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def classifier() -> keras.Model:
