@@ -1,5 +1,6 @@
 """A server that is told to stop ends within its time, whatever runs."""
 
+import json
 import os
 import signal
 import socket
@@ -11,6 +12,9 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+
+from tests.fixtures.recorders import webm
+from tests.http.test_streams import Live, s16
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
@@ -74,3 +78,29 @@ def test_it_ends_within_its_time(kind: str, status: int, wav, speech) -> None:
     assert alive == []
     idle.close()
     half.close()
+
+
+@pytest.mark.parametrize("start_message", [{"format": "s16", "rate_hz": 16_000}, {"format": "webm"}])
+@pytest.mark.parametrize("is_open", [True, False], ids=["open", "ended"])
+def test_streams_do_not_keep_it(start_message: dict, is_open: bool, speech) -> None:
+    process, live = start("quick")
+    client = Live(live)
+    client.send(json.dumps(start_message))
+    sound = s16(speech) if "rate_hz" in start_message else webm(speech)
+    client.send(sound if not is_open else sound[: len(sound) // 2])
+    answers = []
+    if is_open:
+        answers.append(client.next())
+    else:
+        client.send("end")
+        answers += client.messages()
+        client.socket.close()
+        assert answers[-1]["type"] == "recognition"
+    children = psutil.Process(process.pid).children()
+    began = time.monotonic()
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(60) == 0
+    assert time.monotonic() - began < 10
+    _, alive = psutil.wait_procs(children, timeout=10)
+    assert alive == []
+    client.socket.close()
