@@ -23,7 +23,11 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[3]
 PARAMS = load_params(ROOT / "params.yaml")
 EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": ["layer1"], "shards": 2})
-VIEWS = PARAMS.section("embed_speech_views", EmbedSpeechViews).model_copy(update={"views": 2, "batch_size": 4})
+DEFAULT = PARAMS.section("embed_speech_views", EmbedSpeechViews)
+# A babble is of other clips, so that a view with one depends on them; a test of its own has one.
+VIEWS = DEFAULT.model_copy(
+    update={"views": 2, "batch_size": 4, "strength": DEFAULT.strength.model_copy(update={"babble_share": 0.0})}
+)
 CLIPS = [f"made/{number}" for number in range(6)]
 
 
