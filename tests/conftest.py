@@ -1,7 +1,7 @@
 """Fixtures for every test: where the real recordings are, if anywhere, and made-up predictions.
 
 What imports TensorFlow is imported where it is used, here and in tests/fixtures: pytest-xdist's controller and a run of
-tests that need no TensorFlow start in a second instead of four.
+tests that need no TensorFlow are spared the seconds that it takes.
 """
 
 import os

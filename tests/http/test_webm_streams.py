@@ -56,6 +56,7 @@ def assert_answered_as_upload(client, told, content, **params):
     return messages[1:-1], expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [997, 16_001, 10**6])
 def test_a_streamed_recording_is_answered_as_its_upload(serve, recognizer, recorded, chunk):
     client = serve(recognizer)
@@ -70,12 +71,14 @@ def test_a_streamed_recording_is_answered_as_its_upload(serve, recognizer, recor
     assert decoders() == []
 
 
+@pytest.mark.slow
 def test_bytes_one_by_one_are_the_same_stream(serve, recognizer, speech):
     content = webm(speech[: RATE_HZ // 2])
     client = serve(recognizer)
     assert_answered_as_upload(client, talk_to(client, content, START, chunk=1), content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "content",
     [
@@ -114,6 +117,7 @@ def test_answers_come_as_soon_as_their_sound_has(serve, recognizer, recorded):
             assert answer["heard_seconds"] == pytest.approx(end + 0.1, abs=0.03)
 
 
+@pytest.mark.slow
 def test_a_damaged_stretch_is_left_out_as_of_an_upload(serve, recognizer, recorded):
     client = serve(recognizer)
     middle = len(recorded) // 2
@@ -122,6 +126,7 @@ def test_a_damaged_stretch_is_left_out_as_of_an_upload(serve, recognizer, record
     assert len(answers) > 5
 
 
+@pytest.mark.slow
 def test_a_recording_may_end_in_the_middle_of_a_packet(serve, recognizer, recorded):
     client = serve(recognizer)
     for end in (len(recorded) // 2, len(recorded) - 7):
@@ -129,6 +134,7 @@ def test_a_recording_may_end_in_the_middle_of_a_packet(serve, recognizer, record
         assert_answered_as_upload(client, talk_to(client, content, START), content)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "named"),
     [
@@ -155,6 +161,7 @@ def test_a_stream_of_nothing_is_refused_as_an_upload_of_nothing(client):
     assert detail == upload(client, b"").json()["detail"]
 
 
+@pytest.mark.slow
 def test_more_than_is_accepted_is_refused(serve, recorded):
     assert_refused(talk_to(serve(max_seconds=2), recorded, START), "too_long")
     client = serve(max_upload_bytes=50_000)
@@ -189,6 +196,7 @@ def test_a_client_that_goes_away_leaves_nothing_behind(serve, recognizer, record
     assert decoders() == []
 
 
+@pytest.mark.slow
 def test_a_decoder_that_dies_costs_its_own_stream_alone(serve, recognizer, recorded):
     client = serve(recognizer)
     half = len(recorded) // 2
@@ -214,6 +222,7 @@ def test_a_decoder_that_dies_costs_its_own_stream_alone(serve, recognizer, recor
     assert "deepemo_decoder_deaths_total 1.0" in client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_the_histograms_of_streams(serve, recognizer, recorded, wav):
     client = serve(recognizer)
     messages, _ = talk_to(client, recorded, START)

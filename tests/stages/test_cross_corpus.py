@@ -184,6 +184,7 @@ def test_models_of_another_seed_are_not_taken_up(
     assert len(rote.trained) == 2 + 3
 
 
+@pytest.mark.slow
 def test_models_of_other_embeddings_are_not_taken_up(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
 ) -> None:

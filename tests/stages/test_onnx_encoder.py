@@ -27,6 +27,8 @@ from stages import embed, embed_views, train
 from tests.fixtures.models import write_bundle_of
 from tests.fixtures.onnx_encoder import EARLY, LATE, SmallEncoder
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EMBEDDINGS = Path("data/embeddings/speech")
 WIDTH = 2 * EARLY + LATE
