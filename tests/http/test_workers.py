@@ -100,6 +100,9 @@ def start(tmp_path: Path) -> Iterator[Callable[[str], Running]]:
                 one.kill() if one.is_running() else None
 
 
+MOST_CLIENTS = 60
+
+
 def connections_of(process: psutil.Process, port: int) -> int:
     return sum(
         one.status == psutil.CONN_ESTABLISHED and one.laddr.port == port for one in process.net_connections("tcp")
@@ -112,11 +115,19 @@ def test_workers_share_clients_and_add_up_metrics_and_one_that_is_killed_is_repl
     server.wait_for(lambda: "all are ready" in server.said)
     first, second = server.workers
 
-    # Clients that come at once are shared among the processes.
-    clients = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(24)]
-    server.wait_for(lambda: connections_of(first, server.port) + connections_of(second, server.port) >= 24)
-    shares = [connections_of(one, server.port) for one in (first, second)]
-    assert min(shares) >= 3, shares
+    # Clients are shared among the processes; on a busy machine, one that is awake takes most of those that come at once.
+    clients: list[socket.socket] = []
+
+    def shares() -> list[int]:
+        return [connections_of(one, server.port) for one in (first, second)]
+
+    def all_are_taken() -> bool:
+        return sum(shares()) >= len(clients)
+
+    while min(shares()) < 3 and len(clients) < MOST_CLIENTS:
+        clients += [socket.create_connection(("127.0.0.1", server.port)) for _ in range(12)]
+        server.wait_for(all_are_taken)
+    assert min(shares()) >= 3, shares()
     for client in clients:
         client.close()
 

