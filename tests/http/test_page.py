@@ -20,6 +20,8 @@ from tests.fixtures.voices import DIGEST, VOICE_RECORD
 
 pytestmark = pytest.mark.slow
 
+ROOT = Path(__file__).parents[2]
+
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 ANSWER_MS = 30_000
 
@@ -189,6 +191,34 @@ def test_a_stream_that_breaks_off_does_not_end_the_recording(browser, start_live
     stop(page)
     assert troubles == []
     page.close()
+
+
+def test_the_webm_of_its_recorder_is_streamed_as_documented(open_page, live):
+    """The example of docs/live.md, with the recorder of a real browser."""
+    page = open_page()
+    page.evaluate("() => { window.told = []; console.log = (message) => told.push(message); }")
+    example = re.search(r"```js\n(.*?)```", (ROOT / "docs/live.md").read_text(), re.DOTALL)[1]
+    assert "ws://127.0.0.1:8000" in example
+    example = example.replace("ws://127.0.0.1:8000", live.replace("http", "ws"))
+    page.evaluate(f"async () => {{ {example} Object.assign(window, {{ recorder, socket }}); }}")
+    wait_until(page, "told.some((message) => message.is_full)")
+    page.evaluate("recorder.stop()")
+    wait_until(page, "socket.readyState === WebSocket.CLOSED")
+    told = page.evaluate("told")
+    assert [told[0]["type"], told[1]["type"], told[-1]["type"]] == ["ready", "answer", "recognition"]
+    recording = told[-1]["recording"]
+    assert (recording["container"], recording["rate_hz"]) == ("matroska", 48_000)
+    assert recording["seconds"] > 2.5
+    assert recording["voice_share"] > 0.2
+
+
+def wait_until(page, holds):
+    """Wait for an expression; `wait_for_function` needs a policy that lets pages evaluate text."""
+    for _ in range(ANSWER_MS // 200):
+        if page.evaluate(holds):
+            return
+        page.wait_for_timeout(200)
+    raise AssertionError(f"{holds} does not hold after {ANSWER_MS} ms: {page.evaluate('told')}")
 
 
 def test_certainty_is_not_rounded_up_to(open_page, live):
