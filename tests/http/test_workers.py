@@ -115,7 +115,7 @@ def test_workers_share_clients_and_add_up_metrics_and_one_that_is_killed_is_repl
     server.wait_for(lambda: "all are ready" in server.said)
     first, second = server.workers
 
-    # Clients are shared among the processes; on a busy machine, one that is awake takes most of those that come at once.
+    # On a busy machine, the process that is awake takes most of the clients that come at once.
     clients: list[socket.socket] = []
 
     def shares() -> list[int]:
