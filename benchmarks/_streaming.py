@@ -12,7 +12,16 @@ import av
 import numpy as np
 import numpy.typing as npt
 from wsproto import ConnectionType, WSConnection
-from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
+from wsproto.events import (
+    AcceptConnection,
+    BytesMessage,
+    CloseConnection,
+    Ping,
+    Pong,
+    RejectConnection,
+    Request,
+    TextMessage,
+)
 from wsproto.utilities import LocalProtocolError
 
 from deepemo.audio.samples import resample
@@ -186,13 +195,16 @@ class Client:
     async def _next(self) -> object:
         while True:
             for event in self._protocol.events():
-                if isinstance(event, CloseConnection | RejectConnection):
+                if isinstance(event, Ping):
+                    self._send(event.response())
+                elif isinstance(event, CloseConnection | RejectConnection):
                     return None
-                return event
+                else:
+                    return event
             received = await self._reader.read(_READ_BYTES)
             if not received:
                 return None
             self._protocol.receive_data(received)
 
-    def _send(self, event: TextMessage | BytesMessage) -> None:
+    def _send(self, event: TextMessage | BytesMessage | Pong) -> None:
         self._writer.write(self._protocol.send(event))
