@@ -171,15 +171,20 @@ def test_a_run_that_was_killed_goes_on_and_ends_alike(
     assert [file.read_bytes() for file in files] == whole
 
 
-@pytest.mark.slow
-def test_models_of_another_seed_are_not_taken_up(
-    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
-) -> None:
+def kill_at_the_second(write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params) -> None:
+    """Begin a run that is killed at its second model."""
     write_run()
     rote.killed_at = 2
     with pytest.raises(KeyboardInterrupt):
         cross_corpus.main(params)
     rote.killed_at = None
+
+
+@pytest.mark.slow
+def test_models_of_another_seed_are_not_taken_up(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
+) -> None:
+    kill_at_the_second(write_run, rote, params)
     cross_corpus.main(params.model_copy(update={"seed": params.seed + 1}))
     assert len(rote.trained) == 2 + 3
 
@@ -188,11 +193,7 @@ def test_models_of_another_seed_are_not_taken_up(
 def test_models_of_other_embeddings_are_not_taken_up(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params
 ) -> None:
-    write_run()
-    rote.killed_at = 2
-    with pytest.raises(KeyboardInterrupt):
-        cross_corpus.main(params)
-    rote.killed_at = None
+    kill_at_the_second(write_run, rote, params)
     spec = rote.family.shards / SPEC_FILE
     # The params of a run are the same; the file that they name is not.
     write_json(spec, {**read_spec(rote.family.shards), "encoder_sha256": "0"})

@@ -3,6 +3,7 @@
 import json
 import shutil
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +26,7 @@ from deepemo.models.shallow.network import build_shallow
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import moonshine_tiny
-from deepemo.models.speech.network import build_speech
+from deepemo.models.speech.network import Heads, build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params, recorded
 from deepemo.serving.about import describe
@@ -81,10 +82,9 @@ def before(
             frames=spec.frames, bands=spec.bands, weights="random", classes=7, **built["transfer"]
         )[0],
     }
-    hears = {"taps": ["stem"], "components": 4, "hidden_units": 0, "dropout": 0.0, "members": 1}
-    hears["discriminant_share"] = 0.5
-    networks["speech"] = build_speech(moonshine_tiny(), classes=7, **hears)
-    built["speech"] = {"encoder": "moonshine_tiny", **hears}
+    heads = Heads(components=4, members=1, discriminant_share=0.5, hidden_units=0, dropout=0.0)
+    networks["speech"] = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
+    built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **asdict(heads)}
     width = networks["speech"].get_layer("projection").directions.shape[0]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
     front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()

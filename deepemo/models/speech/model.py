@@ -16,7 +16,7 @@ from deepemo.models.saved import load_weights, read_about
 from deepemo.models.speech.embedder import ENCODERS, rounded_up
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import samples_of
-from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
+from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, Heads, build_on_embeddings, build_speech
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
 
@@ -71,10 +71,12 @@ class SpeechModel:
         try:
             if DIGEST in settings:
                 made = {name: settings.pop(name) for name in ("encoder", DIGEST, "taps")}
-                network = build_on_embeddings(settings.pop("width"), classes=classes, **settings)
+                width = settings.pop("width")
+                network = build_on_embeddings(width, Heads(**settings), classes=classes)
             else:
                 made = None
-                network = build_speech(ENCODERS[settings.pop("encoder")](), classes=classes, **settings)
+                encoder, taps = ENCODERS[settings.pop("encoder")](), settings.pop("taps")
+                network = build_speech(encoder, Heads(**settings), taps=taps, classes=classes)
         except (TypeError, KeyError) as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
         load_weights(network, folder)

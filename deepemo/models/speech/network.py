@@ -5,7 +5,7 @@ discriminant, which does better on corpora that it never heard.
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -85,49 +85,51 @@ class Projection(keras.layers.Layer):
         return {**super().get_config(), "components": self.components}
 
 
-def build_heads(
-    width: int,
-    *,
-    hidden_units: int,
-    dropout: float,
-    members: int,
-    discriminant_share: float,
-    classes: int,
-    name: str,
-) -> keras.Model:
-    """Components float32 [n, width] to logits [n, classes]: the mean of several heads that are trained apart.
+@dataclass(frozen=True)
+class Heads:
+    """The shape of both kinds of heads.
+
+    Attributes:
+        components: of the embeddings, which the heads hear.
+        members: perceptrons in each kind, which are trained apart and averaged.
+        discriminant_share: of a linear discriminant in each kind; the perceptrons have the rest. 0 for none.
+        hidden_units: of a perceptron's layer between components and emotions; 0 for none.
+        dropout: before each layer of a perceptron.
+    """
+
+    components: int
+    members: int
+    discriminant_share: float
+    hidden_units: int
+    dropout: float
+
+
+def build_heads(heads: Heads, *, classes: int, name: str) -> keras.Model:
+    """Components float32 [n, components] to logits [n, classes], by one kind of heads.
 
     Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
-    `discriminant` is linear and no gradient changes it; `set_discriminant` gives it weights that hold its share of the
-    mean already.
+    `discriminant` is linear, and no gradient changes it; its weights hold its share of the mean already.
     """
-    components = keras.Input((width,), name="components")
+    components = keras.Input((heads.components,), name="components")
     logits = [
-        build_perceptron(width, hidden_units=hidden_units, dropout=dropout, classes=classes, name=f"member{number}")(
-            components
-        )
-        for number in range(1, members + 1)
+        build_perceptron(
+            heads.components,
+            hidden_units=heads.hidden_units,
+            dropout=heads.dropout,
+            classes=classes,
+            name=f"member{number}",
+        )(components)
+        for number in range(1, heads.members + 1)
     ]
-    mean = keras.layers.Average(name="mean")(logits) if members > 1 else logits[0]
-    if discriminant_share:
+    mean = keras.layers.Average(name="mean")(logits) if heads.members > 1 else logits[0]
+    if heads.discriminant_share:
         linear = keras.layers.Dense(classes, trainable=False, name=DISCRIMINANT)(components)
-        mean = keras.layers.Add(name="sum")(
-            [keras.layers.Rescaling(1.0 - discriminant_share, name="share")(mean), linear]
-        )
+        rest = keras.layers.Rescaling(1.0 - heads.discriminant_share, name="share")(mean)
+        mean = keras.layers.Add(name="sum")([rest, linear])
     return keras.Model(components, mean, name=name)
 
 
-def build_speech(
-    encoder: keras.Model,
-    *,
-    taps: Sequence[str],
-    components: int,
-    hidden_units: int,
-    dropout: float,
-    members: int,
-    discriminant_share: float,
-    classes: int,
-) -> keras.Model:
+def build_speech(encoder: keras.Model, heads: Heads, *, taps: Sequence[str], classes: int) -> keras.Model:
     """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
@@ -137,67 +139,35 @@ def build_speech(
 
     Args:
         encoder: see `deepemo.models.speech.moonshine.moonshine_tiny`.
+        heads: on its embeddings.
         taps: see `build_embedder`.
-        components: of the embeddings.
-        hidden_units: of a layer between components and emotions; 0 for none.
-        dropout: before each layer of a head.
-        members: perceptrons in each kind of head.
-        discriminant_share: of the linear discriminant in each kind of head; 0 for none.
         classes: emotions to tell apart.
     """
     embedder = build_embedder(encoder, taps)
     embedder.trainable = False
     samples = keras.Input((None,), name="samples")
-    return _with_heads(
-        samples,
-        embedder([samples, ClipLength(name="length")(samples)]),
-        components=components,
-        hidden_units=hidden_units,
-        dropout=dropout,
-        members=members,
-        discriminant_share=discriminant_share,
-        classes=classes,
-    )
+    embedding = embedder([samples, ClipLength(name="length")(samples)])
+    return _with_heads(samples, embedding, heads, classes=classes)
 
 
-def build_on_embeddings(width: int, **heads: Any) -> keras.Model:
+def build_on_embeddings(width: int, heads: Heads, *, classes: int) -> keras.Model:
     """The network after an encoder that is none of Keras, with the layers `projection`, `head` and `voice_head`.
 
     Inputs: `embedding`, float32 [n, width]; `offset`, as for `build_speech`. Outputs: as there.
 
     Args:
         width: of the embeddings.
-        heads: `components` and what follows it, as for `build_speech`.
+        heads: on them.
+        classes: emotions to tell apart.
     """
     embedding = keras.Input((width,), name="embedding")
-    return _with_heads(embedding, embedding, **heads)
+    return _with_heads(embedding, embedding, heads, classes=classes)
 
 
-def _with_heads(
-    source: keras.KerasTensor,
-    embedding: keras.KerasTensor,
-    *,
-    components: int,
-    hidden_units: int,
-    dropout: float,
-    members: int,
-    discriminant_share: float,
-    classes: int,
-) -> keras.Model:
+def _with_heads(source: keras.KerasTensor, embedding: keras.KerasTensor, heads: Heads, *, classes: int) -> keras.Model:
     """Join components and both kinds of heads to an embedding [n, width] that is made of the source."""
-    offset = keras.Input((components,), name="offset")
-    values = Projection(components, name=PROJECTION)(embedding)
-    alone, relative = (
-        build_heads(
-            components,
-            hidden_units=hidden_units,
-            dropout=dropout,
-            members=members,
-            discriminant_share=discriminant_share,
-            classes=classes,
-            name=name,
-        )
-        for name in (HEAD, VOICE_HEAD)
-    )
+    offset = keras.Input((heads.components,), name="offset")
+    values = Projection(heads.components, name=PROJECTION)(embedding)
+    alone, relative = (build_heads(heads, classes=classes, name=name) for name in (HEAD, VOICE_HEAD))
     difference = keras.layers.Subtract(name="difference")([values, offset])
     return keras.Model([source, offset], [alone(values), relative(difference)], name="speech")

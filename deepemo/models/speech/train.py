@@ -1,7 +1,7 @@
 """Train the heads of the family `speech` on the embeddings that its frozen encoder made."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import keras
@@ -21,6 +21,7 @@ from deepemo.models.speech.network import (
     HEAD,
     PROJECTION,
     VOICE_HEAD,
+    Heads,
     build_on_embeddings,
     build_speech,
 )
@@ -129,19 +130,22 @@ def train_speech(
     made_by = read_spec(embeddings)
     check_views(views, made_by)
     training = split[split["role"] == TRAIN]
-    heads = {
-        "components": min(section.components, len(training), made_by["shape"][0]),
-        **section.model_dump(include={"hidden_units", "dropout", "members", "discriminant_share"}),
-    }
+    heads = Heads(
+        components=min(section.components, len(training), made_by["shape"][0]),
+        members=section.members,
+        discriminant_share=section.discriminant_share,
+        hidden_units=section.hidden_units,
+        dropout=section.dropout,
+    )
     encoder = {name: made_by[name] for name in ("encoder", DIGEST, "taps") if name in made_by}
     files = {}
     if DIGEST in made_by:
         files[ENCODER_FILE] = embeddings / ENCODER_FILE
         check_encoder(files[ENCODER_FILE], made_by[DIGEST])
         encoder["width"] = made_by["shape"][0]
-        network = build_on_embeddings(encoder["width"], classes=len(emotions), **heads)
+        network = build_on_embeddings(encoder["width"], heads, classes=len(emotions))
     else:
-        network = build_speech(load_encoder(made_by["encoder"]), taps=made_by["taps"], classes=len(emotions), **heads)
+        network = build_speech(load_encoder(made_by["encoder"]), heads, taps=made_by["taps"], classes=len(emotions))
     projection = network.get_layer(PROJECTION)
     batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
     projection.adapt((values for _, values in batches), len(training), seed=seed)
@@ -171,7 +175,7 @@ def train_speech(
         history += _mean(rows, phase=name, after=len(history))
     return Trained(
         network=network,
-        settings={**encoder, **heads},
+        settings={**encoder, **asdict(heads)},
         features=made_by["features"],
         history=history,
         files=files,
