@@ -88,8 +88,8 @@ class Batcher:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread still runs."""
-        return self._thread.is_alive()
+        """Whether it answers: it was not closed, and nothing ended the thread."""
+        return self._open
 
     def close(self) -> None:
         """Answer those who wait, then end the thread."""
@@ -143,6 +143,8 @@ class Batcher:
             for _, answer in batch:
                 answer.set_exception(error)
         except BaseException:
+            # Before the callers are told, so that whoever asks after them hears the same.
+            self._shut()
             for _, answer in batch:
                 answer.set_exception(ClosedError("the batcher has ended"))
             raise

@@ -83,3 +83,17 @@ def test_closing_answers_those_who_wait_and_refuses_later_ones():
         release.set()
         assert [answer.result(5).item() for answer in waiting] == [0, 2, 4]
         closing.result(5)
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_whoever_is_told_that_the_thread_has_ended_finds_it_ended():
+    def die(inputs):
+        raise SystemExit("the thread ends")
+
+    for _ in range(300):
+        batcher = Batcher(die, batch_windows=4)
+        assert batcher.is_alive
+        with pytest.raises(ClosedError):
+            batcher((np.zeros((1, 2), np.float32),))
+        assert not batcher.is_alive
+        batcher.close()
