@@ -66,6 +66,7 @@ def test_the_samples_are_those_of_the_file(start, recorded) -> None:
     assert len(decoder.finish()) == 0
 
 
+@pytest.mark.slow
 def test_the_length_is_limited(start, recorded) -> None:
     with pytest.raises(TooLongError, match="longer than 4 s"):
         start(max_seconds=4).decode(recorded)
