@@ -4,9 +4,12 @@ Each stage's packages are imported when it is asked for: a process that measures
 """
 
 import math
+import os
+import pickle
+import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
@@ -44,6 +47,38 @@ class Task:
     start: Callable[[], None] | None = None
     carry: Callable[[Any], Any] | None = None
     clips_in: Callable[[Any], int] = lambda item: 1
+
+
+@dataclass(frozen=True)
+class Done:
+    """Which process did an item, when it was done by the clock of the machine, and its clips."""
+
+    process: int
+    at: float
+    clips: int
+    result: object
+
+
+@dataclass(frozen=True)
+class Timed:
+    """Work that notes who did it and when; of this module, which other processes can import by its name.
+
+    Attributes:
+        pickled: the work, unpickled when it is first called: after a process has made its settings for TensorFlow.
+    """
+
+    pickled: bytes
+
+    @cached_property
+    def _work(self) -> Callable[[Any], Any]:
+        work: Callable[[Any], Any] = pickle.loads(self.pickled)
+        return work
+
+    def __call__(self, item: tuple[int, Any]) -> Done:
+        """Do an item, which comes with its number of clips."""
+        clips, content = item
+        result = self._work(content)
+        return Done(os.getpid(), time.monotonic(), clips, result)
 
 
 def validate_task(clips: pd.DataFrame, params: Params) -> Task:

@@ -13,10 +13,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from statistics import median
 from typing import Annotated, Any
@@ -24,7 +22,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from benchmarks._clip_stages import NOTHING, TASKS, WINDOW_CLIPS, Task
+from benchmarks._clip_stages import NOTHING, TASKS, WINDOW_CLIPS, Done, Task, Timed
 from benchmarks._measure import machine, write_section
 from deepemo.cluster import ADDRESS
 from deepemo.corpora.catalogue.synthetic import CORPUS
@@ -41,38 +39,6 @@ PROCESSES, DASK = "2 processes", "Dask, 2 workers"
 WAYS = (ONE, TWO, PROCESSES, DASK)
 STAGES = ("validate", "featurize", "embed transfer", "embed speech")
 WORKERS = 2
-
-
-@dataclass(frozen=True)
-class Done:
-    """Which process did an item, when it was done by the clock of the machine, and its clips."""
-
-    process: int
-    at: float
-    clips: int
-    result: object
-
-
-@dataclass(frozen=True)
-class Timed:
-    """Work that notes who did it and when.
-
-    Attributes:
-        pickled: the work, unpickled when it is first called: after a process has made its settings for TensorFlow.
-    """
-
-    pickled: bytes
-
-    @cached_property
-    def _work(self) -> Callable[[Any], Any]:
-        work: Callable[[Any], Any] = pickle.loads(self.pickled)
-        return work
-
-    def __call__(self, item: tuple[int, Any]) -> Done:
-        """Do an item, which comes with its number of clips."""
-        clips, content = item
-        result = self._work(content)
-        return Done(os.getpid(), time.monotonic(), clips, result)
 
 
 def steady_rate(done: Sequence[Done], finished: float, *, workers: int = WORKERS) -> float:

@@ -10,8 +10,8 @@ import pandas as pd
 import pytest
 
 from benchmarks import scale
-from benchmarks._clip_stages import NOTHING, TASKS
-from benchmarks.scale import STAGES, Done, Timed, make_run, report, steady_rate
+from benchmarks._clip_stages import NOTHING, TASKS, Done, Timed
+from benchmarks.scale import STAGES, make_run, report, steady_rate
 from deepemo.pipeline import load_params
 
 # One process is ready a second before the other; then each does an item of two clips a second.
