@@ -1,7 +1,8 @@
-"""The pins: what they set, and that an embedding and a few steps of each training are then the same bytes anywhere.
+"""The pins: what they set, and that an embedding and a few steps of each training then have the same bytes anywhere.
 
-Another processor is stood in for by what an environment may say of instruction sets and threads, and by fewer cores. A
-processor of another maker is not: that was done once in an emulator, see docs/reproducibility.md.
+Other settings of instruction sets and threads in the environment, and fewer cores, imitate another processor.
+Processors
+of another maker are not imitated: this was tried once in an emulator, see docs/reproducibility.md.
 """
 
 import json
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[1]
 HASWELL = {"avx", "avx2", "fma"}
 SKYLAKE_X = HASWELL | {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 
-# What a shell, a scheduler or a container may have set, none of which may reach a stage's bytes.
+# Settings of a shell, a scheduler or a container. None of them may change a stage's bytes.
 ELSEWHERE = {
     "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
     "TF_ENABLE_ONEDNN_OPTS": "1",
@@ -152,7 +153,7 @@ def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_unpinned_bytes_depend_on_the_instruction_set(tmp_path: Path) -> None:
-    """What the pins are for; without this, the test above could pass on machines that compute alike anyway."""
+    """Without pins, bytes differ. Otherwise the test above could pass on machines that compute alike anyway."""
     if "avx512f" not in processor_flags():
         pytest.skip("this processor has no AVX-512: there is no wider instruction set than the pinned one to compare")
     ways = {"wide": {}, "narrow": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}

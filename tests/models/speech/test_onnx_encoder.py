@@ -1,4 +1,4 @@
-"""An encoder of the user's: what it makes of clips, and every way in which a file cannot be one."""
+"""A user's own encoder: its embeddings of clips, and every way in which a file cannot be an encoder."""
 
 import shutil
 import sys
