@@ -8,15 +8,7 @@ corpora and the sections of the model families, is given to it by `deepemo.pipel
 from collections.abc import Collection, Mapping
 from typing import Annotated, Any, Literal, Self, TypeVar
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    ConfigDict,
-    Field,
-    PrivateAttr,
-    ValidationInfo,
-    model_validator,
-)
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
 from deepemo.emotions import Emotions, in_order
 from deepemo.errors import InputError
@@ -234,6 +226,7 @@ class Learning(Section):
         learning_rate: the peak of a one-cycle schedule.
         weight_decay: of AdamW.
         average_weights: decay of the running mean of weights that is validated and kept; 0 for the weights themselves.
+        mixed_precision: whether steps take their products in bfloat16, see `deepemo.training.precision`.
     """
 
     epochs: Count
@@ -242,6 +235,7 @@ class Learning(Section):
     learning_rate: Positive
     weight_decay: NotNegative
     average_weights: Annotated[float, Field(ge=0, lt=1)]
+    mixed_precision: bool
 
 
 class CrossCorpus(Section):

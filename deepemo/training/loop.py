@@ -18,6 +18,7 @@ from tqdm import tqdm
 from deepemo.params import Learning
 from deepemo.training.batches import Batches, Labelled
 from deepemo.training.devices import check_agreement, is_chief, replicas, shared_out, summed
+from deepemo.training.precision import in_mixed_precision
 
 CHECKPOINT = "checkpoint.npz"
 CLIP_NORM = 5.0
@@ -93,7 +94,7 @@ class Trainer:
 
         Args:
             network: inputs to logits float32 [n, classes]; trained in place.
-            section: epochs, patience, learning rate, weight decay and averaging of weights.
+            section: epochs, patience, learning rate, weight decay, averaging of weights and precision.
             batches: training batches.
             validation: gives the labelled arrays of validation anew at each call.
             label_smoothing: share of each target that is spread evenly over the classes.
@@ -122,6 +123,8 @@ class Trainer:
         self._averages = [tf.Variable(tf.identity(weight.value), trainable=False) for weight in self._learned]
         self._updates = tf.Variable(0, dtype=tf.int64, trainable=False)
         step = self._train_step if replicas() == 1 else self._shared_step
+        if section.mixed_precision:
+            step = in_mixed_precision(network, step)
         self._step = tf.function(step, reduce_retracing=True)
         self._predict = tf.function(lambda values: network(values, training=False), reduce_retracing=True)
 

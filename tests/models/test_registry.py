@@ -38,6 +38,7 @@ PARAMS = {
     "learning_rate": 0.1,
     "weight_decay": 0.0,
     "average_weights": 0.0,
+    "mixed_precision": False,
 }
 TOY = '''
 """The family `toy`: a layer on the levels of a clip's thirds."""

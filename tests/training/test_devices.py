@@ -52,6 +52,7 @@ augment = dict(append_neutral=0.0, time_scale=0.1, time_shift_seconds=0.04, freq
                noise=0.01, time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
 section = TrainShallow(channels=[4, 8], band_pooling=1, dropout=0.0, epochs=3, patience=3, batch_size=15,
                        learning_rate=0.02, weight_decay=0.01, label_smoothing=0.05, average_weights=0.9,
+                       mixed_precision=False,
                        augment=augment)
 try:
     with devices() as where:

@@ -41,6 +41,7 @@ augment = dict(append_neutral=0.3, time_scale=0.1, time_shift_seconds=0.04, freq
                noise=0.01, time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
 section = TrainShallow(channels=[4, 8], band_pooling=1, dropout=0.2, epochs=12, patience=12, batch_size=16,
                        learning_rate=0.02, weight_decay=0.01, label_smoothing=0.05, average_weights=0.9,
+                       mixed_precision=False,
                        augment=augment)
 split = pd.read_csv(folder / "split.csv")
 trained = train_shallow(section, features=folder / "features", split=split, emotions=EMOTIONS, seed=11, resume=resume)

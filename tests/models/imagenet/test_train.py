@@ -28,6 +28,7 @@ PHASE = {
     "learning_rate": 0.01,
     "weight_decay": 0.01,
     "average_weights": 0.5,
+    "mixed_precision": False,
 }
 
 

@@ -1,0 +1,63 @@
+"""Mixed precision: the products of a training step in bfloat16, all else in float32.
+
+Convolutions and dense layers take nearly all of a step, and GPUs since NVIDIA's Ampere multiply bfloat16 several times
+as fast as float32. Sums over time, normalisation, the last layer and so the logits, the loss, gradients of weights,
+weights and their averages stay in float32 (Micikevicius et al., "Mixed Precision Training", 2018). bfloat16 has the
+range of float32, so the loss needs no scale, as it would in float16 (Kalamkar et al., "A Study of BFLOAT16 for Deep
+Learning Training", 2019).
+"""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import keras
+
+POLICY = "mixed_bfloat16"
+_PRODUCTS = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+
+
+def in_mixed_precision(network: keras.Model, step: Callable[..., Any]) -> Callable[..., Any]:
+    """A training step whose products are taken in bfloat16.
+
+    The network has Keras's policy only while TensorFlow traces the step. What is validated, saved and served is a
+    network in float32.
+
+    Args:
+        network: in float32, that the step calls. Its layers that are frozen now stay in float32.
+        step: that `tf.function` will trace.
+    """
+    layers = _products(network)
+
+    def mixed(*batch: Any) -> Any:
+        with _policy(layers):
+            return step(*batch)
+
+    return mixed
+
+
+def _products(network: keras.Model) -> list[keras.layers.Layer]:
+    """The layers that learn and multiply, but for the last one."""
+    leaves = list(_leaves(network))
+    return [layer for layer in leaves[:-1] if isinstance(layer, _PRODUCTS) and layer.trainable_variables]
+
+
+def _leaves(network: keras.Model) -> Iterator[keras.layers.Layer]:
+    """Layers of a network and of the networks in it, from input to output."""
+    for layer in network.layers:
+        if isinstance(layer, keras.Model):
+            yield from _leaves(layer)
+        else:
+            yield layer
+
+
+@contextmanager
+def _policy(layers: list[keras.layers.Layer]) -> Iterator[None]:
+    before = [layer.dtype_policy for layer in layers]
+    for layer in layers:
+        layer.dtype_policy = POLICY
+    try:
+        yield
+    finally:
+        for layer, policy in zip(layers, before, strict=True):
+            layer.dtype_policy = policy
