@@ -1,14 +1,16 @@
 """The pins: what they set, and that an embedding and a few steps of each training then have the same bytes anywhere.
 
-Other settings of instruction sets and threads in the environment, and fewer cores, imitate another processor.
-Processors
-of another maker are not imitated: this was tried once in an emulator, see docs/reproducibility.md.
+Another processor is stood in for by what an environment may say of instruction sets and threads, by fewer cores, and by
+other caches than this one has. That the approximations of another maker play no part was found once: see
+docs/reproducibility.md.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -31,6 +33,9 @@ ELSEWHERE = {
     "OPENBLAS_CORETYPE": "SkylakeX",
 }
 
+# Caches of two processors, in KiB of the three levels.
+SMALL, LARGE = "32,512,16384", "48,2048,524288"
+
 COMPUTE = """
 import hashlib, io, json, os, sys, zipfile
 from pathlib import Path
@@ -45,8 +50,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from deepemo.audio.features import Featurizer
 from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import Clip, write_clips
+from deepemo.dataset.featurize import give_cores_to_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.emotions import EMOTIONS
 from deepemo.files import CLIPS, EMBEDDINGS, FEATURES, MODELS, RAW, SPLIT, write_csv
@@ -94,6 +101,10 @@ if "numpy" in parts:
               np.tanh(wide.astype(np.float32)), np.exp(wide.astype(np.float32)), wide.std(0),
               np.fft.rfft(wide), np.linalg.svd(wide, compute_uv=False)]
     note("numpy", [np.ascontiguousarray(array).tobytes() for array in arrays])
+if "features" in parts:
+    give_cores_to_clips()
+    featurizer = Featurizer(spec)
+    note("features", [featurizer(random.normal(size=20000).astype(np.float32), 16000).tobytes() for _ in range(4)])
 if "embedding" in parts:
     embed.main(params, "transfer")
     note("embedding", files(EMBEDDINGS))
@@ -116,6 +127,27 @@ if "trainings" in parts:
     for family in ("shallow", "transfer"):
         train.main(params, family)
         note(family, [*files(MODELS / family), Path(f"plots/learning_curve_{family}.csv").read_bytes()])
+print(json.dumps(digests))
+"""
+
+# Digests of a product: as the processor's caches have it, with small ones held, with large ones, with small ones again.
+PRODUCTS = """
+import hashlib, json
+import stages
+
+import numpy as np
+import tensorflow as tf
+
+from deepemo.eigen import hold_caches
+
+tf.config.threading.set_intra_op_parallelism_threads(1)
+random = np.random.default_rng(5)
+left, right = (random.normal(size=shape).astype(np.float32) for shape in ((175, 1025), (1025, 128)))
+digests = []
+for sizes in (None, (32, 512, 16384), (48, 2048, 524288), (32, 512, 16384)):
+    if sizes is not None:
+        hold_caches(tuple(1024 * size for size in sizes))
+    digests.append(hashlib.sha256(tf.matmul(left, right).numpy().tobytes()).hexdigest())
 print(json.dumps(digests))
 """
 
@@ -163,6 +195,58 @@ def test_unpinned_bytes_depend_on_the_instruction_set(tmp_path: Path) -> None:
     ]
     wide, narrow = (digests(run) for run in runs)
     assert wide != narrow
+
+
+@pytest.fixture(scope="module")
+def pretend(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """The environment of a process that is told of other caches than the processor's, by KiB of the three levels."""
+    if "cpuid_fault" not in processor_flags():
+        pytest.skip("this processor cannot pretend to have other caches: it has no CPUID faulting")
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler: none can be made that answers for the processor")
+    library = tmp_path_factory.mktemp("pretended") / "pretended_caches.so"
+    source = Path(__file__).with_name("pretended_caches.c")
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return lambda sizes: {"LD_PRELOAD": str(library), "PRETENDED_CACHES_KIB": sizes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", ["embedding,speech,trainings", "features"])
+def test_pinned_bytes_do_not_depend_on_the_caches(
+    tmp_path: Path, pretend: Callable[[str], dict[str, str]], parts: str
+) -> None:
+    runs = [start(tmp_path / sizes, parts, cores=2, environment=pretend(sizes)) for sizes in (SMALL, LARGE)]
+    one, other = (digests(run) for run in runs)
+    assert one == other
+
+
+def products(environment: dict[str, str]) -> list[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", PRODUCTS],
+        cwd=ROOT,
+        env={**os.environ, **environment, FAST: "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    found: list[str] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_the_held_caches_decide_how_a_product_is_summed() -> None:
+    _, small, large, again = products({})
+    assert small == again != large
+
+
+@pytest.mark.slow
+def test_what_is_not_held_follows_the_caches(pretend: Callable[[str], dict[str, str]]) -> None:
+    """Without this, the test of the pinned bytes could pass where the pretended caches reach nobody."""
+    (small, *held), (large, *held_elsewhere) = products(pretend(SMALL)), products(pretend(LARGE))
+    assert small != large
+    assert held == held_elsewhere
 
 
 def test_numpy_is_told_of_the_groups_that_the_processor_has_and_no_other() -> None:
