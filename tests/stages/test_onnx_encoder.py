@@ -159,7 +159,7 @@ def test_another_file_is_another_encoder_everywhere(trained: Path, params: Param
 
 def test_a_file_that_dvc_does_not_watch_is_not_embedded_with(run: Path, params: Params) -> None:
     (run / "dvc.yaml").write_text("stages:\n  embed_speech:\n    deps: [data/raw]\n")
-    with pytest.raises(InputError, match=r"dvc\.yaml: .* add the line `- encoders/mine\.onnx`"):
+    with pytest.raises(InputError, match=r"dvc\.yaml: .* add `encoders/mine\.onnx` to the list"):
         embed.main(params, "speech")
     assert not EMBEDDINGS.exists()
 

@@ -182,5 +182,5 @@ def test_a_file_that_dvc_does_not_watch_is_refused_with_the_line_that_is_missing
     if tracked:
         check_tracked(Path("encoders/mine.onnx"), pipeline)
     else:
-        with pytest.raises(InputError, match=r"found no encoders/mine\.onnx, .* add the line `- encoders/mine\.onnx`"):
+        with pytest.raises(InputError, match=r"found no encoders/mine\.onnx, .* add `encoders/mine\.onnx` to the list"):
             check_tracked(Path("encoders/mine.onnx"), pipeline)
