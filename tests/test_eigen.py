@@ -1,4 +1,4 @@
-"""Holding Eigen's cache sizes: what is said where they are not found, and the switch. Bytes are in test_reproducible.py."""
+"""Holding Eigen's cache sizes: what is said where they are not found, and the switch; bytes: test_reproducible.py."""
 
 import warnings
 
