@@ -2,6 +2,6 @@
 
 `featurizing`, `transfer`, `memory`, `serving`, `live`, `parts` and `scale` measure and write a section of
 docs/benchmarks.md;
-`ablations` lists the experiments of docs/ablations.yaml and writes docs/results.md from those that were run; `spread`
+`ablations` lists the experiments of docs/ablations.yaml, notes those that were run and writes docs/results.md; `spread`
 trains with several seeds and writes docs/spread.md. None of them is a test.
 """

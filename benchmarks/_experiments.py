@@ -1,7 +1,7 @@
 """The experiments of docs/ablations.yaml, and which of DVC's recorded runs are runs of them."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,7 +9,12 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
+from benchmarks import _heads
+from benchmarks._noted import Run
 from deepemo.errors import InputError
+from deepemo.evaluation.report import UNSEEN_CORPUS
+from deepemo.models.registry import ENSEMBLE, predictor_names
+from deepemo.reporting.markdown import per_cent
 from deepemo.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
@@ -19,18 +24,72 @@ FREE = (
     "download.source_dir",
     "download.connections",
     "featurize.workers",
-    "cross_corpus",
     "evaluate",
     "gate",
     "eda",
 )
-# Sections that a stage's training does not read.
-UNREAD = {"train_shallow": ("embed", "train_transfer"), "train_transfer": ("train_shallow",), "evaluate": ()}
-# What a stage's metrics hold once it has run.
-_MEASURED = {"train_shallow": "val_uar", "train_transfer": "val_uar", "evaluate": "ensemble"}
+_SPECTROGRAM_SECTIONS = ("featurize", "train_shallow", "embed", "train_transfer")
+_SPEECH_SECTIONS = ("embed_speech", "embed_speech_views", "train_speech")
+# Sections that do not change what a stage's metrics say.
+UNREAD = {
+    "train_shallow": ("embed", "train_transfer", *_SPEECH_SECTIONS, "cross_corpus"),
+    "train_transfer": ("train_shallow", *_SPEECH_SECTIONS, "cross_corpus"),
+    "train_speech": (*_SPECTROGRAM_SECTIONS, "cross_corpus"),
+    "cross_corpus": (),
+    "evaluate": ("cross_corpus",),
+}
 _ABSENT = object()
 
 Overrides = dict[str, Any]
+Stage = Literal["train_shallow", "train_transfer", "train_speech", "cross_corpus", "evaluate"]
+
+
+def _whole(value: float | None) -> str:
+    return "-" if value is None else f"{value:.0f}"
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What an experiment is judged by: one column of its stage's table, or two.
+
+    Attributes:
+        key: dotted name in the stage's metrics.
+        title: of the column.
+        gains: whether another column holds the difference to the first experiment of the stage.
+        show: how a value is written; None where a run lacks the figure.
+    """
+
+    key: str
+    title: str
+    gains: bool = False
+    show: Callable[[float | None], str] = per_cent
+
+
+_OF_TRAININGS = (
+    Figure("val_uar", "UAR", gains=True),
+    Figure("val_accuracy", "accuracy"),
+    Figure("best_epoch", "best epoch", show=_whole),
+)
+# By stage. A run without the first has not run the stage; others may be missing from runs of older code.
+FIGURES: dict[Stage, tuple[Figure, ...]] = {
+    "train_shallow": _OF_TRAININGS,
+    "train_transfer": _OF_TRAININGS,
+    "train_speech": (
+        Figure("val_uar", "UAR of one perceptron"),
+        Figure(_heads.UAR, "UAR of the head", gains=True),
+        Figure(_heads.ACCURACY, "accuracy"),
+        Figure(_heads.VOICES_KNOWN, "UAR, voices known", gains=True),
+    ),
+    "cross_corpus": (
+        Figure("mean.speech.uar", "UAR of speech", gains=True),
+        Figure("mean.ensemble.uar", "UAR of ensemble", gains=True),
+        Figure("known_voices.all.uar", "UAR of ensemble, voices known", gains=True),
+    ),
+    "evaluate": (
+        Figure(f"{ENSEMBLE}.{UNSEEN_CORPUS}.clips", "clips", show=_whole),
+        *(Figure(f"{name}.{UNSEEN_CORPUS}.uar", f"UAR of {name}") for name in predictor_names()),
+    ),
+}
 
 
 class Experiment(BaseModel):
@@ -39,17 +98,17 @@ class Experiment(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     name: str
-    stage: Literal["train_shallow", "train_transfer", "evaluate"]
+    stage: Stage
     what: str
     set: Overrides
 
 
 class Ablations(BaseModel):
-    """What docs/ablations.yaml holds; `base` is set in every experiment."""
+    """What docs/ablations.yaml holds; `base` is set in every experiment of a stage."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
-    base: Overrides
+    base: dict[Stage, Overrides]
     experiments: list[Experiment]
 
     @model_validator(mode="after")
@@ -59,22 +118,30 @@ class Ablations(BaseModel):
             raise ValueError(f"a name is given twice among {names}")
         return self
 
+    def of_stage(self, stage: Stage) -> list[Experiment]:
+        """The experiments of a stage; the first is what the others are compared with."""
+        return [experiment for experiment in self.experiments if experiment.stage == stage]
+
+    def base_of(self, experiment: Experiment) -> Overrides:
+        """What is set in an experiment beside its own values."""
+        return self.base.get(experiment.stage, {})
+
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
-    """One run of an experiment that DVC recorded.
+class Recorded:
+    """A run that DVC recorded.
 
     Attributes:
-        experiment: its name in docs/ablations.yaml.
-        seed: of the run.
-        commit: of the code it was run on, shortened.
-        metrics: of the experiment's stage: of a training val_uar, val_accuracy, best_epoch and others.
+        run: what it is a run of.
+        stage: of its experiment.
+        revision: the commit in which DVC keeps it.
+        figures: those of `FIGURES` that the metrics of the stage hold, by dotted name.
     """
 
-    experiment: str
-    seed: int
-    commit: str
-    metrics: Mapping[str, Any]
+    run: Run
+    stage: Stage
+    revision: str
+    figures: Mapping[str, float]
 
 
 def read_ablations(path: Path) -> Ablations:
@@ -122,7 +189,7 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = 
     return found
 
 
-def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Run], list[str]]:
+def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Recorded], list[str]]:
     """Find runs of the experiments among what `dvc exp show --json` prints.
 
     A run counts if it has the experiment's name, alone or followed by `-seed` and a number, if its params differ from
@@ -130,27 +197,40 @@ def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Run], list[str
     stage has metrics.
 
     Returns:
-        The runs, in the order of the list and by seed; and one message for each run that has a name but does not count.
+        The runs, in no order; and one message for each run that has a name but does not count.
     """
     named = {experiment.name: experiment for experiment in ablations.experiments}
-    runs, refused = [], []
+    runs: list[Recorded] = []
+    refused = []
     for commit, base, found in _experiments(json.loads(shown)):
         name, _, number = found["name"].partition("-seed")
         experiment = named.get(name)
         if experiment is None or (number and not number.isdigit()):
             continue
         params = _content(found, "params", PARAMS)
-        metrics = _content(found, "metrics", f"metrics/{experiment.stage}.json")
-        expected = with_overrides(base, {**ablations.base, **experiment.set})
+        figures = _figures(_content(found, "metrics", f"metrics/{experiment.stage}.json"), FIGURES[experiment.stage])
+        expected = with_overrides(base, {**ablations.base_of(experiment), **experiment.set})
         other = [name for name in differences(params, expected) if name.split(".")[0] not in UNREAD[experiment.stage]]
         if other:
             refused.append(f"{found['name']}: run with other values than docs/ablations.yaml sets of {other}")
-        elif _MEASURED[experiment.stage] not in metrics:
+        elif FIGURES[experiment.stage][0].key not in figures:
             refused.append(f"{found['name']}: has no metrics of {experiment.stage}")
         else:
-            runs.append(Run(experiment=name, seed=params["seed"], commit=commit[:7], metrics=metrics))
-    order = list(named)
-    return sorted(runs, key=lambda run: (order.index(run.experiment), run.seed, run.commit)), refused
+            run = Run(name, params["seed"], commit[:7])
+            runs.append(Recorded(run=run, stage=experiment.stage, revision=found["rev"], figures=figures))
+    return runs, refused
+
+
+def _figures(metrics: Mapping[str, Any], wanted: tuple[Figure, ...]) -> dict[str, float]:
+    """Those of the wanted figures that metrics hold, by dotted name."""
+    found = {}
+    for figure in wanted:
+        value: Any = metrics
+        for part in figure.key.split("."):
+            value = value.get(part, {})
+        if value != {}:
+            found[figure.key] = value
+    return found
 
 
 def _experiments(revisions: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:

@@ -4,49 +4,64 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from benchmarks import _heads
 from benchmarks._experiments import (
+    FIGURES,
     PARAMS,
     Ablations,
     Experiment,
-    Run,
+    Figure,
+    Overrides,
+    Stage,
     differences,
     read_ablations,
     recorded_runs,
     with_overrides,
 )
-from benchmarks._minutes import Key, note_minutes, read_minutes, run_timed
+from benchmarks._noted import MINUTES, Noted, Run, note, read_noted, run_timed
 from deepemo.errors import InputError
-from deepemo.models.registry import predictor_names
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import read_yaml
 
 LIST = Path("docs/ablations.yaml")
 RESULTS = Path("docs/results.md")
-MINUTES = Path("docs/results/ablation_minutes.csv")
+ROWS = Path("docs/results/ablations.csv")
 _INTRODUCTION = """# Ablations
 
-Written by `python -m benchmarks.ablations --table` from the runs that `dvc exp show` lists. `--list` prints the command
-of every experiment; `--run` runs some of them and records their time. Each row is one run of one change against
-params.yaml and the values below. Figures of trainings are measured on validation; the test roles had no part in them.
-UAR is the mean of the emotions' recalls. Minutes are processor time of all cores together, including earlier stages if
-these had to run; they are absent if DVC had the outputs already. Gains are against the first row of the same code and
-seed. If a training has fewer epochs than params.yaml, augmentation and regularisation gain less than in a whole
-training, or lose. Validation has about 700 clips, so a difference of two points may be chance.
-"""
+Written by `python -m benchmarks.ablations --table` from [results/ablations.csv](results/ablations.csv), to which it
+first adds the runs that `dvc exp show` lists. `--list` prints the command of every experiment; `--run` runs some of
+them and records their time.
 
-_ABOUT_HELD_OUT = """Each row is a corpus that no training heard, recorded elsewhere by other people.
+Each row is one run of one change against params.yaml and the values above its table. Figures of trainings are measured
+on validation; the test roles had no part in them. Validation has about 700 clips, so a difference of two points may be
+chance. UAR is the mean of the emotions' recalls. Gains are against the first row of the same code and seed. If a
+training has fewer epochs than params.yaml, augmentation and regularisation gain less than in a whole training, or lose.
+Minutes are processor time of all cores together, including earlier stages if these had to run; they are absent if DVC
+had the outputs already. Figures of 69dd46a and f75c732 were kept to a tenth of a per cent, so their gains may be a
+tenth of a point off.
+"""
+_ABOUT: dict[Stage, str] = {
+    "train_speech": """The head is what answers: perceptrons and a linear discriminant. A voice is known by all other
+validation recordings of the speaker, without labels. The UAR of one perceptron is the mean over the perceptrons of a
+head, each alone, as metrics/train_speech.json holds it; the discriminant has no part in it.
+""",
+    "cross_corpus": """Each figure is a mean over the four corpora, each left out of training in turn: models that never
+heard a corpus judge all its clips. The ensemble consists of `transfer` and `speech`. A voice is known by all its other
+recordings in the corpus, without labels.
+""",
+    "evaluate": """Each row is a corpus that no training heard, recorded elsewhere by other people.
 Nothing was chosen by this test. These trainings are short too, and the backbone stays frozen.
-"""
-PREDICTORS = predictor_names()
+""",
+}
 
 
-def command(experiment: Experiment, base: Mapping[str, Any], seed: int | None) -> list[str]:
+def command(experiment: Experiment, base: Overrides, seed: int | None) -> list[str]:
     """What runs an experiment, in a copy of the checkout, so that its values do not stay in params.yaml."""
     values = {**base, **experiment.set}
     name = experiment.name
@@ -64,19 +79,20 @@ def _as_override(value: Any) -> str:
 
 
 def list_commands(
-    ablations: Ablations, params: dict[str, Any], *, base: Mapping[str, Any], seeds: Sequence[int | None]
+    ablations: Ablations, params: dict[str, Any], *, everywhere: Overrides, seeds: Sequence[int | None]
 ) -> str:
     """Every experiment's lines; one that sets what params.yaml holds already is commented out.
 
     Args:
         ablations: the experiments.
         params: content of params.yaml.
-        base: values that are set in every experiment.
+        everywhere: values that are set in every experiment of every stage.
         seeds: run each with each of these; None is that of params.yaml.
     """
-    plain = with_overrides(params, base)
     lines = []
     for experiment in ablations.experiments:
+        base = {**ablations.base_of(experiment), **everywhere}
+        plain = with_overrides(params, base)
         if experiment.set and not differences(plain, with_overrides(plain, experiment.set)):
             lines.append(f"# {experiment.name}: params.yaml holds these values already")
         else:
@@ -89,7 +105,7 @@ def run_experiments(
     ablations: Ablations,
     params: dict[str, Any],
     *,
-    base: Mapping[str, Any],
+    everywhere: Overrides,
     code: str,
     seeds: Sequence[int | None],
 ) -> None:
@@ -99,7 +115,7 @@ def run_experiments(
         names: of the experiments.
         ablations: all there are.
         params: content of params.yaml.
-        base: values that are set in every experiment.
+        everywhere: values that are set in every experiment of every stage.
         code: the commit that they run on, shortened.
         seeds: run each with each of these; None is that of params.yaml.
 
@@ -111,75 +127,65 @@ def run_experiments(
     if strange:
         raise InputError(f"No experiment {strange}, expected some of {list(known)}")
     for name in names:
+        base = {**ablations.base_of(known[name]), **everywhere}
         for seed in seeds:
             minutes = run_timed(command(known[name], base, seed), known[name].stage)
             if minutes is not None:
-                note_minutes(MINUTES, Key(name, params["seed"] if seed is None else seed, code), minutes)
+                run = Run(name, params["seed"] if seed is None else seed, code)
+                note(ROWS, {run: {MINUTES: round(minutes, 1)}})
 
 
-def results(ablations: Ablations, runs: Sequence[Run], minutes: Mapping[Key, float]) -> str:
+def results(ablations: Ablations, noted: Noted) -> str:
     """The document: one table a stage, a row a run, and the experiments that were not run."""
-    base_values = [f"- `{name}`: `{_as_override(value)}`" for name, value in ablations.base.items()]
-    parts = [_INTRODUCTION, "\n".join(base_values) + "\n"]
-    for stage in dict.fromkeys(experiment.stage for experiment in ablations.experiments):
-        staged = {each.name: each.what for each in ablations.experiments if each.stage == stage}
-        of_stage = [run for run in runs if run.experiment in staged]
-        tabulate = _held_out if stage == "evaluate" else _trainings
-        parts.append(f"## {stage}\n\n" + (tabulate(staged, of_stage, minutes) if of_stage else "None was run.") + "\n")
-    done = {run.experiment for run in runs}
+    parts = [_INTRODUCTION]
+    done: set[str] = set()
+    for stage, figures in FIGURES.items():
+        experiments = ablations.of_stage(stage)
+        if not experiments:
+            continue
+        order = [experiment.name for experiment in experiments]
+        runs = [run for run in noted if run.experiment in order and figures[0].key in noted[run]]
+        runs.sort(key=lambda run: (order.index(run.experiment), run))
+        done.update(run.experiment for run in runs)
+        values = [f"- `{name}`: `{_as_override(value)}`\n" for name, value in ablations.base.get(stage, {}).items()]
+        shown = _table(experiments, figures, {run: noted[run] for run in runs}) if runs else "None was run."
+        parts.append("\n".join(filter(None, (f"## {stage}\n", _ABOUT.get(stage), "".join(values), f"{shown}\n"))))
     left = [f"- `{each.name}`: {each.what}" for each in ablations.experiments if each.name not in done]
     if left:
         parts.append("## Not run\n\n" + "\n".join(left) + "\n")
     return "\n".join(parts)
 
 
-def _trainings(staged: Mapping[str, str], runs: Sequence[Run], minutes: Mapping[Key, float]) -> str:
-    """Rows of trainings, judged on validation against the first experiment on the same code."""
-    base = next(iter(staged))
-    bases = {(run.commit, run.seed): run.metrics["val_uar"] for run in runs if run.experiment == base}
+def _table(experiments: Sequence[Experiment], figures: Sequence[Figure], runs: Noted) -> str:
+    """A row a run; gains are against the first experiment on the same code with the same seed."""
+    base = experiments[0].name
+    what = {experiment.name: experiment.what for experiment in experiments}
+    header = ["change"]
+    for figure in figures:
+        header += [figure.title, "points gained"] if figure.gains else [figure.title]
     rows = []
-    for run in runs:
-        uar = run.metrics["val_uar"]
-        against = bases.get((run.commit, run.seed))
-        gained = "-" if against is None or run.experiment == base else f"{100 * (uar - against):+.1f}"
-        rows.append(
-            (
-                staged[run.experiment],
-                f"{100 * uar:.1f} %",
-                gained,
-                f"{100 * run.metrics['val_accuracy']:.1f} %",
-                run.metrics["best_epoch"],
-                *_origin(run, minutes),
-            )
-        )
-    header = ("change", "UAR", "points of UAR gained", "accuracy", "best epoch", "minutes", "seed", "code")
-    return table(header, rows)
+    for run, found in runs.items():
+        against = {} if run.experiment == base else runs.get(Run(base, run.seed, run.code), {})
+        row: list[object] = [what[run.experiment]]
+        for figure in figures:
+            row.append(figure.show(found.get(figure.key)))
+            if figure.gains:
+                row.append(_gained(found.get(figure.key), against.get(figure.key)))
+        minutes = found.get(MINUTES)
+        rows.append((*row, "-" if minutes is None else f"{minutes:.0f}", run.seed, run.code))
+    return table((*header, "minutes", "seed", "code"), rows)
 
 
-def _held_out(staged: Mapping[str, str], runs: Sequence[Run], minutes: Mapping[Key, float]) -> str:
-    """Rows of evaluations on a corpus that no training heard."""
-    rows = []
-    for run in runs:
-        role = "unseen_corpus"
-        # A run of before a family was there lacks its figures.
-        uars = [
-            f"{100 * run.metrics[predictor][role]['uar']:.1f} %" if predictor in run.metrics else "-"
-            for predictor in PREDICTORS
-        ]
-        rows.append((staged[run.experiment], run.metrics["ensemble"][role]["clips"], *uars, *_origin(run, minutes)))
-    header = ("change", "clips", *(f"UAR of {name}" for name in PREDICTORS), "minutes", "seed", "code")
-    return f"{_ABOUT_HELD_OUT}\n{table(header, rows)}"
-
-
-def _origin(run: Run, minutes: Mapping[Key, float]) -> tuple[str, int, str]:
-    took = minutes.get(Key(run.experiment, run.seed, run.commit))
-    return ("-" if took is None else f"{took:.0f}", run.seed, run.commit)
+def _gained(value: float | None, against: float | None) -> str:
+    return "-" if value is None or against is None else f"{100 * (value - against):+.1f}"
 
 
 def main(
     show_list: Annotated[bool, typer.Option("--list", help="Print the command of every experiment.")] = False,
     run: Annotated[list[str] | None, typer.Option(help="Run this experiment; may be given several times.")] = None,
-    show_table: Annotated[bool, typer.Option("--table", help="Write docs/results.md from the runs there are.")] = False,
+    show_table: Annotated[
+        bool, typer.Option("--table", help="Note the runs there are and write docs/results.md.")
+    ] = False,
     source_dir: Annotated[str | None, typer.Option(help="For --list and --run: folder that holds the corpora.")] = None,
     seed: Annotated[list[int] | None, typer.Option(help="For --list and --run: seeds to run each with.")] = None,
 ) -> None:
@@ -189,26 +195,32 @@ def main(
     try:
         ablations = read_ablations(LIST)
         params = read_yaml(Path(PARAMS))
-        base = ablations.base if source_dir is None else {**ablations.base, "download.source_dir": source_dir}
+        everywhere: Overrides = {} if source_dir is None else {"download.source_dir": source_dir}
         seeds: list[int | None] = [*seed] if seed else [None]
         if show_list:
-            print(list_commands(ablations, params, base=base, seeds=seeds))
+            print(list_commands(ablations, params, everywhere=everywhere, seeds=seeds))
         elif run:
             code = _output("git", "rev-parse", "HEAD")[:7]
-            run_experiments(run, ablations, params, base=base, code=code, seeds=seeds)
+            run_experiments(run, ablations, params, everywhere=everywhere, code=code, seeds=seeds)
         else:
-            _write_csv(ablations)
+            _write_table(ablations)
     except InputError as error:
         sys.exit(f"error: {error}")
 
 
-def _write_csv(ablations: Ablations) -> None:
+def _write_table(ablations: Ablations) -> None:
     shown = _output(sys.executable, "-m", "dvc", "exp", "show", "--all-commits", "--json")
     runs, refused = recorded_runs(shown, ablations)
-    for message in refused:
+    for each in runs:
+        note(ROWS, {each.run: each.figures})
+        if each.stage == "train_speech" and _heads.UAR not in read_noted(ROWS)[each.run]:
+            note(ROWS, {each.run: _heads.validation_figures(each.revision)})
+    noted = read_noted(ROWS)
+    unknown = sorted({run.experiment for run in noted} - {each.name for each in ablations.experiments})
+    for message in [*refused, *(f"{ROWS}: docs/ablations.yaml has no experiment {name}" for name in unknown)]:
         print(f"left out: {message}", file=sys.stderr)
-    RESULTS.write_text(results(ablations, runs, read_minutes(MINUTES)), encoding="utf-8")
-    print(f"{RESULTS}: {len(runs)} runs of {len({run.experiment for run in runs})} experiments")
+    RESULTS.write_text(results(ablations, noted), encoding="utf-8")
+    print(f"{RESULTS}: {len(runs)} runs that DVC lists, {len(noted)} with those that were noted before")
 
 
 def _output(*command: str) -> str:
