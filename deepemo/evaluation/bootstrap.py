@@ -1,4 +1,4 @@
-"""Intervals by the bootstrap (Efron 1979): how much a figure varies with the clips or speakers that were drawn.
+"""Intervals by the bootstrap (Efron 1979): how much a figure varies with the drawn clips or speakers.
 
 Clips of one speaker resemble one another, so figures for unseen speakers are resampled by speaker. Figures are computed
 from counts, and the counts of a resample are sums over its units. All resamples are therefore one matrix product.
@@ -16,7 +16,7 @@ from deepemo.arrays import Float64Array, Int64Array
 
 LEVEL = 0.95
 
-# Of counts [samples, cells], a value [samples, ...].
+# Takes counts [samples, cells]; returns values [samples, ...].
 Figure = Callable[[Int64Array], Float64Array]
 
 
@@ -25,7 +25,7 @@ def unit_counts(cells: Int64Array, units: npt.ArrayLike, n_cells: int) -> Int64A
 
     Args:
         cells: cell of each clip, in [0, n_cells), shape [n].
-        units: what each clip belongs to (its speaker; or itself, for a bootstrap by clip), shape [n].
+        units: the unit of each clip, shape [n]: its speaker, or the clip itself for a bootstrap by clip.
         n_cells: number of cells.
 
     Returns:
@@ -37,13 +37,13 @@ def unit_counts(cells: Int64Array, units: npt.ArrayLike, n_cells: int) -> Int64A
 
 
 def resample(counts: Int64Array, *, samples: int, seed: int) -> Int64Array:
-    """Counts of resamples: as many units as there are, drawn with replacement.
+    """Counts of resamples. Each resample draws as many units as there are, with replacement.
 
     Units with equal counts are drawn as one kind, so that memory depends on the number of kinds.
 
     Args:
         counts: [units, cells].
-        samples: how many resamples.
+        samples: number of resamples.
         seed: of the draws.
 
     Returns:
@@ -62,7 +62,7 @@ def interval(values: Float64Array, units: int) -> Float64Array:
 
     Args:
         values: the figure [samples, ...].
-        units: how many units were drawn.
+        units: number of units in each resample.
 
     Returns:
         Lower and upper end, [2, ...]; NaN where the bootstrap gives no interval: for fewer than two units, and for a
@@ -82,8 +82,8 @@ class Drawn:
     """Resamples of a group of clips.
 
     Attributes:
-        unit: what was drawn, by its name.
-        units: how many of them a resample has.
+        unit: name of the unit that was drawn.
+        units: number of units in each resample.
         counts: [samples, cells].
     """
 
@@ -99,13 +99,13 @@ class Drawn:
 def draw_widest(counts: Mapping[str, Int64Array], judge: Figure, *, samples: int, seed: int) -> Drawn:
     """Resample by each of several units, and keep the draws with the widest interval.
 
-    Two or three speakers may have similar figures by chance, so that resampling them gives too narrow an interval; the
-    interval by clip is then the wider and the better one.
+    Two or three speakers may have similar figures by chance. Resampling them then gives too narrow an interval, and the
+    interval by clip is wider and better.
 
     Args:
         counts: by name of the unit, counts [units, cells] of the same clips.
         judge: the figure of counts [samples, cells] whose interval decides.
-        samples: how many resamples.
+        samples: number of resamples.
         seed: of the draws.
     """
     draws = [Drawn(unit, len(each), resample(each, samples=samples, seed=seed)) for unit, each in counts.items()]

@@ -66,13 +66,13 @@ class Comparison:
 def swap(ours: Int64Array, theirs: Int64Array, *, samples: int, seed: int) -> Int64Array:
     """Counts after swapping two predictors' answers in a random half of the units, drawn anew each time.
 
-    If both were equally good, no swap would matter, so the differences after swaps are those by chance. Few units can
-    be swapped in few ways only, so two speakers cannot give a significant difference.
+    If both predictors were equally good, no swap would matter. So the differences after swaps show what chance gives.
+    With few units there are only few different swaps, so two speakers cannot give a significant difference.
 
     Args:
         ours: counts of one predictor [units, cells].
         theirs: counts of the other [units, cells].
-        samples: how many times.
+        samples: number of swaps.
         seed: of the draws.
 
     Returns:
@@ -87,7 +87,7 @@ def swap(ours: Int64Array, theirs: Int64Array, *, samples: int, seed: int) -> In
 
 
 def _difference(figure: str, counts: Int64Array) -> Float64Array:
-    """The first's figure minus the second's, of counts [..., 2 * classes * classes]."""
+    """The figure of the first minus that of the second, from counts [..., 2 * classes * classes]."""
     classes = math.isqrt(counts.shape[-1] // 2)
     both = counts.reshape(*counts.shape[:-1], 2, classes, classes)
     values = scores.HEADLINES[figure](both)
@@ -104,7 +104,7 @@ def mcnemar(labels: Int64Array, first: Int64Array, second: Int64Array) -> McNema
 
 
 def compare(predictions: Predictions, first: str, second: str, resampling: Resampling) -> Comparison:
-    """Compare two predictors on some clips, both on the same resamples."""
+    """Compare two predictors on some clips, with the same resamples for both."""
     classes = len(predictions.emotions)
     labels, answers = predictions.labels, [predictions.answers(name) for name in (first, second)]
     ours, theirs = (
@@ -116,7 +116,7 @@ def compare(predictions: Predictions, first: str, second: str, resampling: Resam
         samples=resampling.samples,
         seed=resampling.seed,
     )
-    # The wanted unit, whichever interval was the wider one: the last of those that can be drawn.
+    # The last unit is the requested one, if it can be drawn; here the widest interval does not matter.
     unit = list(ours)[-1]
     swapped = swap(ours[unit], theirs[unit], samples=resampling.samples, seed=resampling.seed)
     whole = np.concatenate([ours[unit].sum(axis=0), theirs[unit].sum(axis=0)])
