@@ -22,7 +22,7 @@ from deepemo.audio.features import Featurizer, fit_length
 from deepemo.audio.spec import FeatureSpec
 from deepemo.corpora.registry import CORPUS_NAMES
 from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
-from deepemo.dataset.shards import write_shards
+from deepemo.dataset.shards import shards_for, write_shards
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
@@ -126,7 +126,7 @@ def main(
             return write_shards(
                 Path(scratch, "features"),
                 featurize_clips(rows, raw, featurizer, workers=workers),
-                shards=params.shards,
+                shards=shards_for(len(rows), params.clips_per_shard),
                 shape=(spec.frames, spec.bands),
                 about={},
             )

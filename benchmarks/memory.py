@@ -52,7 +52,7 @@ def work(name: str, folder: Path) -> float:
     from deepemo.audio.features import Featurizer
     from deepemo.audio.spec import FeatureSpec
     from deepemo.dataset.featurize import featurize_clips
-    from deepemo.dataset.shards import write_shards
+    from deepemo.dataset.shards import shards_for, write_shards
     from deepemo.models.shallow.family import TrainShallow
     from deepemo.models.shallow.train import train_shallow
     from deepemo.training.seeding import seed_everything
@@ -64,7 +64,8 @@ def work(name: str, folder: Path) -> float:
         arrays = featurize_clips(clips, folder / "raw", Featurizer(spec), workers=params.featurize.workers)
         shape = (spec.frames, spec.bands)
         about = {"features": spec.to_dict()}
-        write_shards(folder / "features", arrays, shards=params.featurize.shards, shape=shape, about=about)
+        shards = shards_for(len(clips), params.featurize.clips_per_shard)
+        write_shards(folder / "features", arrays, shards=shards, shape=shape, about=about)
     elif name == TRAIN_SHALLOW:
         seed_everything(params.seed)
         section = params.section("train_shallow", TrainShallow).model_copy(update={"epochs": 1, "patience": 1})

@@ -21,7 +21,7 @@ from deepemo.audio.samples import measure_levels
 from deepemo.audio.spec import FeatureSpec
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
-from deepemo.dataset.shards import read_feature_spec, write_shards
+from deepemo.dataset.shards import read_feature_spec, shards_for, write_shards
 from deepemo.dataset.split import TRAIN, VALIDATION, read_split
 from deepemo.emotions import Emotions
 from deepemo.models.imagenet.family import IMAGENET_EMBEDDINGS, FineTune, TrainTransfer
@@ -69,7 +69,8 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
     def write() -> int:
         shape = (spec.frames, spec.bands)
         pairs = zip(names, features, strict=True)
-        return write_shards(scratch / "written", pairs, shards=params.featurize.shards, shape=shape, about={})
+        shards = shards_for(len(names), params.featurize.clips_per_shard)
+        return write_shards(scratch / "written", pairs, shards=shards, shape=shape, about={})
 
     return {
         "validate and featurize: unzip and decode": lambda: list(decoded()),

@@ -126,7 +126,7 @@ def make_run(folder: Path, clips: int) -> None:
     from deepemo.corpora.archive import Archive
     from deepemo.corpora.synthetic.generate import PLANTED, generate
     from deepemo.dataset.featurize import featurize_clips
-    from deepemo.dataset.shards import write_shards
+    from deepemo.dataset.shards import shards_for, write_shards
 
     params = load_params()
     (folder / RAW).mkdir(parents=True)
@@ -141,7 +141,8 @@ def make_run(folder: Path, clips: int) -> None:
     spec = FeatureSpec.from_params(params.featurize)
     features = featurize_clips(rows, folder / RAW, Featurizer(spec), workers=WORKERS)
     shape, about = (spec.frames, spec.bands), {"features": spec.to_dict()}
-    write_shards(folder / FEATURES, features, shards=params.featurize.shards, shape=shape, about=about)
+    shards = shards_for(len(rows), params.featurize.clips_per_shard)
+    write_shards(folder / FEATURES, features, shards=shards, shape=shape, about=about)
 
 
 def measured(stage: str, way: str, folder: Path) -> float:

@@ -12,7 +12,7 @@ import typer
 
 from benchmarks._measure import Cost, in_turns, machine, times, write_section
 from deepemo.audio.spec import FeatureSpec
-from deepemo.dataset.shards import write_shards
+from deepemo.dataset.shards import shards_for, write_shards
 from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION
 from deepemo.emotions import EMOTIONS
 from deepemo.models.head import build_head
@@ -111,11 +111,12 @@ def main(
         features, embeddings = Path(scratch, "features"), Path(scratch, "embeddings")
         shape = (spec.frames, spec.bands)
         arrays = ((clip, random.random(shape, dtype=np.float32)) for clip in split["clip"])
-        write_shards(features, arrays, shards=params.featurize.shards, shape=shape, about={})
+        shards = shards_for(len(split), params.featurize.clips_per_shard)
+        write_shards(features, arrays, shards=shards, shape=shape, about={})
 
         def embed() -> int:
             made = embed_features(features, embedder, batch_size=embedding.batch_size)
-            return write_shards(embeddings, made, shards=params.featurize.shards, shape=(width,), about={})
+            return write_shards(embeddings, made, shards=shards, shape=(width,), about={})
 
         def train_head() -> object:
             head = build_head(

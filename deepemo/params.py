@@ -158,7 +158,7 @@ class FeatureParams(Section):
 class Featurize(FeatureParams):
     """The spectrograms, and how they are made and stored."""
 
-    shards: Count
+    clips_per_shard: Count
     workers: Annotated[int, Field(ge=1, le=256)]
 
 

@@ -13,9 +13,10 @@ from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.confidence import fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.files import headlines, write_details, write_plot_files
-from deepemo.evaluation.known_voices import components_of, judge_known_voices, known_voice_figures, voice_part
+from deepemo.evaluation.known_voices import judge_known_voices, known_voice_figures
 from deepemo.evaluation.other_origin import fit_other_origins
 from deepemo.evaluation.predictions import LEFT_OUT, predict, read_predictions, write_predictions
+from deepemo.evaluation.references import components_of, voice_part
 from deepemo.evaluation.report import SEEN, UNSEEN, evaluate
 from deepemo.files import (
     CLIPS,
@@ -100,6 +101,7 @@ def main(params: Params) -> str:
             part,
             model,
             components_of(model, embeddings, judged["clip"]),
+            cross_corpus=cross_corpus,
             wanted_accuracy=params.evaluate.wanted_accuracy,
             samples=params.evaluate.bootstrap_samples,
             seed=params.seed,

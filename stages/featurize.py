@@ -4,7 +4,7 @@ from deepemo.audio.features import Featurizer
 from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.featurize import featurize_clips, give_cores_to_clips
-from deepemo.dataset.shards import write_shards
+from deepemo.dataset.shards import shards_for, write_shards
 from deepemo.files import CLIPS, FEATURES, RAW
 from deepemo.params import Params
 from stages._run import stage_main
@@ -17,8 +17,9 @@ def main(params: Params) -> str:
     clips = good_clips(read_clips(CLIPS))
     arrays = featurize_clips(clips, RAW, Featurizer(spec), workers=section.workers)
     shape = (spec.frames, spec.bands)
-    count = write_shards(FEATURES, arrays, shards=section.shards, shape=shape, about={"features": spec.to_dict()})
-    return f"featurize: {count} clips of {spec.frames} frames x {spec.bands} bands in {section.shards} shards"
+    shards = shards_for(len(clips), section.clips_per_shard)
+    count = write_shards(FEATURES, arrays, shards=shards, shape=shape, about={"features": spec.to_dict()})
+    return f"featurize: {count} clips of {spec.frames} frames x {spec.bands} bands in {shards} shards"
 
 
 if __name__ == "__main__":

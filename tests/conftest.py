@@ -135,9 +135,8 @@ def _made_left_out() -> "list[LeftOut]":
         }
         weights = {"shallow": 0.75, "transfer": 0.25}
         others = [name for name in ("east", "north", "south") if name != corpus]
-        found.append(
-            LeftOut(corpus, others, weights, Predictions(table, probabilities, EMOTIONS).with_ensemble(weights))
-        )
+        predictions = Predictions(table, probabilities, EMOTIONS).with_ensemble(weights)
+        found.append(LeftOut(corpus, others, weights, predictions, known_voices={}))
     return found
 
 

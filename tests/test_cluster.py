@@ -31,8 +31,8 @@ ROOT = Path(__file__).parents[1]
 # Every stage whose clips go through the map.
 STAGES = ("validate", "featurize", "embed transfer", "embed speech")
 TINY = {
-    "featurize": {"clip_seconds": 1.0, "mel_bands": 16, "shards": 2},
-    "embed_speech": {"taps": ["layer1"], "clip_seconds": 1.0, "shards": 2},
+    "featurize": {"clip_seconds": 1.0, "mel_bands": 16, "clips_per_shard": 40},
+    "embed_speech": {"taps": ["layer1"], "clip_seconds": 1.0, "clips_per_shard": 40},
 }
 
 

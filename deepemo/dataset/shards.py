@@ -1,4 +1,4 @@
-"""Arrays of many clips in a fixed number of TFRecord shards; a stable hash of a clip's id chooses its shard.
+"""Arrays of many clips in TFRecord shards, as many as the clips need; a stable hash of a clip's id chooses its shard.
 
 A record holds the clip's id and one float16 array. Its role and emotion are looked up when it is read, so that a new
 split needs no new shards. Beside the shards, `spec.json` describes the arrays.
@@ -18,7 +18,19 @@ from deepemo.errors import InputError
 from deepemo.files import read_json, write_json
 
 SPEC_FILE = "spec.json"
+# All are open at once while they are written, and a process may open about a thousand files.
+MOST_SHARDS = 512
 _RECORD = {"clip": tf.io.FixedLenFeature([], tf.string), "values": tf.io.FixedLenFeature([], tf.string)}
+
+
+def shards_for(clips: int, clips_per_shard: int) -> int:
+    """How many shards hold so many clips: 1 to `MOST_SHARDS`, beyond which shards grow instead.
+
+    Example:
+        >>> [shards_for(clips, 300) for clips in (0, 300, 9_532, 10_000_000)]
+        [1, 1, 32, 512]
+    """
+    return min(max(-(-clips // clips_per_shard), 1), MOST_SHARDS)
 
 
 def shard_of(clip: str, shards: int) -> int:

@@ -5,7 +5,7 @@ The models that are judged are siblings of the run's own: the same params and se
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ import keras
 import numpy as np
 import pandas as pd
 
+from deepemo.arrays import Float32Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, fingerprint_clips
 from deepemo.emotions import Emotions
@@ -21,9 +22,10 @@ from deepemo.evaluation import leakage
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions, predict, write_predictions
+from deepemo.evaluation.references import REFERENCES, components_of, voice_part, with_references
 from deepemo.files import write_csv, write_text
-from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel
-from deepemo.models.registry import family_names, load_family
+from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel, VoiceModel
+from deepemo.models.registry import ENSEMBLE, family_names, load_family
 from deepemo.models.saved import save_model
 from deepemo.params import CrossCorpus, Params
 from deepemo.training.seeding import seed_everything
@@ -73,12 +75,15 @@ class LeftOut:
         learned_from: the corpora that the models learned from.
         weights: of each model in their ensemble, fitted on the validation clips of these corpora.
         predictions: of all good clips of the corpus, by every model and their ensemble.
+        known_voices: by the number of other recordings of a clip's voice that are known, what is answered then; empty
+            if no model takes references.
     """
 
     corpus: str
     learned_from: list[str]
     weights: dict[str, float]
     predictions: Predictions
+    known_voices: dict[str, Predictions]
 
 
 def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: str, *, resume: Path) -> LeftOut:
@@ -99,18 +104,45 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
     leakage.check_content(others, clips, source=f"split without {corpus}")
     judged = others[(others["role"] == VALIDATION) | (others["corpus"] == corpus)]
     contents = fingerprint_clips(clips["clip"] + " " + clips["sha256"])["sha256"]
-    models = {}
-    for family in judged_families(params.cross_corpus):
-        inputs = read_features(family.shards, judged["clip"], batch_size=params.cross_corpus.batch_size)
-        models[family.name] = (_sibling(family, params, others, contents, resume / corpus / family.name), inputs)
-    predictions = predict(judged, models, params.emotions)
+    families = {family.name: family for family in judged_families(params.cross_corpus)}
+    models = {
+        name: _sibling(family, params, others, contents, resume / corpus / name) for name, family in families.items()
+    }
+
+    def inputs(name: str) -> Iterator[tuple[list[str], Float32Array]]:
+        return read_features(families[name].shards, judged["clip"], batch_size=params.cross_corpus.batch_size)
+
+    predictions = predict(judged, {name: (model, inputs(name)) for name, model in models.items()}, params.emotions)
     weights = fit_weights(predictions.where("role", VALIDATION))
+    known_voices = {}
+    if (found := voice_part(models)) is not None:
+        part, model = found
+        components = components_of(model, inputs(part), judged["clip"])
+        known_voices = _known_voices(predictions, part, model, components, seed=params.seed)
     return LeftOut(
         corpus=corpus,
         learned_from=learned_corpora(others),
         weights=weights,
         predictions=predictions.with_ensemble(weights).where("corpus", corpus),
+        known_voices=known_voices,
     )
+
+
+def _known_voices(
+    predictions: Predictions, part: str, model: VoiceModel, components: Float32Array, *, seed: int
+) -> dict[str, Predictions]:
+    """Answers to the clips of the corpus by the number of recordings of their voice that are known.
+
+    Weights of the models are fitted on validation, with all others of a voice as its reference, as `evaluate` does.
+    """
+
+    def relative(role: str, recordings: int | None) -> Predictions:
+        chosen = (predictions.clips["role"] == role).to_numpy()
+        random = np.random.default_rng([seed, 0])
+        return with_references(predictions.only(chosen), part, model, components[chosen], recordings, random)
+
+    weights = fit_weights(relative(VALIDATION, None))
+    return {size: relative(TEST_CORPUS, recordings).with_ensemble(weights) for size, recordings in REFERENCES.items()}
 
 
 def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents: str, folder: Path) -> TrainedModel:
@@ -179,18 +211,21 @@ def summarize(
         seed: of the draws.
 
     Returns:
-        By predictor the mean over corpora and its range, then each corpus. `asked` is 0 where no corpus could be left
+        By predictor the mean over corpora and its range, the same with references of the voice, by the number of their
+        recordings, then each corpus. `asked` is 0 where no corpus could be left
         out, and `reason` then says why.
     """
     resampling = Resampling(samples, seed, BY_SPEAKER)
     corpora = {left.corpus: _corpus(left, resampling) for left in found}
     predictors = found[0].predictions.predictors if found else ()
+    sizes = found[0].known_voices if found else ()
     reason = "" if found else _reason(refused)
     return {
         "asked": int(bool(found)),
         "reason": reason,
         "families": list(families),
         "mean": {name: _mean([corpus["predictors"][name] for corpus in corpora.values()]) for name in predictors},
+        "known_voices": {size: _mean([corpus["known_voices"][size] for corpus in corpora.values()]) for size in sizes},
         "chance": {"uar": _mean_of(corpus["chance"]["uar"] for corpus in corpora.values())} if found else {},
         "corpora": corpora,
         "refused": dict(refused),
@@ -204,15 +239,6 @@ def _reason(refused: Mapping[str, str]) -> str:
 
 def _corpus(left: LeftOut, resampling: Resampling) -> dict[str, Any]:
     clips = left.predictions.clips
-    predictors = {}
-    for name in left.predictions.predictors:
-        scores = score(left.predictions, name, resampling)
-        estimates = {figure: getattr(scores, figure) for figure in FIGURES}
-        predictors[name] = {
-            "clips": scores.clips,
-            **{figure: round(found.value, DIGITS) for figure, found in estimates.items()},
-            **{f"{figure}_ci95": _interval(found) for figure, found in estimates.items()},
-        }
     return {
         "clips": len(clips),
         "speakers": int(clips["speaker"].nunique()),
@@ -220,7 +246,18 @@ def _corpus(left: LeftOut, resampling: Resampling) -> dict[str, Any]:
         "chance": {"uar": round(1 / clips["emotion"].nunique(), DIGITS)},
         "learned_from": left.learned_from,
         "ensemble_weights": left.weights,
-        "predictors": predictors,
+        "predictors": {name: _figures(left.predictions, name, resampling) for name in left.predictions.predictors},
+        "known_voices": {size: _figures(known, ENSEMBLE, resampling) for size, known in left.known_voices.items()},
+    }
+
+
+def _figures(predictions: Predictions, predictor: str, resampling: Resampling) -> dict[str, Any]:
+    scores = score(predictions, predictor, resampling)
+    estimates = {figure: getattr(scores, figure) for figure in FIGURES}
+    return {
+        "clips": scores.clips,
+        **{figure: round(found.value, DIGITS) for figure, found in estimates.items()},
+        **{f"{figure}_ci95": _interval(found) for figure, found in estimates.items()},
     }
 
 

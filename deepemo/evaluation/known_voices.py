@@ -4,28 +4,25 @@ A clip is never part of its own reference, and references are made of clips of i
 training is in them. Labels play no part in a reference.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from deepemo.arrays import Float32Array, Float64Array
+from deepemo.arrays import Float32Array
 from deepemo.dataset.split import VALIDATION
 from deepemo.evaluation import metrics as scores
-from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.confidence import Confidence, fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, GroupScores, Resampling, score
 from deepemo.evaluation.predictions import Predictions
-from deepemo.evaluation.report import ROLE_NAMES, UNSEEN, UNSEEN_CORPUS
-from deepemo.models.family import TrainedModel, VoiceModel
+from deepemo.evaluation.references import REFERENCES, WITHOUT, with_references
+from deepemo.evaluation.report import LEFT_OUT_CORPORA, ROLE_NAMES, UNSEEN, UNSEEN_CORPUS
+from deepemo.models.family import VoiceModel
 from deepemo.models.registry import ENSEMBLE
-from deepemo.models.voice import LEAST_RECORDINGS, Voices, deviations, voices_of
+from deepemo.models.voice import LEAST_RECORDINGS, deviations, voices_of
 
-# Recordings in a reference; None for all others of the voice.
-REFERENCES: dict[str, int | None] = {"3": 3, "10": 10, "all": None}
-WITHOUT = "0"
 # Sizes of references that are tried on validation, the smallest first, and how often each clip's is drawn.
 TRIED_RECORDINGS = (LEAST_RECORDINGS, 5, 10, 20, 40)
 DRAWS = 5
@@ -46,6 +43,8 @@ class KnownVoices:
             the ensemble that hears a clip alone; None if it never is.
         least_deviation: below which the recordings of a reference are too much alike, see `deviations`.
         roles: scores by test role and number of recordings, `0` for the ensemble that hears a clip alone.
+        left_out_corpora: accuracy, UAR, clips and corpora of siblings on corpora that they never heard, by number of
+            recordings, see `deepemo.evaluation.cross_corpus`; empty where no corpus was left out.
     """
 
     part: str
@@ -54,29 +53,7 @@ class KnownVoices:
     least_recordings: int | None
     least_deviation: float
     roles: dict[str, dict[str, GroupScores]]
-
-
-def voice_part(models: Mapping[str, TrainedModel]) -> tuple[str, VoiceModel] | None:
-    """The first network that takes references and its name, if there is one."""
-    return next(((name, model) for name, model in models.items() if isinstance(model, VoiceModel)), None)
-
-
-def components_of(
-    model: VoiceModel, batches: Iterable[tuple[list[str], Float32Array]], clips: Iterable[str]
-) -> Float32Array:
-    """Components of clips in their order, float32 [n, components].
-
-    Args:
-        model: makes them of embeddings.
-        batches: ids of the clips and their embeddings, in any order.
-        clips: ids.
-    """
-    row_of = {clip: row for row, clip in enumerate(clips)}
-    parts = [([row_of[name] for name in names], model.components(values)) for names, values in batches]
-    found = np.empty((len(row_of), parts[0][1].shape[1]), np.float32)
-    for rows, values in parts:
-        found[rows] = values
-    return found
+    left_out_corpora: dict[str, dict[str, float]]
 
 
 def judge_known_voices(
@@ -85,6 +62,7 @@ def judge_known_voices(
     model: VoiceModel,
     components: Float32Array,
     *,
+    cross_corpus: Mapping[str, Any],
     wanted_accuracy: float,
     samples: int,
     seed: int,
@@ -96,22 +74,18 @@ def judge_known_voices(
         part: name of the predictor that takes references.
         model: its network.
         components: of the clips of `predictions`, float32 [n, components].
+        cross_corpus: content of metrics/cross_corpus.json.
         wanted_accuracy: of the answers given.
         samples: bootstrap samples of each interval.
         seed: of the draws of references and resamples.
     """
     roles = predictions.clips["role"].to_numpy()
-    names = [name for name in predictions.predictors if name != ENSEMBLE]
 
     def relative(role: str, recordings: int | None, *, draw: int = 0) -> Predictions:
         """Predictions of a role's clips in which the part knows their voices; each draw takes other references."""
-        members = np.flatnonzero(roles == role)
-        own, chosen = components[members], predictions.where("role", role)
-        voices = Voices(own, voices_of(chosen.clips))
-        offsets = voices.offsets(np.arange(len(own)), recordings, np.random.default_rng([seed, draw]))
-        heard: Float64Array = softmax(np.asarray(model.relative_logits(own, offsets), dtype=np.float64))
-        known = {name: heard if name == part else chosen.probabilities[name] for name in names}
-        return Predictions(chosen.clips, known, chosen.emotions)
+        random = np.random.default_rng([seed, draw])
+        chosen, own = predictions.where("role", role), components[roles == role]
+        return with_references(chosen, part, model, own, recordings, random)
 
     validation = relative(VALIDATION, None)
     weights = fit_weights(validation)
@@ -135,7 +109,17 @@ def judge_known_voices(
         least_recordings=least_harmless({size: float(np.mean(uars)) for size, uars in tried.items()}, alone),
         least_deviation=_least_deviation(components[roles == VALIDATION], voices_of(validation.clips), seed),
         roles=judged,
+        left_out_corpora=_left_out_corpora(cross_corpus),
     )
+
+
+def _left_out_corpora(cross_corpus: Mapping[str, Any]) -> dict[str, dict[str, float]]:
+    """Means over the corpora that were left out, without references and with them; empty if none were made there."""
+    if not cross_corpus.get("known_voices"):
+        return {}
+    sizes = {WITHOUT: cross_corpus["mean"][ENSEMBLE], **cross_corpus["known_voices"]}
+    names = ("accuracy", "uar", "clips", "corpora")
+    return {size: {name: mean[name] for name in names} for size, mean in sizes.items()}
 
 
 def least_harmless(uars: Mapping[int, float], alone: float) -> int | None:
@@ -171,15 +155,18 @@ def _least_deviation(components: Float32Array, voices: list[str], seed: int) -> 
 def known_voice_figures(known: KnownVoices | None) -> dict[str, Any]:
     """For JSON, under `known_voices`: accuracy, UAR and clips by test role and number of recordings in the reference.
 
-    Without a network that takes references there is nothing.
+    Corpora that were left out of training in turn stand beside the roles. Without a network that takes references there
+    is nothing.
     """
     if known is None:
         return {}
-    figures = {
+    figures: dict[str, Any] = {
         role: {
             size: {"accuracy": round(group.accuracy.value, 4), "uar": round(group.uar.value, 4), "clips": group.clips}
             for size, group in sizes.items()
         }
         for role, sizes in known.roles.items()
     }
+    if known.left_out_corpora:
+        figures[LEFT_OUT_CORPORA] = known.left_out_corpora
     return {"known_voices": figures}

@@ -7,12 +7,15 @@ from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.groups import GroupScores
 from deepemo.evaluation.known_voices import KnownVoices
+from deepemo.evaluation.references import WITHOUT
 from deepemo.evaluation.report import SEEN, Evaluation, PredictorReport
+from deepemo.models.registry import ENSEMBLE
 from deepemo.models.voice import LEAST_RECORDINGS
 from deepemo.reporting.markdown import estimate, per_cent, points, table
 
 FEW_SPEAKERS = 10
 REFERENCE_NAMES = {"0": "none (ensemble)", "all": "all others"}
+RECORDINGS = "recordings of the voice"
 WORST = 5
 
 GATE_DECISION = """\
@@ -61,8 +64,8 @@ def headlines(evaluation: Evaluation) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def known_voices(known: KnownVoices | None) -> str:
-    """Scores on voices never heard in training, by how many other recordings of the voice are known."""
+def known_voices(known: KnownVoices | None, cross_corpus: Mapping[str, Any]) -> str:
+    """Scores on voices and corpora never heard, by how many other recordings of the voice are known."""
     if known is None:
         return "No model of this run takes a reference of the voice.\n"
     weights = ", ".join(f"{weight:g} {name}" for name, weight in known.weights.items() if weight)
@@ -72,12 +75,35 @@ def known_voices(known: KnownVoices | None) -> str:
         f"A clip is never part of its own reference. {_least(known.least_recordings)}\n"
     ]
     for role, sizes in known.roles.items():
-        rows = [
-            (REFERENCE_NAMES.get(size, f"{size} others"), estimate(group.accuracy), estimate(group.uar))
-            for size, group in sizes.items()
-        ]
-        parts.append(f"**{_heading(role)}**\n\n" + table(("recordings of the voice", "accuracy", "UAR"), rows))
-    return "\n".join(parts) + "\n"
+        rows = [(_reference(size), estimate(group.accuracy), estimate(group.uar)) for size, group in sizes.items()]
+        parts.append(f"**{_heading(role)}**\n\n" + table((RECORDINGS, "accuracy", "UAR"), rows) + "\n")
+    if known.left_out_corpora:
+        parts.append(_known_voices_elsewhere(known, cross_corpus))
+    return "\n".join(parts)
+
+
+def _known_voices_elsewhere(known: KnownVoices, cross_corpus: Mapping[str, Any]) -> str:
+    """The same on each corpus that was left out of training."""
+    corpora = cross_corpus["corpora"]
+    found = {
+        name: {WITHOUT: corpus["predictors"][ENSEMBLE], **corpus["known_voices"]} for name, corpus in corpora.items()
+    }
+    rows = [
+        (
+            _reference(size),
+            *(per_cent(sizes[size]["uar"]) for sizes in found.values()),
+            f"**{per_cent(mean['uar'])}**",
+        )
+        for size, mean in known.left_out_corpora.items()
+    ]
+    return (
+        "**Corpora never heard**: each corpus was left out of training in turn, as above; references are of clips of "
+        f"that corpus.\n\n{table((f'{RECORDINGS}; UAR on', *corpora, 'mean'), rows)}\n"
+    )
+
+
+def _reference(size: str) -> str:
+    return REFERENCE_NAMES.get(size, f"{size} others")
 
 
 def _least(recordings: int | None) -> str:

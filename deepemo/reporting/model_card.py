@@ -115,7 +115,7 @@ def write_card(inputs: CardInputs) -> str:
             if evaluation.cross_corpus["asked"]
             else ""
         ),
-        "Knowing the voice": card_figures.known_voices(inputs.known_voices),
+        "Knowing the voice": card_figures.known_voices(inputs.known_voices, evaluation.cross_corpus),
         "Which is better": card_figures.comparisons(evaluation),
         f"Emotion by emotion: {chosen}": f"**{chosen}** has the highest UAR on validation; the rest is about it.\n\n"
         + card_figures.emotions(evaluation, chosen)

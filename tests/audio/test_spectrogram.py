@@ -145,7 +145,7 @@ def test_a_spec_survives_its_own_json() -> None:
 
 
 def test_a_spec_is_made_from_a_section_that_holds_more() -> None:
-    assert FeatureSpec.from_params(Featurize(**MEL.to_dict(), shards=1, workers=2)) == MEL
+    assert FeatureSpec.from_params(Featurize(**MEL.to_dict(), clips_per_shard=1, workers=2)) == MEL
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from deepemo.dataset.shards import read_batches, read_features, read_spec, shard_of, write_shards
+from deepemo.dataset.shards import read_batches, read_features, read_spec, shard_of, shards_for, write_shards
 from deepemo.errors import InputError
 
 
@@ -52,6 +52,13 @@ def test_the_same_clips_give_the_same_bytes(folder: Path, tmp_path: Path) -> Non
     write_shards(again, arrays(), shards=4, shape=(5, 4), about={"features": {"kind": "mel"}})
     for path in again.iterdir():
         assert path.read_bytes() == (folder / path.name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("clips", "shards"), [(0, 1), (1, 1), (10, 1), (11, 2), (5_119, 512), (5_121, 512), (10**7, 512)]
+)
+def test_the_number_of_shards_follows_the_clips_up_to_what_can_be_open_at_once(clips: int, shards: int) -> None:
+    assert shards_for(clips, 10) == shards
 
 
 def test_a_clips_shard_is_the_same_on_every_machine() -> None:

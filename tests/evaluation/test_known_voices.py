@@ -6,14 +6,12 @@ import pytest
 
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.calibration import softmax
-from deepemo.evaluation.known_voices import (
-    components_of,
-    judge_known_voices,
-    known_voice_figures,
-    least_harmless,
-    voice_part,
-)
+from deepemo.evaluation.known_voices import judge_known_voices, known_voice_figures, least_harmless
 from deepemo.evaluation.predictions import Predictions
+from deepemo.evaluation.references import components_of, voice_part
+
+# Of a run of one corpus, where none could be left out.
+GIVEN = {"cross_corpus": {"asked": 0, "known_voices": {}}, "wanted_accuracy": 0.8, "samples": 100, "seed": 1}
 
 
 class Difference:
@@ -71,9 +69,7 @@ def predictions(clips: pd.DataFrame, components: np.ndarray) -> Predictions:
 
 
 def test_the_reference_takes_off_what_the_voice_adds(clips: pd.DataFrame, components: np.ndarray) -> None:
-    known = judge_known_voices(
-        predictions(clips, components), "speech", Difference(), components, wanted_accuracy=0.8, samples=100, seed=1
-    )
+    known = judge_known_voices(predictions(clips, components), "speech", Difference(), components, **GIVEN)
     sizes = known.roles["unseen_speakers"]
     assert set(known.roles) == {"unseen_speakers"}, "voices of training are no voices to be known"
     assert sizes["0"].uar.value == pytest.approx(1 / 7)
@@ -84,6 +80,21 @@ def test_the_reference_takes_off_what_the_voice_adds(clips: pd.DataFrame, compon
     assert known.confidence.fitted_on["clips"] == 63
     figures = known_voice_figures(known)["known_voices"]["unseen_speakers"]
     assert figures["all"] == {"accuracy": 1.0, "uar": 1.0, "clips": 84}
+    assert "left_out_corpora" not in known_voice_figures(known)["known_voices"]
+
+
+def test_corpora_that_were_left_out_stand_beside_voices_never_heard(
+    clips: pd.DataFrame, components: np.ndarray
+) -> None:
+    def mean(uar: float) -> dict[str, float]:
+        return {"accuracy": 0.5, "uar": uar, "clips": 9, "corpora": 2, "lowest_uar": 0.1}
+
+    left_out = {"asked": 1, "mean": {"ensemble": mean(0.4)}, "known_voices": {"3": mean(0.45), "all": mean(0.6)}}
+    given = {**GIVEN, "cross_corpus": left_out}
+    known = judge_known_voices(predictions(clips, components), "speech", Difference(), components, **given)
+    figures = known_voice_figures(known)["known_voices"]["left_out_corpora"]
+    assert {size: found["uar"] for size, found in figures.items()} == {"0": 0.4, "3": 0.45, "all": 0.6}
+    assert figures["3"] == {"accuracy": 0.5, "uar": 0.45, "clips": 9, "corpora": 2}
 
 
 def test_references_that_do_harm_on_validation_are_not_used(clips: pd.DataFrame) -> None:
@@ -92,8 +103,7 @@ def test_references_that_do_harm_on_validation_are_not_used(clips: pd.DataFrame)
             return -super().relative_logits(components, offsets)
 
     sure = np.eye(7, dtype=np.float32)[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
-    given = {"wanted_accuracy": 0.8, "samples": 100, "seed": 1}
-    known = judge_known_voices(predictions(clips, sure), "speech", Misled(), sure, **given)
+    known = judge_known_voices(predictions(clips, sure), "speech", Misled(), sure, **GIVEN)
     assert known.least_recordings is None
 
 
@@ -111,14 +121,13 @@ def test_from_the_least_number_on_no_reference_is_worse_than_none(uars: dict[int
 
 
 def test_labels_of_the_tests_change_no_answer(clips: pd.DataFrame, components: np.ndarray) -> None:
-    given = {"wanted_accuracy": 0.8, "samples": 100, "seed": 1}
     turned = clips.copy()
     test = turned["role"] == "test_unseen"
     turned.loc[test, "emotion"] = turned.loc[test, "emotion"].map(
         dict(zip(EMOTIONS, EMOTIONS[1:] + EMOTIONS[:1], strict=True))
     )
     one, other = (
-        judge_known_voices(predictions(table, components), "speech", Difference(), components, **given)
+        judge_known_voices(predictions(table, components), "speech", Difference(), components, **GIVEN)
         for table in (clips, turned)
     )
     assert one.weights == other.weights

@@ -199,7 +199,10 @@ def run(
                 for row in rows.index:
                     archive.writestr(members[row], wav(0.1 * np.random.default_rng(row).normal(size=4000)))
         clips.reindex(columns=list(COLUMNS), fill_value="").to_csv("data/clips.csv", index=False)
-        spec = params.featurize.model_dump(exclude={"shards", "workers"}) | {"clip_seconds": 0.5, "mel_bands": 40}
+        spec = params.featurize.model_dump(exclude={"clips_per_shard", "workers"}) | {
+            "clip_seconds": 0.5,
+            "mel_bands": 40,
+        }
         random = np.random.default_rng(1)
         arrays = ((clip, random.random((25, 40), dtype=np.float32)) for clip in split["clip"])
         write_shards(Path("data/features"), arrays, shards=2, shape=(25, 40), about={"features": spec})

@@ -24,10 +24,10 @@ pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
 TINY = {
-    "featurize": {"clip_seconds": 1.5, "mel_bands": 40, "shards": 3},
+    "featurize": {"clip_seconds": 1.5, "mel_bands": 40, "clips_per_shard": 60},
     "train_shallow": {"channels": [4, 8], "epochs": 2},
     "train_transfer": {"epochs": 2, "batch_size": 32},
-    "embed_speech": {"taps": ["layer2"], "clip_seconds": 1.5, "shards": 3},
+    "embed_speech": {"taps": ["layer2"], "clip_seconds": 1.5, "clips_per_shard": 60},
     "train_speech": {"epochs": 2, "batch_size": 32},
     "cross_corpus": {"bootstrap_samples": 100},
     "evaluate": {"bootstrap_samples": 100},

@@ -14,12 +14,14 @@ import pytest
 from deepemo.charts.evaluation import draw_all
 from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.agreement import score_by_agreement
+from deepemo.evaluation.known_voices import KnownVoices
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 from deepemo.models.registry import load_family
 from deepemo.params import Params, VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.reporting.card_data import repeated_sentences
+from deepemo.reporting.card_figures import known_voices
 from deepemo.reporting.model_card import CardInputs, write_card
 from deepemo.vad.error_rates import ErrorRates, summarize
 
@@ -342,3 +344,26 @@ def test_a_run_of_four_emotions_names_them_and_counts_the_clips_of_others(
     assert left_out in _section(card, "Split")
     assert "One of the four emotions is always the likeliest" in _section(card, "Limits")
     assert "have no role" not in write_card(inputs)
+
+
+def test_references_are_told_on_every_corpus_left_out(made_evaluation: Evaluation) -> None:
+    def figures(uar: float) -> dict[str, float]:
+        return {"accuracy": 0.5, "uar": uar, "clips": 9, "corpora": 2}
+
+    known = KnownVoices(
+        part="speech",
+        weights={"shallow": 0.0, "speech": 1.0},
+        confidence=made_evaluation.confidences["shallow"],
+        least_recordings=5,
+        least_deviation=0.0,
+        roles={},
+        left_out_corpora={"0": figures(0.4), "10": figures(0.475)},
+    )
+    corpora = {
+        "east": {"predictors": {"ensemble": figures(0.3)}, "known_voices": {"10": figures(0.35)}},
+        "north": {"predictors": {"ensemble": figures(0.5)}, "known_voices": {"10": figures(0.6)}},
+    }
+    section = known_voices(known, {"corpora": corpora})
+    assert "| none (ensemble) | 30.0 % | 50.0 % | **40.0 %** |" in section
+    assert "| 10 others | 35.0 % | 60.0 % | **47.5 %** |" in section
+    assert "| recordings of the voice; UAR on | east | north | mean |" in section

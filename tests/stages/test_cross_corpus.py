@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -43,6 +44,21 @@ class _Model:
 
     def logits(self, inputs: np.ndarray) -> np.ndarray:
         return np.asarray(self.network(inputs))
+
+
+class _VoiceModel(_Model):
+    """Hears the emotion that is shown alone, and the one before it where it knows the voice."""
+
+    front_end = None
+
+    def components(self, inputs: np.ndarray) -> np.ndarray:
+        return inputs
+
+    components_of_clips = components
+    logits_of_clips = graph = _Model.logits
+
+    def relative_logits(self, components: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        return self.logits(np.roll(components - offsets, -1, axis=1))
 
 
 class Rote:
@@ -150,6 +166,26 @@ def test_every_corpus_is_judged_by_models_that_never_heard_it(
     assert set(said.clips["role"]) == {"test_corpus"}
     assert said.predictors == ("rote", "ensemble")
     assert not (tmp_path / ".resume/cross_corpus").exists()
+
+
+@pytest.mark.slow
+def test_clips_of_a_corpus_left_out_are_answered_with_references_too(
+    write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
+) -> None:
+    write_run()
+    cross_corpus.main(params)
+    without = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
+    assert without["known_voices"] == {}
+    rote.family = replace(rote.family, load=_VoiceModel)
+    cross_corpus.main(params)
+    content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
+    assert content["mean"] == without["mean"]
+    # West shows every emotion one place further on: right with a reference of the voice there, wrong elsewhere.
+    known = {name: corpus["known_voices"] for name, corpus in content["corpora"].items()}
+    assert {name: sizes["all"]["uar"] for name, sizes in known.items()} == {"east": 0, "north": 0, "west": 1}
+    assert known["west"]["3"]["clips"] == 35
+    assert list(content["known_voices"]) == ["3", "10", "all"]
+    assert content["known_voices"]["all"]["uar"] == 0.3333
 
 
 @pytest.mark.slow

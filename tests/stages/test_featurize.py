@@ -23,7 +23,13 @@ SECONDS = 0.5
 @pytest.fixture
 def params() -> Params:
     params = load_params(ROOT / "params.yaml")
-    small = {"sample_rate_hz": RATE_HZ, "clip_seconds": SECONDS, "max_hz": RATE_HZ / 2, "mel_bands": 16, "shards": 1}
+    small = {
+        "sample_rate_hz": RATE_HZ,
+        "clip_seconds": SECONDS,
+        "max_hz": RATE_HZ / 2,
+        "mel_bands": 16,
+        "clips_per_shard": 300,
+    }
     return params.model_copy(update={"featurize": params.featurize.model_copy(update=small)})
 
 

@@ -38,7 +38,7 @@ WIDTH = 2 * EARLY + LATE
 def params() -> Params:
     """The default params with another encoder, scaled down."""
     params = load_params(ROOT / "params.yaml")
-    small = {"encoder": "encoders/mine.onnx", "taps": ["early", "pooled"], "shards": 2}
+    small = {"encoder": "encoders/mine.onnx", "taps": ["early", "pooled"], "clips_per_shard": 20}
     short = {"epochs": 1, "batch_size": 16, "members": 1}
     sections = {
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(update=small),

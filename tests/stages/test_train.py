@@ -38,7 +38,7 @@ def params() -> Params:
     sections = {
         "train_shallow": shallow.model_copy(update={**short, "channels": [4]}),
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(
-            update={"taps": ["layer1"], "shards": 2}
+            update={"taps": ["layer1"], "clips_per_shard": 20}
         ),
         "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews),
         "train_speech": params.section("train_speech", TrainSpeech).model_copy(update=short),

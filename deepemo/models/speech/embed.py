@@ -17,7 +17,7 @@ from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import read_recording
 from deepemo.audio.samples import resample
 from deepemo.corpora.archive import Archive, Recordings
-from deepemo.dataset.shards import write_shards
+from deepemo.dataset.shards import shards_for, write_shards
 from deepemo.errors import InputError
 from deepemo.models.speech.embedder import build_embedder, rounded_up
 from deepemo.models.speech.family import EmbedSpeech
@@ -155,7 +155,7 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
     count = write_shards(
         embeddings,
         embed_clips(embedder, source, section, clips, raw_dir),
-        shards=section.shards,
+        shards=shards_for(len(clips), section.clips_per_shard),
         shape=(embedder.width,),
         about={"features": SpeechFrontEnd(section).describe(), **source.made},
     )

@@ -58,14 +58,14 @@ class EmbedSpeech(SpeechInput):
         encoder: the name of a built-in one, or the path of an ONNX file from the pipeline's folder.
         taps: names of its outputs that are used.
         batch_size: clips that it takes at once; an ONNX file takes one.
-        shards: in which embeddings are stored.
+        clips_per_shard: of the stored embeddings.
         workers: threads that read recordings.
     """
 
     encoder: Annotated[str, AfterValidator(_known_encoder)]
     taps: Annotated[list[str], Field(min_length=1)]
     batch_size: Count
-    shards: Count
+    clips_per_shard: Count
     workers: Annotated[int, Field(ge=1, le=256)]
 
     @property

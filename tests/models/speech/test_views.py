@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[3]
 PARAMS = load_params(ROOT / "params.yaml")
-EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": ["layer1"], "shards": 2})
+EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": ["layer1"], "clips_per_shard": 2})
 DEFAULT = PARAMS.section("embed_speech_views", EmbedSpeechViews)
 # A babble is of other clips, so that a view with one depends on them; a test of its own has one.
 VIEWS = DEFAULT.model_copy(
