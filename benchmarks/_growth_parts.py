@@ -286,8 +286,16 @@ def nothing(clips: int) -> Callable[[], object]:
     return lambda: None
 
 
+def tensorflow_alone(clips: int) -> Callable[[], object]:
+    """Imports with TensorFlow, which all parts on shards need."""
+    import deepemo.dataset.shards
+
+    return lambda: deepemo.dataset.shards
+
+
 PARTS: Mapping[str, Prepare] = {
-    "start: imports alone": nothing,
+    "imports alone": nothing,
+    "imports with TensorFlow": tensorflow_alone,
     "archive: open, check and list": open_archive,
     "archive: read every recording": read_archive,
     "validate: verdicts, clip table written": judge_clips,
@@ -303,3 +311,5 @@ PARTS: Mapping[str, Prepare] = {
     "DVC hashes the archive": hash_archive,
     "DVC hashes the shards": hash_shards,
 }
+# Their work is done by a process that they start.
+ELSEWHERE = frozenset({"DVC hashes the archive", "DVC hashes the shards"})

@@ -1,5 +1,7 @@
 """Intervals that hold the truth as often as they say."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 
@@ -45,6 +47,16 @@ def test_kinds_of_clips_are_those_of_a_row_for_each_clip(predictors: int) -> Non
     np.testing.assert_array_equal(found.counts, expected.counts)
     np.testing.assert_array_equal(found.frequencies, expected.frequencies)
     assert (found.units, found.total.tolist()) == (60, rows.sum(axis=0).tolist())
+
+
+def test_kinds_of_clips_hold_no_row_for_each_clip() -> None:
+    cells = [np.random.default_rng(seed).integers(0, 49, 100_000) for seed in (1, 2)]
+    tracemalloc.start()
+    kinds = bootstrap.kinds_of_clips(cells, 49)
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert kinds.units == 100_000
+    assert peak < 8_000_000  # rows of 98 numbers would take 78 MB
 
 
 def test_draws_in_parts_are_those_of_all_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
