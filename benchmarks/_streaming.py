@@ -116,7 +116,9 @@ def as_webm(samples: npt.NDArray[np.int16]) -> Sound:
     """Sound as the recorder of a browser gives it, as soon as it is encoded."""
     pieces, times = [], []
     written = _Pieces()
-    with av.open(written, "w", format="webm", options={"live": "1", "flush_packets": "1"}) as output:
+    # FFmpeg keeps a cluster back until it ends, a recorder writes into it: each packet has a cluster of its own here.
+    options = {"live": "1", "flush_packets": "1", "cluster_time_limit": "1"}
+    with av.open(written, "w", format="webm", options=options) as output:
         track = output.add_stream("libopus", rate=RATE_HZ, layout="mono")
         track.bit_rate = WEBM_BITS
         for start in range(0, len(samples), PIECE_SAMPLES):

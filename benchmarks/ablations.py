@@ -31,17 +31,17 @@ RESULTS = Path("docs/results.md")
 MINUTES = Path("docs/results/ablation_minutes.csv")
 _INTRODUCTION = """# Ablations
 
-Written by `python -m benchmarks.ablations --table` from what `dvc exp show` holds; `--list` prints the command of every
-experiment, `--run` runs some of them and notes what they took. Each row is one run of one change against params.yaml
-and the values below. Figures of trainings are of validation, and the test roles had no part in them. UAR is the mean
-of the emotions' recalls; minutes are of processor time, of all cores together, with the stages before if they had to
-run, and absent where DVC had the outputs already. Gains are against the first row of the same code and seed.
-Where epochs are fewer than in params.yaml, augmentation and all that holds weights back gain less than in a whole
-training, or lose; and with some 700 clips to validate on, two points are no more than chance.
+Written by `python -m benchmarks.ablations --table` from the runs that `dvc exp show` lists. `--list` prints the command
+of every experiment; `--run` runs some of them and records their time. Each row is one run of one change against
+params.yaml and the values below. Figures of trainings are measured on validation; the test roles had no part in them.
+UAR is the mean of the emotions' recalls. Minutes are processor time of all cores together, including earlier stages if
+these had to run; they are absent if DVC had the outputs already. Gains are against the first row of the same code and
+seed. If a training has fewer epochs than params.yaml, augmentation and regularisation gain less than in a whole
+training, or lose. Validation has about 700 clips, so a difference of two points may be chance.
 """
 
-_ABOUT_HELD_OUT = """A corpus that no training heard, recorded elsewhere by other people: a test that chose nothing.
-These trainings are short too, and the backbone stays frozen.
+_ABOUT_HELD_OUT = """Each row is a corpus that no training heard, recorded elsewhere by other people.
+Nothing was chosen by this test. These trainings are short too, and the backbone stays frozen.
 """
 PREDICTORS = predictor_names()
 

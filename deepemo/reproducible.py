@@ -2,8 +2,8 @@
 
 Libraries choose code by the processor's instruction set, and split sums by its cores. Both are held still here by
 environment variables that the libraries read when they are loaded, so `pin` must come before NumPy and TensorFlow.
-Caches and the approximate reciprocals of a processor cannot be set: networks keep from what depends on them, see
-docs/reproducibility.md.
+`deepemo.eigen` holds the sizes of the caches. The approximate reciprocals of a processor cannot be set: the networks
+avoid what depends on them, see docs/reproducibility.md.
 
 This module imports nothing but the standard library.
 """

@@ -1,7 +1,7 @@
 """Fixtures for every test: where the real recordings are, if anywhere, and made-up predictions.
 
-What imports TensorFlow is imported where it is used, here and in tests/fixtures: pytest-xdist's controller and a run of
-tests that need no TensorFlow are spared the seconds that it takes.
+Here and in tests/fixtures, modules that import TensorFlow are imported only where they are used. This saves seconds in
+pytest-xdist's controller and in runs of tests that need no TensorFlow.
 """
 
 import os
@@ -37,7 +37,7 @@ pytest_plugins = [
 
 @pytest.fixture(scope="session")
 def corpora_dir() -> Path:
-    """Folder of the unpacked real recordings; skips, saying so, where DEEPEMO_CORPORA names none."""
+    """Folder of the unpacked real recordings; skips the test with a message if DEEPEMO_CORPORA names none."""
     named = os.environ.get("DEEPEMO_CORPORA")
     if not named:
         pytest.skip("DEEPEMO_CORPORA does not name a folder of real recordings")
@@ -68,7 +68,7 @@ def made_split() -> pd.DataFrame:
 
 @pytest.fixture(scope="session")
 def made_predictions() -> Predictions:
-    """What two made-up models of unequal skill, and their mean, say of the clips of `made_split`."""
+    """Predictions of two made-up models of unequal skill, and of their mean, for the clips of `made_split`."""
     clips = _made_split().query("role != 'train'").reset_index(drop=True)
     random = np.random.default_rng(7)
     truth = np.eye(len(EMOTIONS))[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
@@ -94,7 +94,7 @@ def _among(predictions: Predictions, emotions: Emotions) -> Predictions:
 
 @pytest.fixture(scope="session")
 def among() -> Callable[[Predictions, Emotions], Predictions]:
-    """What models that tell only some emotions apart would say of their clips."""
+    """Predictions of models that know only some emotions."""
     return _among
 
 
@@ -110,7 +110,7 @@ NOT_ASKED = {
 
 
 def _made_left_out() -> "list[LeftOut]":
-    """What two made-up models and their mean say of three corpora that they never heard, the last one the easiest."""
+    """Predictions of two made-up models and their mean for three corpora never heard, the last one the easiest."""
     from deepemo.evaluation.cross_corpus import LeftOut
 
     random = np.random.default_rng(3)
@@ -142,7 +142,7 @@ def _made_left_out() -> "list[LeftOut]":
 
 @pytest.fixture(scope="session")
 def made_left_out() -> "list[LeftOut]":
-    """Three made-up corpora, each as models name its clips that learned from the others."""
+    """Three made-up corpora, each with predictions of models that learned from the other two."""
     return _made_left_out()
 
 
@@ -169,7 +169,7 @@ def _evaluated(predictions: Predictions, *, left_out: bool = True) -> Evaluation
 
 @pytest.fixture(scope="session")
 def evaluated() -> Callable[..., Evaluation]:
-    """Takes every figure of some predictions; unless `left_out`, as if no corpus had been left out of training."""
+    """Computes every figure of some predictions; without `left_out`, as if no corpus had been left out of training."""
     return _evaluated
 
 

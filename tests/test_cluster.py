@@ -1,4 +1,4 @@
-"""Clips on a local Dask cluster: the bytes of one machine, also with a worker killed; one error if it goes away."""
+"""Clips on a local Dask cluster: the bytes of one machine, even if a worker is killed; one error if it goes away."""
 
 import hashlib
 import io
@@ -37,7 +37,7 @@ TINY = {
 
 
 def make_recordings(folder: Path) -> None:
-    """What `download` leaves: 70 tones named as in CREMA-D, one of them no sound; and params that make short work."""
+    """The output of `download`: 70 tones named as in CREMA-D, one of them not a sound; and params for short runs."""
     random = np.random.default_rng(3)
     (folder / "data" / "raw").mkdir(parents=True)
     with zipfile.ZipFile(folder / "data" / "raw" / "crema_d.zip", "w") as archive:
@@ -80,7 +80,7 @@ class Cluster:
         return subprocess.Popen(command, cwd=self.folder, env=self.environment, stdout=log, stderr=log)
 
     def start_worker(self, *options: str) -> "subprocess.Popen[bytes]":
-        # Without a nanny, who would start a killed worker again.
+        # Without a nanny, because a nanny would start a killed worker again.
         own = ["--nthreads", "1", "--no-nanny", "--no-dashboard", *options]
         return self._start("distributed.cli.dask_worker", self.address, *own)
 
@@ -90,7 +90,7 @@ class Cluster:
             process.wait()
 
 
-# For a worker: it dies as soon as it begins a chunk while a file is there.
+# Code for a worker: it dies as soon as it begins a chunk while a certain file exists.
 DIES = """
 import os, signal
 from distributed.diagnostics.plugin import WorkerPlugin
@@ -117,7 +117,7 @@ def dask_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
 
 
 def run_stages(folder: Path, environment: dict[str, str]) -> dict[str, str]:
-    """Run each stage in a process of its own; digests of all that they write, the recordings left out."""
+    """Run each stage in a separate process; digests of all outputs except the recordings."""
     make_recordings(folder)
     for stage in STAGES:
         command = [sys.executable, "-m", *f"stages.{stage}".split()]

@@ -1,4 +1,4 @@
-"""The map over clips on this machine: the same results in threads and processes, and what ends when a process dies."""
+"""The map over clips on this machine: equal results in threads and processes, and its end when a process dies."""
 
 import os
 import pickle
@@ -17,7 +17,7 @@ from tests.test_threads import endless
 
 @pytest.fixture(autouse=True)
 def here(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Whoever runs the tests may have named a cluster."""
+    """The environment of the tests may name a cluster."""
     monkeypatch.delenv(ADDRESS, raising=False)
 
 

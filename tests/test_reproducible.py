@@ -1,13 +1,16 @@
-"""The pins: what they set, and that an embedding and a few steps of each training are then the same bytes anywhere.
+"""The pins: what they set, and that an embedding and a few steps of each training then have the same bytes anywhere.
 
-Another processor is stood in for by what an environment may say of instruction sets and threads, and by fewer cores. A
-processor of another maker is not: that was done once in an emulator, see docs/reproducibility.md.
+Another processor is stood in for by what an environment may say of instruction sets and threads, by fewer cores, and by
+other caches than this one has. That the approximations of another maker play no part was found once: see
+docs/reproducibility.md.
 """
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -19,7 +22,7 @@ ROOT = Path(__file__).parents[1]
 HASWELL = {"avx", "avx2", "fma"}
 SKYLAKE_X = HASWELL | {"avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl"}
 
-# What a shell, a scheduler or a container may have set, none of which may reach a stage's bytes.
+# Settings of a shell, a scheduler or a container. None of them may change a stage's bytes.
 ELSEWHERE = {
     "ONEDNN_MAX_CPU_ISA": "AVX512_CORE",
     "TF_ENABLE_ONEDNN_OPTS": "1",
@@ -29,6 +32,9 @@ ELSEWHERE = {
     "OPENBLAS_NUM_THREADS": "6",
     "OPENBLAS_CORETYPE": "SkylakeX",
 }
+
+# Caches of two processors, in KiB of the three levels.
+SMALL, LARGE = "32,512,16384", "48,2048,524288"
 
 COMPUTE = """
 import hashlib, io, json, os, sys, zipfile
@@ -44,8 +50,10 @@ import numpy as np
 import pandas as pd
 import soundfile
 
+from deepemo.audio.features import Featurizer
 from deepemo.audio.spec import FeatureSpec
 from deepemo.dataset.clips import Clip, write_clips
+from deepemo.dataset.featurize import give_cores_to_clips
 from deepemo.dataset.shards import write_shards
 from deepemo.emotions import EMOTIONS
 from deepemo.files import CLIPS, EMBEDDINGS, FEATURES, MODELS, RAW, SPLIT, write_csv
@@ -60,7 +68,7 @@ content["featurize"] |= SIZES
 content["train_shallow"] |= PHASE | dict(channels=[8, 16, 32])
 content["embed"] |= dict(batch_size=8)
 content["train_transfer"] |= PHASE | dict(hidden_units=16)
-content["embed_speech"] |= dict(taps=["stem", "output"], batch_size=8, shards=2)
+content["embed_speech"] |= dict(taps=["stem", "output"], batch_size=8, clips_per_shard=14)
 content["train_speech"] |= PHASE | dict(hidden_units=16)
 content["train_transfer"]["finetune"] |= PHASE | dict(trainable_blocks=3)
 Path("params.yaml").write_text(write_yaml(content))
@@ -93,6 +101,10 @@ if "numpy" in parts:
               np.tanh(wide.astype(np.float32)), np.exp(wide.astype(np.float32)), wide.std(0),
               np.fft.rfft(wide), np.linalg.svd(wide, compute_uv=False)]
     note("numpy", [np.ascontiguousarray(array).tobytes() for array in arrays])
+if "features" in parts:
+    give_cores_to_clips()
+    featurizer = Featurizer(spec)
+    note("features", [featurizer(random.normal(size=20000).astype(np.float32), 16000).tobytes() for _ in range(4)])
 if "embedding" in parts:
     embed.main(params, "transfer")
     note("embedding", files(EMBEDDINGS))
@@ -115,6 +127,27 @@ if "trainings" in parts:
     for family in ("shallow", "transfer"):
         train.main(params, family)
         note(family, [*files(MODELS / family), Path(f"plots/learning_curve_{family}.csv").read_bytes()])
+print(json.dumps(digests))
+"""
+
+# Digests of a product: as the processor's caches have it, with small ones held, with large ones, with small ones again.
+PRODUCTS = """
+import hashlib, json
+import stages
+
+import numpy as np
+import tensorflow as tf
+
+from deepemo.eigen import hold_caches
+
+tf.config.threading.set_intra_op_parallelism_threads(1)
+random = np.random.default_rng(5)
+left, right = (random.normal(size=shape).astype(np.float32) for shape in ((175, 1025), (1025, 128)))
+digests = []
+for sizes in (None, (32, 512, 16384), (48, 2048, 524288), (32, 512, 16384)):
+    if sizes is not None:
+        hold_caches(tuple(1024 * size for size in sizes))
+    digests.append(hashlib.sha256(tf.matmul(left, right).numpy().tobytes()).hexdigest())
 print(json.dumps(digests))
 """
 
@@ -152,7 +185,7 @@ def test_pinned_bytes_depend_on_neither_cores_nor_environment(tmp_path: Path) ->
 
 @pytest.mark.slow
 def test_unpinned_bytes_depend_on_the_instruction_set(tmp_path: Path) -> None:
-    """What the pins are for; without this, the test above could pass on machines that compute alike anyway."""
+    """Without pins, bytes differ. Otherwise the test above could pass on machines that compute alike anyway."""
     if "avx512f" not in processor_flags():
         pytest.skip("this processor has no AVX-512: there is no wider instruction set than the pinned one to compare")
     ways = {"wide": {}, "narrow": {"ONEDNN_MAX_CPU_ISA": "AVX2"}}
@@ -162,6 +195,58 @@ def test_unpinned_bytes_depend_on_the_instruction_set(tmp_path: Path) -> None:
     ]
     wide, narrow = (digests(run) for run in runs)
     assert wide != narrow
+
+
+@pytest.fixture(scope="module")
+def pretend(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], dict[str, str]]:
+    """The environment of a process that is told of other caches than the processor's, by KiB of the three levels."""
+    if "cpuid_fault" not in processor_flags():
+        pytest.skip("this processor cannot pretend to have other caches: it has no CPUID faulting")
+    compiler = shutil.which("cc")
+    if compiler is None:
+        pytest.skip("no C compiler: none can be made that answers for the processor")
+    library = tmp_path_factory.mktemp("pretended") / "pretended_caches.so"
+    source = Path(__file__).with_name("pretended_caches.c")
+    subprocess.run([compiler, "-O1", "-shared", "-fPIC", "-o", str(library), str(source)], check=True)
+    return lambda sizes: {"LD_PRELOAD": str(library), "PRETENDED_CACHES_KIB": sizes}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("parts", ["embedding,speech,trainings", "features"])
+def test_pinned_bytes_do_not_depend_on_the_caches(
+    tmp_path: Path, pretend: Callable[[str], dict[str, str]], parts: str
+) -> None:
+    runs = [start(tmp_path / sizes, parts, cores=2, environment=pretend(sizes)) for sizes in (SMALL, LARGE)]
+    one, other = (digests(run) for run in runs)
+    assert one == other
+
+
+def products(environment: dict[str, str]) -> list[str]:
+    run = subprocess.run(
+        [sys.executable, "-c", PRODUCTS],
+        cwd=ROOT,
+        env={**os.environ, **environment, FAST: "0"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 0, run.stderr
+    found: list[str] = json.loads(run.stdout.splitlines()[-1])
+    return found
+
+
+@pytest.mark.slow
+def test_the_held_caches_decide_how_a_product_is_summed() -> None:
+    _, small, large, again = products({})
+    assert small == again != large
+
+
+@pytest.mark.slow
+def test_what_is_not_held_follows_the_caches(pretend: Callable[[str], dict[str, str]]) -> None:
+    """Without this, the test of the pinned bytes could pass where the pretended caches reach nobody."""
+    (small, *held), (large, *held_elsewhere) = products(pretend(SMALL)), products(pretend(LARGE))
+    assert small != large
+    assert held == held_elsewhere
 
 
 def test_numpy_is_told_of_the_groups_that_the_processor_has_and_no_other() -> None:

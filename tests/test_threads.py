@@ -1,4 +1,4 @@
-"""The ordered map: order, the bound on items under way, and what ends when one fails or nobody wants more."""
+"""The ordered map: order, the limit on items in work, and its end when one fails or no more are wanted."""
 
 import threading
 import time
@@ -10,7 +10,7 @@ from deepemo.threads import map_in_threads
 
 
 def endless(taken: list[int]) -> Iterator[int]:
-    """Numbers without end, each noted as it is taken."""
+    """Endless numbers; each is recorded when it is taken."""
     while True:
         taken.append(len(taken))
         yield taken[-1]

@@ -1,4 +1,4 @@
-"""YAML is read as version 1.2 reads it: as DVC writes it, and as the params that DVC records."""
+"""YAML is read as version 1.2: as DVC writes it, and as the params that DVC records."""
 
 import math
 from pathlib import Path
@@ -17,7 +17,7 @@ from deepemo.yaml12 import read_yaml, write_yaml
 
 ROOT = Path(__file__).parents[1]
 
-# As the tables of the specification's section 10.3.2 have it.
+# From the tables in section 10.3.2 of the specification.
 SCALARS = [
     ("1e-05", 1e-05),
     ("1e-3", 1e-3),
@@ -63,7 +63,7 @@ PLAIN = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) |
 CONTENT = st.recursive(
     PLAIN, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text("abc_", min_size=1), inner, max_size=3)
 )
-# No limit of time: what a busy machine takes for an example says nothing of the reader.
+# There is no time limit, because the time of an example on a busy machine says nothing about the reader.
 EXAMPLES = settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 

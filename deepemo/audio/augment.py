@@ -1,9 +1,9 @@
 """Augmentation: changed views of the features of training clips.
 
-A view may be followed by a neutral clip (CopyPaste, Pappagari et al. 2021), stretched and shifted, louder or softer,
-noisier, masked (SpecAugment, Park et al. 2019), and mixed with another clip (mixup, Zhang et al. 2018). All draws are
-stateless TensorFlow operations on a given seed, so that threads do not change them. tensorflow-io's own masks are not
-used, because their draws cannot be seeded.
+A view may have a neutral clip appended (CopyPaste, Pappagari et al. 2021). It may be stretched and shifted, louder or
+softer, noisier, masked (SpecAugment, Park et al. 2019), and mixed with another clip (mixup, Zhang et al. 2018). All
+draws are stateless TensorFlow operations on a given seed, so threads do not change them. tensorflow-io's own masks are
+not used, because their draws cannot be seeded.
 """
 
 import tensorflow as tf
@@ -18,7 +18,7 @@ def neutral_class(section: Augment, emotions: Emotions) -> int | None:
     """Class of the neutral clips among the emotions of a run; None if there is none.
 
     Raises:
-        InputError: the section wants neutral clips all the same.
+        InputError: there is none, but the section wants neutral clips.
     """
     if "neutral" in emotions:
         return emotions.index("neutral")
@@ -33,10 +33,10 @@ def neutral_class(section: Augment, emotions: Emotions) -> int | None:
 def append_neutral(
     features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, *, share: float, neutral: int
 ) -> tf.Tensor:
-    """Append a neutral clip of the batch to a share of its clips; the emotion stays that of the first one.
+    """Append a neutral clip of the batch to a share of its clips, which keep their own emotion.
 
-    The appended clip starts where the sound of the first one ends and is cut at the last frame. A batch without a
-    neutral clip stays as it is.
+    The appended clip starts at the end of the sound of the first clip and is cut at the last frame. A batch without a
+    neutral clip is not changed.
 
     Args:
         features: float32 [n, frames, bands].
@@ -72,8 +72,8 @@ def warp(
         features: float32 [n, frames, bands].
         seed: int32 [2].
         time_scale: longest stretch, as a share of the clip.
-        shift_frames: largest shift in time, either way.
-        shift_bands: largest shift in frequency, either way; on mel bands much like another pitch and vocal tract.
+        shift_frames: largest shift in time, earlier or later.
+        shift_bands: largest shift in frequency, up or down. On mel bands, this resembles another pitch and vocal tract.
     """
     count = tf.shape(features)[0]
     frames, bands = features.shape[1], features.shape[2]
@@ -108,7 +108,7 @@ def add_noise(features: tf.Tensor, seed: tf.Tensor, deviation: float) -> tf.Tens
 
 
 def _kept(count: tf.Tensor, length: int, seed: tf.Tensor, masks: int, longest: int) -> tf.Tensor:
-    """0 in up to `masks` stretches of each row, 1 elsewhere: [n, length]."""
+    """0 in up to `masks` intervals of each row, 1 elsewhere: [n, length]."""
     drawn = tf.random.stateless_uniform([2, count, masks, 1], seed)
     width = drawn[0] * tf.cast(longest, tf.float32)
     start = drawn[1] * (tf.cast(length, tf.float32) - width)
@@ -118,7 +118,7 @@ def _kept(count: tf.Tensor, length: int, seed: tf.Tensor, masks: int, longest: i
 
 
 def mask(features: tf.Tensor, seed: tf.Tensor, section: Augment, spec: FeatureSpec) -> tf.Tensor:
-    """Silence stretches of time and ranges of frequency (SpecAugment); arguments as for `augment`.
+    """Silence intervals of time and ranges of frequency (SpecAugment); arguments as for `augment`.
 
     Returns:
         float32 [n, frames, bands].
@@ -170,9 +170,9 @@ def augment(
         features: float32 [n, frames, bands] in [0, 1].
         targets: float32 [n, classes], shares that sum to 1.
         seed: int32 [2]; the same seed gives the same view.
-        section: how far views may go; 0 switches a kind off.
+        section: the strength of each change; 0 switches it off.
         spec: of the features, to turn seconds into frames and decibels into shares of the range.
-        neutral: class of the neutral clips, of which some are appended to others; None if there is none.
+        neutral: class of the neutral clips, some of which are appended to others; None if there is none.
 
     Returns:
         Features and targets of the same shapes.

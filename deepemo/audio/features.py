@@ -1,4 +1,4 @@
-"""From a recording to the spectrogram that a model is fed: training and serving both call this."""
+"""From a recording to a model's input spectrogram; training and serving both use this."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from deepemo.arrays import Float32Array
 from deepemo.audio.samples import resample, trim_silence
 from deepemo.audio.spec import FeatureSpec, check_bands
 
-# Power below which tensorflow-io's dbscale puts its floor; a peak at that floor means that there is no sound at all.
+# tensorflow-io's dbscale puts its floor at this power. A peak at that floor means that there is no sound at all.
 SILENT_DB = -100.0
 
 
@@ -19,7 +19,7 @@ def decibel_spectrogram(samples: tf.Tensor, spec: FeatureSpec) -> tf.Tensor:
 
     The steps are tensorflow-io's: the magnitude of its STFT (Hann window, not centred, padded at the end), its HTK mel
     filters for `mel`, and its dbscale, which squares. Values more than `range_db` below the clip's own peak become 0.
-    The function takes one clip at a time, because dbscale takes the peak of all that it is given.
+    The function takes one clip at a time, because dbscale uses the peak of its whole input.
 
     Args:
         samples: float32 [clip_samples], mono at `spec.sample_rate_hz`.
@@ -56,7 +56,7 @@ def fit_length(samples: Float32Array, length: int) -> Float32Array:
 
 
 class Featurizer:
-    """The front end of models that are fed spectrograms, see `deepemo.models.family.FrontEnd`.
+    """The front end of models with spectrograms as input, see `deepemo.models.family.FrontEnd`.
 
     Two featurizers are equal if they compute the same features.
     """
@@ -110,12 +110,12 @@ class Featurizer:
 
     def graph(self, samples: tf.Tensor) -> tf.Tensor:
         """Features of one clip in TensorFlow operations, for export: [clip_samples] to [frames, bands]."""
-        # Digital silence lies exactly on the spectrogram's floor, where another order of sums puts it to either side.
+        # Digital silence is exactly on the spectrogram's floor. Another order of sums could put it above or below.
         sounds = tf.cast(tf.reduce_max(tf.abs(samples)) > 0.0, tf.float32)
         return sounds * decibel_spectrogram(samples, self.spec)
 
     def steps(self) -> list[str]:
-        """What `clip` does, in words, for programs that must do the same."""
+        """The steps of `clip` in words, for programs that must do the same."""
         spec = self.spec
         steps = ["mix the channels down to their mean and resample"]
         if spec.trim_below_db is not None:

@@ -9,11 +9,11 @@ from deepemo.arrays import Float32Array, Float64Array
 
 FLOOR_DBFS = -240.0
 
-# The highest positive value of 8-bit, 16-bit and 24-bit PCM differs; from here on, all of them count as full scale.
+# The highest positive values of 8-bit, 16-bit and 24-bit PCM differ. Values from here on count as full scale.
 FULL_SCALE = 127 / 128
 
-# Channels cancel one another if their mix is at this level or below, where 0 dB is the mix of independent channels: a
-# channel and its inverse, one of them a fifth louder than the other, reach it.
+# Channels cancel one another if their mix is at this level or below; 0 dB is the mix of independent channels. A channel
+# and its inverse reach this level if one of them is a fifth louder than the other.
 CANCELLED_DB = -15.0
 
 
@@ -63,7 +63,7 @@ def measure_levels(samples: Float32Array) -> Levels:
 
 
 def rms(samples: Float32Array) -> float:
-    """Root mean square of all samples; 0 of none."""
+    """Root mean square of all samples; 0 if there are none."""
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
 
 
@@ -92,7 +92,7 @@ def mix_down(samples: Float32Array) -> Float32Array:
     """Mix float32 [frames, channels] down to float32 [frames].
 
     Returns:
-        The mean over the channels; the loudest channel where they cancel one another.
+        The mean over the channels; the loudest channel if they cancel one another.
 
     Example:
         >>> mix_down(np.float32([[0.5, 0.25], [0.0, 0.5]])).tolist()
@@ -134,7 +134,7 @@ def trim_silence(samples: np.ndarray, *, block_samples: int, below_db: float) ->
 
 
 def at_level(samples: Float32Array, rms_dbfs: float) -> Float32Array:
-    """Scale samples to this RMS. Digital silence is returned as it is; peaks may exceed full scale."""
+    """Scale samples to this RMS. Digital silence is returned unchanged; peaks may exceed full scale."""
     found = rms(samples)
     return samples * np.float32(10 ** (rms_dbfs / 20) / found) if found else samples
 

@@ -1,4 +1,4 @@
-"""What a spectrogram of a clip is: a section of params.yaml, and the sizes that follow from it."""
+"""The settings of a clip's spectrogram: a section of params.yaml, and the sizes that follow from it."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,7 +10,7 @@ from deepemo.params import FeatureParams
 
 
 class FeatureSpec(FeatureParams):
-    """The parameters that lead from samples to features, in seconds, hertz and decibels, with derived sizes.
+    """The parameters of features, in seconds, hertz and decibels, with derived sizes.
 
     >>> spec = FeatureSpec(
     ...     sample_rate_hz=16000, kind="mel", clip_seconds=3.5, trim_below_db=40.0, window_seconds=0.064,
@@ -22,12 +22,12 @@ class FeatureSpec(FeatureParams):
 
     @classmethod
     def from_params(cls, params: FeatureParams) -> Self:
-        """The spec of a section that holds these parameters and perhaps others, such as `featurize`."""
+        """The spec from a section that has these parameters and perhaps others, such as `featurize`."""
         return cls(**{name: getattr(params, name) for name in FeatureParams.model_fields})
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any], *, source: str) -> Self:
-        """The spec that `to_dict` gave, read back from a file.
+        """The spec from the fields that `to_dict` wrote.
 
         Args:
             values: the fields.
@@ -66,13 +66,13 @@ class FeatureSpec(FeatureParams):
 
     @property
     def fft_size(self) -> int:
-        """Points of the FFT: a power of two; twice as many for mel, so that the lowest mel band holds a bin."""
+        """Points of the FFT: a power of two; twice as many for mel, so that the lowest mel band contains a bin."""
         smallest = 1 << (self.window_samples - 1).bit_length()
         return 2 * smallest if self.kind == "mel" else smallest
 
     @property
     def frames(self) -> int:
-        """Frames of a clip: one a hop, the last ones padded at the end."""
+        """Frames of a clip: one per hop, the last ones padded at the end."""
         return -(-self.clip_samples // self.hop_samples)
 
     @property
@@ -92,7 +92,7 @@ def check_bands(spec: FeatureSpec) -> None:
     """Check that every mel band contains an FFT bin.
 
     Raises:
-        InputError: some band would be silent whatever the sound.
+        InputError: some band would be silent for any sound.
     """
     if spec.kind != "mel":
         return

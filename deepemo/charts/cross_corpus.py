@@ -1,4 +1,4 @@
-"""The chart of corpora left out of training in turn: how models name the clips of each corpus that they never heard."""
+"""The chart of corpora left out of training in turn: UAR of the models on each corpus that they never heard."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -156,7 +156,7 @@ def draw_groups(evaluation: Evaluation) -> Figure:
 def draw_gap(evaluation: Evaluation) -> Figure:
     """UAR on seen and on unseen speakers, a panel for each predictor.
 
-    Shown are all clips, and each corpus that has speakers of both kinds.
+    The panels show all clips, and each corpus that has speakers of both kinds.
     """
     seen, unseen = evaluation.roles[SEEN], evaluation.roles[UNSEEN]
     panels = len(evaluation.gaps)
@@ -202,8 +202,8 @@ def draw_learning_curves(histories: Mapping[str, pd.DataFrame]) -> Figure:
     """Loss and scores of every model over its epochs.
 
     Args:
-        histories: by model, one row an epoch with the columns `epoch`, `loss`, `accuracy`, `val_loss`, `val_accuracy`
-            and `val_uar`, and `phase` if its training has several phases.
+        histories: by model, one row per epoch, with the columns `epoch`, `loss`, `accuracy`, `val_loss`,
+            `val_accuracy` and `val_uar`, and `phase` if its training has several phases.
     """
     figure = Figure(figsize=(9, 4))
     losses, scores = figure.subplots(1, 2)

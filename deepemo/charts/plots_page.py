@@ -1,4 +1,4 @@
-"""The page of `dvc plots show`, which draws its plots without internet wherever it is written."""
+"""The page of `dvc plots show`, which draws its plots without internet."""
 
 from pathlib import Path
 
@@ -9,11 +9,11 @@ from deepemo.models.registry import family_names
 
 # .dvc/config names it as the template of DVC's page.
 TEMPLATE = Path("plots/page/template.html")
-# The oldest version that the package holds; DVC's templates are written for Vega-Lite 5.
+# The oldest version in the package. DVC's templates are written for Vega-Lite 5.
 VEGA_LITE = "5.8"
 # The name by which DVC's page calls the script for each plot.
 EXPORT = "window.vegaEmbed = vegaEmbed;"
-# Drawn together in one picture a measure; DVC draws each stage's file by itself as well.
+# These are drawn together, one picture per measure. DVC also draws each stage's file separately.
 DRAWN_TOGETHER = tuple(f"plots_learning_curve_{family}_csv" for family in family_names())
 
 _STYLE = """
@@ -53,8 +53,8 @@ _BODY = """
 def write_template(path: Path = TEMPLATE) -> None:
     """Write the template that `dvc plots show` and `dvc plots diff` fill.
 
-    It holds Vega, Vega-Lite and Vega-Embed as one script, which sets `window.vegaEmbed`. They come out of the installed
-    package vl-convert-python. DVC's own page loads them from the internet instead, and is blank without it.
+    It holds Vega, Vega-Lite and Vega-Embed as one script, which sets `window.vegaEmbed`. They come from the installed
+    package vl-convert-python. DVC's own page loads them from the internet and is blank without it.
     """
     script = vl_convert.javascript_bundle(EXPORT, vl_version=VEGA_LITE)
     hidden = ", ".join(f"#{name}" for name in DRAWN_TOGETHER)

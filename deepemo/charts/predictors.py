@@ -22,7 +22,7 @@ ROLE_TITLES = {
 
 
 def predictor_colours(predictors: Iterable[str]) -> dict[str, str]:
-    """The colour of each predictor; it is the same in every chart, whichever predictors the chart shows.
+    """The colour of each predictor, the same in every chart.
 
     Args:
         predictors: names of model families and of their ensemble; other names come after all families.
@@ -44,7 +44,7 @@ def draw_estimate(
     """Draw an estimate as a dot, and its interval as a line.
 
     Args:
-        axes: where.
+        axes: where to draw.
         position: on the axis of names.
         estimate: value and interval; an interval of NaN is not drawn.
         vertical: whether values run along the y axis.

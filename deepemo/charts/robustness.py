@@ -13,7 +13,7 @@ _DARK = 0.6
 
 @styled
 def draw_conditions(report: RobustnessReport) -> Figure:
-    """UAR of every predictor in every condition, and its change against the clips as recorded."""
+    """UAR of every predictor in every condition, and its change relative to the clips as recorded."""
     predictors, conditions = list(report.scores), report.conditions
     values = [[report.scores[name][condition].uar.value for name in predictors] for condition in conditions]
     figure = Figure(figsize=(PAGE_WIDTH, 1.7 + 0.4 * len(conditions)))

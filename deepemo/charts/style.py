@@ -17,7 +17,7 @@ from deepemo.charts.colours import COLOURS
 from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.files import written_whole
 
-# Inches: the text width of a page, so that type keeps its size in points in print.
+# In inches: the text width of a page. At this width, type keeps its size in points in print.
 PAGE_WIDTH = 7.2
 DPI = 140
 PALETTE = 256
@@ -78,7 +78,7 @@ def grid_of(panels: int, *, columns: int) -> tuple[int, int]:
 def line_styles(names: Iterable[str]) -> dict[str, dict[str, Any]]:
     """Colour and dash of each name, in alphabetical order: the same names look the same in every chart."""
     count = len(OTHER_COLOURS)
-    # Where the colours begin again, each has the next dash.
+    # When all colours are used, they repeat with the next dash.
     return {
         name: {"color": OTHER_COLOURS[place % count], "linestyle": DASHES[(place + place // count) % len(DASHES)]}
         for place, name in enumerate(sorted(names))
@@ -103,8 +103,8 @@ def emotion_colours() -> list[str]:
 def save(figure: Figure, path: Path) -> None:
     """Write a PNG file with the same bytes for the same figure: without a date or the name of the software.
 
-    A palette of 256 colours makes the file a third as large. The palette covers all colours evenly, so that none
-    changes by more than a few steps of 255.
+    A palette of 256 colours reduces the file to a third. The palette covers all colours evenly, so no colour changes by
+    more than a few steps of 255.
     """
     content = BytesIO()
     figure.savefig(content, format="png", dpi=DPI, pil_kwargs={"compress_level": 0})

@@ -55,7 +55,7 @@ def _draw_corpus(axes: Axes, corpus: str, clips: pd.DataFrame, names: list[str])
     bad = emotions[~is_good].value_counts().reindex(names, fill_value=0).to_numpy()
     places = np.arange(len(names))
     axes.barh(places, good, color=[COLOURS.get(name, "white") for name in names])
-    some = bad > 0  # matplotlib draws the edge of a bar of length 0, too
+    some = bad > 0  # matplotlib would also draw the edge of a bar of length 0
     hatched: dict[str, Any] = {"color": "white", "edgecolor": _QUARANTINED_COLOUR, "linewidth": 0.6, "hatch": "//////"}
     axes.barh(places[some], bad[some], left=good[some], **hatched)
     for place, kept, rejected in zip(places, good, bad, strict=True):

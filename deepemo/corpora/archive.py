@@ -23,9 +23,9 @@ from deepemo.recordings import POINTER_ADVICE, is_hidden, is_recording, printabl
 # A recording of 1 GiB lasts three hours; an archive of 64 GiB is a hundred times the largest corpus.
 MAX_MEMBER_BYTES = 1 << 30
 MAX_ARCHIVE_BYTES = 64 << 30
-# A table of a corpus; CREMA-D's of what 2,443 listeners heard has 4 MB.
+# For a table of a corpus. CREMA-D's table of listeners' answers (2,443 listeners) has 4 MB.
 MAX_TABLE_BYTES = 64 << 20
-# Deflate shrinks zeros about a thousandfold, and speech far less.
+# Deflate compresses zeros about a thousandfold, and speech far less.
 MAX_RATIO = 1100
 
 _DAMAGE = (
@@ -39,9 +39,9 @@ _Entry = TypeVar("_Entry")
 class Archive:
     """A zip archive of recordings, read member by member.
 
-    Every recording is checked when the archive is opened, before any is read. Members that are not recordings are never
-    read, so nothing about them is an error. Threads may share an archive. It may be pickled, or inherited by a fork:
-    each process opens the file for itself.
+    Opening the archive checks every recording before any is read. Members that are not recordings are never read, so
+    nothing about them is an error. Threads may share an archive. It may be pickled, or inherited by a fork: each
+    process opens the file for itself.
 
     Attributes:
         path: of the zip.
@@ -86,7 +86,7 @@ class Archive:
         return sorted(self._members)
 
     def size_bytes(self, member: str) -> int:
-        """Unpacked size of a recording as the archive declares it; never more than that is read.
+        """Unpacked size of a recording as the archive declares it. No more than that is ever read.
 
         Raises:
             InputError: there is no such member.
@@ -109,8 +109,8 @@ class Archive:
             with self._current_zip().open(entry) as stream:
                 yield stream
         except _DAMAGE as error:
-            # Damaged bz2 gives an error without a number, an offset outside the file an invalid argument. Others are
-            # errors of the disk.
+            # Damaged bz2 raises an error without a number; an offset outside the file raises "invalid argument". All
+            # other errors are errors of the disk.
             if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):
                 raise
             raise InputError(f"{self.path}: member {member!r} cannot be unpacked: {error}") from error
@@ -131,7 +131,7 @@ class Archive:
         return content
 
     def read_beside(self, path: str) -> bytes | None:
-        """Bytes of a file that is no recording, by its path or the end of its path; None if there is none.
+        """Bytes of a file that is not a recording, by its path or the end of its path; None if there is none.
 
         Raises:
             InputError: it is a link, encrypted or too large, or its stored bytes are damaged.
@@ -163,11 +163,11 @@ class Archive:
         self.close()
 
     def carried(self, member: str, *, most_bytes: int = MAX_MEMBER_BYTES) -> "Carried":
-        """A recording with its bytes, for machines that do not see this file.
+        """A recording with its bytes, for machines that cannot read this file.
 
         Args:
             member: path of the recording.
-            most_bytes: a larger one goes without its bytes.
+            most_bytes: a larger recording comes without its bytes.
 
         Raises:
             InputError: there is no such member.
@@ -206,7 +206,7 @@ class Archive:
 
 
 class Recordings(Protocol):
-    """What holds recordings and gives their bytes: an archive, or one recording that was carried out of it."""
+    """A source of recordings and their bytes: an archive, or one recording that was taken out of it."""
 
     @property
     def path(self) -> Path:
@@ -223,17 +223,17 @@ class Recordings(Protocol):
         """Return the bytes of a recording."""
 
     def carried(self, member: str, *, most_bytes: int = MAX_MEMBER_BYTES) -> "Carried":
-        """A recording with its bytes, unless they are more than `most_bytes`."""
+        """A recording with its bytes, or without them if they are more than `most_bytes`."""
 
 
 @dataclass(frozen=True)
 class Carried:
-    """One recording of an archive with its bytes; it answers as the archive does, whichever member it is asked for.
+    """One recording of an archive with its bytes. It has the methods of the archive, and ignores the member's name.
 
     Attributes:
         path: of the archive.
         size: unpacked size of the recording as the archive declares it.
-        content: its bytes, or why the archive does not give them.
+        content: its bytes, or the reason why the archive does not give them.
     """
 
     path: Path
@@ -265,7 +265,7 @@ class Carried:
 
 
 def _reopened(path: Path) -> Archive:
-    """An archive in the process that unpickles it, opened once there as long as the file stays the same."""
+    """An archive in the process that unpickles it. The process opens it only once while the file stays the same."""
     status = path.stat()
     return _opened(path, status.st_size, status.st_mtime_ns)
 
@@ -280,7 +280,7 @@ def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
 
     Such a path has forward slashes, no empty parts, no spaces at its end, and `%0D` and the like in place of control
     characters and undecodable bytes. The second recording under one path is put into a folder `~2`, the third into
-    `~3`, so that the file's name, which says what it is, stays.
+    `~3`. The file's name stays, because it describes the recording.
 
     Args:
         found: pairs of a stored path and the entry that it leads to.
@@ -303,7 +303,7 @@ def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
 
 
 def find_ending(names: Iterable[str], path: str) -> str | None:
-    """The name that is a path or ends in it; of several, the one in the fewest folders; hidden ones do not count.
+    """The name that equals a path or ends in it. Of several, the one in the fewest folders. Hidden files do not count.
 
     Example:
         >>> find_ending(["x/old/meta/a.csv", "x/meta/a.csv", "meta/ba.csv"], "meta/a.csv")

@@ -1,7 +1,7 @@
 """The tables of a corpus in audformat's layout: a header `db.yaml` that describes CSV files `db.<table>.csv`.
 
-https://audeering.github.io/audformat/data-format.html. Of a header only the columns of the tables and the labels of
-schemes are read. Tables of whole files are used; tables of segments of files are not.
+Format: https://audeering.github.io/audformat/data-format.html. Only the columns of the tables and the labels of schemes
+are read from a header. Tables of whole files are used; tables of segments of files are not.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,7 +19,7 @@ GENDER_NAMES = ("gender", "sex")
 def tables_of(
     header: Any, columns: Mapping[str, str], *, chosen: Sequence[str] | None, source: str
 ) -> tuple[SideTable, ...]:
-    """The tables of whole files that tell what is wanted.
+    """The tables of whole files that have one of the wanted columns.
 
     Args:
         header: content of `db.yaml`.
@@ -28,7 +28,8 @@ def tables_of(
         source: the header's file, for errors.
 
     Raises:
-        InputError: it is no header of audformat, there is no such table, or no table tells the emotion or the speaker.
+        InputError: it is not a header of audformat, a chosen table does not exist, or no table has the emotion or the
+            speaker.
     """
     tables = _part(header, "tables", source)
     for name in chosen or ():
@@ -49,7 +50,7 @@ def tables_of(
 
 
 def speaker_genders(header: Any, speaker_column: str) -> dict[str, str]:
-    """Genders by speaker code, where the scheme of the speakers lists them; empty if it does not."""
+    """Genders by speaker code; empty if the scheme of the speakers does not list them."""
     labels = _speaker_labels(header, speaker_column)
     if not isinstance(labels, dict):
         return {}
@@ -61,7 +62,7 @@ def speaker_genders(header: Any, speaker_column: str) -> dict[str, str]:
 
 
 def _speaker_table(header: Any, speaker_column: str) -> Iterator[SideTable]:
-    """The table of speakers, if their scheme's labels are one and it has a column of genders."""
+    """The table of speakers, if the labels of their scheme name a table and it has a column of genders."""
     name = _speaker_labels(header, speaker_column)
     about = (header.get("misc_tables") or {}).get(name) if isinstance(name, str) else None
     if about is None:

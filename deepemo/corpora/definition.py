@@ -105,10 +105,10 @@ class Generated:
 
 @dataclass(frozen=True)
 class Own:
-    """A corpus of the user's own, described by a manifest.
+    """A user's own corpus, described by a manifest.
 
     Attributes:
-        folder: that holds the manifest and the recordings.
+        folder: the folder with the manifest and the recordings.
     """
 
     folder: Path
@@ -131,7 +131,8 @@ class Utterance:
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
         is_speech: false for songs.
-        agreement: share of the listeners asked who heard this emotion in the sound alone; None if nobody was asked.
+        agreement: of the listeners who heard only the sound, the share that named this emotion; None if nobody was
+            asked.
         repairs: known errors in the name that were corrected.
     """
 
@@ -161,18 +162,18 @@ class Corpus:
         clips: number of recordings that its makers publish.
         size_bytes: size of the zip if `source` is one, else of all recordings, unpacked; rounded if its makers publish
             no exact figure.
-        speakers: how many speak in it; by default as many as `genders` names, None if that is not known.
+        speakers: number of speakers; by default as many as `genders` names, None if that is not known.
         source: how it is published.
         name_pattern: searched in a recording's path without suffix, with forward slashes. Of the named groups,
             `speaker` and `emotion` are required unless a table tells them; `gender`, `sentence`, `intensity`, `channel`
-            and `medium` are optional. If the pattern ignores case, so do the codes. The group `name`, else the whole
-            match, names the performance, except for the group `medium`, the device that recorded it.
+            and `medium` are optional. If the pattern ignores case, so do the codes. The group `name`, or else the whole
+            match, names the performance. The group `medium`, the device that recorded it, is not part of that name.
         emotions: one of the seven emotions, or a word of `other_emotions`, by code.
         other_emotions: the corpus's own words for emotions outside the seven.
-        genders: `female` or `male` by speaker code; empty if any speaker is taken and a table or the group `gender`
+        genders: `female` or `male` by speaker code; empty if any speaker is accepted and a table or the group `gender`
             tells the gender.
-        gender_codes: `female`, `male`, or nothing where it is not known, by the code of a table or of that group.
-        tables: tables beside the recordings, whose codes are read as those of the names are.
+        gender_codes: `female`, `male`, or an empty text if it is not known, by the code in a table or in that group.
+        tables: tables beside the recordings; their codes are read like those in the names.
         files: further files beside the recordings that are kept with them.
         labels: content of these tables, see `with_labels`.
         sentences: words by code.
@@ -183,7 +184,7 @@ class Corpus:
         best_medium: code of the group `medium` of the preferred recording of a performance.
         folders: further names of folders and archives that hold copies of the corpus, see
             `download.folders.same_name`.
-        native_rate_hz: sample rate of the recordings; another one is noted as an oddity.
+        native_rate_hz: sample rate of the recordings; any other rate is recorded as an oddity.
 
     Raises:
         InputError: `emotions` and `other_emotions` contradict each other or the seven emotions.
@@ -290,7 +291,7 @@ class Corpus:
         return tuple(dict.fromkeys((*self.files, *(table.path for table in self.tables))))
 
     def with_labels(self, read_beside: ReadBeside) -> "Corpus":
-        """The same corpus with the content of its tables; itself if it has none.
+        """The same corpus with the content of its tables; the corpus itself if it has no tables.
 
         Args:
             read_beside: reads a file beside the recordings by the end of its path; None if there is none.
@@ -301,7 +302,7 @@ class Corpus:
         return replace(self, labels=read_labels(self.tables, read_beside)) if self.tables else self
 
     def _listed(self, member: str) -> Mapping[str, Cell]:
-        """What the tables tell of a recording that they must list."""
+        """What the tables tell about a recording; empty if no table has to list it."""
         listing = [table.path for table in self.tables if table.about == "recording" and table.required]
         if not listing:
             return {}
@@ -324,7 +325,7 @@ class Corpus:
         return heard / total if total else None
 
     def _code(self, found: Cell, what: str, known: Mapping[str, str]) -> str:
-        """A code as the corpus spells it; case counts only if it does in the pattern."""
+        """A code as the corpus spells it. Case is ignored if the pattern ignores it."""
         for code in known:
             if code == found.value or (self.name_pattern.flags & re.IGNORECASE and code.lower() == found.value.lower()):
                 return code
@@ -332,7 +333,7 @@ class Corpus:
 
 
 def _spelled_with(match: re.Match[str], **codes: str) -> str:
-    """The name that was matched with these codes in place of the matched ones, its folders joined by `_`."""
+    """The matched name, with these codes in place of the matched ones and its folders joined by `_`."""
     whole = "name" if "name" in match.re.groupindex else 0
     name, start = match[whole], match.start(whole)
     for group in sorted(codes, key=match.start, reverse=True):

@@ -19,7 +19,7 @@ class CorpusState:
 
     Attributes:
         corpus: the corpus.
-        on_disk: what is in the folder of raw corpora, as text.
+        on_disk: what the folder of raw corpora holds of it, as text.
         provenance: the record of its zip; None if there is none, or if the zip is missing or has another size.
     """
 
@@ -35,7 +35,7 @@ def describe_corpora(raw_dir: Path, source_dir: Path | None = None) -> list[Corp
 
     Args:
         raw_dir: folder of the zips and their records; may be missing.
-        source_dir: folder of corpora in which the user's own are looked for; may be missing.
+        source_dir: folder that is searched for the user's own corpora; may be missing.
 
     Raises:
         InputError: a manifest or a table of the user's own is wrong.
@@ -63,12 +63,12 @@ def how_to_get(corpus: Corpus) -> str:
 
 
 def listing(states: list[CorpusState]) -> str:
-    """The corpora as text: a paragraph each, of labelled lines."""
+    """The corpora as text: one paragraph of labelled lines for each."""
     return "\n\n".join(_paragraph(state) for state in states)
 
 
 def short_listing(states: list[CorpusState]) -> str:
-    """The corpora as a table: a line each."""
+    """The corpora as a table: one line for each."""
     header = ("name", "language", "clips", "speakers", "emotions", "size", "here", "licence")
     rows = [
         (
@@ -96,7 +96,7 @@ def short_listing(states: list[CorpusState]) -> str:
 
 
 def json_listing(states: list[CorpusState]) -> str:
-    """The corpora as a JSON array: an object each, with the record of what is on disk as `provenance`, or null."""
+    """The corpora as a JSON array of objects. `provenance` is the record of what is on disk, or null."""
     return json.dumps([_object(state) for state in states], indent=2, ensure_ascii=False)
 
 
@@ -120,7 +120,7 @@ def _object(state: CorpusState) -> dict[str, Any]:
 
 
 def _emotions(corpus: Corpus) -> list[str]:
-    """The emotions among the seven that a corpus has, in their order; those of the user's own are in its table."""
+    """Those of the seven emotions that a corpus has, in their order. A user's own corpus has them in its table."""
     told = set(corpus.emotions.values())
     if isinstance(corpus.source, Own) and corpus.labels:
         cells = (row["emotion"].value for row in corpus.labels.recordings.values() if "emotion" in row)

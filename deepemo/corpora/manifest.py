@@ -1,4 +1,4 @@
-"""The manifest of a corpus of the user's own: `corpus.yaml` in the folder of its recordings.
+"""The manifest of a user's own corpus: `corpus.yaml` in the folder of its recordings.
 
 docs/adding-a-corpus.md describes its keys.
 """
@@ -16,7 +16,7 @@ from deepemo.errors import InputError
 from deepemo.yaml12 import parse_yaml
 
 MANIFEST = "corpus.yaml"
-# Words for a gender, as people write them; an empty cell is one that is not known.
+# Words for a gender, as people write them. An empty cell means that the gender is not known.
 GENDER_CODES = {
     **{word: gender for gender in GENDERS for word in (gender, gender[0], gender.upper(), gender[0].upper())},
     "Female": "female",
@@ -37,7 +37,7 @@ _PART = r"[^\W_]+"
 
 
 class _Manifest:
-    """The keys of a manifest, each of which can be asked for and complained about by its line."""
+    """The keys of a manifest. Errors about a key name its line."""
 
     def __init__(self, content: bytes, source: str) -> None:
         self.source = source
@@ -93,9 +93,9 @@ def read_manifest(name: str, read_beside: ReadBeside, source: Own, *, where: str
     """The corpus that a manifest describes, with the content of its tables.
 
     Args:
-        name: of the corpus: that of its folder.
+        name: name of the corpus and of its folder.
         read_beside: reads the manifest and tables beside the recordings.
-        source: where it lies.
+        source: the folder of the corpus.
         where: its folder or archive, for errors.
 
     Raises:
@@ -153,7 +153,7 @@ def read_manifest(name: str, read_beside: ReadBeside, source: Own, *, where: str
 
 
 def _emotions(manifest: _Manifest) -> dict[str, str]:
-    """One of the seven, or the corpus's own word for another, by the corpus's word."""
+    """By the corpus's word for an emotion: one of the seven, or that word itself for any other emotion."""
     codes = {emotion: emotion for emotion in EMOTIONS}
     for word, emotion in manifest.words("emotions").items():
         if emotion != OTHER and emotion not in EMOTIONS:
@@ -223,15 +223,15 @@ def _audformat(manifest: _Manifest, read_beside: ReadBeside) -> tuple[tuple[Side
 
 
 def check_rows(corpus: Corpus, recordings: Sequence[str]) -> None:
-    """Check a corpus of the user's own against the recordings that lie in its folder.
+    """Check a user's own corpus against the recordings in its folder.
 
     Args:
         corpus: with the content of its tables.
         recordings: paths of the recordings.
 
     Raises:
-        InputError: a row of its table fits no recording or several, or holds a value that is not known; or no
-            recording is named as the manifest says. Up to ten faults are named, each with its line.
+        InputError: a row of its table fits no recording or several, or has an unknown value; or no recording is named
+            as the manifest says. The message names up to ten faults, each with its line.
     """
     faults = list(islice(_faults(corpus, recordings), MAX_FAULTS))
     if faults:

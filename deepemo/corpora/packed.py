@@ -1,4 +1,4 @@
-"""The corpus in an archive that `download` packed: one of the catalogue, or one that brings its manifest along."""
+"""The corpus in an archive that `download` packed: one of the catalogue, or one with a manifest in the archive."""
 
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus, Own
@@ -11,7 +11,7 @@ def corpus_in(archive: Archive) -> Corpus:
     """The corpus whose recordings an archive holds, with the content of its tables.
 
     Raises:
-        InputError: it is of no known corpus and has no manifest; or its manifest or a table is wrong.
+        InputError: the archive belongs to no known corpus and has no manifest; or its manifest or a table is wrong.
     """
     if archive.name in CORPORA:
         return CORPORA[archive.name].with_labels(archive.read_beside)

@@ -1,7 +1,7 @@
-"""Tables beside the recordings of a corpus, which say what the names of its recordings do not.
+"""Tables beside the recordings of a corpus, with facts that the names of its recordings do not tell.
 
-A corpus describes its tables by columns (`SideTable`); their content (`Labels`) is read from the folder or archive that
-holds the recordings.
+A corpus describes the columns of its tables (`SideTable`). Their content (`Labels`) is read from the folder or archive
+with the recordings.
 """
 
 import csv
@@ -26,15 +26,15 @@ class SideTable:
     """A CSV beside the recordings.
 
     Attributes:
-        path: its path in the corpus; copies may have further folders before it.
+        path: its path in the corpus; in copies, this may be only the end of its path.
         about: what a row is about: a `recording`, a `speaker`, or the `answer` of one listener to a recording.
-        key: its column that names the recording, by its path or the end of its path, or the speaker.
-        columns: its columns by what they tell: `speaker`, `emotion`, `gender`, `sentence`, `intensity`; for answers,
+        key: the column that names the recording (by its path or the end of its path) or the speaker.
+        columns: columns by what they tell: `speaker`, `emotion`, `gender`, `sentence`, `intensity`; for answers,
             `emotion` is what the listener heard.
-        votes: its columns with how many listeners heard an emotion, by that emotion; empty if it has none.
-        where: a column, and the pattern that the whole cell matches in the rows that count; all rows if None.
+        votes: by emotion, the column with the number of listeners who heard it; empty if there are none.
+        where: a column and a pattern. Only rows whose cell matches the whole pattern are used; None: all rows.
         separator: between cells.
-        required: whether the recordings cannot be read without it.
+        required: whether the table must be there to read the recordings.
     """
 
     path: str
@@ -48,7 +48,7 @@ class SideTable:
 
 
 class Cell(NamedTuple):
-    """A value of a table, and where it stands: `labels.csv, line 3`."""
+    """A value of a table, and its position: `labels.csv, line 3`."""
 
     value: str
     place: str
@@ -59,7 +59,7 @@ class Labels:
     """The content of a corpus's tables.
 
     Attributes:
-        recordings: by recording (its path or the end of it, without suffix), what the tables tell of it.
+        recordings: what the tables tell, by recording (its path or the end of its path, without suffix).
         speakers: the same by speaker code.
         answers: by recording, how many listeners heard each emotion, by the table's word for it.
     """
@@ -90,8 +90,8 @@ def read_labels(tables: Sequence[SideTable], read_beside: ReadBeside) -> Labels:
         read_beside: reads a file beside the recordings.
 
     Raises:
-        InputError: a table that is required is missing, is no CSV in UTF-8, lacks a column, or tells two things of one
-            recording or speaker. The message names the file and the line.
+        InputError: a required table is missing; or a table is not a CSV in UTF-8, lacks a column, or contradicts itself
+            about a recording or speaker. The message names the file and the line.
     """
     labels = Labels({}, {}, {})
     for table in tables:
@@ -104,26 +104,26 @@ def read_labels(tables: Sequence[SideTable], read_beside: ReadBeside) -> Labels:
 
 
 def recording_key(path: str) -> str:
-    """A recording's path without its suffix, as the tables are searched for it."""
+    """A recording's path without its suffix: the key under which the tables are searched."""
     plain = PurePosixPath(path.replace("\\", "/").strip())
     return str(plain.with_suffix("") if plain.suffix.lower() in SUFFIXES else plain)
 
 
 def column_names(content: bytes, separator: str) -> list[str]:
-    """The header of a CSV; bytes that are no text are replaced."""
+    """The header of a CSV; bytes that are not UTF-8 are replaced."""
     lines = io.StringIO(content.decode("utf-8-sig", "replace"), newline=None)
     return [name.strip() for name in next(csv.reader(lines, delimiter=separator), [])]
 
 
 def read_rows(table: SideTable, content: bytes) -> Iterator[tuple[int, dict[str, str]]]:
-    """The rows of a table that count, with their line numbers; cells without spaces at their ends.
+    """The rows of a table that `where` selects, with their line numbers. Spaces at the ends of cells are removed.
 
     Raises:
-        InputError: it is no CSV in UTF-8, or lacks a column.
+        InputError: it is not a CSV in UTF-8, or lacks a column.
     """
     wanted = [table.key, *table.columns.values(), *table.votes.values(), *([table.where[0]] if table.where else [])]
     try:
-        # A file that ends lines with a carriage return alone is read too.
+        # `newline=None` also reads files whose lines end in a single carriage return.
         lines = csv.DictReader(
             io.StringIO(content.decode("utf-8-sig"), newline=None), delimiter=table.separator, strict=True
         )

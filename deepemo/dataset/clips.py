@@ -25,17 +25,18 @@ class Clip:
             the name is unknown.
         speaker: `<corpus>/<speaker code>`, empty if the name is unknown.
         gender: `female` or `male`, empty if the name is unknown.
-        emotion: one of the seven, or the corpus's own word for one outside them.
+        emotion: one of the seven, or the corpus's own word for an emotion outside them.
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
-        agreement: share of the listeners asked who heard this emotion in the sound alone; None if nobody was asked.
+        agreement: of the listeners who heard only the sound, the share that named this emotion; None if nobody was
+            asked.
         rate_hz: native sample rate.
         channels: number of channels.
         seconds: duration.
         rms_dbfs: level of the mono mix, RMS relative to full scale (a full-scale sine has -3.01 dBFS).
         peak_dbfs: highest sample of the mono mix relative to full scale.
         clipped_share: share of the samples of all channels at full scale.
-        voice_share: share of 32 ms frames that the voice gate takes for speech.
+        voice_share: share of 32 ms frames that the voice gate counts as speech.
         voice_seconds: longest run of such frames.
         sha256: digest of the decoded samples and their rate.
         verdict: `good` or `quarantined`.
@@ -79,7 +80,7 @@ def write_clips(path: Path, clips: Iterable[Clip]) -> None:
 
 
 def read_clips(path: Path) -> pd.DataFrame:
-    """Read the clip table; empty text stays empty text, a missing agreement is NaN."""
+    """Read the clip table. Empty text stays empty text; a missing agreement is NaN."""
     missing = {"agreement": [""]}
     return pd.read_csv(path, dtype=dict.fromkeys(TEXT_COLUMNS, str), keep_default_na=False, na_values=missing)
 

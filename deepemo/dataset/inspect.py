@@ -16,7 +16,7 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.params import VoiceDecision
 from deepemo.vad.gate import detect_voice
 
-# Larger files are no clips, and decoding them would take the memory of many.
+# Larger files are not clips, and decoding one would take as much memory as many clips.
 MAX_BYTES = 256 * 2**20
 MAX_SAMPLES = 60_000_000
 LONGEST_SECONDS = 600.0
@@ -31,7 +31,7 @@ class Inspection:
     Attributes:
         clip: its row of the clip table, without a verdict.
         is_speech: false if its name says that it is a song.
-        faults: reasons against it that were found in reading it, each with an explanation.
+        faults: reasons against it that were found while reading it, each with an explanation.
     """
 
     clip: Clip
@@ -45,7 +45,7 @@ def inspect_recording(corpus: Corpus, member: str, archive: Recordings, gate: Vo
     Args:
         corpus: its corpus.
         member: its path inside the archive.
-        archive: what holds it.
+        archive: the archive with the recording.
         gate: when a frame counts as speech.
     """
     named = inspect_name(corpus, member)
@@ -132,7 +132,7 @@ def _measured(clip: Clip, recording: Recording, gate: VoiceDecision) -> Clip:
     mono = recording.mono()
     levels = measure_levels(mono)
     voice = detect_voice(mono, recording.rate_hz, gate)
-    # Rounded far above the last bits of a float, which differ from one processor to the next.
+    # Rounded, because the last bits of a float differ from one processor to the next.
     return replace(
         clip,
         rms_dbfs=round(levels.rms_dbfs, 2),

@@ -1,8 +1,8 @@
 """The split: the role of every good clip, the same for all models.
 
 There are two tests: new clips of speakers that are in training (`test_seen`), and clips of speakers that are not
-(`test_unseen`). All draws are stable hashes of ids and the seed, so that a clip keeps its role when other clips are
-added or removed. All recordings of one performance have the same role.
+(`test_unseen`). All draws are stable hashes of ids and the seed, so a clip keeps its role when other clips are added or
+removed. All recordings of one performance have the same role.
 """
 
 import hashlib
@@ -24,7 +24,7 @@ TEST_CORPUS = "test_corpus"
 ROLES = (TRAIN, VALIDATION, TEST_SEEN, TEST_UNSEEN, TEST_CORPUS)
 COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
 
-# With fewer speakers left than this, validation takes some of their clips, not some of the speakers.
+# If fewer speakers than this are left, validation takes some of their clips instead of some of the speakers.
 MIN_SPEAKERS_FOR_VALIDATION = 6
 
 
@@ -55,10 +55,10 @@ def _named_speakers(corpus: str, named: Iterable[str], present: set[str], what: 
 def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series:
     """Roles of the clips of one corpus.
 
-    Speakers that the section names for a role get it. If it names none of the corpus, they are drawn: a share of the
-    speakers of each gender for `test_unseen`, and a share of the remaining ones for validation, or a share of their
-    clips if too few speakers remain. Of the training speakers' clips of each emotion, the section's `test_share` go to
-    `test_seen`.
+    Speakers that the section names for a role get that role. If it names none of the corpus, they are drawn. A share of
+    the speakers of each gender goes to `test_unseen`. A share of the remaining speakers goes to validation, or a share
+    of their clips if too few speakers remain. Of each emotion's clips of training speakers, the section's `test_share`
+    goes to `test_seen`.
 
     Args:
         clips: rows of the clip table, all of one corpus.
@@ -91,7 +91,7 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
     roles[clips["speaker"].isin(validation_speakers)] = VALIDATION
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
-        # A performance is drawn by the id of its first clip, so a clip that is its only one is drawn by its own id.
+        # A performance is drawn by the id of its first clip. If it has only one clip, that is the clip's own id.
         first_clips: dict[str, str] = {}
         for performance, clip in sorted(zip(performances(group), group["clip"], strict=True)):
             first_clips.setdefault(performance, clip)
@@ -105,7 +105,7 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
 
 
 def performances(clips: pd.DataFrame) -> pd.Series:
-    """The performance of each clip, aligned with `clips`; the clip's own id where it has none."""
+    """The performance of each clip, aligned with `clips`; the clip's own id if it has none."""
     return clips["performance"].where(clips["performance"] != "", clips["clip"])
 
 
@@ -114,8 +114,8 @@ def split_clips(clips: pd.DataFrame, section: Split, *, emotions: Emotions, seed
 
     Args:
         clips: the good rows of the clip table.
-        section: see `split_corpus`; the clips of its held-out corpora all go to `test_corpus`.
-        emotions: of the run; clips of others have no role and no row.
+        section: see `split_corpus`; all clips of its held-out corpora go to `test_corpus`.
+        emotions: of the run; clips of other emotions have no role and no row.
         seed: of every draw.
 
     Raises:
@@ -149,7 +149,7 @@ def unlearned_emotions(split: pd.DataFrame, emotions: Emotions) -> list[str]:
 
 
 def other_emotions(clips: pd.DataFrame, emotions: Emotions) -> dict[str, int]:
-    """Number of clips by each emotion that a run leaves out; those without clips are not named.
+    """Number of clips of each emotion that a run leaves out. Emotions without clips are not named.
 
     Args:
         clips: the good rows of the clip table.
@@ -163,7 +163,7 @@ def read_split(path: Path, emotions: Emotions = EMOTIONS) -> pd.DataFrame:
     """Read the split table; every column is text.
 
     Args:
-        path: where it lies.
+        path: of the table.
         emotions: of the run.
 
     Raises:
@@ -177,14 +177,14 @@ def read_split(path: Path, emotions: Emotions = EMOTIONS) -> pd.DataFrame:
 
 
 class Fingerprint(TypedDict):
-    """Number of clips, and the sha256 of their sorted ids, one a line."""
+    """Number of clips, and the sha256 of their sorted ids, one per line."""
 
     clips: int
     sha256: str
 
 
 def fingerprint_clips(clips: Iterable[str]) -> Fingerprint:
-    """Fingerprint of a set of clip ids, in any order; it is stored with what was fitted on these clips.
+    """Fingerprint of a set of clip ids, in any order. It is stored with everything that was fitted on these clips.
 
     Example:
         >>> fingerprint_clips(["b", "a"]) == fingerprint_clips(["a", "b"])

@@ -36,7 +36,7 @@ def find_archives(folder: Path) -> list[Archive]:
     """Open the archives of known corpora in a folder, in the order of their names.
 
     Raises:
-        InputError: there is none; or one is not a zip, is of no known corpus, or lacks a table of its corpus.
+        InputError: there is none; or one is not a zip, belongs to no known corpus, or lacks a table of its corpus.
     """
     paths = sorted(folder.glob("*.zip"))
     if not paths:
@@ -81,13 +81,13 @@ def validate_recordings(archives: Sequence[Archive], limits: Validate, *, worker
 
 
 def _one_thread_a_product() -> None:
-    """There is one process per core: more threads would only wait for each other."""
+    """Use one thread: there is one process per core, so more threads would only wait for each other."""
     threadpool_limits(1, user_api="blas")
 
 
 @dataclass(frozen=True)
 class Inspector:
-    """Inspects recordings, each given as what holds it and its path in there.
+    """Inspects recordings, each given as an archive and the path inside it.
 
     Attributes:
         gate: when a frame counts as speech.
@@ -115,7 +115,7 @@ def count_verdicts(verdicts: Sequence[Verdict]) -> dict[str, Any]:
 
 
 def write_quarantine(path: Path, verdicts: Sequence[Verdict]) -> None:
-    """Write one row for each quarantined clip: its reason with an explanation, and the other reasons that hold."""
+    """Write one row for each quarantined clip: its reason with an explanation, and all further reasons."""
     rows = [
         {name: getattr(verdict.clip, name) for name in _DESCRIBING}
         | {"detail": verdict.faults[verdict.clip.reason], "also": ";".join(list(verdict.faults)[1:])}

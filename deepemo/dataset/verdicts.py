@@ -10,7 +10,7 @@ from deepemo.dataset.inspect import Inspection
 from deepemo.emotions import EMOTIONS
 from deepemo.params import Validate
 
-# In order of precedence: of several reasons that hold, the first one is given.
+# In order of precedence: if several reasons apply, the first one is given.
 REASONS = (
     "undecodable",
     "empty",
@@ -41,7 +41,7 @@ class Verdict:
 
     Attributes:
         clip: the row of the clip table.
-        faults: every reason that holds against it, each with its explanation, in order of precedence.
+        faults: every reason that applies, with its explanation, in order of precedence.
         has_voice: whether the voice gate accepts it; false if it could not be decoded.
     """
 
@@ -53,10 +53,10 @@ class Verdict:
 def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[Verdict]:
     """Judge every recording, first by itself, then in comparison with the others.
 
-    Recordings with the same samples and different emotions are all quarantined, since nothing shows which label is
-    true. Of recordings with the same samples and emotion, of those with the same name, and of those of the same
-    performance, one good recording is kept: the one that its corpus prefers, else the first by clip and member. Clips
-    that share a name are numbered (`corpus/name`, `corpus/name~2`), the good one first.
+    Recordings with the same samples and different emotions are all quarantined, because nothing shows which label is
+    true. Three kinds of groups keep only one good recording: the same samples and emotion, the same name, and the same
+    performance. It is the one that its corpus prefers, or else the first by clip and member. Clips that share a name
+    are numbered (`corpus/name`, `corpus/name~2`), the good one first.
 
     Args:
         inspections: of all recordings.

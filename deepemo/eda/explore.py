@@ -26,7 +26,7 @@ def explore(
         clips: good rows of the clip table.
         measurements: of a sample of them.
         recommendation: for the wanted coverage.
-        apart: how well corpora are told from one another, see `likeness.tell_pairs`.
+        apart: how well a classifier tells corpora apart, see `likeness.tell_pairs`.
 
     Returns:
         A nested mapping for JSON, with shares of 1, seconds, hertz and dBFS.
@@ -62,7 +62,7 @@ def explore(
 
 
 def trimmed_seconds(clips: pd.DataFrame, measurements: Measurements, coverage: float) -> float:
-    """The length that holds a share of every class's clips whole after their silent ends are cut off.
+    """The length that holds a share of every class's clips completely, once their silent ends are cut off.
 
     The measured clips are drawn evenly over corpora; each is weighted by the number of clips of its corpus and class.
 

@@ -1,7 +1,7 @@
 """How alike corpora sound: how well a linear classifier tells them apart by the long-term spectrum.
 
-A high value is a warning: a model of emotions could recognize the corpus, too, and name the emotion that is most
-frequent in it. All values are for speakers that the classifier did not learn from, so that it cannot go by voices.
+A high value is a warning: a model of emotions could also recognize the corpus, and name the emotion that is most
+frequent in it. All values are for speakers that the classifier did not learn from, so it cannot use voices.
 """
 
 from itertools import combinations
@@ -16,7 +16,7 @@ from deepemo.eda.measure import Measurements
 
 
 def classify_corpora(measurements: Measurements) -> float | None:
-    """How well all corpora are told apart at once.
+    """How well a classifier tells all corpora apart at once.
 
     Returns:
         Mean recall over the corpora; None if there is only one corpus, or if a corpus has only one speaker.
@@ -28,12 +28,12 @@ def classify_corpora(measurements: Measurements) -> float | None:
 
 
 def tell_pairs(measurements: Measurements) -> pd.DataFrame:
-    """How well each corpus is told from each other one.
+    """How well a classifier tells each pair of corpora apart.
 
     Returns:
-        Mean recall over the two corpora, by corpus and corpus: 0.5 if they sound alike, 1 if no clip is mistaken; NaN
-        of a corpus with itself, and of corpora with one speaker, who cannot be left out. Empty for fewer than three
-        corpora, of which `classify_corpora` says it all.
+        Mean recall over the two corpora, by corpus and corpus: 0.5 if they sound alike, 1 if no clip is mistaken. NaN
+        for a corpus with itself, and for corpora with only one speaker, who cannot be left out. Empty for fewer than
+        three corpora, because `classify_corpora` gives the same figure for two.
     """
     table = measurements.table
     names = sorted(table["corpus"].unique())
@@ -48,7 +48,7 @@ def tell_pairs(measurements: Measurements) -> pd.DataFrame:
 
 
 def _told_apart(table: pd.DataFrame, spectra: np.ndarray) -> float:
-    # Only bands below half of every native rate: the others would reveal the rate.
+    # Use only bands below half of every native rate. Higher bands would reveal the rate.
     known = np.isfinite(spectra).all(axis=0)
     corpora = table["corpus"].nunique()
     predicted = cross_val_predict(

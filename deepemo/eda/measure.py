@@ -48,7 +48,7 @@ def sample_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 
     Args:
         clips: good rows of the clip table.
-        most: how many; all clips if there are fewer.
+        most: number of clips to draw; all clips if there are fewer.
         seed: of the draw.
 
     Returns:
@@ -62,8 +62,9 @@ def sample_clips(clips: pd.DataFrame, most: int, seed: int) -> pd.DataFrame:
 def pick_examples(clips: pd.DataFrame, seed: int) -> pd.DataFrame:
     """One clip of each class, if possible of one speaker and one sentence.
 
-    Chosen is the pair of speaker and sentence with the most classes; among several, the one with the highest native
-    rate; among several, one by the seed. Classes that it lacks are taken from other speakers.
+    The pair of speaker and sentence with the most classes is chosen. Of several such pairs, the one with the highest
+    native rate is chosen; of several such pairs, the seed chooses one. Classes that the pair lacks come from other
+    speakers.
 
     Args:
         clips: good rows of the clip table.
@@ -124,7 +125,7 @@ def measure_clips(clips: pd.DataFrame, archives: Mapping[str, Recordings], *, si
 
 @dataclass(frozen=True)
 class Measure:
-    """Decodes and measures a recording, given as what holds it and its path in there."""
+    """Decodes and measures a recording, given as an archive and the path inside it."""
 
     silent_below_db: float
 

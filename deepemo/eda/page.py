@@ -53,7 +53,7 @@ caption { text-align: left; color: var(--soft); padding-bottom: 0.4rem; }
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table with its caption, at the head of a section."""
+    """A table with its caption, at the beginning of a section."""
 
     section: str
     caption: str
@@ -138,7 +138,7 @@ def write_report(
         title: of the page.
         summary: paragraphs above all plots.
         plots: in the order of their sections.
-        tables: for the heads of their sections; the index is the first column.
+        tables: for the beginning of their sections; the index is the first column.
     """
     sections = [(name, list(group)) for name, group in groupby(plots, lambda plot: plot.section)]
     paragraphs = "\n".join(f"<p>{escape(paragraph)}</p>" for paragraph in summary)

@@ -16,8 +16,8 @@ WINDOW_SECONDS = 3 / MIN_HZ
 # Lags are interpolated to this many per sample, for the short periods of high voices.
 FINER = 2
 LAG_HZ = FINER * ANALYSIS_HZ
-# Boersma's values of the lowest peak and of the preference for a higher octave. His voicing threshold is 0.45; without
-# his search for a path, a higher one is needed to reject noise.
+# Boersma's values for the lowest peak and for the preference for a higher octave. His voicing threshold is 0.45. This
+# module has no search for a path, so it needs a higher threshold to reject noise.
 LEAST_STRENGTH = 0.55
 LEAST_PEAK = 0.03
 OCTAVE_COST = 0.01
@@ -26,7 +26,7 @@ MEDIAN_FRAMES = 5
 
 
 def pitch_track(samples: np.ndarray, rate_hz: int) -> np.ndarray:
-    """F0 every `HOP_SECONDS`, from the autocorrelation of windowed frames divided by that of the window.
+    """F0 every `HOP_SECONDS`, from the autocorrelation of windowed frames, divided by the window's autocorrelation.
 
     After Boersma (1993), "Accurate short-term analysis of the fundamental frequency and the harmonics-to-noise ratio
     of a sampled sound", with a running median instead of the search for the cheapest path through the candidates.

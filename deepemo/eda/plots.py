@@ -38,13 +38,13 @@ BLOCKS_A_SECOND = 100
 
 @dataclass(frozen=True, kw_only=True)
 class Findings:
-    """What the plots are drawn from.
+    """The data that the plots show.
 
     Attributes:
         clips: good rows of the clip table.
         measurements: of a sample of them.
         recommendation: for the wanted coverage.
-        apart: how well corpora are told from one another, see `likeness.tell_pairs`.
+        apart: how well a classifier tells corpora apart, see `likeness.tell_pairs`.
         examples: rows of the clip table, one for each class.
         sounds: the examples decoded, by emotion.
         eda: the section of params.yaml.

@@ -26,7 +26,7 @@ from deepemo.eda.recommend import COVERAGES, FIRST_FRAMES, FIRST_RATE_HZ, Recomm
 from deepemo.emotions import EMOTIONS
 
 GENDERS = ("female", "male")
-# More names of corpora do not fit below their speakers, written across.
+# Up to this many corpora, their names are written horizontally below their speakers; more names do not fit.
 MOST_NAMES_ACROSS = 6
 # Share of the highest value from which a cell of the colour map "Blues" is so dark that its text must be white.
 DARK_SHARE = 0.55
@@ -256,10 +256,10 @@ def _name_columns(axes: Axes, names: list[str], widths: list[int]) -> None:
     across = ("data", "axes fraction")
     if len(names) <= MOST_NAMES_ACROSS:
         for number, (name, middle) in enumerate(zip(names, middles, strict=True)):
-            # On two lines in turn.
+            # Names alternate between two lines.
             axes.annotate(name, (middle, -0.05 - 0.11 * (number % 2)), xycoords=across, ha="center", va="top")
         return
-    # Upright, moved apart where they would lie over one another, each with a line to its group.
+    # Names are vertical, moved apart where they would overlap, each with a line to its group.
     gap, places = 0.035 * sum(widths), middles.copy()
     for place in range(1, len(places)):
         places[place] = max(places[place], places[place - 1] + gap)
@@ -305,7 +305,7 @@ def draw_speaker_balance(clips: pd.DataFrame) -> Figure:
             axes.axvline(start - 0.5, color="black", linewidth=1.0)
     names = [f"{corpus} ({size})" for corpus, size in zip(corpora, sizes, strict=True)]
     _name_columns(heat, names, sizes)
-    # Points: a letter of upright type is less than 5 wide.
+    # In points: a letter of vertical text is less than 5 wide.
     room = 30 if len(corpora) <= MOST_NAMES_ACROSS else 18 + 5 * max(map(len, names))
     heat.set_xlabel("speakers, by corpus", labelpad=room)
     ticks = [tick for tick in (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000) if tick <= max(2, counts.max())]

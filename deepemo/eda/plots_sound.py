@@ -26,7 +26,7 @@ from deepemo.emotions import EMOTIONS
 
 BOX_NOTE = "Boxes: quartiles and median over clips; whiskers: 5 % to 95 %."
 GENDERS = ("female", "male")
-# With more lines, shades over shades hide them.
+# With more lines, overlapping shaded ranges hide them.
 MOST_IN_ONE_PANEL = 5
 BOX: dict[str, Any] = {
     "whis": (5, 95),
@@ -190,7 +190,7 @@ def draw_spectra(measurements: Measurements) -> Figure:
 
 @styled
 def draw_apart(apart: pd.DataFrame) -> Figure:
-    """How well each corpus is told from each other one by its long-term spectrum, as a square of numbers."""
+    """How well a classifier tells each pair of corpora apart by long-term spectra, as a square of numbers."""
     figure = page_figure(1.6 + 0.42 * len(apart))
     axes = figure.subplots()
     shares = apart.to_numpy()

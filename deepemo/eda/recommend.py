@@ -1,8 +1,8 @@
 """The sample rate and clip length that cover a wanted share of the recordings, and warnings about other choices.
 
-The recommended rate is the highest one that this share of the clips reach natively, in the class where it is lowest:
-a higher rate leaves empty bands in too many clips, a lower one discards sound. The recommended length is the shortest
-one that holds this share of the clips whole, in the class where it is longest.
+The recommended rate is the highest rate that this share of every class's clips reach natively. A higher rate leaves
+empty bands in too many clips, and a lower rate discards sound. The recommended length is the shortest length that holds
+this share of every class's clips completely.
 """
 
 import math
@@ -17,10 +17,10 @@ from deepemo.errors import InputError
 from deepemo.params import FeatureParams
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-# Lengths are rounded up to a multiple of this, so that a clip counted as held whole is.
+# Lengths are rounded up to a multiple of this. Rounded down, they would cut clips that they are counted to hold.
 SECONDS_STEP = 0.1
 
-# What the first DeepEmo chose for four fifths of the clips: 58,837 samples at 24,414 Hz.
+# The first DeepEmo chose 58,837 samples at 24,414 Hz, for four fifths of the clips.
 FIRST_RATE_HZ = 24414
 FIRST_FRAMES = 58837
 
@@ -57,7 +57,7 @@ class Coverage:
 
     Attributes:
         native_share: share of the clips that reach the rate natively.
-        held_share: share of the clips that the length holds whole.
+        held_share: share of the clips that the length holds completely.
         least_native_share: `native_share` of the class where it is lowest.
         least_held_share: `held_share` of the class where it is lowest.
     """
@@ -91,12 +91,12 @@ def holding(values: Sequence[float] | np.ndarray, share: float) -> float:
 
 
 def _rank(share: float, count: int) -> int:
-    # 0.7 * 10 is 7.000000000000001: the margin keeps that from counting as 8 values.
+    # 0.7 * 10 is 7.000000000000001. Without the margin, that would count as 8 values.
     return max(1, math.ceil(share * count - 1e-9)) - 1
 
 
 def quantiles(clips: pd.DataFrame, coverages: Sequence[float] = COVERAGES) -> pd.DataFrame:
-    """The rate that a share of a class's clips reach natively, and the length that holds this share of them whole.
+    """The rate that a share of a class's clips reach natively, and the length that holds this share completely.
 
     Args:
         clips: good rows of the clip table.
@@ -150,7 +150,7 @@ def round_up(seconds: float) -> float:
 
 
 def measure_coverage(clips: pd.DataFrame, *, sample_rate_hz: float, clip_seconds: float) -> Coverage:
-    """The share of the clips that reach a rate natively, and the share that a length holds whole.
+    """The share of the clips that reach a rate natively, and the share that a length holds completely.
 
     Args:
         clips: good rows of the clip table.

@@ -9,7 +9,7 @@ from scipy.signal import correlate
 from deepemo.audio.samples import resample, rms
 
 WINDOW_SECONDS = 0.04
-# How far a window may be moved so that it continues the previous one: half a period of the lowest pitch.
+# A window may be moved by up to half a period of the lowest pitch, to continue the previous window well.
 SLACK_SECONDS = 0.01
 
 
@@ -22,8 +22,8 @@ def with_noise(samples: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
 def stretched(samples: np.ndarray, rate_hz: int, factor: float) -> np.ndarray:
     """Make a recording `factor` times as long at the same pitch, by WSOLA (Verhelst and Roelands 1993).
 
-    Windows of the recording are added at another spacing; each is taken from the position where it continues the
-    previous one best.
+    Windows of the recording are added at a different spacing. Each window is taken from the position where it continues
+    the previous window best.
 
     Args:
         samples: float32 [n], mono.

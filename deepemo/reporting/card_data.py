@@ -36,7 +36,7 @@ def banner(split: pd.DataFrame) -> str:
 
 
 def _origin(source: str) -> str:
-    """Where recordings came from; the path of a local folder is left out, since it describes a machine."""
+    """Where recordings came from. The path of a local folder is left out, because it describes a machine."""
     if "://" in source:
         return source
     return "a local folder" if "/" in source or "\\" in source else source or "not recorded"

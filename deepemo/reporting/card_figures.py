@@ -177,13 +177,13 @@ def emotions(evaluation: Evaluation, predictor: str) -> str:
 
 
 def _emotions_in(group: GroupScores) -> str:
-    """How many emotions a group's UAR is a mean over, and which it lacks."""
+    """The number of emotions in a group's UAR, and the emotions that it lacks."""
     lacking = f", no {' or '.join(group.missing)}" if group.missing else ""
     return f"{len(group.emotions)}{lacking}"
 
 
 def languages(evaluation: Evaluation, predictor: str) -> str:
-    """Scores by language; empty if all is in one language."""
+    """Scores by language; empty if all clips are in one language."""
     if len({name for role in evaluation.roles.values() for name in role.predictors[predictor].languages}) < 2:
         return ""
     parts = []

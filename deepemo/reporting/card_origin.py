@@ -59,7 +59,7 @@ def _origin_of_the_last_column(evaluation: Evaluation) -> str:
 
 
 def _absent(evaluation: Evaluation) -> str:
-    """That some models of the ensemble were not trained without each corpus, if so."""
+    """A sentence if some models of the ensemble were not trained without each corpus; empty otherwise."""
     absent = [
         name
         for name, weight in evaluation.ensemble_weights.items()
@@ -107,7 +107,7 @@ def _interval(found: Mapping[str, Any], figure: str) -> str:
 
 
 def confidence(evaluation: Evaluation) -> str:
-    """Temperature and threshold for recordings of other origin, and whether the promise holds for them."""
+    """Temperature and threshold for recordings of other origin, and whether their answers are as good as wanted."""
     if not evaluation.other_origins:
         return (
             "For recordings of other origin nothing was fitted, for no corpus was left out of training: probabilities "
@@ -148,7 +148,7 @@ def _answers(found: Operating | None) -> str:
 
 
 def _promise(predictor: str, found: OtherOrigin | None) -> str:
-    """Which threshold serving uses, and how far the promise holds."""
+    """Which threshold serving uses, and how good its answers are."""
     if found is None:
         return f"{predictor} was not trained without each corpus: serving answers with the threshold of validation."
     wanted = per_cent(found.wanted_accuracy)

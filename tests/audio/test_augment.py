@@ -1,4 +1,4 @@
-"""Augmented views: seeded, within range, and each kind does what its name says."""
+"""Augmented views are seeded and within range, and each kind has its own effect."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A small part of the matrix of `benchmarks.damaged_recordings`, and that all ways to read a file stand it."""
+"""A small part of the matrix of `benchmarks.damaged_recordings`, in which every way to read a file must survive."""
 
 import zipfile
 from collections import Counter
@@ -45,7 +45,7 @@ def test_every_format_is_decoded_or_refused_by_one_error(made: Format) -> None:
 
 
 def test_a_frame_that_announces_41_channels_crashes_nothing() -> None:
-    """PyAV's `to_ndarray` reads memory that is not the frame's when there are more than 8."""
+    """PyAV's `to_ndarray` reads memory outside the frame if there are more than 8."""
     made = Format("PyAV", "adts", "aac")
     whole = made.make(8_000, 1)
     contents = [whole, *damaged(whole, f"{made} at 8000 Hz, 1 channels", 79)]

@@ -1,4 +1,4 @@
-"""Streams of the benchmark are sent as fast as they are spoken, and every answer is counted."""
+"""The benchmark sends streams at the speed of speech and counts every answer."""
 
 import os
 

@@ -1,4 +1,4 @@
-"""Ways are timed in turns, and the document keeps the other benchmarks' sections."""
+"""The compared ways are timed in turns, and the document keeps the sections of other benchmarks."""
 
 import time
 from pathlib import Path

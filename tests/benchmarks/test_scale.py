@@ -1,4 +1,4 @@
-"""Rates of several processes count what they did together, and nothing of their start."""
+"""The rate of several processes counts their work together, and leaves out their start."""
 
 import os
 import pickle
@@ -14,7 +14,7 @@ from benchmarks._clip_stages import NOTHING, TASKS, Done, Timed
 from benchmarks.scale import STAGES, make_run, report, steady_rate
 from deepemo.pipeline import load_params
 
-# One process is ready a second before the other; then each does an item of two clips a second.
+# One process is ready a second before the other. Then each does one item of two clips per second.
 DONE = [Done(1, 10.0, 2, None), Done(1, 11.0, 2, None), Done(2, 11.0, 2, None)] + [
     Done(process, 11.0 + second, 2, None) for second in (1, 2, 3) for process in (1, 2)
 ]
@@ -63,7 +63,7 @@ def test_the_section_names_its_command_and_holds_all_stages(
 
 
 def flat(results: Any) -> list[Any]:
-    """Results of clips: those of batches and windows one by one."""
+    """Results one by one; lists of results of batches and windows are flattened."""
     return [one for result in results for one in (result if isinstance(result, list) else [result])]
 
 

@@ -1,4 +1,4 @@
-"""What several seeds gave is noted once each, and tabulated with what it says."""
+"""The results of several seeds are recorded once each, and tabulated with a summary."""
 
 from pathlib import Path
 from typing import Any

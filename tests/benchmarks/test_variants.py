@@ -1,4 +1,4 @@
-"""Features are normalised by group where they sound, and the mean of views is another answer than the clip alone."""
+"""Features are normalised by group in frames with sound; the mean over views differs from the answer to the clip."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ NONE = Augment(
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Clip a sounds for two frames at 0.2, b for four at 0.5; c, which is in no group, for one at 0.9."""
+    """Clip a has sound in two frames at 0.2, b in four at 0.5, and c, which is in no group, in one at 0.9."""
     arrays = []
     for clip, frames, level in (("a", 2, 0.2), ("b", 4, 0.5), ("c", 1, 0.9)):
         values = np.zeros((FRAMES, BANDS), np.float32)

@@ -1,4 +1,4 @@
-"""Pictures of the evaluation: what is written in them is what was measured."""
+"""Pictures of the evaluation show the measured figures."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 
 
 def _history(uars: list[float], phases: list[str] | None = None) -> pd.DataFrame:
-    """Of these UARs, the loss the lower the higher they are but in the last epoch, whose loss is the lowest."""
+    """A history with these UARs. A higher UAR has a lower loss, except in the last epoch, whose loss is the lowest."""
     losses = [1.0 - uar for uar in uars[:-1]] + [0.05]
     table = pd.DataFrame({"epoch": range(1, len(uars) + 1), "val_uar": uars, "val_loss": losses})
     for column in ("loss", "accuracy", "val_accuracy"):

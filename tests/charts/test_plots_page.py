@@ -1,4 +1,4 @@
-"""The page of `dvc plots show` brings its own scripts, wherever it is written."""
+"""The page of `dvc plots show` contains its scripts, in whatever folder it is written."""
 
 import configparser
 import re
@@ -113,7 +113,7 @@ def test_dvc_is_pointed_at_what_the_stage_writes() -> None:
     assert (ROOT / ".dvc" / config["plots"]["html_template"]).resolve() == ROOT / TEMPLATE
     outs = read_yaml(ROOT / "dvc.yaml")["stages"]["plots_page"]["outs"]
     assert outs == [{TEMPLATE.as_posix(): {"cache": False}}]
-    # Others' code, in no commit of ours.
+    # Third-party code, which is not committed.
     ignored = subprocess.run(["git", "check-ignore", "-q", TEMPLATE.as_posix()], cwd=ROOT)
     assert ignored.returncode == 0
 

@@ -1,4 +1,4 @@
-"""Every predictor has a colour of its own, the same in every chart."""
+"""Every predictor has its own colour, the same in every chart."""
 
 from itertools import pairwise
 

@@ -65,7 +65,7 @@ def test_names_have_their_colour_and_dash_by_alphabet() -> None:
 
 
 def lab(linear: np.ndarray) -> np.ndarray:
-    """CIE L*a*b* of linear sRGB [n, 3], in which a distance of 2 is just seen."""
+    """CIE L*a*b* of linear sRGB [n, 3]. A distance of 2 is barely visible."""
     to_xyz = np.array([[0.4124, 0.3576, 0.1805], [0.2126, 0.7152, 0.0722], [0.0193, 0.1192, 0.9505]])
     x, y, z = np.cbrt(linear @ to_xyz.T / [0.9505, 1.0, 1.089]).T
     return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=1)

@@ -1,6 +1,6 @@
 """The container file: its Python, what it installs, its user, and that its server is found healthy.
 
-No container is built here: what is held is what can be read.
+No container is built here. The tests check only what can be read from the file.
 """
 
 import json
@@ -31,7 +31,7 @@ INSTRUCTIONS = [
 
 
 def arguments(name: str) -> list[str]:
-    """Those of all instructions of a name."""
+    """The arguments of all instructions of a name."""
     return [rest for instruction, rest in INSTRUCTIONS if instruction == name]
 
 

@@ -1,4 +1,4 @@
-"""A server on loopback that misbehaves in the ways it is told to, and writes down what it was asked."""
+"""A server on loopback that misbehaves as told, and records its requests."""
 
 import threading
 import time
@@ -15,7 +15,7 @@ from deepemo.corpora.download.http import Patience
 
 @dataclass
 class Page:
-    """One address: its content, and the faults of its first answers, in turn; after them it behaves."""
+    """One address: its content, and the faults of its first answers, in turn. Later answers are correct."""
 
     content: bytes
     faults: list[Callable[["Handler", "Page"], None]] = field(default_factory=list)
@@ -96,7 +96,7 @@ class Server(ThreadingHTTPServer):
         return Counter(path for path, _ in self.asked)
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Say nothing of clients that went away."""
+        """Log nothing about clients that went away."""
 
 
 @pytest.fixture
@@ -128,21 +128,21 @@ class Faults:
 
     @staticmethod
     def status(code: int, **headers: str) -> Callable[[Handler, Page], None]:
-        """Answer with a status and nothing of the file."""
+        """Answer with a status and without the file."""
         return lambda handler, page: handler.answer(
             code, b"sorry", {k.replace("_", "-"): v for k, v in headers.items()}
         )
 
     @staticmethod
     def cut_after(size_bytes: int) -> Callable[[Handler, Page], None]:
-        """Declare the whole and end the connection early."""
+        """Declare the whole size and end the connection early."""
         return lambda handler, page: handler.answer(
             200, page.content[:size_bytes], {"ETag": page.etag}, declared=len(page.content)
         )
 
     @staticmethod
     def understate(size_bytes: int) -> Callable[[Handler, Page], None]:
-        """Declare less than there is, and send that much."""
+        """Declare a smaller size, and send only that much."""
         return lambda handler, page: handler.answer(200, page.content[:size_bytes], {"ETag": page.etag})
 
     @staticmethod
@@ -177,7 +177,7 @@ class Faults:
 
     @staticmethod
     def loop(handler: Handler, page: Page) -> None:
-        """Send the client back to where it is."""
+        """Redirect the client to the same address."""
         page.faults.append(Faults.loop)
         handler.answer(302, b"", {"Location": handler.path})
 

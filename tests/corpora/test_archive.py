@@ -1,4 +1,4 @@
-"""Archives of recordings: how members are named, which are refused, and what is nobody's recording and ignored."""
+"""Archives of recordings: how members are named, which are refused, and which are ignored."""
 
 import errno
 import pickle
@@ -26,7 +26,7 @@ def write_zip(path: Path, members: dict[str, bytes], method: int = zipfile.ZIP_S
 
 
 def write_entry(path: Path, name: str, *, mode: int = 0o100644) -> Path:
-    """A zip of one member, whose name the module zipfile leaves as it is."""
+    """A zip of one member, whose name the module zipfile does not change."""
     entry = zipfile.ZipInfo("placeholder")
     entry.filename = name
     entry.external_attr = mode << 16
@@ -105,7 +105,7 @@ def test_what_is_no_zip_is_named(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("damaged", ["version", "name"])
 def test_directory_that_is_damaged_is_told(tmp_path: Path, damaged: str) -> None:
-    """A version that no program has, and a name that is not in the UTF-8 that its flag announces."""
+    """A version that no program supports, and a name that is flagged as UTF-8 but is not."""
     path = write_zip(tmp_path / "a.zip", {"a.wav": SOUND})
     content = bytearray(path.read_bytes())
     entry = content.index(b"PK\x01\x02")
@@ -299,7 +299,7 @@ def test_it_survives_pickling_and_closing(corpus_zip: Path) -> None:
 def test_a_member_said_to_lie_outside_the_archive_is_named(corpus_zip: Path) -> None:
     content = bytearray(corpus_zip.read_bytes())
     entry = content.index(b"PK\x01\x02")
-    # Where the directory begins, by the archive's last record: all offsets are moved before the file by it.
+    # Position of the directory in the archive's last record. The change moves all offsets to before the file.
     end = content.rindex(b"PK\x05\x06")
     content[end + 16 : end + 20] = (int.from_bytes(content[end + 16 : end + 20], "little") + 1000).to_bytes(4, "little")
     assert content[entry + 42 : entry + 46] == bytes(4)

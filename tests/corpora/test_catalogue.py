@@ -1,4 +1,4 @@
-"""What the names of each corpus say, by the corpora's own descriptions; and that every real recording is read."""
+"""Names of each corpus, read as in the corpora's own descriptions; and every real recording is read."""
 
 from collections import Counter
 from functools import partial
@@ -177,7 +177,7 @@ WRONG = {
     "savee": [
         "DC_x01",
         "AB_a01",
-        "a01",  # whose it is stands in the folder's name, and there is none
+        "a01",  # the speaker is the name of the folder, and there is none
         "DC_a1",
         "DC_a001",
         "dc_a01",
@@ -186,7 +186,7 @@ WRONG = {
     "synthetic": ["spk17_s01_ang_t1", "spk00_s01_ang_t1", "spk01_s01_xxx_t1", "spk01_s01_ang", "spk1_s01_ang_t1"],
 }
 
-# Of the real recordings at hand, as DEEPEMO_CORPORA holds them.
+# For the real recordings that DEEPEMO_CORPORA holds.
 MARKED = {"ravdess": 1200, "crema_d": 5886, "tess": 2254, "savee": 360, "nemo": 2863}
 
 

@@ -1,4 +1,4 @@
-"""What holds for every corpus of the registry, whoever added it, and for the one parser of names."""
+"""Rules for every corpus of the registry, and for the one parser of names."""
 
 import re
 from dataclasses import replace
@@ -60,7 +60,7 @@ def test_says_where_it_comes_from_and_on_what_terms(corpus: Corpus) -> None:
     assert re.search(r"\b(19|20)\d\d\b", corpus.citation), "a citation has a year"
     assert re.fullmatch(r"[a-z]{2}", corpus.language)
     assert corpus.clips > 0
-    # 100 ms of 8 kHz sound at the least, a minute of it at the most.
+    # At least 100 ms of 8 kHz sound, at most a minute of it.
     assert 800 < corpus.size_bytes / corpus.clips < 10_000_000
 
 
@@ -170,7 +170,8 @@ def test_no_two_corpora_read_one_name() -> None:
                     corpus.parse(name)
 
 
-# A recording, others of the same performance, and of others: another speaker, sentence, emotion, intensity, take.
+# A recording, others of the same performance, and others of different performances: another speaker, sentence,
+# emotion, intensity or take.
 PERFORMANCES = {
     "ravdess": (
         "03-01-06-01-02-01-12",

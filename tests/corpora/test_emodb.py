@@ -1,4 +1,4 @@
-"""EmoDB: every code of its names, its boredom outside the seven, and what must not pass for one of its names."""
+"""EmoDB: every code of its names, its boredom outside the seven, and names that must be refused."""
 
 import re
 from collections import Counter
@@ -56,7 +56,7 @@ def test_reads_speaker_and_sentence_wherever_the_file_lies() -> None:
     [
         "07a01Fa",  # there is no speaker 07
         "03a01Xa",  # no emotion X
-        "03a01fa",  # a small letter is no emotion
+        "03a01fa",  # a lower-case letter is not an emotion
         "03a01F",  # no version
         "03c01Fa",  # texts are a and b
         "103a01Fa",  # three digits

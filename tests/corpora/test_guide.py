@@ -1,4 +1,4 @@
-"""The guide to adding a corpus: its module and its test, as they stand there, pass the tests that it names."""
+"""The guide to adding a corpus: its module and its test, exactly as printed, pass the tests that it names."""
 
 import os
 import re
@@ -47,6 +47,6 @@ def test_the_module_and_the_test_of_the_guide_work_as_they_stand(tmp_path: Path)
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
     passed = re.search(r"(\d+) passed", answer.stdout)
-    # The guide's own fourteen, and those of the contract on it.
+    # The guide's own fourteen tests, and those of the contract for the guide's corpus.
     assert passed, answer.stdout
     assert int(passed[1]) > 20

@@ -1,4 +1,4 @@
-"""The list of corpora: licence, size and way to each, and what of them is on disk by the records beside the zips."""
+"""The list of corpora: licence, size and source of each, and what is on disk by the records beside the zips."""
 
 import json
 import zipfile

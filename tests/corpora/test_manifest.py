@@ -1,4 +1,4 @@
-"""A corpus of one's own: a folder and its manifest, with a table, a pattern or audformat's header for the labels."""
+"""A user's own corpus: a folder and its manifest, with a table, a pattern or audformat's header for the labels."""
 
 import json
 import zipfile
@@ -87,7 +87,7 @@ def test_it_is_packed_with_its_manifest_and_validated_from_that_alone(make: Make
 def test_recordings_in_any_container_come_whole_from_a_folder_to_the_clip_table(
     make: MakeFolder, tmp_path: Path, suffix: str
 ) -> None:
-    """Tones of different lengths and pitch, so that a recording that another is taken for would be found."""
+    """Tones of different lengths and pitch, so that a mix-up of recordings would be found."""
     names = [f"{speaker}_{emotion}" for speaker in ("ann", "bob") for emotion in ("angry", "happy")]
     folder = make("names: '{speaker}_{emotion}'\n", ())
     for number, name in enumerate(names):

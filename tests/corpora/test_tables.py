@@ -1,4 +1,4 @@
-"""Tables beside recordings: what they tell, in which line a fault is, and whose row a path finds."""
+"""Tables beside recordings: their content, the line of a fault, and the row that a path finds."""
 
 import pytest
 

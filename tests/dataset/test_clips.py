@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from deepemo.dataset.clips import COLUMNS, TEXT_COLUMNS, Clip, good_clips, read_clips, write_clips
 from deepemo.files import write_csv
 
-# All that pandas would take for a number or for nothing at all.
+# Texts that pandas would read as a number or as missing.
 TRICKY = Clip(
     clip="crema_d/None",
     corpus="crema_d",

@@ -93,7 +93,7 @@ def test_a_fault_is_found_while_reading(inspect: Inspect, payload: bytes, reason
     found = inspect(payload)
     assert list(found.faults) == [reason]
     assert detail in found.faults[reason]
-    assert found.clip.emotion == "angry"  # the name is read all the same
+    assert found.clip.emotion == "angry"  # the name is read nevertheless
 
 
 def test_a_flac_cut_short_is_no_good_recording(inspect: Inspect) -> None:
@@ -208,7 +208,7 @@ def test_of_channels_of_opposite_polarity_one_is_heard(inspect: Inspect) -> None
 @pytest.mark.slow
 @pytest.mark.parametrize("container", ["WAV", "AIFF", "FLAC", "OGG", "MP3"])
 def test_no_damage_raises(inspect: Inspect, container: str) -> None:
-    """Bytes flipped and cut at random: every file gets its inspection."""
+    """Bytes are flipped and cut at random: every file still gets an inspection."""
     subtype = {"OGG": "VORBIS", "MP3": "MPEG_LAYER_III"}.get(container, "PCM_16")
     whole = encoded(NOISE[:4000], container=container, subtype=subtype)
     random = np.random.default_rng(0)

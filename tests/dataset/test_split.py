@@ -1,4 +1,4 @@
-"""The split: roles that keep voices apart, drawn the same way every time."""
+"""The split: roles that keep voices apart and are drawn the same way every time."""
 
 from pathlib import Path
 

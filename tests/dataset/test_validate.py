@@ -1,4 +1,4 @@
-"""The whole of validation over archives: small made-up ones, and the real recordings with every oddity they hold."""
+"""The whole validation of archives: small made-up ones, and the real recordings with all their oddities."""
 
 import io
 import json
@@ -167,7 +167,7 @@ def test_the_stage_writes_the_same_bytes_again(raw: Path, tmp_path: Path) -> Non
 
 
 def test_odd_names_give_a_row_a_recording_and_all_are_good(tmp_path: Path) -> None:
-    """Line ends, bytes that are no text, backslashes, one path twice, and strangers of every kind beside them."""
+    """Line ends, bytes that are not UTF-8, backslashes, one path twice, and other files of every kind."""
     named = ["a\rb", "a\nb", "tab\t", "\x85", "back\\slash", "plain", "-,;'\"", "été"]
     with zipfile.ZipFile(tmp_path / "crema_d.zip", "w") as archive:
         for number, folder in enumerate(named):

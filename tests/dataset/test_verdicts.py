@@ -24,7 +24,7 @@ SERIAL = itertools.count()
 def found(
     name: str = "", *, is_speech: bool = True, faults: dict[str, str] | None = None, **values: object
 ) -> Inspection:
-    """A good recording, but for what is said."""
+    """A good recording, except for the given changes."""
     stem = name or f"clip{next(SERIAL)}"
     measured = {
         "clip": f"toy/{stem}",

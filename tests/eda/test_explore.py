@@ -14,7 +14,7 @@ BANDS = 12
 
 
 def made(*, apart_db: float, corpora: tuple[str, ...] = ("east", "west"), speakers: int = 3) -> Measurements:
-    """Clips of two corpora whose spectra lie `apart_db` apart, on top of what differs from clip to clip."""
+    """Clips of two corpora whose spectra are `apart_db` apart, in addition to differences between clips."""
     random = np.random.default_rng(4)
     rows, spectra = [], []
     for place, corpus in enumerate(corpora):
@@ -71,7 +71,7 @@ def test_a_corpus_of_one_voice_has_no_pairs_and_two_corpora_need_no_table() -> N
 
 def test_measured_clips_stand_for_those_not_drawn() -> None:
     measured = made(apart_db=0.0)
-    # Each measured clip of the east stands for one, of the west, where clips are a second longer, for 9.
+    # Each measured clip of the east has the weight of 1 clip. Each of the west, where clips are a second longer, of 9.
     west = measured.table[measured.table["corpus"] == "west"]
     clips = pd.concat([measured.table, *[west] * 8])
     assert trimmed_seconds(measured.table, measured, 0.5) == pytest.approx(1.7)

@@ -61,7 +61,7 @@ def test_a_class_that_nobody_has_is_left_out() -> None:
 
 
 class Voices:
-    """Recordings of a voice whose pitch is told by the number in the name, after 0.1 s of silence; 0 is a hiss."""
+    """Recordings of a voice after 0.1 s of silence. The number in the name is the pitch; 0 is a hiss."""
 
     path = Path("made.zip")
     name = "made"

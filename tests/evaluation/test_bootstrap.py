@@ -1,4 +1,4 @@
-"""Intervals that hold the truth as often as they say."""
+"""Intervals that contain the true value as often as stated."""
 
 import tracemalloc
 
@@ -91,7 +91,7 @@ def test_interval_holds_the_truth_of_a_binomial_nineteen_times_of_twenty(truth: 
 
 @pytest.mark.slow
 def test_clips_of_one_voice_need_a_bootstrap_by_speaker() -> None:
-    """Speakers differ; drawing clips as if they were independent promises far too much."""
+    """Speakers differ, so drawing clips as if they were independent gives far too narrow intervals."""
     random = np.random.default_rng(12)
     speakers = np.repeat(np.arange(10), 40)
     by_speaker, by_clip = 0, 0

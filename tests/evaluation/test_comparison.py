@@ -21,7 +21,7 @@ def _compare(
     speakers: np.ndarray = SPEAKERS,
     samples: int = 1000,
 ) -> Comparison:
-    """Compare two predictors that are right where these say so, and else name the next emotion."""
+    """Compare two predictors that are right where `first` and `second` say so, and otherwise name the next emotion."""
     clips = pd.DataFrame({"emotion": [EMOTIONS[label] for label in TRUTH], "speaker": speakers})
     answers = {"first": np.where(first, TRUTH, (TRUTH + 1) % 7), "second": np.where(second, TRUTH, (TRUTH + 1) % 7)}
     predictions = Predictions(clips, {name: np.eye(7)[values] for name, values in answers.items()}, EMOTIONS)
@@ -42,7 +42,7 @@ def test_a_clear_winner_is_found_and_the_sign_is_the_firsts() -> None:
 
 
 def test_pairing_sees_what_two_intervals_would_not() -> None:
-    """The same luck for both: differences vary far less than either figure."""
+    """Both predictors have the same luck, so differences vary far less than either figure."""
     right = np.random.default_rng(1).random(560) < 0.6
     better = right.copy()
     better[np.flatnonzero(~right)[:14]] = True
@@ -55,7 +55,7 @@ def test_pairing_sees_what_two_intervals_would_not() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("unit", ["clip", "speaker"])
 def test_luck_is_called_luck_nineteen_times_of_twenty(unit: str) -> None:
-    """Equal predictors; by speaker, each has a bias of its own towards one of them."""
+    """Equal predictors; each speaker is biased towards one of them."""
     random = np.random.default_rng(3)
     found = []
     for _ in range(200):

@@ -1,4 +1,4 @@
-"""Weights of the ensemble: at the maximum of the likelihood, and a row of whole steps that sum to 1."""
+"""Weights of the ensemble are at the maximum of the likelihood, and are whole steps that sum to 1."""
 
 from itertools import product
 
@@ -14,7 +14,7 @@ from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions
 
 
 def predictions(**skills: float) -> Predictions:
-    """Predictors that give the truth so much more than chance, each with errors of its own."""
+    """Predictors that give the true emotion this much more than chance, each with different errors."""
     random = np.random.default_rng(4)
     labels = np.arange(210) % 7
     clips = pd.DataFrame(dict.fromkeys(CLIP_COLUMNS, "north"), index=range(210))

@@ -1,4 +1,4 @@
-"""What knowing the voice is worth: judged with the others of a voice alone, fitted on validation alone."""
+"""Figures for known voices: each clip is judged with other clips of its voice, and all is fitted on validation."""
 
 import numpy as np
 import pandas as pd
@@ -15,9 +15,9 @@ GIVEN = {"cross_corpus": {"asked": 0, "known_voices": {}}, "wanted_accuracy": 0.
 
 
 class Difference:
-    """A network that knows nothing of a clip alone, and everything of how it differs from its voice.
+    """A network that learns nothing from a clip alone, and everything from how it differs from its voice.
 
-    Components are the emotion's unit vector plus whatever the voice adds.
+    Components are the emotion's unit vector plus an offset of the voice.
     """
 
     def components(self, inputs: np.ndarray) -> np.ndarray:
@@ -55,7 +55,7 @@ def clips() -> pd.DataFrame:
 
 @pytest.fixture
 def components(clips: pd.DataFrame) -> np.ndarray:
-    """Each voice leans towards one emotion, more than any emotion shows."""
+    """Each voice leans towards one emotion, by more than the effect of any emotion."""
     truth = np.eye(7)[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
     leaning = np.eye(7)[[sum(map(ord, speaker)) % 7 for speaker in clips["speaker"]]]
     return (truth + 1.6 * leaning).astype(np.float32)

@@ -18,7 +18,7 @@ def _confidence(wanted: float, *, temperature: float = 1.0, threshold: float = 0
 
 
 def _predictions(corpora: dict[str, list[tuple[float, int, int]]]) -> Predictions:
-    """By corpus, of some confidence how many answers are right and how many wrong; the model always says angry."""
+    """Predictions by corpus: for each confidence, this many right and wrong answers. The model always says angry."""
     rows, values = [], []
     for corpus, groups in corpora.items():
         for confidence, right, wrong in groups:
@@ -57,7 +57,7 @@ def test_the_threshold_is_the_lowest_confidence_whose_answers_are_right_often_en
 def test_it_is_tested_on_a_corpus_that_had_no_part_in_it() -> None:
     easy, hard = [(0.9, 19, 1), (0.5, 16, 4)], [(0.9, 10, 10), (0.5, 2, 18)]
     found = fit_other_origin(_predictions({"easy": easy, "hard": hard}), "model", _confidence(0.8))
-    # Fitted on the easy one, everything is answered; on the hard one, 0.9 comes nearest to the promise.
+    # Fitted on the easy corpus, everything is answered. On the hard one, 0.9 comes nearest to the wanted accuracy.
     assert found.tested["hard"] == Operating(pytest.approx(1.0), pytest.approx(12 / 40))
     answered = found.tested["easy"]
     assert answered == Operating(pytest.approx(0.5), pytest.approx(19 / 20))

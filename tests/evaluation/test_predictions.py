@@ -1,4 +1,4 @@
-"""The table of predictions: asked for in batches, written and read."""
+"""The table of predictions: computed in batches, written and read."""
 
 from pathlib import Path
 
@@ -26,7 +26,7 @@ FEATURES = {clip: np.full((2, 3), number, dtype=np.float32) for number, clip in 
 
 
 class Echo:
-    """Gives each clip's own number as the logit of the emotion of that number."""
+    """Raises the logit of the emotion with the clip's number."""
 
     def logits(self, features: np.ndarray) -> np.ndarray:
         return 5.0 * np.eye(7, dtype=np.float32)[features[:, 0, 0].astype(int)]

@@ -1,4 +1,4 @@
-"""The whole account, on made-up predictions whose figures scikit-learn can take too."""
+"""The whole report, on made-up predictions whose figures scikit-learn can compute too."""
 
 import json
 from collections.abc import Callable

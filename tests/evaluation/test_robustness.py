@@ -1,4 +1,4 @@
-"""The same clips in every condition, perturbed by their ids alone, and figures that are paired clip by clip."""
+"""The same clips in every condition, perturbed only by their ids, and figures that are paired clip by clip."""
 
 import io
 import zipfile
@@ -48,7 +48,7 @@ def test_a_condition_does_to_speech_what_it_says(speech: np.ndarray, name: str) 
     assert abs(len(found) - length) <= 1
     if name.startswith(("noise", "babble")):
         wanted_db = float(name.split("_")[1])
-        # The clip has no quiet ends to speak of.
+        # The clip has almost no quiet ends.
         assert 20 * np.log10(rms(speech) / rms(found - speech)) == pytest.approx(wanted_db, abs=0.3)
     elif name == "quieter_20_db":
         assert rms(found) == pytest.approx(rms(speech) / 10, rel=1e-3)
@@ -85,7 +85,7 @@ def test_without_new_speakers_others_are_tried_or_nothing(made_split: pd.DataFra
 
 
 class LevelFrontEnd:
-    """Hears how loud a clip is, and its highest frequencies."""
+    """A front end that gives the loudness of a clip and its highest frequencies."""
 
     sample_rate_hz = RATE_HZ
     clip_seconds = 3.5
@@ -171,7 +171,7 @@ def test_the_voices_of_a_babble_are_of_other_speakers_and_other_clips(
 
 @pytest.fixture(scope="module")
 def predicted(made_split: pd.DataFrame) -> dict[str, Predictions]:
-    """Two networks: one right on all clips, the other on none; by telephone the first is wrong on every second."""
+    """Two networks: one right on all clips, the other on none. By telephone, the first is wrong on half of them."""
     clips = made_split[made_split["role"] == "test_unseen"].reset_index(drop=True)
     truth = np.eye(7)[[EMOTIONS.index(emotion) for emotion in clips["emotion"]]]
     right, wrong = 0.9 * truth + 0.1 / 7, 0.9 * np.roll(truth, 1, axis=1) + 0.1 / 7

@@ -215,7 +215,7 @@ def test_the_limit_of_size_holds_to_the_byte(serve, wav):
 
 @pytest.mark.slow
 def test_what_lies_around_the_part_counts_too(serve):
-    """A form may begin and end with any bytes, which are no part's content."""
+    """A form may begin and end with any bytes; they are not content of a part."""
     client = serve(max_upload_bytes=1000)
     part = b'--b\r\ncontent-disposition: form-data; name="file"\r\n\r\nx\r\n--b--\r\n'
     headers = {"content-type": "multipart/form-data; boundary=b"}
@@ -236,7 +236,7 @@ def test_an_upload_without_length_is_cut_off_while_it_arrives(serve):
 
     headers = {"content-type": "multipart/form-data; boundary=b"}
     assert_problem(client.post("/v1/recognitions", content=endless(), headers=headers), 413, "too_large")
-    # The test client hands over the whole body, the server must not have kept it.
+    # The test client passes the whole body, but the server must not keep it.
     assert "deepemo_held_bytes 0.0" in client.get("/metrics").text
 
 

@@ -1,4 +1,4 @@
-"""What the MediaRecorder of Chromium, Firefox and Safari writes: streams that never learn how long they are."""
+"""Files as the MediaRecorder of Chromium, Firefox and Safari writes them: streams without a length."""
 
 import pytest
 
@@ -15,7 +15,7 @@ def boxes(content):
 
 
 def ogg(samples):
-    """Firefox's."""
+    """The format of Firefox."""
     content = stream(samples, "ogg", "libopus")
     assert content.startswith(b"OggS")
     assert b"OpusHead" in content[:80]
@@ -23,7 +23,7 @@ def ogg(samples):
 
 
 def fragmented_mp4(samples):
-    """Safari's."""
+    """The format of Safari."""
     flags = "empty_moov+default_base_moof+frag_keyframe"
     content = stream(samples, "mp4", "aac", movflags=flags, frag_duration="250000")
     names = boxes(content)

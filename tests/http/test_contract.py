@@ -1,4 +1,4 @@
-"""The server against its own description: whatever is sent, it answers as documented."""
+"""The server against its own description: it answers any request as documented."""
 
 import pytest
 import schemathesis
@@ -7,7 +7,7 @@ from schemathesis import GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 EXAMPLES = 15
-# By the description any bytes are a file; that they are no sound is found out only by reading them.
+# By the description, any bytes are a file. Only reading them shows whether they hold sound.
 NOT_PROMISED = [positive_data_acceptance]
 
 
@@ -21,7 +21,7 @@ def test_every_operation_keeps_to_its_description(start_live, mode, key):
     headers = {"Authorization": f"Bearer {key}"} if key else None
     operations = {operation.label: operation for found in schema.get_all_operations() for operation in [found.ok()]}
     assert {"POST /v1/recognitions", "GET /v1/model", "GET /v1/model/card", "GET /metrics"} <= set(operations)
-    if mode is GenerationMode.NEGATIVE:  # only what takes parameters can be asked wrongly
+    if mode is GenerationMode.NEGATIVE:  # only operations with parameters can get wrong ones
         operations = {label: found for label, found in operations.items() if label == "POST /v1/recognitions"}
 
     for operation in operations.values():

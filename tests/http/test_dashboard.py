@@ -1,4 +1,4 @@
-"""The example dashboard asks for metrics and labels that the server has."""
+"""The example dashboard uses only metrics and labels that the server has."""
 
 import json
 import re
@@ -10,7 +10,7 @@ from deepemo.http.metrics import ServerMetrics
 from deepemo.serving.results import Reason
 
 DASHBOARD = json.loads((Path(__file__).parents[2] / "docs" / "scale" / "grafana.json").read_text())
-# Given by Prometheus itself.
+# Prometheus itself adds these.
 SCRAPED = {"instance"}
 
 

@@ -1,4 +1,4 @@
-"""Whatever arrives at the door, the server answers and lives on. Sent over sockets, as attackers would."""
+"""The server answers any bytes and continues to run. They are sent over sockets, as attackers would send them."""
 
 import io
 import socket

@@ -28,7 +28,7 @@ ANSWER_MS = 30_000
 
 @pytest.fixture(scope="module")
 def microphone(tmp_path_factory, speech, wav) -> Path:
-    """What the browser takes for its microphone, over and over."""
+    """The sound that the browser uses as its microphone, in a loop."""
     path = tmp_path_factory.mktemp("microphone") / "voice.wav"
     path.write_bytes(wav(np.tile(speech, 3)))
     return path
@@ -52,7 +52,7 @@ def browser(microphone):
 
 @pytest.fixture
 def open_page(browser, live):
-    """Opens the page; at the end, nothing may have gone wrong in it or been asked of other hosts."""
+    """Opens the page. At the end, it must have no errors and no requests to other hosts."""
     pages, troubles, addresses = [], [], []
 
     def start(**options) -> Page:
@@ -113,7 +113,7 @@ def test_the_microphone_is_heard(open_page):
     expect(page.locator("#clock")).to_have_text("0:03", timeout=15_000)
     page.click("#record")
     page.wait_for_selector("body.answered:not(.listening)", timeout=ANSWER_MS)
-    # Its level is the browser's affair; that a voice was heard in it is what counts here.
+    # The browser sets its level. This test needs only that a voice was heard.
     assert page.locator("#answer").inner_text().lower() in (*EMOTIONS, "unknown")
     expect(page.locator("#bars")).to_be_visible()
     expect(page.locator("#facts")).to_contain_text("48 kHz")

@@ -19,7 +19,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
-# TensorFlow's, of code alone; a process that is killed cannot remove them.
+# TensorFlow's files, which hold only code. A killed process cannot remove them.
 GENERATED = "__autograph_generated_file"
 START_SECONDS = 180
 BOUNDARY = "voice"
@@ -85,7 +85,7 @@ def ready(port: int) -> bool:
 
 
 def wait_for(port: int, *, in_flight: int, held: int) -> None:
-    """Wait until so many requests are in work and so many bytes of uploads have arrived."""
+    """Wait until this many requests are in work and this many bytes of uploads have arrived."""
     while True:
         said = get(port, "/metrics").read().decode()
         found = [float(re.search(rf"^{name} (\S+)$", said, re.MULTILINE)[1]) for name in GAUGES]

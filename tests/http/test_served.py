@@ -1,4 +1,4 @@
-"""What processes of one server load, at different times, is one model."""
+"""The processes of one server load the same model, even at different times."""
 
 from dataclasses import replace
 from pathlib import Path

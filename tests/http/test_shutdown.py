@@ -1,4 +1,4 @@
-"""A server that is told to stop ends within its time, whatever runs."""
+"""A server that is told to stop ends within its time, even if work is running."""
 
 import json
 import os
@@ -19,7 +19,7 @@ from tests.http.test_streams import Live, s16
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[2]
 
-# A server whose model never answers, as one that hangs in a library.
+# A server whose model never answers, like one that hangs in a library.
 SERVER = """
 import sys, threading
 from deepemo.http import server
@@ -72,7 +72,7 @@ def test_it_ends_within_its_time(kind: str, status: int, wav, speech) -> None:
     began = time.monotonic()
     process.send_signal(signal.SIGTERM)
     assert process.wait(60) == status
-    # 1 s for requests, and 2 s to exit; the rest is this machine's.
+    # 1 s for requests, and 2 s to exit; the rest is a margin for slow machines.
     assert time.monotonic() - began < 10
     _, alive = psutil.wait_procs(decoders, timeout=10)
     assert alive == []

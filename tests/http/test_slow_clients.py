@@ -1,4 +1,4 @@
-"""Clients that send nothing, send slowly or do not read keep nobody else waiting: over sockets, as they would."""
+"""Clients that send nothing, send slowly or do not read make nobody else wait. They use real sockets."""
 
 import re
 import socket
@@ -59,7 +59,7 @@ def gauge(live: str, name: str) -> float:
 
 
 def test_headers_without_bodies_take_no_slot(start_live, wav, opened) -> None:
-    """The finding: as many requests as there are slots, with headers alone, gave 503 to all others for a minute."""
+    """Once, headers without bodies for as many requests as there are slots gave 503 to all others for a minute."""
     live = start_live(at_once=1, waiting=1)
     for _ in range(10):
         opened.append(connect(live))
@@ -75,7 +75,7 @@ FEWEST_ROUNDS, MOST_ROUNDS = 3, 8
 
 @contextmanager
 def slow_clients(live: str, count: int) -> Iterator[None]:
-    """In a process of their own, so that they take nothing from this one."""
+    """Slow clients in a separate process, so that they take no time from this one."""
     command = [sys.executable, "-m", "tests.fixtures.slow_clients", str(urlsplit(live).port), str(count)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, cwd=ROOT) as process:
         try:
@@ -89,7 +89,7 @@ def slow_clients(live: str, count: int) -> Iterator[None]:
 
 @contextmanager
 def busy_clients(live: str, content: bytes, count: int) -> Iterator[None]:
-    """Clients that ask again as soon as they are answered."""
+    """Clients that send the next request as soon as they get an answer."""
     over = threading.Event()
 
     def ask_on() -> None:
@@ -109,8 +109,8 @@ def busy_clients(live: str, content: bytes, count: int) -> Iterator[None]:
 def test_good_clients_hardly_notice_slow_ones(start_live, speech, wav) -> None:
     """The 99th percentile of a good client's latencies at most doubles beside a hundred slow clients.
 
-    Other work on the machine can make any round slow, alone or beside them, so the best rounds of both are compared,
-    which are those that least of it meets. That this notices a server that is held up is shown by clients that do so.
+    Other work on the machine can make any round slow, with or without slow clients. The best rounds of both are
+    compared, because they have the least other work. Clients that do delay the server show that the test can fail.
     """
     live = start_live(at_once=2, waiting=16)
     content = wav(speech)
@@ -264,7 +264,7 @@ def test_a_refusal_before_the_body_closes_the_connection(start_live, opened, hea
 
 
 def test_a_client_that_sends_all_of_a_refused_body_sees_why(start_live) -> None:
-    """A connection that is closed while its client sends would hide the answer from it."""
+    """If a connection is closed while its client sends, the client may not see the answer."""
     live = start_live(max_upload_bytes=100_000)
     for _ in range(5):
         answer = ask(live, bytes(3_000_000))

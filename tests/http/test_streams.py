@@ -1,4 +1,4 @@
-"""Streams over WebSockets: a streamed file is answered as its upload, and no client takes more than its share."""
+"""Streams over WebSockets: a streamed file gets the answer of its upload, and no client takes more than its share."""
 
 import json
 import socket
@@ -228,7 +228,7 @@ def test_a_client_that_does_not_read_is_let_go(start_live):
                 client.send(b"")
                 time.sleep(0.2)
 
-    # In a thread of its own, which is kept waiting once the server reads no more.
+    # In a separate thread, because it blocks once the server stops reading.
     sender = threading.Thread(target=send, daemon=True)
     sender.start()
     sender.join(50)

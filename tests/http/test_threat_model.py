@@ -1,4 +1,4 @@
-"""The threat model names a test in every row, and each of them is there."""
+"""The threat model names a test in every row, and each test exists."""
 
 import re
 from pathlib import Path

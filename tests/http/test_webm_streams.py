@@ -1,4 +1,4 @@
-"""Streams of WebM, as the recorders of browsers give it: answered as the upload of the same bytes, and contained."""
+"""Streams of WebM from recorders of browsers: answered like the upload of the same bytes, and within limits."""
 
 import io
 import time
@@ -66,7 +66,8 @@ def test_a_streamed_recording_is_answered_as_its_upload(serve, recognizer, recor
     full = [answer["window"] for answer in answers if answer["is_full"]]
     assert [window["start_seconds"] for window in full] == list(range(len(full)))
     assert len(full) == len(windows) - 1, "the last window of a file ends where the file does"
-    # Voice is decided on a few seconds here, on all of it there: at most one window at the edge of a pause differs.
+    # The stream decides on voice from a few seconds, the upload from the whole recording. At most one window at the
+    # edge of a pause differs.
     assert sum(window == windows[window["start_seconds"]] for window in full) >= len(full) - 1
     assert decoders() == []
 
@@ -99,7 +100,7 @@ def test_other_kinds_of_webm(serve, recognizer, talk, content):
 
 
 def test_answers_come_as_soon_as_their_sound_has(serve, recognizer, recorded):
-    """With a tenth of a second more than a window: packets of 20 ms, and what is kept back where it is resampled."""
+    """A tenth of a second more than a window is needed, for packets of 20 ms and for the resampler's delay."""
     with av.open(io.BytesIO(recorded)) as container:
         packets = [(float(packet.pts * packet.time_base), packet.pos) for packet in container.demux() if packet.size]
     client = serve(recognizer)
@@ -108,7 +109,7 @@ def test_answers_come_as_soon_as_their_sound_has(serve, recognizer, recorded):
         assert session.receive_json()["type"] == "ready"
         sent = 0
         for end in (1, 2, 2.5, 3.5, 4.5):
-            # The bytes of the packets before this time, and no more until the answer is there.
+            # Send the bytes of the packets before this time, and no more until the answer has arrived.
             upto = next(position for seconds, position in packets if seconds > end + 0.1)
             session.send_bytes(recorded[sent:upto])
             sent = upto
@@ -231,7 +232,8 @@ def test_the_histograms_of_streams(serve, recognizer, recorded, wav):
     answers = sum(message["type"] == "answer" for message in messages)
     assert float(told["deepemo_live_seconds_count"]) == answers
     assert 0 < float(told["deepemo_live_seconds_sum"]) < 60
-    # Each piece and the end wait for a thread; each window with speech and those of both wholes go through the model.
+    # Each piece and the end wait for a thread. Each window with speech and the windows of both whole recordings go
+    # through the model.
     assert float(told["deepemo_live_queue_seconds_count"]) == -(-len(recorded) // 6400) + 1
     assert float(told["deepemo_queue_seconds_count"]) == 1
     assert float(told["deepemo_batch_windows_sum"]) > answers / 2

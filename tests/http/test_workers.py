@@ -40,7 +40,7 @@ except InputError as error:
 
 
 class Running:
-    """A server of two workers in a process of its own, and what it logs."""
+    """A server of two workers in a separate process, and its log."""
 
     def __init__(self, kind: str, folder: Path) -> None:
         with socket.socket() as free:
@@ -73,7 +73,7 @@ class Running:
         return [one for one in found if "spawn_main" in " ".join(one.cmdline())]
 
     def get(self, path: str) -> str:
-        """Over a connection of its own, which any worker may take."""
+        """Send a request over a new connection, which any worker may take."""
         return httpx.get(self.address + path).text
 
     def metric(self, name: str) -> float:
@@ -115,7 +115,7 @@ def test_workers_share_clients_and_add_up_metrics_and_one_that_is_killed_is_repl
     server.wait_for(lambda: "all are ready" in server.said)
     first, second = server.workers
 
-    # On a busy machine, the process that is awake takes most of the clients that come at once.
+    # On a busy machine, the process that is awake takes most clients that connect at the same time.
     clients: list[socket.socket] = []
 
     def shares() -> list[int]:
@@ -131,7 +131,7 @@ def test_workers_share_clients_and_add_up_metrics_and_one_that_is_killed_is_repl
     for client in clients:
         client.close()
 
-    # Whichever process is asked tells the sum.
+    # Every process reports the sum.
     content = wav(tone(1))
     for _ in range(8):
         assert httpx.post(f"{server.address}/v1/recognitions", files={"file": content}).status_code == 200
@@ -141,7 +141,7 @@ def test_workers_share_clients_and_add_up_metrics_and_one_that_is_killed_is_repl
     assert server.metric("deepemo_workers") == 2
     assert server.metric("deepemo_in_flight") == 0
 
-    # The other one answers on, and what was counted stays.
+    # The other process continues to answer, and the counts stay.
     first.kill()
     server.wait_for(lambda: f"worker 1 (process {first.pid}) was killed by SIGKILL; it is started again" in server.said)
     assert server.get("/readyz") == '{"status":"ok"}'
@@ -167,7 +167,7 @@ def test_all_end_within_their_time_also_those_that_are_stuck(start, wav) -> None
     family = psutil.Process(server.process.pid).children(recursive=True)
     began = time.monotonic()
     server.process.send_signal(signal.SIGTERM)
-    # 1 s for requests, 2 s to exit, 2 s until it would be killed; the rest is this machine's.
+    # 1 s for requests, 2 s to exit, 2 s until it would be killed; the rest is a margin for slow machines.
     assert server.process.wait(30) == 1
     assert time.monotonic() - began < 12
     assert psutil.wait_procs(family, timeout=10)[1] == []

@@ -1,4 +1,4 @@
-"""Whether the lock can be installed on a machine is said in one line, before anything is installed."""
+"""Before anything is installed, one line says whether the lock can be installed on a machine."""
 
 import ast
 import json

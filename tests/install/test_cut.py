@@ -1,4 +1,4 @@
-"""A part of the lock is what some requirements need of it, and its entries are those of the lock."""
+"""A part of the lock holds all that some requirements need, with the entries of the lock."""
 
 import pytest
 

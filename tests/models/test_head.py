@@ -1,4 +1,4 @@
-"""The head: with a layer between if wanted."""
+"""The head, with or without a hidden layer."""
 
 import pytest
 

@@ -146,7 +146,7 @@ FAMILY = ModelFamily(
 
 @pytest.fixture(scope="module")
 def toy(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """The family in a package of its own, and its entry in the registry."""
+    """The family in a separate package, and its entry in the registry."""
     package = tmp_path_factory.mktemp("packages") / "toy_family"
     package.mkdir()
     (package / "__init__.py").write_text("")

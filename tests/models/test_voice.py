@@ -1,4 +1,4 @@
-"""References of a voice: never the clip itself, shrunk where they are few, and how alike their recordings are."""
+"""References of a voice: without the clip itself, shrunk if recordings are few, with a measure of their likeness."""
 
 import numpy as np
 import pandas as pd

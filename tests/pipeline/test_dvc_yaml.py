@@ -11,17 +11,18 @@ from deepemo.yaml12 import read_yaml
 
 ROOT = Path(__file__).parents[2]
 STAGES = read_yaml(ROOT / "dvc.yaml")["stages"]
-# Found at run time, not by an import statement: a dep as a folder.
+# Modules that are found at run time, without an import statement. Their folder is a dep.
 CATALOGUE = "deepemo/corpora/catalogue"
 FOUND_BY = {"deepemo/corpora/registry.py": CATALOGUE}
-# They hold no behaviour: values are tracked as params, section by section, and names lead to modules that are deps.
+# These modules hold no behaviour. Their values are tracked as params, section by section, or their names lead to
+# modules that are deps.
 SCHEMA = {"deepemo/params.py", "deepemo/pipeline.py", "deepemo/models/registry.py"}
-# Docstrings alone, or names that only the schema reads.
+# These contain only docstrings, or names that only the schema reads.
 EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")}
-# Stages that work for one family of models, which is their argument: each calls that function of the family's module,
-# whose other functions it does not run. The module itself holds sections of params and words, and is no dep of theirs.
+# Stages with a family of models as their argument. Each calls the named function of the family's module and none of its
+# other functions. The module itself holds only sections of params and words, so it is not a dep of these stages.
 OF_A_FAMILY = ("train", "embed", "embed_views")
-# Stages that call functions of every family, but for these.
+# Stages that call functions of every family, except these functions.
 OF_ALL_FAMILIES: dict[str, tuple[str, ...]] = {
     "cross_corpus": ("embed", "embed_views"),
     "evaluate": OF_A_FAMILY,
@@ -38,13 +39,13 @@ def module_and_family(stage: str) -> tuple[str, str | None]:
 
 
 def imported(path: Path, *, leaving_out: tuple[str, ...] = (), only: str | None = None) -> set[str]:
-    """Project files that a file imports when it runs: in all of it, all but some functions, or one function alone."""
+    """Project files that a file imports when it runs: the whole file, all but some functions, or only one function."""
     tree: ast.AST = ast.parse(path.read_text())
     functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
     if only is not None:
         (tree,) = [function for function in functions if function.name == only]
     unused: list[ast.AST] = [function for function in functions if function.name in leaving_out]
-    # What is imported for type checkers alone changes nothing that a stage does.
+    # Imports that are only for type checkers change nothing that a stage does.
     unused += [
         node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
     ]
@@ -75,7 +76,7 @@ def family_module(name: str) -> str:
 
 
 def closure(stage: str) -> set[str]:
-    """Everything that a stage imports, directly or not, with what is found at run time."""
+    """Everything that a stage imports, directly or indirectly, including modules that are found at run time."""
     module, family = module_and_family(stage)
     families = {family_module(name) for name in family_names()}
     todo, seen, left_out = ["stages/__init__.py", f"stages/{module}.py"], set(), set(SCHEMA)
@@ -126,7 +127,7 @@ def test_every_family_is_trained_and_embedded_if_it_embeds() -> None:
 
 
 def reads_emotions(stage: str) -> bool:
-    """Whether what a stage runs reads the emotions of the run."""
+    """Whether the code of a stage reads the emotions of the run."""
     module, family = module_and_family(stage)
     texts = [(ROOT / file).read_text() for file in closure(stage)]
     if family is not None:

@@ -112,7 +112,7 @@ def test_the_whole_pipeline_of_four_emotions_and_what_it_serves(tmp_path: Path) 
     assert tuple(answer.probabilities) == four
     assert answer.answer in (*four, "unknown")
 
-    # What was made with four is not taken for what was made with seven.
+    # Results made with four emotions are not used as results made with seven.
     params = load_params(ROOT / "params.yaml")
     with contextlib.chdir(tmp_path):
         for stage in ("evaluate", "robustness"):
@@ -155,7 +155,7 @@ def test_the_whole_pipeline_on_a_slice_of_each_real_corpus(tmp_path: Path, corpo
 def test_the_whole_pipeline_on_nemo_without_disgust_and_on_a_corpus_from_a_csv(
     tmp_path: Path, corpora_dir: Path
 ) -> None:
-    """nEMO with its table; a voice of it under other names, as FLAC with a CSV, is a corpus of one's own."""
+    """nEMO with its table; and one of its voices as a user's own corpus, under other names, as FLAC with a CSV."""
     samples = corpora_dir / "nemo/samples"
     if not samples.is_dir():
         pytest.skip(f"{corpora_dir} holds no nemo/")

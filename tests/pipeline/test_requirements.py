@@ -1,7 +1,7 @@
 """requirements.lock installs the same packages under every Python that the project allows, and a resolver picks none.
 
-The requirements of a package are read from its installed metadata, so those of packages that are locked for other
-machines alone (pywin32) cannot be read here; a test says which these may be.
+The requirements of a package are read from its installed metadata. Packages that are locked only for other machines
+(pywin32) are not installed, so their requirements cannot be read; a test lists these packages.
 """
 
 import hashlib
@@ -47,7 +47,7 @@ def version(requirement: Requirement) -> str:
 
 
 def closure_problems(asked: list[Requirement], locked: dict[str, Requirement], place: dict[str, str]) -> Iterator[str]:
-    """What somebody asks for and the lock does not give, walking from the project's own requirements.
+    """Requirements that the lock does not meet, followed from the project's own requirements.
 
     Args:
         asked: the project's requirements.
@@ -138,7 +138,7 @@ def test_the_list_of_machines_is_that_of_the_lock():
 def recipe(*options: str) -> list[str]:
     """The commands that make runs to make the environment."""
     command = ["make", "--dry-run", "--always-make", "--no-print-directory", *options, ".venv/ready"]
-    # What a make that runs these tests hands on is not part of the recipe.
+    # If make runs these tests, its environment is not part of the recipe.
     outside = {key: value for key, value in os.environ.items() if key not in ("MAKEFLAGS", "MAKELEVEL", "WITH_PIP")}
     shown = subprocess.run(command, cwd=ROOT, env=outside, capture_output=True, text=True, check=True).stdout
     return shown.replace("\\\n", " ").splitlines()
@@ -148,10 +148,10 @@ def recipe(*options: str) -> list[str]:
 def test_a_resolver_is_left_nothing_to_choose():
     installs = [line for line in recipe() if "pip install" in line]
     assert all("--no-deps" in line for line in installs)
-    # From the registries by hash alone, or from nowhere.
+    # Packages come from registries and are checked by hash, or are not downloaded at all.
     assert all(("--require-hashes" in line) != ("--no-index" in line) for line in installs)
     assert sum("-r requirements.lock" in line for line in installs) == 1
-    # pip builds in an environment of the newest setuptools, unless what is here has to do.
+    # pip builds with the newest setuptools, unless it is told to use the installed one.
     first, *others = installs
     picked = subprocess.run(
         first.split("|")[0], shell=True, cwd=ROOT, capture_output=True, text=True, check=True

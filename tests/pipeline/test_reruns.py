@@ -1,7 +1,7 @@
 """Which stages run again after one changed param: the real dvc.yaml, run by DVC itself with stand-in commands.
 
-The stand-in of a stage writes to each of its outputs a digest of everything the stage declares that it reads, so a
-stage reruns here exactly if a declared input of it changed, directly or through the stages before it.
+The stand-in of a stage writes a digest of all its declared inputs to each of its outputs. Therefore a stage reruns here
+exactly if one of its declared inputs changed, directly or through earlier stages.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ RERUNS = [
     ("featurize.kind", "spectrogram", FEATURES),
     ("split.test_share", 0.2, {"split", "embed_speech_views", *TRAINING}),
     ("split.held_out_corpora", ["savee"], {"split", "embed_speech_views", *TRAINING}),
-    # Clips of other emotions have no role; what hears recordings of all of them stays.
+    # Clips of other emotions have no role. Stages that use all recordings do not run again.
     ("emotions", ["angry", "happy", "neutral", "sad"], {"split", "embed_speech_views", *TRAINING}),
     ("train_shallow.epochs", 3, {"train_shallow", *JUDGING}),
     ("train_shallow.augment.mixup", 0.1, {"train_shallow", *JUDGING}),
@@ -147,14 +147,14 @@ EDITS = [
     ("deepemo/models/speech/train.py", {"train_speech", "cross_corpus"}),
     ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", *JUDGING}),
     ("deepemo/audio/features.py", {"eda", "featurize", *TRAINING}),
-    # What a corpus is called, and how its labels are read, is in the clip table from then on.
+    # From then on, the clip table holds the names and labels of a corpus.
     ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),
     ("deepemo/corpora/manifest.py", {"download", "validate"}),
     ("deepemo/corpora/tables.py", {"download", "validate"}),
     ("deepemo/cluster.py", CLIP_BY_CLIP),
     ("deepemo/threads.py", {"download", "robustness", *CLIP_BY_CLIP}),
     ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech", "cross_corpus"}),
-    # What is cosmetic reruns neither featurizing nor training.
+    # Cosmetic changes rerun no featurizing and no training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/colours.py", {"validate", "eda", "evaluate", "robustness"}),
     ("deepemo/charts/evaluation.py", {"evaluate"}),
@@ -186,7 +186,7 @@ def changed_by_themselves() -> set[str]:
 
 @pytest.mark.parametrize(("edited", "expected"), EDITS)
 def test_an_edited_module_reruns_the_stages_that_use_it(pipeline: Path, edited: str, expected: set[str]) -> None:
-    """Of the later stages, only those that read what then comes out otherwise would run too."""
+    """Of the later stages, only those with a changed input would run too."""
     assert (ROOT / edited).is_file()
     module = pipeline / edited
     if not module.exists():

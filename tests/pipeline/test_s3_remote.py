@@ -44,7 +44,7 @@ def environment() -> Iterator[dict[str, str]]:
 
 
 class Clone:
-    """A git clone of the pipeline, with DVC's cache of its own."""
+    """A git clone of the pipeline, with its own DVC cache."""
 
     def __init__(self, folder: Path, environment: dict[str, str]) -> None:
         self.folder = folder

@@ -1,4 +1,4 @@
-"""The card says what was measured, warns where it must, and tells nothing of the machine."""
+"""The card gives the measured figures and the necessary warnings, and says nothing about the machine."""
 
 import re
 from collections.abc import Callable, Mapping
@@ -38,7 +38,7 @@ def _error_rates(trials: list[tuple[bool, dict[str, str]]]) -> ErrorRates:
 
 
 def _measured_gate(*, with_recordings: bool) -> dict[str, Any]:
-    """Of 200 clips, four angry ones rejected under noise; of 50 recordings, a saw accepted; of 400 sounds, two."""
+    """Four angry clips of 200 are rejected under noise; a saw of 50 recordings and two of 400 sounds are accepted."""
     people = {"emotion": "sad", "gender": "male", "corpus": "north"}
     speech = [
         (condition == "white_noise_0_db" and number < 4, {**people, "emotion": emotion, "condition": condition})

@@ -1,4 +1,4 @@
-"""A bundle says all that serving needs: read from wherever its folder lies, and refused where it does not fit."""
+"""A bundle holds all that serving needs. It can be read in any folder, and is refused if it does not fit."""
 
 import json
 import shutil
@@ -74,7 +74,7 @@ OTHER = {
 
 
 def _left_out(content: dict[str, Any]) -> None:
-    """As a run of several corpora: the ensemble and one of its models were judged on corpora left out."""
+    """A bundle like that of several corpora: the ensemble and one of its models were judged on corpora left out."""
     record = content["predictors"]["ensemble"]
     record["other_origin"] = OTHER
     record["calibrated_sha256"] = calibration_digest(
@@ -139,7 +139,7 @@ def test_what_to_expect_of_a_recording_of_ones_own_is_said(copied: Path) -> None
 def test_a_moved_folder_answers_the_same_with_the_same_lineage(
     made_models: Path, copied: Path, speech: np.ndarray, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.chdir(copied.parent)  # where no run lies
+    monkeypatch.chdir(copied.parent)  # there is no run in this folder
     before, after = deepemo.Recognizer.load(made_models), deepemo.Recognizer.load(Path("served"))
     assert after.gate == before.gate == VoiceDecision(voice_threshold=0.3, min_voice_share=0.1, min_voice_seconds=0.4)
     assert after.limits == before.limits == ClipLimits(min_seconds=0.8, silent_below_dbfs=-60.0)

@@ -30,7 +30,7 @@ def predict(trusting, monkeypatch):
 
 @pytest.fixture
 def recordings(tmp_path, wav):
-    """A folder of three good recordings, a bad one, and a file that is none."""
+    """A folder of three good recordings, a bad one, and a file that is not a recording."""
     (tmp_path / "deeper").mkdir()
     (tmp_path / "a.wav").write_bytes(wav(tone(2)))
     (tmp_path / "b.wav").write_bytes(b"not sound")
@@ -279,7 +279,7 @@ def test_no_model_ends_with_status_2_and_says_what_to_do(tmp_path):
 
 
 def test_answers_come_while_later_files_are_not_yet_there(trusting, tmp_path, wav):
-    """A list that never ends is answered all the same: nothing waits for its end."""
+    """A list that never ends is still answered: nothing waits for its end."""
     from itertools import islice, repeat
 
     from deepemo.serving.folders import recognize_all
@@ -300,7 +300,7 @@ def test_corpora_are_listed_with_licence_and_what_is_on_disk(tmp_path):
 
 @pytest.mark.slow
 def test_a_reader_that_goes_away_is_no_error(tmp_path, wav):
-    """As `| head -n 1` does: the pipe is closed before the first answer."""
+    """The pipe is closed before the first answer, as `| head -n 1` does."""
     (tmp_path / "a.wav").write_bytes(wav(tone(1)))
     answering = """
 import sys
@@ -383,7 +383,7 @@ def test_each_folder_may_be_a_voice_of_its_own(run, recordings):
     ]
     assert [answer["voice"] and answer["voice"]["used"] for answer in answers] == [False, None, False, False]
     assert answers[0]["voice"]["reason"] == "The reference rests on 1 recording, expected at least 2."
-    assert "too much alike" in answers[3]["voice"]["reason"]  # those of its windows that are as loud as one another
+    assert "too much alike" in answers[3]["voice"]["reason"]  # its windows are equally loud
     table = run("predict", recordings, "--voice-per-folder").stdout.splitlines()
     assert "voice not known: The reference rests on 1 recording" in table[1]
 

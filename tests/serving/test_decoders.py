@@ -1,4 +1,4 @@
-"""Decoding in processes of their own: the same samples, and nothing that a file does reaches beyond its own answer."""
+"""Decoding in separate processes: the same samples, and a file can affect only its own answer."""
 
 import json
 import resource
@@ -32,7 +32,7 @@ def children() -> list[psutil.Process]:
 
 @pytest.fixture(scope="module")
 def slow() -> bytes:
-    """A recording that takes much longer to decode than the 0.1 s after which a server looks who still waits."""
+    """A recording that takes much longer to decode than 0.1 s, after which a server checks which clients still wait."""
     return to_wav(tone(280, rate_hz=48_000), 48_000, format="OGG", subtype="OPUS")
 
 
@@ -158,7 +158,7 @@ def test_decoders_end_with_the_process_that_started_them() -> None:
 
 @pytest.mark.slow
 def test_what_a_decoder_says_is_not_believed(two: Decoders, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A decoder that a hostile file has taken over says whatever it likes."""
+    """A decoder that a hostile file has taken over may send any output."""
     for bad in (
         {"frames": 10**12}, {"frames": -1}, {"rate_hz": 1}, {"container": "x" * 99}, {"channels": 0},
         {"remarks": [["a", "b"]]}, {"remarks": [["partial"]]}, {"more": 1}, {"frames": "9"},

@@ -1,4 +1,4 @@
-"""What a library user pays: a recognizer and its command need the core dependencies alone."""
+"""A recognizer and its command need only the core dependencies."""
 
 import os
 import re
@@ -55,7 +55,7 @@ def imported_after(statement: str) -> set[str]:
 
 @pytest.fixture
 def alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs code where no package of an extra can be imported."""
+    """Runs code in a process that cannot import any package of an extra."""
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
 
     def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:

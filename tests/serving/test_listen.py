@@ -1,4 +1,4 @@
-"""`deepemo listen`: a line a hop, and at the end the answer that a file with the same sound gets."""
+"""`deepemo listen`: one line per hop, and at the end the answer that a file with the same sound gets."""
 
 import json
 import os
@@ -98,7 +98,7 @@ def test_what_is_too_long_is_answered_up_to_there(hear):
 
 @pytest.mark.slow
 def test_ctrl_c_ends_it_with_the_whole_answer(tmp_path):
-    # Whoever runs the tests in the background has SIGINT ignored, and so would the command.
+    # If the tests run in the background, SIGINT is ignored, and the command would ignore it too.
     code = """
 import signal
 signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -116,7 +116,7 @@ cli.app()
     assert first["window"]["end_seconds"] == 1
     time.sleep(0.5)
     os.kill(process.pid, signal.SIGINT)
-    # Its standard input stays open: Ctrl+C alone ends it.
+    # Its standard input stays open, so only Ctrl+C ends it.
     process.wait(60)
     *_, whole = map(json.loads, process.stdout.read().splitlines())
     assert process.returncode == 0

@@ -1,4 +1,4 @@
-"""A stream is answered at each hop by the windows of a file, and at its end as that file would be."""
+"""A stream is answered at each hop from the windows of a file, and at its end like the file itself."""
 
 import itertools
 
@@ -30,7 +30,7 @@ def stream(recognizer, samples, *, rate_hz=RATE_HZ, chunk=1600, options=DEFAULTS
 
 @pytest.fixture
 def talk(speech) -> np.ndarray:
-    """Loud speech, a long pause, quiet speech; levels between which the made-up model tells."""
+    """Loud speech, a long pause and quiet speech, at levels that the made-up model tells apart."""
     return np.concatenate([3 * speech, speech, np.zeros(4 * RATE_HZ, np.float32), 3 * speech, 0.5 * speech])
 
 
@@ -46,7 +46,8 @@ def test_the_windows_are_those_of_the_file(recognizer, talk, chunk) -> None:
     assert [window.start_seconds for window in full] == list(range(len(full)))
     assert len(full) == len(windows) - (0 if (len(talk) / RATE_HZ - 2.5) % 1 == 0 else 1)
     alike = sum(window == windows[window.start_seconds] for window in full)
-    # Voice is decided on a few seconds here, on all of it there: at most one window at the edge of a pause differs.
+    # The stream decides on voice from a few seconds, the file from the whole. At most one window at the
+    # edge of a pause differs.
     assert alike >= len(full) - 1
     for window in full:
         if window.probabilities and windows[window.start_seconds].probabilities:
@@ -65,13 +66,13 @@ def test_other_rates_give_the_windows_of_the_file_too(recognizer, talk, rate_hz)
     windows = {window.start_seconds: window for window in of_file.timeline.windows}
     full = [answer.window for answer in answers if answer.is_full]
     assert len(full) > 5
-    # Sound that is resampled as it comes is that which is resampled as a whole, to the last bit.
+    # Sound that is resampled as it arrives equals sound that is resampled as a whole, to the last bit.
     assert sum(window == windows[window.start_seconds] for window in full) >= len(full) - 1
 
 
 @pytest.mark.parametrize("chunk", [1600, 10**9])
 def test_windows_far_apart_are_those_of_the_file(recognizer, talk, chunk) -> None:
-    """More than the context of the voice gate lies between them."""
+    """The distance between them is more than the context of the voice gate."""
     long = np.concatenate([talk, 0.4 * talk, talk])
     answers, _ = stream(recognizer, long, chunk=chunk, options=RecognitionOptions(hop_seconds=12))
     of_file = recognizer.recognize(long, RATE_HZ, hop_seconds=12)

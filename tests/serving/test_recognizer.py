@@ -115,7 +115,8 @@ def test_a_long_recording_gets_windows_and_joined_segments(trusting, model):
     recording = np.concatenate([tone(8, 0.5), tone(8, 0.12)])
     answer = trusting.recognize(recording, RATE_HZ, hop_seconds=1.0)
     line = answer.timeline
-    # Windows that hold a second of the loud half still count as loud; where as many do as do not, neither stands out.
+    # Windows with a second of the loud half still count as loud. Where half of the windows are loud, neither answer
+    # stands out.
     assert [segment.answer for segment in line.segments] == ["angry", "unknown", "happy"]
     assert (line.segments[1].start_seconds, line.segments[1].end_seconds) == (8, 9)
     assert line.segments[1].reason == "unsure"

@@ -1,4 +1,4 @@
-"""With real networks, tiny and untrained: the way from files on disk to answers, and out of TensorFlow."""
+"""Real networks, tiny and untrained: from files on disk to answers, and exported from TensorFlow."""
 
 import csv
 import json
@@ -90,7 +90,7 @@ def test_an_exported_model_gives_the_same_probabilities(models, name, speech, tm
     assert made.difference < 1e-4
     assert made.bytes == made.path.stat().st_size
     assert min(made.milliseconds, made.original_milliseconds) > 0
-    # Against the way that recordings are answered, on speech, from the file.
+    # Compare with the answers to recordings: speech, read from the file.
     featurizer = Featurizer(SPEC)
     answered = predictor.probabilities((featurizer(speech, RATE_HZ)[None],))[0]
     exported = load_tflite(made.path.read_bytes())(featurizer.clip(speech, RATE_HZ))
@@ -143,7 +143,7 @@ def test_an_export_to_something_else_is_refused(models, tmp_path):
 
 @pytest.fixture(scope="module")
 def unlike(tmp_path_factory, write_models) -> Path:
-    """Two networks that are fed different features of clips of different lengths."""
+    """Two networks with different features of clips of different lengths as input."""
     folder = tmp_path_factory.mktemp("unlike") / "models"
     short = SPEC.model_copy(update={"clip_seconds": 2.0, "mel_bands": 12})
     write_models(folder, {"shallow": SPEC, "transfer": short})

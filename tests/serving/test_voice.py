@@ -1,4 +1,4 @@
-"""A reference of a voice: what is in it, when it is not used, and that nothing hostile is taken for one."""
+"""A reference of a voice: its content, when it is not used, and that hostile files are refused."""
 
 import base64
 import json

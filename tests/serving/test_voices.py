@@ -1,4 +1,4 @@
-"""Recordings of one voice are answered in the light of the others, never of themselves."""
+"""Recordings of one voice are answered with a reference from the others, never from themselves."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -63,7 +63,7 @@ def test_a_long_recording_is_compared_with_its_own_other_windows(comparing, know
     words = [window.answer for window in answer.timeline.windows]
     assert (words[0], words[-1]) == ("angry", "sad")
     assert answer.voice.used
-    # Of the windows of 2.5 s that begin each second and at 13.5 s, four do not overlap one another and any one more.
+    # Windows of 2.5 s begin each second and at 13.5 s. Four of them do not overlap one another.
     assert answer.voice.recordings == 4
     [offsets] = known.offsets
     assert offsets.shape == (len(words), 2)

@@ -1,4 +1,4 @@
-"""Decoding WebM as it comes: the samples of the file, within limits of memory, time and length, whatever comes."""
+"""Decoding WebM as it arrives: the samples of the file, within limits of memory, time and length for any input."""
 
 import resource
 import sys
@@ -80,7 +80,7 @@ def test_the_length_is_limited(start, recorded) -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of memory holds on Linux")
 def test_memory_is_limited(start, recorded) -> None:
-    """A file is attached to the recording, which the demuxer keeps."""
+    """A file is attached to the recording, and the demuxer keeps it in memory."""
     cluster = recorded.index(b"\x1f\x43\xb6\x75")
     content = recorded[:cluster] + attachment(bytes(20 * MIB)) + recorded[cluster:]
     pieces = [content[first : first + MIB] for first in range(0, len(content), MIB)]
@@ -125,7 +125,7 @@ def test_a_decoder_that_hangs_or_dies_is_one_clear_error(start, recorded, what, 
 
 
 def test_what_a_decoder_says_is_not_believed(start, recorded, monkeypatch) -> None:
-    """A decoder that a hostile stream has taken over says whatever it likes."""
+    """A decoder that a hostile stream has taken over may send any output."""
     rate = RATE.pack(48_000)
     for bad in (
         b"",

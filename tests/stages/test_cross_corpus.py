@@ -1,4 +1,4 @@
-"""The stage on a made-up run whose models answer by rote: right on two corpora, always wrong on the third."""
+"""The stage on a made-up run whose models give memorised answers: right on two corpora, wrong on the third."""
 
 import json
 from collections.abc import Callable
@@ -26,7 +26,7 @@ from deepemo.training.fit import Trained
 from stages import cross_corpus
 
 ROOT = Path(__file__).parents[2]
-# By corpus, its emotions; those of the last one are shown one place further on, so that they are named wrongly.
+# By corpus, its emotions. Those of the last corpus are shifted by one place, so that they are named wrongly.
 CORPORA = {"east": EMOTIONS[:6], "north": EMOTIONS, "west": EMOTIONS}
 
 
@@ -62,7 +62,7 @@ class _VoiceModel(_Model):
 
 
 class Rote:
-    """Trains a network that answers what it is shown, and remembers on which splits."""
+    """Trains a network whose answer is its input, and remembers the splits."""
 
     def __init__(self, name: str, shards: Path) -> None:
         self.trained: list[pd.DataFrame] = []
@@ -102,7 +102,7 @@ def params() -> Params:
 
 @pytest.fixture
 def rote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rote:
-    """A family that answers by rote, the only one; its shards are in the folder of `write_run`."""
+    """A family with memorised answers, the only family. Its shards are in the folder of `write_run`."""
     rote = Rote("rote", tmp_path / "data/embeddings/rote")
     for module in ("deepemo.evaluation.cross_corpus", "stages.cross_corpus"):
         monkeypatch.setattr(f"{module}.judged_families", lambda _: [rote.family])
@@ -111,7 +111,7 @@ def rote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rote:
 
 @pytest.fixture
 def write_run(tmp_path: Path, rote: Rote, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pd.DataFrame]:
-    """Writes what the stages before leave, of these corpora, and goes there."""
+    """Writes the outputs of the earlier stages for these corpora, and changes to their folder."""
 
     def write(corpora: dict[str, tuple[str, ...]] = CORPORA) -> pd.DataFrame:
         split = _split(corpora)
@@ -231,7 +231,7 @@ def test_models_of_other_embeddings_are_not_taken_up(
 ) -> None:
     kill_at_the_second(write_run, rote, params)
     spec = rote.family.shards / SPEC_FILE
-    # The params of a run are the same; the file that they name is not.
+    # The params of the run are the same, but the file that they name has changed.
     write_json(spec, {**read_spec(rote.family.shards), "encoder_sha256": "0"})
     cross_corpus.main(params)
     assert len(rote.trained) == 2 + 3

@@ -1,4 +1,4 @@
-"""The stage on a small made-up corpus: what it writes, that it writes the same again, and what it warns of."""
+"""The stage on a small made-up corpus: its outputs, the same again in a second run, and its warnings."""
 
 import io
 import json
@@ -37,7 +37,7 @@ def params() -> Params:
 
 @pytest.fixture(scope="module")
 def before(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """What `download` and `validate` leave: 28 clips of tones by two speakers."""
+    """The outputs of `download` and `validate`: 28 clips of tones by two speakers."""
     folder = tmp_path_factory.mktemp("before")
     (folder / "data/raw").mkdir(parents=True)
     clips = []
@@ -69,7 +69,7 @@ def run_folder(before: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 @pytest.fixture(scope="module")
 def after(before: Path, params: Params, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same folder after the stage, with all that it said in said.txt."""
+    """The same folder after the stage, with its messages in said.txt."""
     folder = tmp_path_factory.mktemp("after")
     shutil.copytree(before, folder, dirs_exist_ok=True)
     with pytest.MonkeyPatch.context() as patched, redirect_stdout(io.StringIO()) as printed:

@@ -1,4 +1,4 @@
-"""The stage on a tiny made-up run: what it writes, that it writes the same again, and that leaks stop it."""
+"""The stage on a tiny made-up run: its outputs, the same again in a second run, and that leaks stop it."""
 
 import json
 import shutil
@@ -51,7 +51,7 @@ def params() -> Params:
 def before(
     tmp_path_factory: pytest.TempPathFactory, made_split: pd.DataFrame, params: Params, made_gate: dict[str, Any]
 ) -> Path:
-    """Everything the stages before leave, as in a real run but small and with untrained networks."""
+    """All outputs of the earlier stages, as in a real run but small and with untrained networks."""
     root = tmp_path_factory.mktemp("before")
     for folder in ("data/raw", "metrics", "plots", "reports", "models"):
         (root / folder).mkdir(parents=True)
@@ -144,7 +144,7 @@ def test_writes_everything_and_the_same_again(
     assert sum(weights.values()) == pytest.approx(1)
     joined = sum(weight * predictions.probabilities[name] for name, weight in weights.items())
     assert predictions.probabilities["ensemble"] == pytest.approx(joined, rel=1e-4)
-    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)  # tests of charts see to its bytes
+    monkeypatch.setattr("stages.evaluate.draw_all", lambda *_: None)  # the tests of charts check its bytes
     main(params)
     assert _outputs(run) == first
 
@@ -217,7 +217,7 @@ def test_corpora_never_heard_stand_beside_voices_never_heard_everywhere(
         assert f"{100 * mean['accuracy']:.1f} % / {100 * mean['uar']:.1f} % |" in card
         assert describe(bundle, predictor)["figures"][predictor]["left_out_corpora"] == expected
         assert f"{mean['accuracy']:.0%}" in describe(bundle, predictor)["expectation"]
-    # A threshold for other origin is fitted on what the models say of corpora that they never heard.
+    # A threshold for other origin is fitted on predictions for corpora that the models never heard.
     details = json.loads((run / "metrics/evaluate_details.json").read_text())["other_origin"]
     about = describe(bundle, "shallow")
     assert (about["origin"], details["shallow"]["reached"]) == ("other", True)

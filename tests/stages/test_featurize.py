@@ -35,7 +35,7 @@ def params() -> Params:
 
 @pytest.fixture(autouse=True)
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What `download` and `validate` leave: a clip of each emotion."""
+    """The outputs of `download` and `validate`: a clip of each emotion."""
     payload = io.BytesIO()
     times = np.arange(round(SECONDS * RATE_HZ)) / RATE_HZ
     soundfile.write(payload, 0.2 * np.sin(2 * np.pi * 200 * times), RATE_HZ, format="WAV")

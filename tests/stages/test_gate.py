@@ -1,4 +1,4 @@
-"""The stage on one clip of noise: what it writes, and that it writes the same again."""
+"""The stage on one clip of noise: its outputs, and the same again in a second run."""
 
 import io
 import json
@@ -25,7 +25,7 @@ def params() -> Params:
 
 @pytest.fixture
 def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """What `download` and `validate` leave."""
+    """The outputs of `download` and `validate`."""
     (tmp_path / "data" / "raw").mkdir(parents=True)
     noise = io.BytesIO()
     soundfile.write(noise, np.random.default_rng(0).uniform(-0.5, 0.5, RATE_HZ), RATE_HZ, format="WAV")
@@ -41,7 +41,7 @@ def run_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_the_same_rates_are_written_again(run_folder: Path, params: Params) -> None:
     contents = []
     for _ in range(2):
-        # The one clip is noise, and noise is no voice.
+        # The only clip is noise, which is not a voice.
         assert main(params).startswith("gate: 100.0% of speech rejected, ")
         contents.append((run_folder / "metrics" / "gate.json").read_bytes())
     assert contents[0] == contents[1]

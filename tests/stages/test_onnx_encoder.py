@@ -1,4 +1,4 @@
-"""An ONNX encoder of the user's, all the way: embedded, perturbed, trained, judged, served, and never mixed up."""
+"""A user's own ONNX encoder in all stages: embedded, perturbed, trained, judged, served, and never mixed up."""
 
 import json
 import shutil
@@ -56,7 +56,7 @@ def samples_of(row: int) -> np.ndarray:
 
 @pytest.fixture
 def run(easy: Path, tmp_path: Path, wav: Callable[..., bytes], monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the stages before leave, and an encoder that dvc.yaml names."""
+    """A folder with the outputs of the earlier stages, and an encoder that dvc.yaml names."""
     folder = tmp_path / "run"
     (folder / "data/raw").mkdir(parents=True)
     shutil.move(easy / "split.csv", folder / "data/split.csv")
@@ -89,7 +89,7 @@ def test_from_recordings_to_answers_and_what_is_heard_is_what_was_embedded(train
     }
     settings = json.loads((trained / "models/speech/model.json").read_text())["settings"]
     assert (settings["encoder"], settings["encoder_sha256"]) == ("mine.onnx", spec["encoder_sha256"])
-    # Nothing outside of models/ is needed to answer, wherever it lies.
+    # Nothing outside of models/ is needed to answer, in whatever folder it is.
     clips = read_split(trained / "data/split.csv")["clip"]
     stored = {
         name: value
@@ -124,7 +124,7 @@ def test_a_command_answers_by_the_bundle_and_an_export_is_refused(
     with pytest.raises(InputError, match=r"speech: found an encoder from mine\.onnx, which cannot be part of an exp"):
         export(Predictor.load(moved, "speech"), tmp_path / "exports", "tflite")
     assert not (tmp_path / "exports").exists()
-    # An encoder that was put in its place is not run.
+    # Another encoder in its place is not run.
     SmallEncoder(seed=1).write(moved / "speech/encoder.onnx")
     refused = CliRunner().invoke(cli.app, asked)
     assert refused.exit_code != 0
@@ -159,7 +159,7 @@ def test_another_file_is_another_encoder_everywhere(trained: Path, params: Param
 
 def test_a_file_that_dvc_does_not_watch_is_not_embedded_with(run: Path, params: Params) -> None:
     (run / "dvc.yaml").write_text("stages:\n  embed_speech:\n    deps: [data/raw]\n")
-    with pytest.raises(InputError, match=r"dvc\.yaml: .* add the line `- encoders/mine\.onnx`"):
+    with pytest.raises(InputError, match=r"dvc\.yaml: .* add `encoders/mine\.onnx` to the list"):
         embed.main(params, "speech")
     assert not EMBEDDINGS.exists()
 

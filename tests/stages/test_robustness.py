@@ -1,4 +1,4 @@
-"""The stage on a tiny made-up run: what it writes, that workers change nothing, and whose models it takes."""
+"""The stage on a tiny made-up run: its outputs, that workers change nothing, and which models it uses."""
 
 import json
 import shutil
@@ -36,7 +36,7 @@ def run(
     wav: Callable[..., bytes],
     monkeypatch: pytest.MonkeyPatch,
 ) -> Path:
-    """A folder with what the stages before leave: every clip is the same sentence from another place on."""
+    """A folder with the outputs of the earlier stages. Every clip is the same sentence from another position on."""
     shutil.copytree(made_models, tmp_path / "models")
     (tmp_path / "data/raw").mkdir(parents=True)
     made_split.to_csv(tmp_path / "data/split.csv", index=False)

@@ -52,7 +52,7 @@ def params() -> Params:
 
 @pytest.fixture
 def run(easy: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A folder with what the stages before leave."""
+    """A folder with the outputs of the earlier stages."""
     folder = tmp_path / "run"
     (folder / "data").mkdir(parents=True)
     shutil.move(easy / "features", folder / "data/features")
@@ -110,7 +110,7 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
     assert train.main(params, "speech").startswith("train_speech: {'epochs': 2, ")
     assert pd.read_csv(run / "plots/learning_curve_speech.csv")["phase"].tolist() == ["voice_head", "head"]
     check_written(run, "speech")
-    # What serving hears of a recording is what was embedded of it, to half precision.
+    # Serving computes the embedding of the stage, to half precision.
     model = load_model(run / "models/speech", EMOTIONS)
     for names, values in read_features(run / "data/embeddings/speech", split["clip"][:3], batch_size=8):
         for name, value in zip(names, values, strict=True):
@@ -138,7 +138,7 @@ def test_a_family_without_a_frozen_network_has_nothing_to_embed(params: Params) 
 def test_the_command_must_name_a_family(
     stage: str, arguments: list[str], says: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """As `python -m stages.<stage>`, here and not in a process that would import TensorFlow again to refuse."""
+    """Run `python -m stages.<stage>` in this process. A new one would import TensorFlow again only to refuse."""
     monkeypatch.setattr(sys, "argv", [f"stages/{stage}.py", *arguments])
     monkeypatch.delitem(sys.modules, f"stages.{stage}")
     with pytest.raises(SystemExit) as ended:

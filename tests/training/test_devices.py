@@ -1,4 +1,4 @@
-"""Training on several workers of this machine: the weights of one, a lost worker named, and the environment read."""
+"""Training on several workers of this machine: the weights of one, a named error for a lost one, the environment."""
 
 import json
 import os
@@ -16,9 +16,9 @@ from deepemo.training.devices import CONFIG, is_chief, workers_of_environment
 
 ROOT = Path(__file__).parents[2]
 
-# Rounding of sums that two workers take in parts, after 21 steps.
+# Rounding after 21 steps, from sums that two workers compute in parts.
 TOLERANCE = 2e-5
-# The bias of attention scores: a softmax cancels it, so its gradient is rounding alone, which AdamW scales up.
+# The bias of attention scores. A softmax cancels it, so its gradient is only rounding, which AdamW scales up.
 CANCELLED = 23
 
 TRAIN = """
@@ -79,7 +79,7 @@ def free_ports(count: int) -> list[int]:
 
 
 def start(folder: Path, workers: int, run: Path, *, dying: int = 0) -> "list[subprocess.Popen[str]]":
-    """Start a training by so many workers; the last one dies after an epoch, if `dying` says which."""
+    """Start a training by this many workers. If `dying` names an epoch, the last worker dies after it."""
     run.mkdir(exist_ok=True)
     addresses = [f"127.0.0.1:{port}" for port in free_ports(workers)]
     started = []

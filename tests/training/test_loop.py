@@ -1,4 +1,4 @@
-"""The training loop: it learns, repeats itself to the bit, and goes on after being killed as if it had not been."""
+"""The training loop: it learns, repeats itself to the bit, and gives the same result after it was killed."""
 
 import subprocess
 import sys
@@ -52,7 +52,7 @@ print(trained.history[-1]["val_uar"])
 
 @pytest.fixture(params=["held", "streamed"])
 def way(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Arrays read once, and arrays read in every epoch."""
+    """Batches from arrays that are held in memory, or that are read again in every epoch."""
     if request.param == "streamed":
         monkeypatch.setattr(batching, "HELD_BYTES", 0)
 

@@ -19,7 +19,7 @@ DECISION = VoiceDecision(voice_threshold=0.5, min_voice_share=0.1, min_voice_sec
 
 
 def like_speech(seconds: float = 2.0, *, seed: int = 0) -> np.ndarray:
-    """Harmonics under two formants that move at the pace of syllables, float32 at 16 kHz: Silero hears speech in it."""
+    """Harmonics with two formants that move at the rate of syllables, float32 at 16 kHz. Silero hears speech in it."""
     random = np.random.default_rng(seed)
     time = np.arange(round(seconds * RATE_HZ)) / RATE_HZ
     pitch_hz = 130 + 25 * np.sin(2 * np.pi * 0.9 * time)

@@ -10,12 +10,12 @@ from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.audio.samples import loudest_if_cancelled, resample
 from deepemo.errors import DecodeError, InputError, TooLongError
 
-# The limit in seconds counts frames at this rate for all rates above it, so that it limits memory too.
+# For all rates above this one, the limit in seconds counts frames at this rate, so that it limits memory too.
 FULL_RATE_HZ = 48_000
 
 
 class ChannelsError(InputError):
-    """A recording has too many channels; no other decoder is asked, as one would be after a `DecodeError`."""
+    """A recording has too many channels. Unlike after a `DecodeError`, no other decoder is tried."""
 
 
 class Block(NamedTuple):
@@ -45,7 +45,7 @@ class Collector:
 
     Attributes:
         called: name of the file in errors.
-        runs: what was collected, one run for each change of rate or number of channels.
+        runs: the collected blocks; a change of rate or number of channels starts a new run.
         left_out: what was left out, and why.
     """
 
@@ -66,7 +66,7 @@ class Collector:
             max_seconds: maximum duration, see `FULL_RATE_HZ`.
             max_samples: maximum number of samples that are decoded, of all channels together.
             max_channels: maximum number of channels.
-            mix: whether to keep one channel, the mix or the chosen one, instead of all.
+            mix: whether to keep only one channel (the mix or the chosen one) instead of all.
             chosen: the channel to keep, counted from 0.
         """
         self.called = called
@@ -81,7 +81,7 @@ class Collector:
         self._is_new = True
 
     def begin(self) -> None:
-        """Start a new run with the next block, whatever its rate."""
+        """Start a new run with the next block, even if it has the same rate."""
         self._is_new = True
 
     def take_back(self, position: int) -> list[_Run]:
@@ -101,7 +101,7 @@ class Collector:
         rate_hz, samples = block
         if samples.shape[1] > self._max_channels:
             raise ChannelsError(f"{self.called}: {samples.shape[1]} channels, expected at most {self._max_channels}")
-        # What is left out or decoded twice costs as much as the rest.
+        # Samples that are left out or decoded twice cost as much as the others.
         self._decoded += samples.size
         if self._decoded > self._max_samples:
             raise TooLongError(
@@ -130,7 +130,7 @@ class Collector:
         return loudest_if_cancelled(power, sum(run.mixed_power for run in alike))
 
     def joined(self) -> tuple[Float32Array, int, int]:
-        """All samples, float32 [frames, channels], at the rate of the first run; that rate; its number of channels."""
+        """All samples, float32 [frames, channels], at the rate of the first run; and that run's rate and channels."""
         first = self.runs[0]
         width = 1 if self._mix else first.channels
         parts = []

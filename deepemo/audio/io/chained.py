@@ -1,7 +1,7 @@
 """Find the links of chained files: Ogg, FLAC and MP3 files may hold several recordings, one after the other.
 
-Decoders read the first recording and silently ignore the others. Each is found here, so that it can be decoded by
-itself. The search also finds where a stream is damaged or cut off.
+Decoders read the first recording and silently ignore the others. This module finds each of them, so that it can be
+decoded separately. The search also finds where a stream is damaged or cut off.
 """
 
 import re
@@ -29,9 +29,9 @@ _BIT_RATES = {
     (False, 2): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
     (False, 3): (8, 16, 24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 144, 160),
 }
-# Each link needs a decoder of its own; real files have far fewer.
+# The maximum number of links: each needs its own decoder, and real files have far fewer.
 MAX_LINKS = 1000
-# Bytes of a damaged stream that are searched for the next frame, in total.
+# Number of bytes of a damaged stream that are searched for next frames, in total.
 _MAX_SEARCHED = 1 << 20
 
 
@@ -41,8 +41,8 @@ class Link(NamedTuple):
     Attributes:
         start: position of its first byte.
         end: position after its last byte.
-        frames: samples of each channel, counted from the frames of an MP3 that does not announce its length; None for
-            all others, whose announced length counts.
+        frames: samples of each channel, counted from the frames if an MP3 does not announce its length; None for all
+            other recordings, whose announced length is used.
     """
 
     start: int
@@ -59,7 +59,7 @@ class Chain:
 
 
 class Mp3Frame(NamedTuple):
-    """The header of a frame of MP3, MP2 or MP1: its length in bytes, and what it says of the sound."""
+    """The header of a frame of MP3, MP2 or MP1: its length in bytes, and the properties of the sound."""
 
     length: int
     rate_hz: int
@@ -221,7 +221,7 @@ def _mp3_links(file: FileSlice) -> Chain:
 
 
 def _mp3_frames(file: FileSlice, faults: list[str]) -> Iterator[tuple[int, Mp3Frame, bytes]]:
-    """Each frame with its position and first bytes; bytes between frames that are no tag are a fault."""
+    """Each frame with its position and first bytes. Bytes between frames that are not a tag are a fault."""
     position = 0
     searched = 0
     while position < file.size:
@@ -252,7 +252,8 @@ def _behind_tag(file: FileSlice, position: int, header: bytes) -> int | None:
     if header[:3] == b"TAG":
         return position + 128
     if header[:8] == b"APETAGEX":
-        # The length counts what follows the 32 bytes of a header; before a footer it includes that, but no header.
+        # In a header, the length counts the bytes after the header's 32 bytes. In a footer, it includes the footer but
+        # not the header.
         return position + 32 + (int.from_bytes(header[12:16], "little") if header[23] & 0x20 else 0)
     if header[:11] == b"LYRICSBEGIN":
         end = file.find(b"LYRICS200", position)
@@ -265,7 +266,7 @@ def _behind_tag(file: FileSlice, position: int, header: bytes) -> int | None:
 
 
 def _announced_frames(header: bytes) -> int | None:
-    """Number of frames that a Xing, Info or VBRI frame announces (0 if it leaves that open); None in other frames."""
+    """Number of frames that a Xing, Info or VBRI frame announces, 0 if it announces none; None in other frames."""
     mpeg_1, mono = header[1] & 0x08, header[3] >> 6 == 3
     tag = 4 + ((17 if mono else 32) if mpeg_1 else (9 if mono else 17))
     if header[tag : tag + 4] in (b"Xing", b"Info"):

@@ -2,8 +2,8 @@
 
 libsndfile is tried first (`libsndfile`); FFmpeg reads what libsndfile does not (`ffmpeg`). The length that a header
 announces is checked (`headers`). Recordings that are joined in one file are decoded one after the other (`chained`).
-What cannot be read is reported as a remark. Decoding goes block by block (`blocks`), so that a small file that unpacks
-to hours of sound is noticed in time.
+Unreadable parts are reported as a remark. Decoding goes block by block (`blocks`), so that a small file that unpacks to
+hours of sound is noticed in time.
 """
 
 import io
@@ -43,7 +43,7 @@ _Returned = TypeVar("_Returned")
 
 
 class Remark(NamedTuple):
-    """A note on a recording that could be decoded, but not as usual: one of `REMARKS`, and what was found."""
+    """A note on something unusual in a recording that could be decoded: one of `REMARKS`, and what was found."""
 
     name: str
     detail: str
@@ -76,16 +76,16 @@ class Recording:
 
     @property
     def seconds(self) -> float:
-        """Duration of what was read."""
+        """Duration of the part that was read."""
         return len(self.samples) / self.rate_hz
 
     @property
     def partial(self) -> str | None:
-        """What is missing of the recording; None if it is complete."""
+        """What is missing from the recording; None if it is complete."""
         return next((remark.detail for remark in self.remarks if remark.name == PARTIAL), None)
 
     def mono(self) -> Float32Array:
-        """The channels mixed down, float32 [frames]; the loudest one where they cancel one another."""
+        """The channels mixed down, float32 [frames]; the loudest one if they cancel one another."""
         return mix_down(self.samples)
 
 
@@ -157,7 +157,7 @@ def read_mono(
         collector = Collector(called, *limits, mix=True, chosen=channel)
         container, remarks = _read(file, collector)
         if channel is None and (loudest := collector.loudest_if_cancelled()) is not None:
-            # Rare enough to decode it once more rather than keep all channels of every recording.
+            # This is rare, so decode again instead of keeping all channels of every recording.
             channel = loudest
             collector = Collector(called, *limits, mix=True, chosen=channel)
             container, remarks = _read(file, collector)
@@ -201,7 +201,7 @@ def _called(source: str | Path | bytes, name: str | None) -> str:
 @contextmanager
 def _opened(source: str | Path | bytes) -> Iterator[FileSlice]:
     with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as handle:
-        # Decoders seek, which a pipe cannot.
+        # Decoders need to seek, and a pipe cannot.
         yield FileSlice(handle if handle.seekable() else io.BytesIO(handle.read()))
 
 
@@ -214,7 +214,7 @@ def _read(file: FileSlice, collector: Collector) -> tuple[str, tuple[Remark, ...
     except DecodeError:
         if file.error is not None:
             raise file.error from None
-        # A recorded MP3 stream may begin anywhere in it.
+        # A recorded MP3 stream may begin at any point of the stream.
         if not (start := find_mp3(file)):
             raise
         container, faults = _read_chain(file.part(start), collector)
@@ -268,7 +268,7 @@ def _read_link(file: FileSlice, link: Link, collector: Collector) -> tuple[str, 
         return container, [*faults, *lost]
     except DecodeError as error:
         refusal = error
-    # Imported only here: PyAV is slow to load, and corpora of WAV files do not need it.
+    # Imported only here, because PyAV is slow to load and corpora of WAV files do not need it.
     from deepemo.audio.io.ffmpeg import ffmpeg_blocks, ffmpeg_reader
 
     taken = collector.take_back(position)
@@ -303,7 +303,7 @@ def _message(error: Exception) -> str:
     """Message of a decoder's error, without the memory address of the file object."""
     if isinstance(error, soundfile.LibsndfileError):
         said = error.error_string.strip()
-        # libsndfile's message about the last format that it tries, whatever the file is.
+        # For any unknown file, libsndfile's message is about the last format that it tries.
         return "Format not recognised." if said.startswith("Error : bad ") else said or f"error {error.code}"
     said = getattr(error, "strerror", None) or str(error)
     return said.strip() or type(error).__name__

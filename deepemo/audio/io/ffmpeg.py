@@ -1,4 +1,4 @@
-"""Decode by FFmpeg (PyAV) what libsndfile does not read: formats of browsers and phones, and damaged streams.
+"""Decode by FFmpeg (PyAV) the files that libsndfile does not read: formats of browsers and phones, damaged streams.
 
 The first bytes of a file choose the demuxer. FFmpeg's own guess is not used, because it would also open playlists,
 which can name other files and addresses. A damaged packet is left out; decoding goes on after it.
@@ -24,16 +24,16 @@ _MOV_BOXES = (b"ftyp", b"moov", b"mdat", b"wide", b"free", b"skip", b"pnot")
 # FFmpeg's name of each demuxer, with a test of the first bytes.
 _READERS: dict[str, Callable[[bytes], bool]] = {
     "matroska": lambda head: head.startswith(b"\x1a\x45\xdf\xa3"),  # WebM too
-    "mov": lambda head: head[4:8] in _MOV_BOXES,  # MP4, M4A, 3GP; QuickTime's need not begin with their type
+    "mov": lambda head: head[4:8] in _MOV_BOXES,  # MP4, M4A, 3GP; QuickTime files need not begin with their type
     "ogg": lambda head: head.startswith(b"OggS"),  # with codecs that libsndfile lacks
-    "flac": lambda head: head.startswith(b"fLaC"),  # damaged, or with a length that is missing or lies
+    "flac": lambda head: head.startswith(b"fLaC"),  # damaged, or with a missing or wrong length
     "aac": is_adts,
     "amr": lambda head: head.startswith(b"#!AMR"),
     "caf": lambda head: head.startswith(b"caff"),
     "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
     "mp3": lambda head: read_mp3_frame(head) is not None,
 }
-# PyAV crashes on planar frames with more channels, because it reads past the last plane; damaged AAC has announced 41.
+# PyAV reads past the last plane of planar frames with more channels, and crashes. A damaged AAC file announced 41.
 _MAX_PLANES = 8
 # Demuxers whose duration is exact, not an estimate from the bit rate.
 _TELL_DURATION = ("matroska", "mov", "caf")
@@ -95,7 +95,7 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
         if (codec := stream.codec_context.codec.name) not in _CODECS:
             raise DecodeError(f"a {reader} file with sound of a codec that is not read: {codec}")
         if reader == "flac":
-            # Leave out damaged frames, which would be decoded to noise otherwise.
+            # Leave out damaged frames; they would otherwise be decoded to noise.
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         seconds, frames = 0.0, 0
         packets = _Packets(container, stream)

@@ -1,4 +1,4 @@
-"""A part of a file as a read-only file of its own, with some of its bytes replaced."""
+"""A part of a file as a separate read-only file, with some of its bytes replaced."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _CACHE_BYTES = 1 << 13  # read at once by `at`, which is called for a few bytes 
 class FileSlice(io.RawIOBase):
     """Bytes `start` to `end` of a file.
 
-    Decoders call it from C, where an exception would be lost. So an error of the disk ends the file and is kept in
-    `error`, and seeking to before the start goes to the start.
+    Decoders call it from C, where an exception would be lost. Therefore an error of the disk ends the file and is kept
+    in `error`, and a seek to before the start goes to the start.
 
     Example:
         >>> part = FileSlice(io.BytesIO(b"abcdefgh"), 2, 6, replaced={1: b"X"})
@@ -55,7 +55,7 @@ class FileSlice(io.RawIOBase):
 
     @property
     def error(self) -> OSError | None:
-        """The first error of the disk in reading this part or another of the same file."""
+        """The first disk error while reading this part or another part of the same file."""
         return self._errors[0] if self._errors else None
 
     def part(self, start: int, end: int | None = None, *, replaced: Mapping[int, bytes] | None = None) -> FileSlice:
@@ -66,7 +66,7 @@ class FileSlice(io.RawIOBase):
         return FileSlice(self._file, self._start + start, last, replaced=replaced, errors=self._errors)
 
     def at(self, position: int, length: int) -> bytes:
-        """At most `length` bytes from `position` on; the position of the file itself does not move.
+        """At most `length` bytes from `position` on, without moving the position of the file itself.
 
         Raises:
             OSError: the disk cannot be read.
@@ -110,7 +110,7 @@ class FileSlice(io.RawIOBase):
         return self._position
 
     def readinto(self, buffer: WriteableBuffer, /) -> int:
-        """Fill a buffer as far as the part goes."""
+        """Fill a buffer, at most up to the end of the part."""
         view = memoryview(buffer).cast("B")
         wanted = min(len(view), self.size - self._position)
         if wanted <= 0 or self._errors:

@@ -1,8 +1,8 @@
 """The length that the header of a sound file announces, checked and corrected.
 
 Announced lengths can be wrong. Programs that write to a pipe cannot go back to fill in the length, and leave 0 or a
-number near 2^31 or 2^32; a file that was cut off announces more than it holds. Each decoder deals with that in its own
-way. So the length of the sound is determined here first, and the header is corrected where it is wrong.
+number near 2^31 or 2^32. A file that was cut off announces more than it holds. Each decoder handles this differently.
+This module therefore determines the length of the sound first, and corrects the header if it is wrong.
 """
 
 import struct
@@ -15,10 +15,10 @@ from deepemo.audio.io.file_slice import FileSlice
 LOWEST_RATE_HZ = 2_000
 HIGHEST_RATE_HZ = 768_000
 
-# A length this near to 2^31 or 2^32 was never filled in: programs subtract the size of their header, or round, some to
-# 0x7f000000.
+# A length this near to 2^31 or 2^32 was never filled in. Programs subtract the size of their header from it or round
+# it, some to 0x7f000000.
 _NEAR = 1 << 25
-# A length up to this was never filled in if sound follows: programs that leave 0 may add the size of their header.
+# A length up to this was never filled in if sound follows. Programs that leave 0 may add the size of their header.
 _ALMOST_NONE = 44
 _FLAC_MAX_FRAMES = (1 << 36) - 1
 
@@ -33,7 +33,7 @@ class SoundChunk:
 
     Attributes:
         start: position of their first byte.
-        announced: their number of bytes by the header; None if the header leaves it open.
+        announced: their number of bytes by the header; None if the header does not say it.
         held: the number of bytes that are in the file.
         fields: the fields of the header that give the length: position, format of `struct`, and correct value.
     """
@@ -45,12 +45,12 @@ class SoundChunk:
 
     @property
     def missing(self) -> int:
-        """Bytes that are announced beyond the end of the file."""
+        """Number of announced bytes beyond the end of the file."""
         return 0 if self.announced is None else max(0, self.announced - self.held)
 
     @property
     def corrections(self) -> dict[int, bytes]:
-        """Bytes by position that make the header announce what the file holds; empty if it does already."""
+        """Bytes by position that correct the announced length in the header; empty if it is correct."""
         if self.announced is not None and not self.missing:
             return {}
         return {position: struct.pack(form, value) for position, form, value in self.fields}
@@ -81,7 +81,7 @@ def find_sound_chunk(file: FileSlice) -> SoundChunk | None:
 
 
 def flac_frames(file: FileSlice) -> int | None:
-    """Frames that the header of a FLAC stream announces; None if it leaves them open, or if this is no FLAC."""
+    """Frames that the header of a FLAC stream announces; None if it announces none, or if this is not FLAC."""
     head = file.at(0, 26)
     if len(head) < 26 or head[:4] != b"fLaC":
         return None
@@ -174,7 +174,7 @@ def _believed(length: int, field_bytes: int, *, follows: bool) -> int | None:
     Args:
         length: value of the field.
         field_bytes: size of the field, 4 or 8.
-        follows: whether more than other chunks follows after so many bytes.
+        follows: whether anything other than chunks follows after this many bytes.
     """
     near = any(abs(length - full) <= _NEAR for full in (1 << 31, 1 << 32))
     if field_bytes == 8:

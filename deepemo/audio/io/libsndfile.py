@@ -12,7 +12,7 @@ from deepemo.audio.io.headers import flac_frames
 from deepemo.errors import DecodeError
 
 _BLOCK_SAMPLES = 1 << 18
-# A larger count of frames in a header is not a count.
+# A larger number of frames in a header is not a real count.
 _MAX_FRAMES = 1 << 40
 # Tolerance for MP3 without an announced length: a decoder leaves out frames whose sound begins in a frame before the
 # start of the file.
@@ -37,7 +37,7 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
     with soundfile.SoundFile(file) as sound:
         announced = _announced_frames(sound, file, link)
         most = max(1, _BLOCK_SAMPLES // sound.channels)
-        # A read without a size would allocate as many frames as are announced, and fail where none are.
+        # A read without a size would allocate all announced frames, and fail if none are announced.
         wanted = min(most, max(1, sound.frames))
         read = 0
         more = True
@@ -59,7 +59,7 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
 
 
 def _announced_frames(sound: soundfile.SoundFile, file: FileSlice, link: Link) -> int | None:
-    """Number of frames by the header; None if it is not given, or is an estimate of libsndfile's."""
+    """Number of frames by the header; None if it is not given, or is only libsndfile's estimate."""
     if sound.format == "FLAC":
         return flac_frames(file)
     guessed = link.frames is not None or not sound.seekable() or sound.frames > _MAX_FRAMES

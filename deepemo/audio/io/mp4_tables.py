@@ -1,7 +1,7 @@
 """The tables of an MP4 file, checked before FFmpeg reads them.
 
-FFmpeg makes an index entry of 32 bytes for each sample that the tables announce, before any of them is read, so that a
-file of 7 KB took 2 GB. The number of entries is computed here first, as FFmpeg does (libavformat/mov.c,
+FFmpeg makes an index entry of 32 bytes for each sample that the tables announce, before it reads any sample. A file of
+7 KB took 2 GB in this way. This module first computes the number of entries as FFmpeg does (libavformat/mov.c,
 `mov_build_index` and `mov_read_trun`; ISO/IEC 14496-12, 8.6 to 8.8).
 """
 
@@ -12,9 +12,9 @@ from typing import NamedTuple
 from deepemo.audio.io.file_slice import FileSlice
 from deepemo.errors import DecodeError
 
-# An hour of AAC has 170,000 samples. More than this only a file has that holds a byte for each.
+# An hour of AAC has 170,000 samples. More than this are accepted only if the file has at least one byte for each.
 _MOST_ENTRIES = 1 << 20
-# FFmpeg's packets of sound that is not compressed.
+# Size of FFmpeg's packets of uncompressed sound.
 _FRAMES_A_PACKET = 1024
 _PARENTS = frozenset(b"moov trak mdia minf stbl moof traf mvex edts udta dinf".split())
 _DEEPEST = 10
@@ -55,7 +55,7 @@ def check_tables(file: FileSlice) -> None:
 
 
 def _track_entries(file: FileSlice, tables: dict[bytes, _Box]) -> int:
-    """Index entries of a track by the tables that are known so far."""
+    """Number of index entries of a track, from the tables that are known so far."""
     times = tables.get(b"stts")
     by_chunk = times is not None and _numbers(file, times.start + 4, 3)[::2] == (1, 1)
     if not by_chunk:
@@ -77,7 +77,7 @@ def _track_entries(file: FileSlice, tables: dict[bytes, _Box]) -> int:
 
 
 def _boxes(file: FileSlice, position: int, end: int) -> Iterator[_Box]:
-    """Every box of a file, those inside others after them."""
+    """Every box of a file; a box comes before the boxes inside it."""
     left = _MOST_BOXES
     open_until = [end]
     while open_until and left:

@@ -1,1 +1,1 @@
-"""What rooms, microphones, lines and codecs do to recordings, each as one function of float32 samples."""
+"""The effects of rooms, microphones, lines and codecs on recordings, each as one function of float32 samples."""

@@ -16,7 +16,7 @@ TELEPHONE_LOW_HZ = 300.0
 TELEPHONE_HIGH_HZ = 3_400.0
 _TELEPHONE_ORDER = 8
 _MU = 255.0
-# Rate at which speech is coded: what recorders choose at low bit rates, and one that both codecs take.
+# Rate at which speech is coded. Recorders choose it at low bit rates, and both codecs accept it.
 CODED_HZ = 16_000
 
 Codec = Literal["mp3", "opus"]
@@ -35,11 +35,11 @@ def mu_law(samples: Float32Array) -> Float32Array:
 
 
 def telephone(samples: Float32Array, rate_hz: int) -> Float32Array:
-    """What arrives by telephone: 300 to 3,400 Hz, at 8 kHz, in mu-law.
+    """Samples as they arrive by telephone: 300 to 3,400 Hz, at 8 kHz, in mu-law.
 
     Args:
         samples: float32 [n].
-        rate_hz: their rate, to which it is brought back.
+        rate_hz: their rate, and the rate of the result.
 
     Returns:
         float32 [n].
@@ -56,12 +56,12 @@ def coded(samples: Float32Array, rate_hz: int, codec: Codec, *, kbps: int) -> Fl
 
     Args:
         samples: float32 [n], n at least 1.
-        rate_hz: their rate, to which it is brought back.
-        codec: which.
-        kbps: constant bit rate in kilobits a second, one that the codec has.
+        rate_hz: their rate, and the rate of the result.
+        codec: of the encoding.
+        kbps: constant bit rate in kilobits per second; the codec must support it.
 
     Returns:
-        float32 [n], as late as it came: decoders cut off the delay that the file declares.
+        float32 [n], without delay: decoders cut off the delay that the file declares.
     """
     recording = read_recording(encode(samples, rate_hz, codec, kbps=kbps), name=f"{codec} at {kbps} kbit/s")
     return _fitted(resample(recording.mono(), recording.rate_hz, rate_hz), len(samples))
@@ -76,7 +76,7 @@ def encode(samples: Float32Array, rate_hz: int, codec: Codec, *, kbps: int) -> b
         stream = cast("av.AudioStream", output.add_stream(encoder, rate=CODED_HZ, layout="mono"))
         stream.bit_rate = 1000 * kbps
         frame = av.AudioFrame.from_ndarray(wide, format="flt", layout="mono")
-        # Without a time of its own, the first packet would be dated after the delay and not before it.
+        # Without its own time, the first packet would be dated after the delay instead of before it.
         frame.sample_rate, frame.pts = CODED_HZ, 0
         output.mux(stream.encode(frame))
         output.mux(stream.encode(None))

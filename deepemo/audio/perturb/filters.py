@@ -1,7 +1,7 @@
-"""Filters given by their gain at each frequency, without delay: band limits, and smooth random equalisation.
+"""Filters defined by their gain at each frequency, without delay: band limits, and smooth random equalisation.
 
-Arrays are float32 [n] and keep their length. Filters are applied to the spectrum of the whole clip, with silence
-after it, so that its end does not run into its beginning.
+Arrays are float32 [n] and keep their length. Filters are applied to the spectrum of the whole clip with silence after
+it. Without the silence, the end of the clip would leak into its beginning.
 """
 
 from collections.abc import Callable
@@ -12,18 +12,18 @@ import scipy.fft
 from deepemo.arrays import Float32Array, Float64Array
 
 _LOWEST_HZ = 20.0
-# Silence after a clip, into which a filter may ring.
+# Silence after a clip, for the ringing of a filter.
 _RINGING_SECONDS = 0.25
 _KNOTS_PER_OCTAVE = 1.0
 
 
 def filtered(samples: Float32Array, rate_hz: int, gain: Callable[[Float64Array], Float64Array]) -> Float32Array:
-    """Multiply the spectrum by a real gain, which delays nothing.
+    """Multiply the spectrum by a real gain, which causes no delay.
 
     Args:
         samples: float32 [n].
         rate_hz: their rate.
-        gain: frequencies in Hz, float64 [m], to factors of the amplitude, float64 [m].
+        gain: maps frequencies in Hz, float64 [m], to factors of the amplitude, float64 [m].
     """
     length = scipy.fft.next_fast_len(len(samples) + round(_RINGING_SECONDS * rate_hz), real=True)
     spectrum = scipy.fft.rfft(samples.astype(np.float64), length)
@@ -32,7 +32,7 @@ def filtered(samples: Float32Array, rate_hz: int, gain: Callable[[Float64Array],
 
 
 def band_gain(hz: Float64Array, *, low_hz: float | None, high_hz: float | None, order: int) -> Float64Array:
-    """Amplitude response of a Butterworth band pass: -3 dB at both limits, 6 dB an octave and order beyond them.
+    """Amplitude response of a Butterworth band pass: -3 dB at both limits, and beyond them 6 dB per octave and order.
 
     Args:
         hz: frequencies, float64 [m].
@@ -48,7 +48,7 @@ def band_gain(hz: Float64Array, *, low_hz: float | None, high_hz: float | None, 
     if high_hz is not None:
         power /= 1 + (hz / high_hz) ** (2 * order)
     if low_hz is not None:
-        # Written so that 0 Hz needs no division by zero.
+        # In this form, 0 Hz needs no division by zero.
         ratio = (hz / low_hz) ** (2 * order)
         power *= ratio / (1 + ratio)
     return np.sqrt(power)
@@ -57,15 +57,15 @@ def band_gain(hz: Float64Array, *, low_hz: float | None, high_hz: float | None, 
 def band_limited(
     samples: Float32Array, rate_hz: int, *, low_hz: float | None = None, high_hz: float | None = None, order: int = 4
 ) -> Float32Array:
-    """Attenuate what lies below `low_hz` and above `high_hz`, by the response of `band_gain`: float32 [n] to [n]."""
+    """Attenuate frequencies below `low_hz` and above `high_hz` by the response of `band_gain`: float32 [n] to [n]."""
     return filtered(samples, rate_hz, lambda hz: band_gain(hz, low_hz=low_hz, high_hz=high_hz, order=order))
 
 
 def equalised(samples: Float32Array, rate_hz: int, random: np.random.Generator, *, deviation_db: float) -> Float32Array:
-    """Colour a clip as another microphone does: a smooth random gain over frequency.
+    """Colour a clip as another microphone would, with a smooth random gain over frequency.
 
-    The gain is drawn at one frequency an octave, each normally distributed around 0 dB, and linear in dB over the
-    logarithm of the frequency between them.
+    The gain in dB is drawn from a normal distribution around 0 at one frequency per octave. Between these frequencies
+    it is linear over the logarithm of the frequency.
 
     Args:
         samples: float32 [n].

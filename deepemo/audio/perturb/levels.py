@@ -11,7 +11,7 @@ def gained(samples: Float32Array, gain_db: float) -> Float32Array:
 
 
 def clipped(samples: Float32Array, *, below_peak_db: float) -> Float32Array:
-    """Cut off all that lies above a level, as an overdriven input does.
+    """Clip samples at a level, as an overdriven input does.
 
     Args:
         samples: float32 [n].

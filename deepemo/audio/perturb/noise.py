@@ -1,7 +1,7 @@
 """Noise and other voices, added at a signal-to-noise ratio.
 
-The level of speech is measured between the quiet ends of a clip, as ITU-T P.56 measures its active part and not its
-silence: a second of silence before a sentence does not make the noise softer.
+The level of speech is measured between the quiet ends of a clip, similar to the active speech level of ITU-T P.56. A
+second of silence before a sentence therefore does not make the noise softer.
 """
 
 from collections.abc import Sequence
@@ -13,9 +13,9 @@ from deepemo.audio.samples import at_level, rms, to_dbfs, trim_silence
 
 _BLOCK_SECONDS = 0.02
 _QUIET_BELOW_DB = 40.0
-# Most of the power of brown noise lies where nobody hears it and microphones are deaf.
+# Without a lowest frequency, most of the power of brown noise would be too low to be heard or recorded.
 _LOWEST_HZ = 50.0
-# Level to which the voices of a babble are brought, so that none stands out.
+# Each voice of a babble is scaled to this level, so that none stands out.
 _VOICE_DBFS = -26.0
 
 
@@ -35,7 +35,7 @@ def coloured_noise(random: np.random.Generator, length: int, *, slope: float, lo
 
 
 def sounding(samples: Float32Array, rate_hz: int) -> Float32Array:
-    """Cut off ends whose 20 ms blocks lie more than 40 dB below the loudest: a view of float32 [n]."""
+    """Cut off ends whose 20 ms blocks are more than 40 dB below the loudest: a view of float32 [n]."""
     return trim_silence(samples, block_samples=round(_BLOCK_SECONDS * rate_hz), below_db=_QUIET_BELOW_DB)
 
 
@@ -43,7 +43,7 @@ def with_sound(samples: Float32Array, rate_hz: int, sound: Float32Array, *, snr_
     """Add a sound at a signal-to-noise ratio.
 
     Args:
-        samples: float32 [n]; digital silence is returned as it is.
+        samples: float32 [n]; digital silence is returned unchanged.
         rate_hz: their rate.
         sound: float32 [n], not silent.
         snr_db: RMS of the clip between its quiet ends over the RMS of the sound.
@@ -64,12 +64,12 @@ def with_noise(
 
 
 def babble(voices: Sequence[Float32Array], rate_hz: int, random: np.random.Generator, length: int) -> Float32Array:
-    """Several voices at once, equally loud, each repeated from a random place on: float32 [length].
+    """Several voices at once, equally loud, each repeated from a random position on: float32 [length].
 
     Args:
         voices: float32 arrays of any lengths, at `rate_hz`; none is silent.
         rate_hz: their rate.
-        random: gives the places.
+        random: gives the positions.
         length: of the babble in samples.
     """
     mixed = np.zeros(length, np.float32)

@@ -17,9 +17,9 @@ def room_response(
     Args:
         random: gives the noise.
         rate_hz: sample rate.
-        reverberation_seconds: in which the tail decays by 60 dB; the response ends then.
-        direct_to_reverberant_db: energy of the direct sound over that of the tail; it falls with the distance from the
-            microphone, and is negative for a far one.
+        reverberation_seconds: time in which the tail decays by 60 dB; the response ends then.
+        direct_to_reverberant_db: energy of the direct sound relative to the tail. It falls with the distance from the
+            microphone, and is negative for a far microphone.
     """
     seconds = np.arange(round(reverberation_seconds * rate_hz)) / rate_hz
     tail = random.standard_normal(len(seconds)) * 10 ** (-3 * seconds / reverberation_seconds)
@@ -28,5 +28,5 @@ def room_response(
 
 
 def in_room(samples: Float32Array, response: Float64Array) -> Float32Array:
-    """A clip as a room's microphone records it: float32 [n] to float32 [n], the tail after its end cut off."""
+    """A clip as a microphone in a room records it: float32 [n] to float32 [n]. The tail after its end is cut off."""
     return fftconvolve(samples.astype(np.float64), response)[: len(samples)].astype(np.float32)

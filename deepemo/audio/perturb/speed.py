@@ -11,8 +11,8 @@ def at_speed(samples: Float32Array, speed: float) -> Float32Array:
     """Play a clip at another speed.
 
     Args:
-        samples: float32 [n], at any rate, which they keep.
-        speed: above 1 faster and higher: frequencies are multiplied by it, and the length is divided.
+        samples: float32 [n], at any rate; the result has the same rate.
+        speed: above 1 is faster and higher. Frequencies are multiplied by it, and the length is divided by it.
 
     Returns:
         float32 [m], m = n / `speed` within a sample.

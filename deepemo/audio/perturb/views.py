@@ -1,4 +1,4 @@
-"""Views: random perturbations of a clip, as other speakers, microphones, rooms and places would have it."""
+"""Views: random perturbations of a clip that imitate other speakers, microphones, rooms and places."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ _BABBLE_VOICES = 6
 
 
 def generator_of(clip: str, *, view: int, seed: int) -> np.random.Generator:
-    """Random numbers of one view of a clip, whatever other clips there are and in which order they come.
+    """Random numbers of one view of a clip. They do not depend on other clips or on the order of clips.
 
     Args:
         clip: its id.
@@ -43,14 +43,14 @@ def random_view(
     Args:
         samples: float32 [n].
         rate_hz: their rate.
-        strength: how much.
+        strength: of each step.
         random: gives the draws.
-        voices: other clips at `rate_hz`, of which a babble is made; without any there is none.
+        voices: other clips at `rate_hz` for the babble; if there are none, there is no babble.
 
     Returns:
         float32 [m]; m differs from n by up to `strength.speed`, and values may exceed full scale.
     """
-    # All draws are made whether they are used or not, so that one strength does not change the draws of another.
+    # All draws are made, used or not, so that one step's strength does not change the draws of another.
     speed = random.uniform(-1, 1)
     cuts_low, cuts_high, has_room, has_noise = random.random(4)
     low, high, reverberation, direct, slope, snr = random.random(6)
@@ -83,10 +83,10 @@ def random_view(
 
 
 def _ratio(strength: WaveformViews, share: float) -> float:
-    """A ratio of speech to noise between the lowest and the highest, in dB."""
+    """The signal-to-noise ratio in dB at this share of the way from the lowest to the highest."""
     return float(strength.min_snr_db + share * (strength.max_snr_db - strength.min_snr_db))
 
 
 def _between(low: float, high: float, share: float) -> float:
-    """A value between two others, evenly by ratio."""
+    """The value at this share of the way from `low` to `high`, on a logarithmic scale."""
     return float(low * (high / low) ** share)

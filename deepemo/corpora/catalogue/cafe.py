@@ -1,8 +1,8 @@
 """CaFE: twelve actors of Canadian French say six sentences in six emotions, weakly and strongly, and in neutral.
 
-Names: actor (odd numbers are men), letter of the French word for the emotion, intensity, sentence (`01-C-1-1`), as the
-record's description says; folders repeat emotion and intensity. All four identify a performance. The record also has
-the recordings as AIFF at 192 kHz, under the same names.
+Names: actor (odd numbers are men), letter of the French word for the emotion, intensity, sentence (`01-C-1-1`), as in
+the record's description. Folders repeat emotion and intensity. All four codes identify a performance. The record also
+has the recordings as AIFF at 192 kHz, under the same names.
 """
 
 import re

@@ -1,9 +1,9 @@
 """CREMA-D: 91 actors say twelve sentences in six emotions, one of the sentences at three intensities.
 
 The WAV files are in a git repository with Git LFS; its `SentenceFilenames.csv` lists all of them. Actor, sentence,
-emotion and level identify a performance. A clone of the repository also has each one as MP3, and
-`processedResults/tabulatedVotes.csv` with what listeners heard: rows from 100001 by the voice alone, from 200001 by the
-face, from 300001 by both.
+emotion and level identify a performance. A clone of the repository also has each recording as MP3, and
+`processedResults/tabulatedVotes.csv` with the answers of people: rows from 100001 to the voice alone, rows from 200001
+to the face, and rows from 300001 to both.
 """
 
 import re
@@ -14,7 +14,7 @@ from deepemo.corpora.tables import SideTable
 _REPOSITORY = "CheyneyComputerScience/CREMA-D/master"
 _MIRROR = "https://gitlab.com/cs-cooper-lab/crema-d-mirror/-/raw/main"
 
-# Sex of the actors after 1000 in the repository's VideoDemographics.csv.
+# Sex of the actors from 1001 on, from the repository's VideoDemographics.csv.
 # fmt: off
 _WOMEN = {
     2, 3, 4, 6, 7, 8, 9, 10, 12, 13, 18, 20, 21, 24, 25, 28, 29, 30, 37, 43, 46, 47, 49, 52, 53, 54, 55, 56, 58,

@@ -1,7 +1,7 @@
-"""EmoDB 2.0: all 816 takes of EmoDB, with the 281 that fewer than four in five listeners recognised.
+"""EmoDB 2.0: all 816 takes of EmoDB, including the 281 that fewer than four in five listeners recognised.
 
-Names, speakers and sentences are those of EmoDB, and its 535 recordings are among these: in one run with `emodb`, they
-are quarantined as duplicates. The archive is in audformat's layout; all that is needed is in the names.
+Names, speakers and sentences are those of EmoDB. The 535 recordings of EmoDB are among these, and are quarantined as
+duplicates if a run also uses `emodb`. The archive is in audformat's layout, but the names contain all that is needed.
 """
 
 from dataclasses import replace

@@ -1,8 +1,8 @@
 """Emozionalmente: 431 amateurs say eighteen Italian sentences in six emotions and in neutral, at home, over the web.
 
-The names of the files say nothing: `metadata/samples.csv` tells each one's speaker, emotion and sentence,
-`metadata/users.csv` the speakers' genders, and `metadata/evaluations.csv` what five listeners each heard. Another file
-is another performance.
+The names of the files contain no codes. `metadata/samples.csv` has the speaker, emotion and sentence of each file,
+`metadata/users.csv` has the speakers' genders, and `metadata/evaluations.csv` has the answers of five listeners. Each
+file is a performance.
 """
 
 import re
@@ -41,7 +41,7 @@ CORPUS = Corpus(
         "sadness": "sad",
         "surprise": "surprise",
     },
-    # Speakers chose among more answers than two.
+    # Speakers could choose other answers than these two.
     gender_codes={"female": "female", "male": "male", "f": "female", "m": "male", "other": "", "": ""},
     tables=(
         SideTable(

@@ -1,7 +1,7 @@
 """nEMO: nine Polish actors say ninety sentences in five emotions and in neutral. It has no disgust.
 
-Names: speaker, emotion, sentence (`EB0_anger_1`), which together identify a performance. `data.tsv` has a row a file
-with the sentence's words and the speaker's gender and age; its cells are padded with spaces.
+Names: speaker, emotion, sentence (`EB0_anger_1`), which together identify a performance. `data.tsv` has one row per
+file, with the sentence's words and the speaker's gender and age. Its cells are padded with spaces.
 """
 
 import re

@@ -1,8 +1,8 @@
 """Oréau: 32 amateurs say 79 French sentences in six emotions and in neutral.
 
-Version 2 is meant: of 502 recordings the 434 whose emotion listeners recognised. Names: speaker, `a`, sentence, letter
-of the French word for the emotion, take (`31a06Ja`); folders `m` and `f` say the gender. Speaker, sentence, emotion and
-take identify a performance.
+This is version 2: the 434 of 502 recordings whose emotion listeners recognised. Names: speaker, `a`, sentence, letter
+of the French word for the emotion, take (`31a06Ja`). Folders `m` and `f` tell the gender. Speaker, sentence, emotion
+and take identify a performance.
 """
 
 import re

@@ -1,9 +1,8 @@
 """RAVDESS: 24 Canadian actors say two sentences in eight emotions at two intensities.
 
 Only the audio files of speech are fetched. Copies may also hold the songs (vocal channel 02), which are marked as not
-speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as the record's description says.
-Modalities are audio with video (01), video only (02) and audio only (03) of one performance, which the other codes
-identify.
+speech. Names: modality-channel-emotion-intensity-statement-repetition-actor, as in the record's description. The
+modality is audio with video (01), video only (02) or audio only (03). The other codes identify the performance.
 """
 
 import re

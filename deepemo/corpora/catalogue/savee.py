@@ -1,8 +1,8 @@
 """SAVEE: four English men, fifteen sentences in each of seven emotions, thirty in neutral.
 
-It is available after registration only. A number means another sentence in each emotion, so both identify the sentence;
-speaker, emotion and number identify a performance. Official copies have one folder per speaker (`DC/a01.wav`), Kaggle's
-has one for all (`DC_a01.wav`).
+It is available only after registration. The same number means different sentences in different emotions, so emotion and
+number together identify the sentence. Speaker, emotion and number identify a performance. Official copies have one
+folder per speaker (`DC/a01.wav`); Kaggle's copy has one folder for all (`DC_a01.wav`).
 """
 
 import re

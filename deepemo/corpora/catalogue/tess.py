@@ -1,6 +1,6 @@
 """TESS: two actresses, 64 and 26 years old, say "Say the word ..." with 200 words in seven emotions.
 
-Kaggle's copies contain a second copy inside the first, and differ in the names of folders: only file names are read.
+Kaggle's copies contain a second copy inside the first, and differ in the names of folders, so only file names are read.
 Speaker, word and emotion identify a performance.
 """
 

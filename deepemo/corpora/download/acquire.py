@@ -24,15 +24,15 @@ _LOG = logging.getLogger(__name__)
 def acquire(
     corpora: Sequence[Corpus], params: Download, *, raw_dir: Path, seed: int, patience: Patience | None = None
 ) -> list[Provenance]:
-    """Bring each corpus into `raw_dir`, and delete what else is there.
+    """Bring each corpus into `raw_dir`, and delete all other files there.
 
-    A corpus that is there already, from the same source with the same recordings, is left as it is. A corpus that is
-    not in `params.source_dir` is fetched from its publisher. Partial downloads are kept in the folder `incoming` beside
-    `raw_dir` until their corpus is complete.
+    A corpus that is already there, from the same source and with the same recordings, is left unchanged. A corpus that
+    is not in `params.source_dir` is fetched from its publisher. Partial downloads are kept in the folder `incoming`
+    beside `raw_dir` until their corpus is complete.
 
     Args:
         corpora: the wanted corpora.
-        params: where they come from, and the size of the generated one.
+        params: their source, and the size of the generated one.
         raw_dir: folder of the zips.
         seed: of the generated corpus.
         patience: limits on waiting for servers.
@@ -86,7 +86,7 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
 
 
 def _pack(corpus: Corpus, places: Sequence[Place], archive: Path) -> Provenance:
-    """Pack a corpus that lies in folders or archives, unless an earlier run did."""
+    """Pack a corpus from folders or archives, unless an earlier run did."""
     source = printable(", ".join(str(place.path) for place in places))
     contents = take_stock(corpus, places)
     known = _known(archive)
@@ -97,7 +97,7 @@ def _pack(corpus: Corpus, places: Sequence[Place], archive: Path) -> Provenance:
 
 
 def _copy(corpus: Corpus, archive: Path, copy: StoredCopy, *, connections: int) -> Provenance:
-    """Bring a corpus from a store, unless what is here came from the same files."""
+    """Copy a corpus from a store, unless the zip here was made from the same files."""
     known = _known(archive)
     if known and known.source == copy.source and known.describes(archive):
         return known
@@ -126,7 +126,7 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
         place, digest = fetched.place, fetched.digest
         contents = take_stock(corpus, [place])
         if isinstance(place, Archive):
-            # The record comes first: if the run is killed in between, the next one still finds the archive.
+            # The record is written first: if the run is killed in between, the next one still finds the archive.
             known = record(corpus, contents, place.path, source=source, published_digest=digest)
             write_provenance(archive.with_suffix(".json"), known)
             place.path.replace(archive)
@@ -139,7 +139,7 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
 
 
 def _known(archive: Path) -> Provenance | None:
-    """What an earlier run recorded of a zip; a record that cannot be read is ignored and written anew."""
+    """The record of a zip from an earlier run. A record that cannot be read is ignored and written again."""
     try:
         return read_provenance(archive.with_suffix(".json"))
     except InputError as error:

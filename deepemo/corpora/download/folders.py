@@ -1,6 +1,6 @@
 """Find a corpus in a folder that holds corpora: under its names, or by the names of its recordings.
 
-Recordings lie in a `Place`: a folder tree (`Folder`) or a zip archive (`archive.Archive`).
+Recordings are in a `Place`: a folder tree (`Folder`) or a zip archive (`archive.Archive`).
 """
 
 import logging
@@ -20,9 +20,9 @@ from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, is_hidden, pr
 
 _LOG = logging.getLogger(__name__)
 
-# Share of the published recordings from which recordings under an unknown name count as a copy of the corpus.
+# Recordings in a folder of an unknown name count as a copy of a corpus from this share of the published ones on.
 _MIN_SHARE = 0.5
-# What GitHub adds to the name of a repository, and browsers to that of a repeated download.
+# Endings that GitHub adds to the name of a repository, and browsers to the name of a repeated download.
 _ADDED = re.compile(r"([-_ ](master|main)|\s*\(\d+\))$", re.IGNORECASE)
 
 
@@ -41,7 +41,7 @@ class Place(Protocol):
         """Open a recording for reading."""
 
     def read_beside(self, path: str) -> bytes | None:
-        """Bytes of a file that is no recording, by the end of its path; None if there is none."""
+        """Bytes of a file that is not a recording, by the end of its path; None if there is none."""
 
 
 def fail(error: OSError) -> None:
@@ -83,7 +83,7 @@ class Folder:
         return self._files[member].open("rb")
 
     def read_beside(self, path: str) -> bytes | None:
-        """Bytes of a file that is no recording, by its path or the end of its path; None if there is none.
+        """Bytes of a file that is not a recording, by its path or the end of its path; None if there is none.
 
         Raises:
             OSError: it cannot be read.
@@ -99,7 +99,7 @@ class Folder:
 
 
 def _inside(path: str) -> str:
-    """The path as it is stored in an archive: backslashes become separators, unless the path would lead out then."""
+    """The path as stored in an archive. Backslashes become separators, unless the path would then lead out."""
     plain = path.replace("\\", "/")
     return path.replace("\\", "%5C").replace(":", "%3A") if leads_out(plain) else plain
 
@@ -108,8 +108,8 @@ class Selection:
     """Some of the recordings of another place.
 
     Args:
-        place: where they lie.
-        wanted: whether a path in it is one of them.
+        place: the other place.
+        wanted: whether to select the recording with this path.
     """
 
     def __init__(self, place: Place, wanted: Callable[[str], bool]) -> None:
@@ -125,12 +125,12 @@ class Selection:
 
 
 def read_beside(places: Sequence[Place]) -> Callable[[str], bytes | None]:
-    """Reads a file that is no recording from the first of some places that has it."""
+    """A function that reads a file that is not a recording from the first place that has it."""
     return lambda path: next((found for place in places if (found := place.read_beside(path)) is not None), None)
 
 
 def is_pointer(place: Place, member: str) -> bool:
-    """Whether a file is a Git LFS pointer and not a recording. Only files small enough for one are read.
+    """Whether a file is a Git LFS pointer and not a recording. Only files as small as a pointer are read.
 
     Raises:
         InputError: it cannot be unpacked.
@@ -143,7 +143,7 @@ def is_pointer(place: Place, member: str) -> bool:
 
 
 class CopyNotFoundError(InputError):
-    """A folder of corpora does not hold the wanted corpus, which may be fetched instead."""
+    """A folder of corpora does not hold the wanted corpus. Callers may fetch it instead."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,12 +162,13 @@ class _Copy:
 
 
 def find_copy(corpus: Corpus, source_dir: Path) -> list[Place]:
-    """Where a corpus's recordings lie in a folder of corpora.
+    """Find a corpus's recordings in a folder of corpora.
 
-    The search takes the corpus's own name and those of known copies (see `same_name`): a folder tree of that name,
-    archives inside such a folder, or an archive of that name. Of several copies, the one with most recordings of the
-    corpus is used; of equal ones, the first in that order. If there is none, all recordings in `source_dir` that are
-    named like the corpus's are used, provided they are half of what its makers publish. Each choice is logged.
+    The search uses the corpus's own name and the names of known copies (see `same_name`). It looks for a folder tree of
+    that name, archives inside such a folder, and an archive of that name. Of several copies, the one with most
+    recordings of the corpus is used; of equal ones, the first in that order. If there is none, all recordings in
+    `source_dir` that are named like the corpus's are used, if they are at least half of the published ones. Each choice
+    is logged.
 
     Args:
         corpus: the corpus.
@@ -209,7 +210,7 @@ def find_copy(corpus: Corpus, source_dir: Path) -> list[Place]:
 
 
 def known_names(corpus: Corpus) -> list[str]:
-    """Names of folders and archives (without suffix) under which copies of a corpus are known, its own first."""
+    """Names of folders and archives (without suffix) of known copies of a corpus, its own name first."""
     return list(dict.fromkeys([corpus.name, *corpus.folders, *_published_name(corpus)]))
 
 
@@ -276,8 +277,8 @@ def _count(corpus: Corpus, places: Sequence[Place]) -> _Copy:
 
 def _under_unknown_name(corpus: Corpus, source_dir: Path, copies: Sequence[_Copy]) -> Place:
     """All recordings in a folder of corpora, or in one archive in it, that are named like those of a corpus."""
-    # Unreadable folders and damaged archives among all that is there may belong to other corpora. Tables that could
-    # say which recordings are this corpus's would be found beside it, under its name.
+    # Unreadable folders and damaged archives are ignored here, because they may belong to other corpora. Tables are not
+    # read, because a copy with tables is found under its name.
     everything: list[Place] = [Folder(source_dir, lambda error: None), *_archives(sorted(source_dir.iterdir()), [])]
     places = [Selection(place, lambda member: bool(_name(corpus, member))) for place in everything]
     best = max(places, key=lambda place: len({_name(corpus, member) for member in place.recordings()}))

@@ -1,4 +1,4 @@
-"""Fetch one file over HTTP: continued where it broke off, checked, and in its place only when it is complete."""
+"""Fetch one file over HTTP: continue it where it broke off, check it, and only then move it to its place."""
 
 import ipaddress
 import logging
@@ -21,7 +21,7 @@ from deepemo.files import require_room
 _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 1 << 18
 _MAX_REDIRECTS = 10
-# So many new bytes reset the count of failed attempts; with fewer, attempts might never end.
+# This many new bytes reset the count of failed attempts. If fewer did, attempts might never end.
 _PROGRESS_BYTES = 1 << 20
 
 # Statuses under 500 that may change when asked again (RFC 9110, 15.5.9; RFC 8470, 5.2; RFC 6585, 4).
@@ -30,7 +30,7 @@ _GONE_STATUSES = {404, 410}
 
 
 class MissingError(InputError):
-    """Every address says that there is no such file; callers may know the file by another name."""
+    """Every address says that there is no such file. Callers may try another name."""
 
 
 class _StoppedError(Exception):
@@ -46,7 +46,7 @@ class _PassingError(Exception):
 
 
 class _LastingError(Exception):
-    """This address will not give the file; `missing` if it says that there is none."""
+    """This address will not give the file. `missing` is true if it says that the file does not exist."""
 
     def __init__(self, fault: str, *, missing: bool = False) -> None:
         super().__init__(fault)
@@ -54,11 +54,11 @@ class _LastingError(Exception):
 
 
 class _WrongPartError(_PassingError):
-    """The part that has come cannot be continued from this address."""
+    """The partial file cannot be continued from this address."""
 
 
 class _WrongContentError(_WrongPartError):
-    """The whole file came, and it is not the expected one."""
+    """The whole file was received, but it is not the expected one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,10 +87,10 @@ class Patience:
 
 
 class _Session(requests.Session):
-    """Follows a redirect only where it leads to HTTPS and to a public address.
+    """A session that follows a redirect only to HTTPS and to a public address.
 
-    What is asked for by its own address may be elsewhere, such as a mirror in one's own network; a redirect from there
-    may stay there.
+    The first address of a request may be any address, such as a mirror in the local network. A redirect from there may
+    lead to the same network.
     """
 
     def get_redirect_target(self, resp: requests.Response) -> str | None:
@@ -106,7 +106,7 @@ class _Session(requests.Session):
 
 
 def is_private(host: str) -> bool:
-    """Whether a host has an address that is not public: of this machine, of a network of one's own, or reserved.
+    """Whether a host has an address that is not public: of this machine, of a private network, or reserved.
 
     >>> is_private("10.0.0.1"), is_private("::1"), is_private("127.1"), is_private("93.184.216.34")
     (True, True, True, False)
@@ -114,7 +114,7 @@ def is_private(host: str) -> bool:
     try:
         found = {str(info[4][0]) for info in socket.getaddrinfo(host, None, type=socket.SOCK_STREAM)}
     except (OSError, UnicodeError):
-        return False  # unknown here: a proxy may know it
+        return False  # unknown on this machine, but a proxy may know it
     return not all(ipaddress.ip_address(address.partition("%")[0]).is_global for address in found)
 
 
@@ -142,13 +142,13 @@ class Fetcher:
     def fetch(self, urls: Sequence[str], target: Path, expected: Expected) -> None:
         """Fetch a file, unless it is there already and is the expected one.
 
-        Attempts go round the addresses; one that was not asked yet is asked without a wait. An address that will not
-        give the file is left out of the next round; one that gave none of the last few files comes last.
+        Attempts go round the addresses. The first attempt at each address has no wait. An address that will not give
+        the file is left out of the next round; one that gave none of the last few files comes last.
 
         Args:
             urls: addresses of the same file, the best first.
-            target: where it belongs; until it is complete and checked it is `<name>.part` beside that.
-            expected: what it must be.
+            target: path of the file; until it is complete and checked, it is `<name>.part` beside that.
+            expected: what the file must be.
 
         Raises:
             MissingError: no address has it.
@@ -180,12 +180,12 @@ class Fetcher:
                 missing = False
                 if isinstance(fault, _WrongPartError):
                     self._drop(part)
-                # Damage in transit is not repeated; a second wrong file means that the server's file is wrong.
+                # Damage in transit does not happen twice: a second wrong file means that the server's file is wrong.
                 if isinstance(fault, _WrongContentError) and url in wrong:
                     left.remove(url)
                 elif isinstance(fault, _WrongContentError):
                     wrong.add(url)
-                # A part can be continued only where it came from: stay there if it grew, else ask the next.
+                # A part can be continued only from its own address: stay there if it grew, else ask the next.
                 turn += part.size_bytes < before + _PROGRESS_BYTES
                 failures = 1 if part.size_bytes >= most + _PROGRESS_BYTES else failures + 1
                 most = max(most, part.size_bytes)
@@ -220,7 +220,7 @@ class Fetcher:
         part.drop()
 
     def _attempt(self, url: str, part: Partial, expected: Expected) -> None:
-        """Ask once, for the missing bytes where possible; return when the file is complete and checked."""
+        """Send one request, if possible for only the missing bytes; return when the file is complete and checked."""
         validator = part.validator(url)
         # Without a validator, only the checksum shows whether the rest is of the same file.
         resumable = validator is not None and (validator != "" or expected.digest is not None)
@@ -322,7 +322,7 @@ def _start_of_body(response: requests.Response, held: int) -> int:
 
 
 def _declared_bytes(response: requests.Response) -> int | None:
-    """Declared size of the whole file; None if there is none, or if it is that of a compressed form."""
+    """Declared size of the whole file; None if none is declared, or if the body is compressed."""
     if "Content-Encoding" in response.headers:
         return None
     if response.status_code == 206:

@@ -1,4 +1,4 @@
-"""Publishers' lists of their files: what each is called, where it is, and what it must be."""
+"""Publishers' lists of their files: the name, address and checksum of each."""
 
 import csv
 import json
@@ -21,7 +21,7 @@ _NO_LIST = (json.JSONDecodeError, UnicodeDecodeError, KeyError, TypeError, Attri
 
 @dataclass(frozen=True, kw_only=True)
 class Published:
-    """A file as its publisher lists it: its addresses, its path in the corpus, and what it must be."""
+    """A file as its publisher lists it: its addresses, its path in the corpus, and its expected size and digest."""
 
     urls: tuple[str, ...]
     member: str

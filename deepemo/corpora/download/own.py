@@ -1,4 +1,4 @@
-"""Corpora of the user's own: folders with a manifest, in the folder of corpora that `download.source_dir` names."""
+"""Users' own corpora: folders with a manifest, in the folder of corpora that `download.source_dir` names."""
 
 from collections.abc import Sequence
 from contextlib import suppress
@@ -14,7 +14,7 @@ from deepemo.yaml12 import read_yaml
 
 
 def source_dir_of(params: Path) -> Path | None:
-    """The folder of corpora that a params.yaml names, whatever else stands in it; None if it names none."""
+    """The folder of corpora that a params.yaml names, or None. The rest of the file is not checked."""
     try:
         named = read_yaml(params)["download"]["source_dir"]
     except (InputError, KeyError, TypeError):
@@ -33,8 +33,8 @@ def own_corpus(folder: Path) -> Corpus:
     """The corpus that a folder's manifest describes, checked against the recordings in the folder.
 
     Raises:
-        InputError: the manifest or a table is wrong, a row fits no recording, or the name is one of the catalogue; the
-            message names the file and the line.
+        InputError: the manifest or a table is wrong, a row fits no recording, or the catalogue has a corpus of that
+            name. The message names the file and the line.
         OSError: a file cannot be read.
     """
     if folder.name in CORPORA:
@@ -67,10 +67,10 @@ def _speakers(corpus: Corpus, recordings: Sequence[str]) -> set[str]:
 
 
 def find_corpus(name: str, source_dir: Path | None) -> Corpus:
-    """A corpus by its name: of the catalogue, or of the user's own.
+    """A corpus by its name, from the catalogue or from the user's own.
 
     Raises:
-        InputError: there is none of that name, or see `own_corpus`.
+        InputError: there is no corpus of that name, or see `own_corpus`.
     """
     own = own_names(source_dir)
     if name in own:

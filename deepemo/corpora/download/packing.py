@@ -1,4 +1,4 @@
-"""Pack a corpus's recordings into one zip: each once, in a fixed order, so that the zip is reproducible."""
+"""Pack a corpus's recordings into one zip, each once and in a fixed order, so that the zip is reproducible."""
 
 import hashlib
 import logging
@@ -40,8 +40,8 @@ class Contents:
 
     Attributes:
         recordings: one for each combination of name and content, ordered by member.
-        repeated: how many were left out, because another one had the same name and content, or was the same performance
-            in a preferred format.
+        repeated: number of recordings that were left out, because another one had the same name and content, or was the
+            same performance in a preferred format.
         beside: content of the corpus's tables and other files beside the recordings, by path.
     """
 
@@ -56,7 +56,7 @@ class Contents:
 
     @property
     def sha256(self) -> str:
-        """Digest of the lines `<sha256>  <member>` that `sha256sum` prints, of recordings, then files beside."""
+        """Digest of the lines `<sha256>  <member>` as `sha256sum` prints them: recordings first, then files beside."""
         digests = [(found.sha256, found.member) for found in self.recordings]
         digests += [(hashlib.sha256(content).hexdigest(), path) for path, content in self.beside.items()]
         lines = "".join(f"{digest}  {path}\n" for digest, path in digests)
@@ -67,9 +67,9 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     """Read every recording in some places and choose those to pack.
 
     Some copies of a corpus hold recordings twice, in a folder inside a folder. Recordings with the same name and the
-    same content are packed once, from the shortest path; those with the same name and different content are all packed,
-    for validation to judge. Of a performance in several formats (WAV and MP3, sound and video) only recordings in the
-    first format of `recordings.SUFFIXES` are packed. Git LFS pointers are left out with a warning.
+    same content are packed once, from the shortest path. Recordings with the same name and different content are all
+    packed; validation judges them. If a performance is there in several formats (WAV and MP3, sound and video), only
+    the format that comes first in `recordings.SUFFIXES` is packed. Git LFS pointers are left out with a warning.
 
     Raises:
         InputError: a table of the corpus is missing or wrong, all files are Git LFS pointers, two places hold different

@@ -26,8 +26,8 @@ class Provenance:
         licence: its terms of use.
         citation: what to cite.
         source: where these recordings came from: an address or a folder.
-        published_digest: `md5:` and the digest of the archive that its publisher's record gave when it was fetched;
-            empty if there was no such record.
+        published_digest: `md5:` and the archive's digest from its publisher's record at the time of fetching; empty if
+            there was no such record.
         fetched: date and time (UTC); empty for a generated corpus.
         recordings: number of recordings.
         published_recordings: number of recordings that its makers published.
@@ -87,7 +87,7 @@ def record(
 
 
 def write_provenance(path: Path, provenance: Provenance) -> None:
-    """Write a record. A link is replaced, and the file that it leads to stays."""
+    """Write a record. If the path is a link, the link is replaced, and the file that it leads to stays."""
     write_json(path, asdict(provenance))
 
 

@@ -34,7 +34,7 @@ from deepemo.threads import map_in_threads
 
 _Item = TypeVar("_Item")
 
-# The list of CREMA-D has 300 KB, that of TESS 3 MB.
+# The list of CREMA-D has 300 KB, the list of TESS 3 MB.
 _LARGEST_LIST = 64 << 20
 # By the specification of Git LFS, a pointer has less than 1,024 bytes.
 _LARGEST_POINTER = 1023
@@ -46,7 +46,7 @@ class Fetched:
 
     Attributes:
         place: the official archive, or a folder with the recordings.
-        digest: `md5:` and the digest of the archive that its publisher's record gave; empty if there is no such record.
+        digest: `md5:` and the archive's digest from its publisher's record; empty if there is no such record.
     """
 
     place: Place
@@ -74,9 +74,9 @@ def fetch_corpus(
     Args:
         corpus: the corpus.
         incoming: a folder for this corpus alone, which keeps partial downloads.
-        connections: number of connections, where the corpus is published file by file.
+        connections: number of connections, if the corpus is published file by file.
         patience: limits on waiting for servers.
-        known_digest: what `Fetched.digest` was when the corpus was fetched before; empty if it was not.
+        known_digest: `Fetched.digest` of an earlier fetch; empty if there was none.
 
     Raises:
         InputError: the corpus is to be fetched by hand, its publisher's list is not understood, the archive has changed
@@ -201,7 +201,7 @@ def _fetch_files(
 
 
 def _fresh(patience: Patience, progress: Progress, url: str, target: Path) -> Path:
-    """Fetch a list again in every run: it is small, has no checksum, and says what all other files must be."""
+    """Fetch a list. Every run fetches it again: it is small, has no checksum, and describes all other files."""
     target.unlink(missing_ok=True)
     Partial(target).drop()
     Fetcher(patience, progress).fetch([url], target, Expected(most_bytes=_LARGEST_LIST))
@@ -247,9 +247,9 @@ def _fetch_each(
             raise
 
     try:
-        # All are queued at once, so that one slow file does not keep the other connections waiting.
+        # All items are queued at once, so that one slow file does not keep the other connections waiting.
         for _ in map_in_threads(attempt, items, workers=connections, ahead=len(items), stop=stop):
             pass
     except Exception as error:
-        # Transfers that were stopped fail too, and perhaps earlier in the order of the items.
+        # Stopped transfers fail too, and may be earlier in the order of the items.
         raise failures[0] from error

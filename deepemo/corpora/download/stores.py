@@ -1,7 +1,7 @@
-"""Corpora in an object store or on a web server: any address that fsspec knows, as `s3://bucket/corpora`.
+"""Corpora in an object store or on a web server: any address that fsspec knows, such as `s3://bucket/corpora`.
 
-What a store holds of a corpus is listed, and copied beside `data/raw` where `folders.find_copy` finds it. Credentials
-are those that the store's library takes from the environment; neither they nor those in an address are ever shown.
+The files of a corpus are listed, and copied to a folder beside `data/raw` where `folders.find_copy` finds them. The
+store's library takes credentials from the environment. Neither these nor credentials in an address are ever shown.
 """
 
 import hashlib
@@ -42,7 +42,7 @@ def shown(address: str) -> str:
 
 @dataclass(frozen=True)
 class _Stored:
-    """A file in a store: its name there, its path below the source, its size and what else tells a change."""
+    """A file in a store: its name there, its path below the source, its size, and a mark of its version."""
 
     name: str
     path: str
@@ -54,10 +54,10 @@ class Store:
     """The corpora at an address."""
 
     def __init__(self, address: str) -> None:
-        """Take the address; nothing is asked of the store yet.
+        """Take the address. No request is sent to the store yet.
 
         Raises:
-            InputError: fsspec knows no such address, or the package that it needs is not installed.
+            InputError: fsspec does not know this kind of address, or the package that it needs is not installed.
         """
         import fsspec
 
@@ -72,10 +72,10 @@ class Store:
             ) from error
 
     def find(self, corpus: Corpus) -> "StoredCopy":
-        """What the store holds of a corpus, under the names of `folders.known_names`.
+        """The files of a corpus in the store, under the names of `folders.known_names`.
 
         Raises:
-            CopyNotFoundError: nothing.
+            CopyNotFoundError: there are none.
             InputError: the store cannot be read.
         """
         names = known_names(corpus)
@@ -126,8 +126,8 @@ class StoredCopy:
     """The files of one corpus in a store.
 
     Attributes:
-        digest: of what was listed: names, sizes and the store's own marks of a version.
-        source: the address, and what was listed there in short.
+        digest: of the listing: names, sizes and the store's own marks of a version.
+        source: the address, and a summary of the listing.
     """
 
     def __init__(self, store: Any, address: str, files: list[_Stored]) -> None:
@@ -140,7 +140,7 @@ class StoredCopy:
         self.source = f"{address} ({len(files)} files, {self.size_bytes} bytes, listing {self.digest[:16]})"
 
     def copy(self, folder: Path, *, connections: int, name: str) -> None:
-        """Copy the files into a folder; those that an earlier run copied whole are left.
+        """Copy the files into a folder, except those that an earlier run has copied completely.
 
         Raises:
             InputError: the disk is full, or a file cannot be read or has another size than was listed.
@@ -183,7 +183,7 @@ def _is_zip(path: str) -> bool:
 
 
 def _without_secrets(error: BaseException) -> str:
-    """The error in words, without the values of variables that hold credentials."""
+    """The error's message, without the values of environment variables that hold credentials."""
     words = str(error)
     for name, value in os.environ.items():
         if _SECRET.search(name) and len(value) >= 6:

@@ -1,4 +1,4 @@
-"""The state of a transfer: what a file must be, the part of it that has come, its addresses and the progress bar."""
+"""The state of a transfer: the expected file, the part received so far, its addresses and the progress bar."""
 
 import hashlib
 import json
@@ -18,19 +18,21 @@ from deepemo.files import explained_full_disk, write_json
 
 _LOG = logging.getLogger(__name__)
 
-# After this many failures in a row for files that another address has, an address is asked last: fewer may be gaps.
+# After this many failures in a row for files that another address has, an address is asked last. Fewer failures may
+# only mean that it lacks some files.
 _MAX_REFUSALS = 3
 
 
 @dataclass(frozen=True, kw_only=True)
 class Expected:
-    """What is known of a file before it is fetched; None where its makers do not say.
+    """What is known about a file before it is fetched. Unknown values are None.
 
     Attributes:
         size_bytes: its size.
-        algorithm: of its digest; `git` is that of a git object id, sha1 of `blob <size>`, a zero byte and the content.
+        algorithm: of its digest. `git` is the algorithm of git object ids: sha1 of `blob <size>`, a zero byte and the
+            content.
         digest: in hexadecimal.
-        most_bytes: the largest size that is taken, where the size is not known.
+        most_bytes: the maximum size, if the size is not known.
 
     Example:
         >>> print(Expected(size_bytes=2048))
@@ -44,7 +46,7 @@ class Expected:
 
     @property
     def limit_bytes(self) -> int | None:
-        """The largest size that is taken."""
+        """The maximum size that is accepted."""
         return self.most_bytes if self.size_bytes is None else self.size_bytes
 
     def __str__(self) -> str:
@@ -78,14 +80,14 @@ def _digest(path: Path, algorithm: str) -> str:
 
 
 class Partial:
-    """The part of a file that has come so far: `<name>.part`, and beside it `<name>.part.json`, which says of what.
+    """The part of a file received so far: `<name>.part`, with its origin in `<name>.part.json` beside it.
 
     A part can be continued only from the address it came from, and only while that address serves the same file. The
-    address and its validator (ETag or date) are written before the first byte, so that a killed process leaves either
-    a part that says what it is, or none.
+    address and its validator (ETag or date) are written before the first byte. A killed process therefore leaves either
+    a part with a known origin, or none.
 
     Args:
-        target: where the file belongs when it is complete.
+        target: path of the complete file.
     """
 
     def __init__(self, target: Path) -> None:
@@ -99,7 +101,7 @@ class Partial:
         return self.path.stat().st_size if self.path.exists() else 0
 
     def validator(self, url: str) -> str | None:
-        """ETag or date of the file at `url` that this is a part of; empty if it had none, None if from elsewhere."""
+        """Validator (ETag or date) of this part, or an empty text if it has none; None if it is not from `url`."""
         try:
             origin = json.loads(self._origin.read_text(encoding="utf-8"))
             return str(origin["validator"]) if origin["url"] == url else None
@@ -108,7 +110,7 @@ class Partial:
 
     @contextmanager
     def writing(self, url: str, validator: str, *, start: int) -> Iterator[IO[bytes]]:
-        """Open the part for writing at `start`: its end, or 0 to begin anew.
+        """Open the part for writing at `start`: its end, or 0 to start again.
 
         A failure before the first byte leaves no part.
 
@@ -139,7 +141,7 @@ class Partial:
 
 
 class Addresses:
-    """Remembers which of several servers of the same files does not give them, so that it is asked last.
+    """Remembers which of several servers of the same files fails to give them, so that it is asked last.
 
     A server is the address of a file without its name. Threads may share this.
     """
@@ -149,7 +151,7 @@ class Addresses:
         self._refusals = Counter[str]()
 
     def ranked(self, urls: Sequence[str]) -> list[str]:
-        """Addresses of one file as given, those on servers that gave none of the last few files at the end."""
+        """Addresses of one file in the order given, but last those on servers that gave none of the last few files."""
         with self._lock:
             return sorted(urls, key=lambda url: self._refusals[_server(url)] >= _MAX_REFUSALS)
 
@@ -167,7 +169,7 @@ class Addresses:
 
 
 class Progress:
-    """A progress bar in bytes that several threads update; it draws nothing where stderr is no terminal.
+    """A progress bar in bytes that several threads update. It draws nothing if stderr is not a terminal.
 
     Args:
         label: what is being fetched.
@@ -195,7 +197,7 @@ class Progress:
             self._bar.update(size_bytes)
 
     def held(self, size_bytes: int) -> None:
-        """Count bytes of an earlier run, which do not count for the rate."""
+        """Count bytes of an earlier run; they are not part of the rate."""
         if self._bar.disable:
             return
         with self._lock:

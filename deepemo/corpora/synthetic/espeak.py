@@ -1,8 +1,8 @@
 """espeak-ng from the wheel espeakng-loader, in a helper process that keeps no state between utterances.
 
 The library keeps the phase of its waveform, of its flutter and of its noise from one utterance to the next, and neither
-`espeak_Terminate` nor unloading it resets them. So the helper process initialises it once and forks for every
-utterance: each starts from the same state, and its samples depend on the request alone.
+`espeak_Terminate` nor unloading it resets them. The helper process therefore initialises it once and forks for every
+utterance. Each utterance starts from the same state, and its samples depend only on the request.
 """
 
 import ctypes
@@ -33,7 +33,7 @@ _RATE, _VOLUME, _PITCH, _RANGE, _WORD_GAP = 1, 2, 3, 4, 7
 # espeak-ng seeds its noise by the clock unless told otherwise.
 _NOISE_SEED = 1
 
-# Header of a response: whether samples follow (or else an error message), and how many bytes.
+# Header of a response: whether samples follow or an error message, and the number of bytes.
 _HEADER = struct.Struct("<?I")
 _SYNTH_CALLBACK = ctypes.CFUNCTYPE(ctypes.c_int, ctypes.POINTER(ctypes.c_short), ctypes.c_int, ctypes.c_void_p)
 

@@ -1,7 +1,7 @@
 """Generate the synthetic corpus: every speaker says every sentence in every emotion; a few files are bad on purpose.
 
-A clip depends only on the seed and on its speaker, sentence, emotion and take. So a larger corpus contains the clips of
-a smaller one, byte for byte, whatever the order in which they are made.
+A clip depends only on the seed and on its speaker, sentence, emotion and take. A larger corpus therefore contains the
+clips of a smaller one, byte for byte. The order in which clips are made does not matter.
 """
 
 import zipfile
@@ -20,8 +20,8 @@ from deepemo.params import Synthetic
 
 CODES = {emotion: code for code, emotion in CORPUS.emotions.items()}
 
-# The bad files, the same for any size of the corpus, with the reason for which validation must quarantine each. Their
-# takes are numbered from 90, above those of the others. Two have the same samples, and one copies a good clip.
+# The bad files, each with the reason for which validation must quarantine it. They are the same for any size of the
+# corpus. Their takes are numbered from 90, above all others. Two have the same samples, and one copies a good clip.
 PLANTED = {
     "spk01/spk01_s01_sad_t90.wav": "silent",
     "spk01/spk01_s01_ang_t91.wav": "truncated",

@@ -111,7 +111,7 @@ STEREO_SPEAKERS = (4, 11)
 
 
 def cast(count: int, *, seed: int) -> list[Speaker]:
-    """The first speakers, at most as many as `VOICES`; each is the same however many there are."""
+    """The first `count` speakers, at most as many as `VOICES`. A speaker does not depend on `count`."""
     return [_speaker(number, seed=seed) for number in range(1, count + 1)]
 
 

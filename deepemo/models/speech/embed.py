@@ -129,7 +129,7 @@ def check_tracked(encoder: Path, pipeline: Path) -> None:
     if named.isdisjoint({wanted, *wanted.parents}):
         raise InputError(
             f"{pipeline}: stages.embed_speech.deps: found no {encoder}, expected the encoder that params.yaml names: "
-            f"add the line `- {encoder}`, so that another file at that path is not taken for this one"
+            f"add `{encoder}` to the list, so that another file at that path is not taken for this one"
         )
 
 

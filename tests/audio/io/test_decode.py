@@ -59,7 +59,7 @@ def test_reads_what_libsndfile_reads(options, container):
     sound = read_mono(content, max_seconds=10)
     assert (sound.rate_hz, sound.channels, sound.container) == (RATE_HZ, 2, container)
     assert loudest_hz(sound.mono(), RATE_HZ) == pytest.approx(440, abs=2)
-    # Block by block as in one piece.
+    # Decoding block by block gives the same as decoding in one piece.
     np.testing.assert_array_equal(sound.mono(), read_recording(content).mono())
 
 
@@ -155,12 +155,12 @@ def test_rates_that_nothing_records_at_are_refused(rate_hz):
     ],
 )
 def test_nothing_but_sound_is_opened(content):
-    """Playlists least of all: they name files and addresses that FFmpeg would fetch."""
+    """Playlists above all must be refused: they name files and addresses that FFmpeg would fetch."""
     with pytest.raises(DecodeError):
         read_mono(content, max_seconds=10)
 
 
-# What libsndfile writes and soundfile's own `read` refuses, because it does not know how many frames there are.
+# libsndfile writes these, but soundfile's own `read` refuses them, because the number of frames is unknown.
 UNCOUNTED = [
     ("WAV", "GSM610"),
     ("W64", "GSM610"),
@@ -339,7 +339,7 @@ def riff(tag, data, rate_hz, channels=1):
 
 
 def caf_of_opus(samples):
-    """As Apple's Voice Memos writes it; FFmpeg and libsndfile write none."""
+    """A file as Apple's Voice Memos writes it. FFmpeg and libsndfile do not write this format."""
     packets = []
     with av.open(io.BytesIO(by_ffmpeg(samples, 48_000, "ogg", "libopus"))) as container:
         packets = [bytes(packet) for packet in container.demux(audio=0) if packet.size]

@@ -12,7 +12,7 @@ from deepemo.audio.io.file_slice import FileSlice
 from deepemo.audio.io.headers import find_sound_chunk, flac_frames
 
 CONTAINERS = ["WAV", "WAVEX", "AIFF", "AU", "RF64", "W64", "CAF"]
-# As arecord, ffmpeg, sox and others leave it, and near those: with a header's bytes taken off, or rounded.
+# Lengths that arecord, ffmpeg, sox and others leave, and lengths near those: less the bytes of a header, or rounded.
 OPEN = [
     0,
     1,
@@ -44,7 +44,7 @@ def missing(payload: bytes) -> int:
 
 
 def with_length(container: str, length: int, *, outer: bool) -> bytes:
-    """A file whose sound is announced to be so many bytes long, and the whole file too if `outer`."""
+    """A file whose header announces this many bytes of sound, and as many for the whole file if `outer`."""
     payload = bytearray(encoded(container))
     order = ">" if container in ("AIFF", "AU", "CAF") else "<"
     wide = struct.pack(f"{order}Q", length)
@@ -73,7 +73,7 @@ def with_length(container: str, length: int, *, outer: bool) -> bytes:
 @pytest.mark.parametrize("length", OPEN, ids=hex)
 @pytest.mark.parametrize("container", CONTAINERS)
 def test_a_length_that_nobody_filled_in_hides_nothing(container: str, length: int, outer: bool) -> None:
-    """As a pipe leaves it. The file is whole and good, and its samples are those of the same file with a length."""
+    """The length as a pipe leaves it. The file is complete, and has the same samples as with a correct length."""
     recording = read_recording(with_length(container, length, outer=outer))
     assert recording.remarks == ()
     np.testing.assert_array_equal(recording.samples, read_recording(encoded(container)).samples)
@@ -110,7 +110,7 @@ def test_a_length_far_beyond_the_file_is_one_that_it_ends_before(container: str)
 
 
 def test_no_sound_before_another_chunk_is_none() -> None:
-    """A length of 0 is true where chunks follow, up to the end of the file."""
+    """A length of 0 is correct if only chunks follow up to the end of the file."""
     payload = encoded("WAV", frames=0) + b"LIST" + struct.pack("<I", 4000) + bytes(4000)
     recording = read_recording(payload)
     assert (len(recording.samples), recording.remarks) == (0, ())
@@ -157,7 +157,7 @@ def test_what_a_program_writes_to_a_pipe_is_whole(program: str, container: str) 
         "ffmpeg": ["-loglevel", "error", "-f", "wav", "-i", "-", "-f", container, "-"],
     }
     payload = encoded("WAV", frames=16_000)
-    # Not a file: neither its input nor its output can be sought in.
+    # Pipes instead of files: neither input nor output can be sought in.
     piped = subprocess.run([program, *options[program]], input=payload, capture_output=True, check=True).stdout
     recording = read_recording(piped)
     assert recording.partial is None

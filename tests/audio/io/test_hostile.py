@@ -1,4 +1,4 @@
-"""Files that announce or unpack to much more than they hold: refused before they cost it."""
+"""Files that announce, or unpack to, much more than they hold are refused before they cost memory or time."""
 
 import io
 import tracemalloc

@@ -1,4 +1,4 @@
-"""Band limits attenuate tones by Butterworth's formula; equalisation is as strong as it says, and delays nothing."""
+"""Band limits attenuate tones by Butterworth's formula; equalisation has the wanted strength and no delay."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ def tone(hz: float, seconds: float = 1.0) -> np.ndarray:
 
 
 def gain_db(before: np.ndarray, after: np.ndarray) -> float:
-    """Between the ends, where a tone that begins at once rings."""
+    """The samples between the ends. At the ends, an abrupt tone rings."""
     middle = slice(RATE_HZ // 4, -RATE_HZ // 4)
     return 20 * float(np.log10(rms(after[middle]) / rms(before[middle])))
 
@@ -74,7 +74,7 @@ def test_an_equaliser_is_smooth_and_as_strong_as_it_says() -> None:
     at_knots = np.array([[np.interp(2**octave, frequencies, gain) for octave in octaves[2:-1]] for gain in gains])
     assert at_knots.std() == pytest.approx(5.0, rel=0.1)
     assert at_knots.mean() == pytest.approx(0.0, abs=0.5)
-    # From 1,000 to 1,050 Hz is a fourteenth of an octave: a gain that is linear between knots changes by little.
+    # 1,000 to 1,050 Hz is a fourteenth of an octave, over which a gain that is linear between knots changes little.
     steps = [abs(gain[1050] - gain[1000]) for gain in gains]
     assert max(steps) < 5.0 * 6 / 12
 

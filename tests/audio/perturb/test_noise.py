@@ -1,4 +1,4 @@
-"""Noise has the level and the colour that were asked for."""
+"""Noise has the requested level and colour."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""A room keeps the direct sound first and decays as it says; speed changes length and frequency."""
+"""A room's response begins with the direct sound and decays in the given time; speed changes length and frequency."""
 
 import numpy as np
 import pytest

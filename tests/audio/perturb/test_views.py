@@ -25,7 +25,7 @@ OFF = WaveformViews(
 
 @pytest.fixture
 def clip() -> np.ndarray:
-    """Noise of a second, white, between digital silence."""
+    """A second of white noise between digital silence."""
     return np.pad(np.random.default_rng(1).normal(0, 0.05, RATE_HZ), 1000).astype(np.float32)
 
 
@@ -64,7 +64,7 @@ def test_a_babble_is_made_of_the_voices_that_are_given(clip: np.ndarray) -> None
 
 def test_one_strength_does_not_change_the_draws_of_another(clip: np.ndarray) -> None:
     noisy, noisy_in_bands = view(clip, noise_share=1.0), view(clip, noise_share=1.0, cut_share=1.0)
-    quiet = slice(0, 900)  # what lies before the sound is noise alone, at one level after the other
+    quiet = slice(0, 900)  # before the sound there is only noise, at several levels
     noise, other = noisy[quiet], noisy_in_bands[quiet]
     assert np.corrcoef(noise, other)[0, 1] > 0.99
 

@@ -1,4 +1,4 @@
-"""Corpora into data/raw: what is there and whole is left alone, what fails leaves the old, and all is on record."""
+"""Corpora into data/raw: complete ones are left alone, failures leave the old one, and everything is recorded."""
 
 import errno
 import hashlib
@@ -76,7 +76,7 @@ def bring(raw: Path, impatient: Patience) -> Acquire:
 
 
 def state(folder: Path) -> dict[str, tuple[int, int]]:
-    """Every file with its inode and time of change: a file written anew differs."""
+    """Every file with its inode and time of change. A file that was written again differs."""
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in folder.iterdir()}
 
 
@@ -140,7 +140,7 @@ def test_a_record_that_cannot_be_read_is_written_anew(
 def test_an_archive_is_not_fetched_again_after_a_kill_in_its_last_step(
     server: Any, ravdess: Corpus, bring: Acquire, raw: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Killed between the record and the archive, whichever of them comes first."""
+    """Killed between writing the record and the archive, in whatever order they are written."""
     replaced = Path.replace
 
     class Killed(BaseException):
@@ -217,7 +217,7 @@ def test_a_folder_comes_before_the_official_source(
 def test_what_a_folder_does_not_hold_is_fetched(
     server: Any, ravdess: Corpus, bring: Acquire, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """So that SAVEE can come from a folder and the others from their makers, in one run."""
+    """This lets one run take SAVEE from a folder and fetch the others from their publishers."""
     assert bring(ravdess, source_dir=str(tmp_path)).source == server.url("/Audio_Speech_Actors_01-24.zip")
     assert "looked for ravdess/" in caplog.text
     assert f"fetching it from {server.url('/')}" in caplog.text
@@ -236,7 +236,7 @@ def test_pointers_are_not_replaced_by_a_download_in_silence(
 
 
 def test_odd_folders_come_whole_into_the_archive(ravdess: Corpus, bring: Acquire, tmp_path: Path, raw: Path) -> None:
-    """A carriage return, a byte that is no text, and a backslash left by unpacking: every recording is there once."""
+    """A carriage return, a byte that is not UTF-8, and a backslash from unpacking: every recording is there once."""
     folders = [b"Actor\r01", b"Acteur\xe901", b"win\\dows", b"plain", b"x\ny"]
     for folder, (member, content) in zip(folders, MEMBERS.items(), strict=True):
         path = tmp_path / "Ravdess" / os.fsdecode(folder + b"/" + Path(member).name.encode())

@@ -1,4 +1,4 @@
-"""Corpora in a folder that people put together: official layouts, Kaggle's, archives, and what is not there."""
+"""Corpora in a folder that people put together: official layouts, Kaggle's, archives, and missing corpora."""
 
 import io
 import shutil
@@ -18,14 +18,14 @@ from deepemo.errors import InputError
 
 
 def tiny_wav(number: int) -> bytes:
-    """A hundredth of a second that is like no other number's."""
+    """A hundredth of a second of sound, different for each number."""
     stream = io.BytesIO()
     soundfile.write(stream, [number / 1000] * 160, 16_000, format="WAV", subtype="PCM_16")
     return stream.getvalue()
 
 
 def write_tree(root: Path, files: dict[str, int]) -> None:
-    """Write tiny recordings: what has one number has the same bytes."""
+    """Write tiny recordings. Those with the same number have the same bytes."""
     for name, number in files.items():
         path = root / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -37,7 +37,7 @@ def stock(corpus: str, source_dir: Path) -> Contents:
 
 
 def names(corpus: str, contents: Contents) -> list[str]:
-    """The canonical names of what would be packed."""
+    """The canonical names of the recordings that would be packed."""
     return sorted(CORPORA[corpus].parse(found.member).name for found in contents.recordings)
 
 
@@ -216,7 +216,7 @@ def test_names_are_one_but_for_case_signs_and_what_downloads_add(tmp_path: Path,
 
 @pytest.fixture
 def four_emodb() -> Corpus:
-    """EmoDB as if its makers had published four recordings."""
+    """EmoDB with only four published recordings."""
     return replace(CORPORA["emodb"], clips=4)
 
 

@@ -1,4 +1,4 @@
-"""Folders of recordings, whatever their files are called, and what in a place is no recording but a pointer."""
+"""Folders of recordings with any file names, and Git LFS pointers among recordings."""
 
 import os
 import zipfile

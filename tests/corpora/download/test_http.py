@@ -1,4 +1,4 @@
-"""One file over HTTP from a server that misbehaves, one fault a test: what is asked, what is told, what is kept."""
+"""One file over HTTP from a server that misbehaves, one fault per test: requests, messages, and the part kept."""
 
 import errno
 import hashlib
@@ -115,7 +115,7 @@ def test_a_server_without_ranges_sends_all_of_it_again(
 
 
 def test_a_file_that_changed_meanwhile_begins_anew(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
-    """The part's ETag is not that of the file any more: If-Range has the server send the whole new one."""
+    """The file's ETag has changed since the part was fetched: If-Range makes the server send the whole new file."""
 
     def cut_old(handler: Any, page: Any) -> None:
         handler.answer(200, b"\xff" * HALF, {"ETag": '"old"'}, declared=len(CONTENT))
@@ -189,7 +189,7 @@ def test_a_redirect_is_followed_and_a_loop_of_them_ends(
 
 
 class Redirected(requests.Response):
-    """An answer that leads from one address to another."""
+    """An answer that redirects from one address to another."""
 
     def __init__(self, url: str, location: str) -> None:
         super().__init__()
@@ -238,7 +238,7 @@ def test_a_redirect_that_is_refused_names_where_it_led(
 
 
 def test_a_list_has_a_largest_size(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
-    """Where neither size nor digest is known, nothing else ends an answer without end."""
+    """If neither size nor digest is known, only this limit ends an endless answer."""
     expected = Expected(most_bytes=len(CONTENT) - 1)
     with pytest.raises(InputError, match=rf"found {len(CONTENT):,} bytes; expected a file of at most"):
         fetch(impatient, target, server.put("/told", CONTENT), expected=expected)
@@ -323,7 +323,7 @@ def test_another_address_is_asked_without_the_wait_that_the_first_asks_for(
 
 
 def test_a_trickle_ends_in_the_other_address(server: Any, faults: Any, impatient: Patience, target: Path) -> None:
-    """Each attempt brings some bytes, and none of them would bring the file."""
+    """Each attempt brings some bytes, but the file would never be complete."""
     slow = server.put("/slow", CONTENT, *[faults.drip] * 9)
     fetch(impatient, target, slow, server.put("/mirror", CONTENT))
     assert target.read_bytes() == CONTENT
@@ -344,7 +344,7 @@ def test_an_address_that_gives_nothing_comes_last_after_a_few_files(
         server.put(f"/mirror/{name}", CONTENT, *[faults.status(404)] * (name == "g"))
         bring(name)
     asked_first = [path for path, _ in server.asked if path.startswith("/first")]
-    # One that the mirror lacks comes from the first again, which is trusted from then on.
+    # A file that the mirror lacks comes from the first address again, which is trusted from then on.
     assert asked_first == ["/first/a", "/first/b", "/first/c", "/first/g", "/first/h"]
     assert left(target) == list("abcdefgh")
     said = [record.getMessage() for record in caplog.records if "asked last" in record.getMessage()]
@@ -375,7 +375,7 @@ def test_waits_that_servers_ask_for_are_bounded_in_all(
     for number in range(4):
         url = server.put(f"/{number}", CONTENT, faults.status(429, Retry_After="9"))
         fetcher.fetch([url], target.with_name(str(number)), EXPECTED)
-    # Told is the time that is left, which a busy machine has begun to use up.
+    # The message gives the time that is left; a busy machine may already have used some of it.
     waits = [float(message.rpartition(" in ")[2].removesuffix(" s")) for message in caplog.messages]
     longest = [0.2, 0.12, 0.01, 0.01]
     assert len(waits) == len(longest)
@@ -386,7 +386,7 @@ def test_waits_that_servers_ask_for_are_bounded_in_all(
 def test_a_range_that_ends_before_the_file_is_not_taken_for_the_whole(
     server: Any, faults: Any, impatient: Patience, target: Path
 ) -> None:
-    """Of a file without a known size or checksum only the answer tells how large it is."""
+    """If a file has no known size or checksum, only the answer tells its size."""
 
     def capped(handler: Any, page: Any) -> None:
         some = page.content[HALF : HALF + 1000]

@@ -1,4 +1,4 @@
-"""The record of a corpus: read as it was written, and what is none is told with what was found and expected."""
+"""The record of a corpus: read as written; an invalid one is an error with what was found and expected."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Corpora from where they are published: official lists and checksums in, official files out, nothing asked twice."""
+"""Corpora from their publishers: official lists and checksums, official files, and no request twice."""
 
 import hashlib
 import json
@@ -38,7 +38,7 @@ def pointer(of: bytes) -> bytes:
 
 @pytest.fixture
 def lfs(server: Any) -> Corpus:
-    """CREMA-D as it is published, but of twenty files from the loopback server."""
+    """CREMA-D as published, but with twenty files from the loopback server."""
     source = CORPORA["crema_d"].source
     assert isinstance(source, LfsFiles)
     rows = "".join(f'{number},"{name}"\n' for number, name in enumerate(NAMES))
@@ -59,7 +59,7 @@ def lfs(server: Any) -> Corpus:
 
 @pytest.fixture
 def dataverse(server: Any) -> Corpus:
-    """TESS likewise."""
+    """TESS as published, but with files from the loopback server."""
     files = []
     for number, word in enumerate(("back", "bar", "base", "bath"), start=1):
         recording = content(word)
@@ -122,7 +122,7 @@ def test_the_mirror_serves_what_the_repository_does_not(server: Any, faults: Any
 def test_a_repository_that_gives_nothing_is_not_asked_for_every_file(
     server: Any, faults: Any, lfs: Corpus, bring: Any, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Three files tell it; at most the others of the three connections are under way meanwhile."""
+    """Three failed files show it. Meanwhile at most the other connections, of three in all, fetch a file."""
     for name in NAMES:
         server.pages[f"/media/{name}.wav"].faults = [faults.status(429, Retry_After="7000")] * 9
     assert len(bring(lfs)) == len(NAMES)
@@ -263,7 +263,7 @@ fetch_corpus(replace(CORPORA["crema_d"], clips=20, source=source), Path(incoming
 
 
 def test_a_killed_process_loses_nothing_that_was_finished(server: Any, lfs: Corpus, bring: Any, tmp_path: Path) -> None:
-    """Killed in the middle of the tenth file: the nine are not asked for again, of the tenth the rest alone."""
+    """Killed in the middle of the tenth file: the nine are not requested again, and only the rest of the tenth is."""
 
     def half_and_hang(handler: Any, page: Any) -> None:
         handler.send_response(200)

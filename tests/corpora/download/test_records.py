@@ -75,7 +75,7 @@ def bring(tmp_path: Path, impatient: Patience) -> Bring:
 
 @pytest.fixture
 def emozionalmente(server: Any) -> Corpus:
-    """Emozionalmente as it is published, but of two recordings and without a checksum that is known before."""
+    """Emozionalmente as published, but with two recordings and without a checksum known in advance."""
     url = put_record(server, {"emozionalmente.zip": ARCHIVE})
     source = ZenodoRecord(record_url=url, archive="emozionalmente.zip")
     return replace(CORPORA["emozionalmente"], source=source, clips=2)

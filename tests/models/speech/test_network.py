@@ -20,7 +20,7 @@ WIDTH = 12
 
 
 def made(count: int = 420) -> np.ndarray:
-    """Values float32 [count, WIDTH] far from 0, each dimension on a scale of its own, all led by two causes."""
+    """Values float32 [count, WIDTH] far from 0, each dimension with its own scale, all driven by two factors."""
     random = np.random.default_rng(1)
     causes = random.normal(size=(count, 2)) @ random.normal(size=(2, WIDTH))
     values = causes + 0.1 * random.normal(size=(count, WIDTH))

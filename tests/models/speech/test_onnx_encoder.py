@@ -1,4 +1,4 @@
-"""An encoder of the user's: what it makes of clips, and every way in which a file cannot be one."""
+"""A user's own encoder: its embeddings of clips, and every way in which a file cannot be an encoder."""
 
 import shutil
 import sys
@@ -182,5 +182,5 @@ def test_a_file_that_dvc_does_not_watch_is_refused_with_the_line_that_is_missing
     if tracked:
         check_tracked(Path("encoders/mine.onnx"), pipeline)
     else:
-        with pytest.raises(InputError, match=r"found no encoders/mine\.onnx, .* add the line `- encoders/mine\.onnx`"):
+        with pytest.raises(InputError, match=r"found no encoders/mine\.onnx, .* add `encoders/mine\.onnx` to the list"):
             check_tracked(Path("encoders/mine.onnx"), pipeline)

@@ -1,4 +1,4 @@
-"""Views of training clips: written by the encoder of the embeddings, read back in the order that is asked for."""
+"""Views of training clips: embedded by the encoder of the embeddings, read back in the requested order."""
 
 import io
 import zipfile
@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[3]
 PARAMS = load_params(ROOT / "params.yaml")
 EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": ["layer1"], "clips_per_shard": 2})
 DEFAULT = PARAMS.section("embed_speech_views", EmbedSpeechViews)
-# A babble is of other clips, so that a view with one depends on them; a test of its own has one.
+# A babble consists of other clips, so a view with one depends on them. A separate test has one.
 VIEWS = DEFAULT.model_copy(
     update={"views": 2, "batch_size": 4, "strength": DEFAULT.strength.model_copy(update={"babble_share": 0.0})}
 )

@@ -23,19 +23,19 @@ PREPROCESS: dict[str, Callable[[np.ndarray], np.ndarray]] = {
 
 
 def first_convolution(network: keras.Model, image: np.ndarray) -> np.ndarray:
-    """What the first convolution makes of an image: it depends on the scaling and on little else."""
+    """The first convolution's output for an image, which depends almost only on the scaling."""
     layer = next(layer for layer in network.layers if isinstance(layer, keras.layers.Conv2D))
     return keras.Model(network.input, layer.output)(image, training=False).numpy()
 
 
 def keras_own(name: str, path: Path, monkeypatch: pytest.MonkeyPatch) -> keras.Model:
-    """The network as Keras builds it, with random weights, which lie at the path in a file."""
+    """The network as Keras builds it, with random weights, which are also in the file at the path."""
     size = APPLICATIONS[name].min_size
     options = {"include_top": False, "input_shape": (size, size, 3)}
     network = APPLICATIONS[name].build(weights=None, **options)
     if name == "efficientnet_b0":
-        # What its published file holds: means and, in the place of variances, deviations. Only a network that is
-        # told to load the published file makes up for them.
+        # The published file holds means and, in place of variances, deviations. Only a network that is told to load the
+        # published file corrects this.
         norm = next(layer for layer in network.layers if isinstance(layer, keras.layers.Normalization))
         norm.set_weights([np.array([0.485, 0.456, 0.406]), np.array([0.229, 0.224, 0.225]), np.array(0)])
         network.save_weights(path)
@@ -57,7 +57,7 @@ def test_scales_and_loads_as_keras_does(name: str, tmp_path: Path, monkeypatch: 
     image = np.random.default_rng(3).random((1, size, size, 3), dtype=np.float32)
     seen = first_convolution(expected, PREPROCESS[name](image * 255))
     np.testing.assert_allclose(first_convolution(ours, image), seen, rtol=1e-4, atol=1e-4)
-    # Pixels that are not scaled lead elsewhere: without the scaling the line above fails.
+    # Unscaled pixels give another result, so without the scaling the line above fails.
     assert not np.allclose(first_convolution(expected, image), seen, rtol=1e-2, atol=1e-2)
 
 

@@ -55,7 +55,7 @@ def test_random_weights_repeat_whatever_was_drawn_before(name: str) -> None:
     image = np.random.default_rng(1).random((2, *first.network.input_shape[1:]), dtype=np.float32)
     seen = first.network(image, training=False).numpy()
     assert seen.tobytes() == again.network(image, training=False).numpy().tobytes()
-    # The signal neither fades nor grows, as it would to 1e-5 without statistics; and what was set aside is back.
+    # The signal neither fades nor grows; without statistics it would fade to 1e-5. The replaced values are restored.
     assert 0.01 < seen.std() < 100
     assert {layer.momentum for layer in first.network.layers if hasattr(layer, "momentum")} == {0.99}
     assert all(layer.rate > 0 for layer in first.network.layers if hasattr(layer, "rate"))

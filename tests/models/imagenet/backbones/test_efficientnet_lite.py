@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 must see in photographs what ImageNet taught it, and refuse other weights."""
+"""EfficientNet-Lite0 must recognize photographs of ImageNet's classes, and refuse other weights."""
 
 import re
 from pathlib import Path
@@ -23,7 +23,7 @@ def classifier() -> keras.Model:
 
 
 def photograph(name: str) -> tf.Tensor:
-    """One of scikit-learn's, squeezed to [1, 224, 224, 3] in [0, 1]."""
+    """One of scikit-learn's photographs, resized to [1, 224, 224, 3] in [0, 1]."""
     image = load_sample_image(name)[np.newaxis].astype(np.float32)
     return tf.image.resize(image, (224, 224), method="bilinear", antialias=True) / 255
 

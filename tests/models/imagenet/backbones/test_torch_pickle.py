@@ -44,7 +44,7 @@ class Calls:
         return self.call
 
 
-class TorchPickler(pickle._Pickler):  # the one written in Python, which lets globals be written by name
+class TorchPickler(pickle._Pickler):  # the pickler written in Python, which can write globals by name
     def save(self, obj: Any, save_persistent_id: bool = True) -> None:
         if isinstance(obj, Named):
             self.write(pickle.GLOBAL + f"{obj.module}\n{obj.name}\n".encode())
@@ -103,7 +103,7 @@ def test_runs_nothing_that_a_hostile_file_asks_for(tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"hostile\.pth.*mkdir"):
         load_tensors(hostile)
     assert not trace.exists()
-    # The same file does its harm to whoever unpickles it in the ordinary way: the test above can fail.
+    # Ordinary unpickling of the same file does the harm, so the test above can fail.
     with hostile.open("rb") as file:
         for _ in range(4):
             pickle.load(file)
@@ -130,7 +130,7 @@ def test_refuses_tensors_that_reach_outside_their_storage(
 
 @pytest.mark.parametrize("shape", [(5,), (10**9,), (10**5, 10**5), (2, 2, 2)])
 def test_refuses_a_tensor_that_is_larger_than_its_bytes(tmp_path: Path, shape: tuple[int, ...]) -> None:
-    """With strides of 0 it stays inside its storage, and would be copied out as often as its shape says."""
+    """With strides of 0, a tensor stays inside its storage, but would be copied as often as its shape says."""
     storage = Storage("0", np.zeros(4, dtype="<f4"))
     with pytest.raises(InputError, match=r"in a storage of 4 elements|bytes together, the file has"):
         load_tensors(write(tmp_path / "weights.pth", {"w": Tensor(storage, 0, shape, (0,) * len(shape))}, storage))

@@ -1,4 +1,4 @@
-"""Weights that are there, that are not, and that belong to another network."""
+"""Weights that exist, that are missing, and that belong to another network."""
 
 import hashlib
 import socket
