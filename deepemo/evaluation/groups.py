@@ -1,10 +1,9 @@
 """Scores of a group of clips, such as a role, a corpus or a gender, with intervals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from deepemo.arrays import Float64Array, Int64Array
@@ -82,22 +81,26 @@ class GroupScores:
     draws: dict[str, Float64Array]
 
 
-def counts_by_unit(clips: pd.DataFrame, cells: Int64Array, n_cells: int, unit: str) -> dict[str, Int64Array]:
-    """Counts for each unit that can be resampled: clips, and, if wanted, speakers if there are several.
+def kinds_by_unit(
+    clips: pd.DataFrame, cells: Sequence[Int64Array], n_cells: int, unit: str
+) -> dict[str, bootstrap.Kinds]:
+    """Kinds of each unit that can be resampled: the clips, and if wanted their speakers, where there are several.
 
     Args:
-        clips: n rows with the column `speaker`.
-        cells: cell of each clip, in [0, n_cells), shape [n].
+        clips: rows with the speaker of each clip, n of them.
+        cells: of each predictor that is resampled, the cell of each clip, in [0, n_cells), shape [n].
         n_cells: number of cells.
         unit: `clip` or `speaker`.
 
     Returns:
-        Counts [units, n_cells] by the name of the unit.
+        Kinds with counts [kinds, predictors * n_cells] by the name of the unit.
     """
-    units: dict[str, npt.NDArray[Any]] = {BY_CLIP: np.arange(len(clips))}
+    units = {BY_CLIP: bootstrap.kinds_of_clips(cells, n_cells)}
     if unit == BY_SPEAKER and clips["speaker"].nunique() > 1:
-        units[BY_SPEAKER] = clips["speaker"].to_numpy()
-    return {name: bootstrap.unit_counts(cells, values, n_cells) for name, values in units.items()}
+        speakers = clips["speaker"].to_numpy()
+        counts = np.hstack([bootstrap.unit_counts(each, speakers, n_cells) for each in cells])
+        units[BY_SPEAKER] = bootstrap.kinds_of(counts)
+    return units
 
 
 def score(predictions: Predictions, predictor: str, resampling: Resampling) -> GroupScores:
@@ -106,7 +109,7 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
     shape, size = (classes, classes), classes**2
     cells = predictions.labels * classes + predictions.answers(predictor)
     drawn = bootstrap.draw_widest(
-        counts_by_unit(predictions.clips, cells, size, resampling.unit),
+        kinds_by_unit(predictions.clips, [cells], size, resampling.unit),
         lambda counts: scores.uar(counts.reshape(-1, *shape)),
         samples=resampling.samples,
         seed=resampling.seed,

@@ -71,8 +71,9 @@ def check_content(split: pd.DataFrame, clips: pd.DataFrame, *, source: str) -> N
     clips = clips.assign(performance=performances(clips))
     known = split.merge(clips[["clip", "sha256", "performance"]], on="clip", validate="one_to_one")
     for column, shared in (("sha256", "the same content"), ("performance", "recordings of one performance")):
-        roles = known.groupby(column)["role"].nunique()
-        twins = known[known[column].isin(roles[roles > 1].index)].sort_values([column, "clip"])
+        roles = known[[column, "role"]].drop_duplicates()
+        in_two = roles.loc[roles[column].duplicated(), column]
+        twins = known[known[column].isin(in_two)].sort_values([column, "clip"])
         if len(twins):
             pairs = [
                 " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))

@@ -35,10 +35,12 @@ def components_of(
         clips: ids.
     """
     row_of = {clip: row for row, clip in enumerate(clips)}
-    parts = [([row_of[name] for name in names], model.components(values)) for names, values in batches]
-    found = np.empty((len(row_of), parts[0][1].shape[1]), np.float32)
-    for rows, values in parts:
-        found[rows] = values
+    found = np.empty((len(row_of), 0), np.float32)
+    for names, values in batches:
+        components = model.components(values)
+        if found.shape[1] == 0:
+            found = np.empty((len(row_of), components.shape[1]), np.float32)
+        found[[row_of[name] for name in names]] = components
     return found
 
 
