@@ -411,7 +411,14 @@ def test_a_voice_that_is_none_is_said_by_name(run, recordings, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [("--same-voice", "--voice-per-folder"), ("--same-voice", "--voice", "x"), ("--same-voice", "--channel", "each")],
+    [
+        ("--same-voice", "--voice-per-folder"),
+        ("--same-voice", "--voice", "x"),
+        ("--same-voice", "--channel", "each"),
+        ("--voice", "x", "--channel", "each"),
+    ],
 )
 def test_ways_of_knowing_a_voice_exclude_one_another(run, recordings, options):
-    assert run("predict", recordings, *options).exit_code == 2
+    refused = run("predict", recordings, *options)
+    assert refused.exit_code == 2
+    assert "choose" in refused.stderr
