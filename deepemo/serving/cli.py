@@ -149,7 +149,8 @@ def predict(
             for path, recognitions in answers:
                 with tqdm.external_write_mode(file=sys.stdout):
                     for recognition in recognitions:
-                        typer.echo(printer.answer(path, recognition))
+                        # Without `color`, what looks like a colour is cut out of the names of files.
+                        typer.echo(printer.answer(path, recognition), color=True)
                     sys.stdout.flush()
                 progress.update()
                 if any(recognition.reason in UNREADABLE for recognition in recognitions):

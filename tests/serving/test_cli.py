@@ -193,6 +193,13 @@ def test_no_name_breaks_the_table_or_commands_the_terminal(predict, tmp_path, wa
     assert line.split()[1] == "angry"
 
 
+@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", "\x1b[31mred.wav", "\x85.wav", '"a",b.wav', "a\tb.wav"])
+def test_any_name_comes_back_from_csv(predict, tmp_path, wav, name):
+    (tmp_path / name).write_bytes(wav(tone(1)))
+    written = io.StringIO(predict(tmp_path, "--csv").stdout_bytes.decode(), newline="")
+    assert [row["file"] for row in csv.DictReader(written)] == [str(tmp_path / name)]
+
+
 def test_a_name_that_is_not_utf8_goes_out_as_it_came_in(predict, tmp_path, wav):
     name = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     Path(os.fsdecode(name)).write_bytes(wav(tone(1)))
