@@ -9,7 +9,8 @@ import soundfile
 
 from deepemo.audio.io.decode import read_recording
 from deepemo.audio.io.file_slice import FileSlice
-from deepemo.audio.io.headers import find_sound_chunk, flac_frames
+from deepemo.audio.io.flac import flac_frames
+from deepemo.audio.io.headers import find_sound_chunk
 
 CONTAINERS = ["WAV", "WAVEX", "AIFF", "AU", "RF64", "W64", "CAF"]
 # As arecord, ffmpeg, sox and others leave it, and near those: with a header's bytes taken off, or rounded.
