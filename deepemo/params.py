@@ -33,7 +33,7 @@ CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 class Section(BaseModel):
     """A part of params.yaml: unknown keys, wrong types and later changes are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pydantic's own pickle holds a set, whose order differs from process to process.

@@ -29,7 +29,7 @@ _SYSTEM_NAMES = {
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer has less than 1,024 bytes.
 MAX_POINTER_BYTES = 1023
-_POINTER = re.compile(rb"\Aversion https?://\S+\n(?:\S+ .*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n?")
+_POINTER = re.compile(rb"\Aversion https?://\S+\r?\n(?:\S+ .*\n)*?oid sha256:([0-9a-f]{64})\r?\nsize (\d+)\r?\n?")
 POINTER_ADVICE = (
     "GitHub's 'Download ZIP' and a clone without git-lfs hold only pointers to recordings; run `git lfs install` and "
     "`git lfs pull` in a clone of the repository"

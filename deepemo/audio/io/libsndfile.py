@@ -8,7 +8,7 @@ import soundfile
 from deepemo.audio.io.blocks import Block
 from deepemo.audio.io.chained import Link
 from deepemo.audio.io.file_slice import FileSlice
-from deepemo.audio.io.headers import flac_frames
+from deepemo.audio.io.flac import flac_frames, goes_beyond
 from deepemo.errors import DecodeError
 
 _BLOCK_SAMPLES = 1 << 18
@@ -17,6 +17,8 @@ _MAX_FRAMES = 1 << 40
 # Tolerance for MP3 without an announced length: a decoder leaves out frames whose sound begins in a frame before the
 # start of the file.
 _MP3_SLACK_FRAMES = 3 * 1152
+# For MP3 with an announced length: some encoders count the frame that announces it.
+_MP3_FRAME = 1152
 
 
 def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tuple[str, list[str]]]:
@@ -30,12 +32,17 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
         libsndfile's name of the format, and what could not be read.
 
     Raises:
-        DecodeError: libsndfile stops before the sound ends.
+        DecodeError: libsndfile stops before the sound ends, or would.
         Exception: any error of soundfile.
     """
     file.seek(0)
     with soundfile.SoundFile(file) as sound:
         announced = _announced_frames(sound, file, link)
+        if sound.subtype.startswith("MPEG") and sound.format != "MP3":
+            # In WAV, it takes the bit rate of the first frame for that of all, and so computes where the sound ends.
+            raise DecodeError(f"{sound.subtype} in {sound.format} is left to another reader")
+        if sound.format == "FLAC" and announced is not None and goes_beyond(file, announced):
+            raise DecodeError(f"more frames than the {announced} that are announced")
         most = max(1, _BLOCK_SAMPLES // sound.channels)
         # A read without a size would allocate all announced frames, and fail if none are announced.
         wanted = min(most, max(1, sound.frames))
@@ -51,7 +58,7 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
         container = sound.format
     if link.frames is not None and read < link.frames - _MP3_SLACK_FRAMES:
         raise DecodeError(f"{read} frames read, {link.frames} are there")
-    if announced is not None and read < announced:
+    if announced is not None and read < announced - (_MP3_FRAME if container == "MP3" else 0):
         if read == 0:
             raise DecodeError(f"nothing read, {announced} frames announced")
         return container, [f"{read} frames read, {announced} announced"]
@@ -63,6 +70,4 @@ def _announced_frames(sound: soundfile.SoundFile, file: FileSlice, link: Link) -
     if sound.format == "FLAC":
         return flac_frames(file)
     guessed = link.frames is not None or not sound.seekable() or sound.frames > _MAX_FRAMES
-    if sound.subtype.startswith("MPEG") and sound.format != "MP3":  # MP3 in WAV: estimated from the bit rate
-        guessed = True
     return None if guessed else int(sound.frames)
