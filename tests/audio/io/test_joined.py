@@ -84,7 +84,11 @@ def loudest_hz(samples: np.ndarray, rate_hz: int) -> float:
     return float(np.argmax(np.abs(np.fft.rfft(samples * np.hanning(len(samples))))) * rate_hz / len(samples))
 
 
-@pytest.mark.parametrize("second", [(16_000, 1), (48_000, 2), (8_000, 1)], ids=str)
+@pytest.mark.parametrize(
+    "second",
+    [pytest.param((16_000, 1), marks=pytest.mark.slow), (48_000, 2), pytest.param((8_000, 1), marks=pytest.mark.slow)],
+    ids=str,
+)
 @pytest.mark.parametrize("kind", KINDS)
 def test_all_of_it_is_heard_at_the_rate_of_the_first(kind: str, second: tuple[int, int]) -> None:
     if kind == "WAV of G.722":
