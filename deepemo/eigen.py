@@ -15,7 +15,7 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from deepemo.reproducible import FAST
+from deepemo.reproducible import FAST, NEEDED, processor_flags
 
 KIB = 1 << 10
 # Bytes of the first, second and third level, as in the processors on which most results here were made.
@@ -28,14 +28,15 @@ _SIZES = struct.Struct("=3q")  # as Eigen stores them
 
 
 def hold_caches(sizes: tuple[int, int, int] = CACHE_BYTES) -> None:
-    """Let Eigen cut products as on a processor with caches of these sizes, unless `DEEPEMO_FAST` is 1.
+    """Let Eigen cut products as on a processor with caches of these sizes.
 
+    Where nothing else is pinned either (`DEEPEMO_FAST` is 1, or the processor lacks AVX2 or FMA), this does nothing.
     TensorFlow computes something here, so limits of its threads must be set before.
 
     Args:
         sizes: bytes of the caches of the first, second and third level.
     """
-    if os.environ.get(FAST) == "1":
+    if os.environ.get(FAST) == "1" or not processor_flags().issuperset(NEEDED):
         return
     found = _addresses()
     if not found:
@@ -56,8 +57,10 @@ def _addresses() -> list[int]:
 
     # Eigen asks the processor when it first multiplies.
     tf.matmul(tf.ones([64, 64]), tf.ones([64, 64]))
-    asked = _SIZES.pack(*_sizes_of_processor())
-    addresses = []
+    sizes = _sizes_of_processor()
+    if min(sizes) <= 0:
+        return []  # the processor does not say; Eigen holds sizes of its own
+    asked, addresses = _SIZES.pack(*sizes), []
     for start, content in _writable_memory(_LIBRARY):
         place = content.find(asked)
         while place >= 0:
