@@ -12,6 +12,9 @@ from deepemo.audio.io.flac import flac_frames, goes_beyond
 from deepemo.errors import DecodeError
 
 _BLOCK_SAMPLES = 1 << 18
+# How a MIDI sample dump begins, which samplers exchange. libsndfile prints what is wrong with one to standard output,
+# among a program's answers.
+_SAMPLE_DUMP = b"\xf0\x7e"
 # A larger number of frames in a header is not a real count.
 _MAX_FRAMES = 1 << 40
 # Tolerance for MP3 without an announced length: a decoder leaves out frames whose sound begins in a frame before the
@@ -32,9 +35,11 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
         libsndfile's name of the format, and what could not be read.
 
     Raises:
-        DecodeError: libsndfile stops before the sound ends, or would.
+        DecodeError: libsndfile stops before the sound ends, or would; or it is a MIDI sample dump.
         Exception: any error of soundfile.
     """
+    if file.at(0, 2) == _SAMPLE_DUMP:
+        raise DecodeError("a MIDI sample dump, which is not read")
     file.seek(0)
     with soundfile.SoundFile(file) as sound:
         announced = _announced_frames(sound, file, link)
