@@ -15,7 +15,7 @@ _STAGE = re.compile(r"^\| (?P<stage>[a-z ]+) \| (?P<rate>[\d.]+) \|", re.MULTILI
 _CHUNK = re.compile(rf"A chunk of {CHUNK} recordings of (?P<kilobytes>\d+) kB .* and (?P<ms>[\d.]+) ms by Dask")
 # Parts that do nothing begin so.
 IMPORTS = "imports"
-TOGETHER = "the parts above together"
+TOGETHER = "all parts of the first table"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +68,17 @@ def _cell(cost: Cost) -> str:
 
 
 def serial_seconds(costs: Costs, clips: int) -> float:
-    """CPU seconds of all parts: measured, or calculated from the largest number that was, by the parts' exponents."""
+    """CPU seconds of all parts: measured, or calculated from the largest number that was.
+
+    A part grows by its exponent then, and at least as the clips do: of few clips it is the start that counts.
+    """
     largest = max(costs)
     near = costs.get(clips, costs[largest])
     grown = 1.0 if clips in costs else clips / largest
     return sum(
-        cost.cpu_seconds * grown ** exponent(costs, part) for part, cost in near.items() if not part.startswith(IMPORTS)
+        cost.cpu_seconds * grown ** max(1.0, exponent(costs, part))
+        for part, cost in near.items()
+        if not part.startswith(IMPORTS)
     )
 
 
