@@ -56,7 +56,7 @@ def growth_table(costs: Costs) -> str:
             part,
             *(_cell(costs[size][part]) for size in sizes),
             "-" if part.startswith(IMPORTS) else f"{exponent(costs, part):.2f}",
-            f"{kilobytes_a_clip(costs, part):.2f}",
+            f"{round(kilobytes_a_clip(costs, part), 2) + 0.0:.2f}",  # no -0.00
         )
         for part in costs[sizes[0]]
     ]
