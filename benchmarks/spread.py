@@ -15,7 +15,7 @@ from typing import Annotated, Any
 import typer
 
 from deepemo.errors import InputError
-from deepemo.evaluation.report import SEEN, UNSEEN
+from deepemo.evaluation.report import LEFT_OUT_CORPORA, SEEN, UNSEEN
 from deepemo.models.registry import family_names, load_family, predictor_names
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import per_cent, table
@@ -30,6 +30,7 @@ MAKING = ("download", "validate", "gate", "split", "featurize")
 FAMILIES = {name: load_family(name) for name in family_names()}
 TRAINING = (
     *(f"embed {name}" for name, family in FAMILIES.items() if family.embed),
+    *(f"embed_views {name}" for name, family in FAMILIES.items() if family.embed_views),
     *(f"train {name}" for name in FAMILIES),
     "cross_corpus",
     "evaluate",
@@ -52,8 +53,8 @@ class Row:
         run: name of what was trained, such as `default`.
         seed: of the training stages.
         code: the commit, shortened.
-        predictor: shallow, transfer or ensemble.
-        role: of the judged clips.
+        predictor: a model or the ensemble.
+        role: of the judged clips; corpora left out of training stand beside the roles.
         accuracy: in [0, 1].
         uar: in [0, 1].
     """
@@ -102,7 +103,8 @@ def figures(metrics: Mapping[str, Any], *, run: str, seed: int, code: str) -> li
     return [
         Row(run, seed, code, predictor, role, metrics[predictor][role]["accuracy"], metrics[predictor][role]["uar"])
         for predictor in PREDICTORS
-        for role in (SEEN, UNSEEN)
+        for role in (SEEN, UNSEEN, LEFT_OUT_CORPORA)
+        if role in metrics[predictor]
     ]
 
 

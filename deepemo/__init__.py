@@ -9,7 +9,7 @@ __all__ = ["Recognizer"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import the recognizer when it is first asked for: stages that need none of it start faster."""
+    """Import the recognizer when it is first used, so that stages that do not need it start faster."""
     if name == "Recognizer":
         from deepemo.serving.recognizer import Recognizer
 

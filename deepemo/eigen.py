@@ -1,9 +1,9 @@
-"""The cache sizes by which Eigen, TensorFlow's library of products, cuts sums; held still in a process that computes.
+"""Fix the cache sizes from which Eigen, TensorFlow's library of matrix products, derives the order of sums.
 
-Eigen asks the processor how large its caches are, and cuts matrix products into blocks that fit. The order in which a
-product is summed up, and so its last bits, depend on the blocks. Eigen offers `setCpuCacheSizes` to choose the sizes,
-but TensorFlow does not export it, and no environment variable reaches it. The sizes are found in TensorFlow's memory by
-what they are: three numbers in a row that are what the processor said.
+Eigen asks the processor for the sizes of its caches, and cuts matrix products into blocks that fit. The blocks
+determine the order in which a product is summed, and so its last bits. Eigen offers `setCpuCacheSizes` to choose the
+sizes, but TensorFlow does not export it, and no environment variable sets them. This module finds the sizes in
+TensorFlow's memory by their values: three numbers in a row that are those of the processor.
 """
 
 import ctypes
@@ -15,27 +15,28 @@ from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
-from deepemo.reproducible import FAST
+from deepemo.reproducible import FAST, NEEDED, processor_flags
 
 KIB = 1 << 10
-# Bytes of the first, second and third level: of the processors that most results here were made on.
+# Bytes of the first, second and third level, as in the processors on which most results here were made.
 CACHE_BYTES = (32 * KIB, 1024 * KIB, 32768 * KIB)
 _LIBRARY = "libtensorflow_cc.so.2"
-# Of the library that this one needs: Eigen::internal::queryCacheSizes(int&, int&, int&).
+# In the library that this one needs: Eigen::internal::queryCacheSizes(int&, int&, int&).
 _ASKING_LIBRARY = "libtensorflow_framework.so.2"
 _QUESTION = "_ZN5Eigen8internal15queryCacheSizesERiS1_S1_"
-_SIZES = struct.Struct("=3q")  # as Eigen holds them
+_SIZES = struct.Struct("=3q")  # as Eigen stores them
 
 
 def hold_caches(sizes: tuple[int, int, int] = CACHE_BYTES) -> None:
-    """Let Eigen cut products as on a processor with caches of these sizes, unless `DEEPEMO_FAST` is 1.
+    """Let Eigen cut products as on a processor with caches of these sizes.
 
-    TensorFlow computes something here, so limits of its threads come before.
+    Where nothing else is pinned either (`DEEPEMO_FAST` is 1, or the processor lacks AVX2 or FMA), this does nothing.
+    TensorFlow computes something here, so limits of its threads must be set before.
 
     Args:
         sizes: bytes of the caches of the first, second and third level.
     """
-    if os.environ.get(FAST) == "1":
+    if os.environ.get(FAST) == "1" or not processor_flags().issuperset(NEEDED):
         return
     found = _addresses()
     if not found:
@@ -51,13 +52,15 @@ def hold_caches(sizes: tuple[int, int, int] = CACHE_BYTES) -> None:
 
 @cache
 def _addresses() -> list[int]:
-    """Where TensorFlow holds the sizes, in each part of it that has its own copy of Eigen."""
+    """Addresses of the sizes in TensorFlow's memory, one for each of its parts that has its own copy of Eigen."""
     import tensorflow as tf
 
     # Eigen asks the processor when it first multiplies.
     tf.matmul(tf.ones([64, 64]), tf.ones([64, 64]))
-    asked = _SIZES.pack(*_sizes_of_processor())
-    addresses = []
+    sizes = _sizes_of_processor()
+    if min(sizes) <= 0:
+        return []  # the processor does not say; Eigen holds sizes of its own
+    asked, addresses = _SIZES.pack(*sizes), []
     for start, content in _writable_memory(_LIBRARY):
         place = content.find(asked)
         while place >= 0:
@@ -67,7 +70,7 @@ def _addresses() -> list[int]:
 
 
 def _sizes_of_processor() -> tuple[int, ...]:
-    """What Eigen hears when it asks: bytes of the caches of the first, second and third level."""
+    """Bytes of the caches of the first, second and third level, as Eigen gets them from the processor."""
     spec = find_spec("tensorflow")
     library = ctypes.CDLL(str(Path(str(spec and spec.origin)).parent / _ASKING_LIBRARY))
     sizes = [ctypes.c_int() for _ in range(3)]
@@ -78,12 +81,12 @@ def _sizes_of_processor() -> tuple[int, ...]:
 
 
 def _writable_memory(library: str) -> Iterator[tuple[int, bytes]]:
-    """Address and content of each piece of this process's memory that holds variables of a library."""
+    """Address and content of each part of this process's memory that holds variables of a library."""
     owner, end = "", 0
     for line in Path("/proc/self/maps").read_text(encoding="utf-8").splitlines():
         span, rights, _, _, _, *path = line.split(maxsplit=5)
         first, last = (int(address, 16) for address in span.split("-"))
-        # Variables that start as 0 lie in a piece without a name, right behind those of the file.
+        # Variables that start as 0 lie in a part without a name, directly after the parts of the file.
         owner = path[0] if path else owner if first == end else ""
         end = last
         if rights.startswith("rw") and Path(owner).name == library:

@@ -1,28 +1,28 @@
-"""The seven emotions: their names and their order, the same everywhere; and some of them, which a run tells apart."""
+"""The seven emotions, with the same names and order everywhere, and subsets of them that a run tells apart."""
 
 from collections.abc import Sequence
 
 from deepemo.errors import InputError
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "neutral", "sad", "surprise")
-# With one emotion alone there is nothing to tell apart.
+# With only one emotion there is nothing to tell apart.
 MIN_EMOTIONS = 2
 _EXPECTED = f"expected {MIN_EMOTIONS} or more of {list(EMOTIONS)}"
 
-# Some of the seven in their order, which is that of the outputs of a run's networks.
+# Some of the seven in their order, which is the order of the networks' outputs.
 Emotions = tuple[str, ...]
 
 _NUMBERS = ("two", "three", "four", "five", "six", "seven")
 
 
 def in_order(names: Sequence[str]) -> Emotions:
-    """Some of the seven, named in any order, in theirs.
+    """Sort some of the seven emotions into their order.
 
     >>> in_order(["sad", "angry"])
     ('angry', 'sad')
 
     Raises:
-        ValueError: one is none of the seven, one is named twice, or they are fewer than two.
+        ValueError: a name is not one of the seven, a name occurs twice, or there are fewer than two.
     """
     unknown = [name for name in names if name not in EMOTIONS]
     if unknown:
@@ -35,7 +35,7 @@ def in_order(names: Sequence[str]) -> Emotions:
 
 
 def how_many(emotions: Sequence[str]) -> str:
-    """The number of some emotions, at least two, in words.
+    """The number of emotions, at least two, as a word.
 
     >>> how_many(EMOTIONS)
     'seven'
@@ -44,10 +44,10 @@ def how_many(emotions: Sequence[str]) -> str:
 
 
 def recorded_emotions(found: object, *, source: str) -> Emotions:
-    """The emotions that a file records, which must be some of the seven in their order.
+    """Check the emotions that a file records: they must be some of the seven, in their order.
 
     Args:
-        found: what it records.
+        found: the recorded value.
         source: the file, for the error.
 
     Raises:
@@ -60,13 +60,13 @@ def recorded_emotions(found: object, *, source: str) -> Emotions:
 
 
 def check_emotions(found: Sequence[str], expected: Emotions, *, source: str, whose: str) -> None:
-    """Check that what was made with some emotions is used with the same ones.
+    """Check that something made with some emotions is used with the same emotions.
 
     Args:
-        found: those it was made with.
-        expected: those it is used with.
-        source: the file that records the first, for the error.
-        whose: what names the second, for the error.
+        found: the emotions it was made with.
+        expected: the emotions it is used with.
+        source: the file that records `found`, for the error.
+        whose: what names `expected`, for the error.
 
     Raises:
         InputError: they are others.

@@ -1,6 +1,6 @@
-"""What goes wrong in ways that callers tell apart; every other error is a fault of this package.
+"""The errors that callers can tell apart; every other error is a fault of this package.
 
-All of them are about what was given: the message names it, what was found and what was expected.
+All of them are about bad input. The message names the input, what was found and what was expected.
 """
 
 from collections.abc import Iterator
@@ -8,15 +8,15 @@ from contextlib import contextmanager
 
 
 class InputError(ValueError):
-    """What was given cannot be used: a file, a name, a parameter, an address."""
+    """An input cannot be used: a file, a name, a parameter, an address."""
 
 
 class DecodeError(InputError):
-    """A recording that no reader makes sound of."""
+    """A recording that no reader can decode."""
 
 
 class TooLongError(InputError):
-    """A recording that is longer than is accepted."""
+    """A recording that is too long to be accepted."""
 
 
 @contextmanager

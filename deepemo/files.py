@@ -1,7 +1,7 @@
-"""The files of a run: where they lie, and the one way in which each kind is written.
+"""The files of a run: their paths, and how each kind of file is written.
 
-Paths are relative to the root of the pipeline, as in dvc.yaml. Whatever is written appears whole or not at all: it is
-written beside its place and then moved there.
+Paths are relative to the root of the pipeline, as in dvc.yaml. A file appears complete or not at all: it is written
+beside its place and then moved there.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ _DISK_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 
 @contextmanager
 def written_whole(path: Path) -> Iterator[Path]:
-    """Let a file be written beside its place, and move it there once it is complete.
+    """Let the block write a file beside its place, and move the file there once it is complete.
 
     Args:
-        path: where it shall lie; missing folders are made, and a file that lies there is replaced.
+        path: path of the file. Missing folders are created, and an existing file is replaced.
 
     Yields:
-        The path to write to. If the block raises, nothing is left of it and `path` stays as it was.
+        The path to write to. If the block raises, the partial file is deleted and `path` does not change.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
@@ -53,7 +53,7 @@ def written_whole(path: Path) -> Iterator[Path]:
     partial = Path(name)
     try:
         yield partial
-        # mkstemp keeps others out; a file of the run may be read by whoever may read the folder.
+        # mkstemp makes the file private, but a file of the run may be read by everyone who may read the folder.
         partial.chmod(0o666 & ~_umask())
         partial.replace(path)
     finally:
@@ -61,10 +61,10 @@ def written_whole(path: Path) -> Iterator[Path]:
 
 
 def require_room(path: Path, needed_bytes: int) -> None:
-    """Check that a file of this size still fits on the disk.
+    """Check that the disk has room for a file of this size.
 
     Raises:
-        InputError: it does not; the message says how much is free and how much is needed.
+        InputError: there is too little room; the message says how much is free and how much is needed.
     """
     free_bytes = shutil.disk_usage(path.parent).free
     if free_bytes < needed_bytes:
@@ -90,7 +90,7 @@ def explained_full_disk(path: Path) -> Iterator[None]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file in UTF-8, line ends as they are."""
+    """Write a text file in UTF-8, with its line ends unchanged."""
     with written_whole(path) as partial:
         partial.write_bytes(text.encode("utf-8"))
 
@@ -123,16 +123,16 @@ def read_json(path: Path, *, expected: str) -> Any:
 
 
 def write_csv(path: Path, table: pd.DataFrame, *, float_format: str = "%.6g") -> None:
-    """Write a table as CSV in UTF-8 without its index, so that it reads back as it was; lines end with a line feed.
+    """Write a table as CSV in UTF-8, without its index, so that it is read back unchanged; lines end with a line feed.
 
-    Python's csv quotes a carriage return inside a field only if it ends lines with one (until 3.11.9 and 3.12.3).
+    Python's csv quotes a carriage return inside a field only if lines end with one (until 3.11.9 and 3.12.3).
     """
     with written_whole(path) as partial, _Lines(partial.open("wb"), encoding="utf-8", newline="") as stream:
         table.to_csv(stream, index=False, float_format=float_format, lineterminator="\r\n")
 
 
 class _Lines(io.TextIOWrapper):
-    """Takes lines, each written at once, with a line feed in place of the carriage return and line feed at its end."""
+    """Takes one line per write, and replaces the carriage return and line feed at its end by a line feed."""
 
     def write(self, line: str) -> int:
         return super().write(line.removesuffix("\r\n") + "\n")

@@ -1,7 +1,8 @@
 """One ordered, bounded map over clips: in threads, in processes, or on a Dask cluster, with the same results.
 
-With `DASK_SCHEDULER_ADDRESS` in the environment the clips go to that cluster, else to threads or processes of this
-machine. Nothing is shared with the workers of a cluster but the installed packages: what a task needs travels with it.
+If the environment has `DASK_SCHEDULER_ADDRESS`, the clips go to that cluster; otherwise they go to threads or processes
+of this machine. The workers of a cluster share nothing but the installed packages: everything that a task needs is sent
+with it.
 """
 
 import multiprocessing
@@ -47,27 +48,28 @@ def map_clips(
 ) -> Iterator[Result]:
     """Results in the order of the items, whether computed in threads, in processes or on a Dask cluster.
 
-    Items are taken as room becomes free. For processes and clusters, `work` and items are pickled: `work` is a function
-    of a module, or an object that makes what it needs (a network, a traced function) when it is first called, and is
-    unpickled once a worker. What came back from a cluster is kept in `.resume/clips/<name>` until all has, so that the
-    next run goes on from there.
+    Items are taken as room becomes free. For processes and clusters, `work` and items are pickled. `work` is a function
+    of a module, or an object that makes what it needs (a network, a traced function) when it is first called; it is
+    unpickled once per worker. Results from a cluster are kept in `.resume/clips/<name>` until the map is done, so that
+    the next run goes on from there.
 
     Args:
-        work: called with each item; the same item gives the same result wherever and however often.
+        work: called with each item. The same item must give the same result, wherever and however often it is computed.
         items: taken one by one, in the caller's thread.
         name: of the stage, for the progress bar.
         total: number of clips if it is known, for the progress bar.
         workers: threads or processes of this machine; a cluster has its own number.
-        in_processes: processes for work that holds Python's lock, not threads. One worker is this thread either way.
+        in_processes: whether to use processes instead of threads, for work that holds Python's lock. With one worker,
+            this thread does the work in either case.
         chunk: items that a process, or a worker of a cluster, takes at once.
-        ahead: items that a thread, or chunks that a process, has before it.
-        start: called once in each process that works for this one, before its first item.
+        ahead: items per thread, or chunks per process, that are in progress or waiting.
+        start: called once before its first item in each process that works for this one.
         carry: turns an item that names a file into one that holds its content, for clusters.
         unit: what is counted, for the progress bar.
-        clips_in: how many clips a result stands for, for the progress bar.
+        clips_in: number of clips in a result, for the progress bar.
 
     Raises:
-        InputError: the cluster cannot be reached, went away or gave a task up; or a process was killed.
+        InputError: the cluster cannot be reached, went away or gave up on a task; or a process was killed.
     """
     results: Iterable[Result]
     if on_cluster():
@@ -94,7 +96,7 @@ def _map_in_processes(
     start: Callable[[], None] | None,
 ) -> Iterator[Result]:
     """`ordered_map` over fresh processes, by chunks."""
-    # A fork of a process that runs TensorFlow or threads may hang: start fresh ones.
+    # A fork of a process that runs TensorFlow or threads may hang, so fresh processes are started.
     fresh = multiprocessing.get_context("spawn")
     stream = iter(items)
     chunks = iter(lambda: list(islice(stream, chunk)), [])
@@ -109,7 +111,7 @@ def _map_in_processes(
 
 
 class _Process:
-    """What a process keeps between chunks."""
+    """The work that a process keeps between chunks."""
 
     work: Callable[[Any], Any]
 

@@ -1,8 +1,8 @@
-"""The schema of params.yaml: one frozen, strict section a stage, units in the names.
+"""The schema of params.yaml: one frozen, strict section per stage, with units in the names.
 
-It says which values are possible and nothing else: no section derives or defaults a value, so that what a stage does
-depends on the values DVC tracks and never on an edit of this file. What only higher packages know, the names of the
-corpora and the sections of the model families, is given to it by `deepemo.pipeline`, which reads the file.
+The schema only says which values are possible. No section derives a value or has a default, so that what a stage does
+depends on the values that DVC tracks and never on an edit of this file. `deepemo.pipeline`, which reads the file,
+supplies the names of the corpora and the sections of the model families, which only higher packages know.
 """
 
 from collections.abc import Collection, Mapping
@@ -20,7 +20,7 @@ Count = Annotated[int, Field(ge=1)]
 
 
 def _known_corpus(name: str, info: ValidationInfo) -> str:
-    """Refuse a name that is not among the known ones, where they are given with the values."""
+    """Refuse a name that is not one of the known corpora, if these are given as context."""
     known: Collection[str] | None = (info.context or {}).get("corpora")
     if known is not None and name not in known:
         raise ValueError(f"expected one of {sorted(known)}")
@@ -33,7 +33,7 @@ CorpusName = Annotated[str, AfterValidator(_known_corpus)]
 class Section(BaseModel):
     """A part of params.yaml: unknown keys, wrong types and later changes are refused."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
     def __reduce__(self) -> tuple[Any, ...]:
         # Pydantic's own pickle holds a set, whose order differs from process to process.
@@ -48,8 +48,8 @@ class VoiceDecision(Section):
 
     Attributes:
         voice_threshold: probability from which a 32 ms frame counts as speech.
-        min_voice_share: share of the frames that must.
-        min_voice_seconds: longest run of such frames that must be reached.
+        min_voice_share: at least this share of the frames must count as speech.
+        min_voice_seconds: the longest run of such frames must be at least this long.
     """
 
     voice_threshold: Share
@@ -58,7 +58,7 @@ class VoiceDecision(Section):
 
 
 class ViewStrength(Section):
-    """How strong the changes are that the exploration shows on one clip."""
+    """The strength of the changes that the exploration shows on one clip."""
 
     snr_db: float
     stretch: Annotated[float, Field(ge=0.5, le=2)]
@@ -66,7 +66,7 @@ class ViewStrength(Section):
 
 
 class Synthetic(Section):
-    """Size of the embedded default corpus."""
+    """Size of the built-in default corpus."""
 
     speakers: Annotated[int, Field(ge=2, le=16)]
     sentences: Annotated[int, Field(ge=1, le=16)]
@@ -116,7 +116,7 @@ class Eda(Section):
 
 
 class Split(Section):
-    """Who is heard in training, and who never."""
+    """Which speakers and corpora are in training, in validation and in the tests."""
 
     validation_share: Annotated[float, Field(gt=0, lt=1)]
     test_share: Annotated[float, Field(gt=0, lt=1)]
@@ -127,7 +127,7 @@ class Split(Section):
 
 
 class FeatureParams(Section):
-    """From samples to a spectrogram: all that a model's input depends on."""
+    """From samples to a spectrogram: everything that a model's input depends on."""
 
     sample_rate_hz: Annotated[int, Field(ge=4000, le=192000)]
     kind: Literal["mel", "spectrogram"]
@@ -163,7 +163,7 @@ class Featurize(FeatureParams):
 
 
 class Augment(Section):
-    """Views of a training clip, drawn anew in every epoch; 0 switches one off."""
+    """Changes of a training clip, drawn anew in every epoch; 0 switches a change off."""
 
     append_neutral: Annotated[float, Field(ge=0, le=1)]
     time_scale: Annotated[float, Field(ge=0, lt=0.5)]
@@ -182,16 +182,16 @@ class WaveformViews(Section):
     """How strongly a copy of a recording is perturbed; each view of a clip is drawn once, by its id.
 
     Attributes:
-        speed: faster or slower by up to this share, the pitch with it.
+        speed: largest change of speed, faster or slower, as a share; the pitch changes with it.
         equaliser_db: standard deviation of a smooth random gain over frequency.
-        cut_share: of views, in which low frequencies are cut off, and of those in which high ones are.
+        cut_share: share of views in which low frequencies are cut off, and share in which high frequencies are.
         low_cut_hz: highest frequency below which a view may be cut.
         high_cut_hz: lowest frequency above which a view may be cut.
-        room_share: of views, which are heard in a room.
-        reverberation_seconds: longest time in which its echo decays by 60 dB.
-        min_direct_db: lowest energy of the direct sound relative to the echo's.
-        noise_share: of views, to which noise is added, from white to brown.
-        babble_share: of views, in which other training clips are heard at once.
+        room_share: share of views that are put into a room.
+        reverberation_seconds: longest time in which the echo decays by 60 dB.
+        min_direct_db: lowest energy of the direct sound relative to the echo.
+        noise_share: share of views with added noise, from white to brown.
+        babble_share: share of views with other training clips in the background.
         min_snr_db: lowest ratio of the speech to noise or babble.
         max_snr_db: highest ratio of the speech to noise or babble.
     """
@@ -220,13 +220,14 @@ class Learning(Section):
     """How a network learns.
 
     Attributes:
-        epochs: at most so many.
+        epochs: maximum number of epochs.
         patience: epochs without a better validation before training stops.
-        batch_size: clips a step.
+        batch_size: clips per step.
         learning_rate: the peak of a one-cycle schedule.
         weight_decay: of AdamW.
-        average_weights: decay of the running mean of weights that is validated and kept; 0 for the weights themselves.
-        mixed_precision: whether steps take their products in bfloat16, see `deepemo.training.precision`.
+        average_weights: decay of the running mean of the weights. Validation and the saved model use this mean; 0 for
+            the weights themselves.
+        mixed_precision: whether training steps multiply in bfloat16, see `deepemo.training.precision`.
     """
 
     epochs: Count
@@ -239,10 +240,10 @@ class Learning(Section):
 
 
 class CrossCorpus(Section):
-    """What is trained anew without each corpus, and how its figures are taken.
+    """Which models are trained without each corpus, and how their figures are computed.
 
     Attributes:
-        train_on_features: whether the models that do not rest on cached embeddings are trained too.
+        train_on_features: whether models without cached embeddings are trained too.
         batch_size: clips that are judged at once.
         bootstrap_samples: of each interval.
     """
@@ -253,7 +254,7 @@ class CrossCorpus(Section):
 
 
 class Evaluate(Section):
-    """How the figures are taken."""
+    """How the figures are computed."""
 
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=100)]
@@ -261,12 +262,12 @@ class Evaluate(Section):
 
 
 class Robustness(Section):
-    """On how many clips, and at which bit rates, the predictors are tried in adverse conditions.
+    """The number of clips, and the bit rates, with which the predictors are tried in adverse conditions.
 
     Attributes:
-        clips: of speakers never heard, drawn; all if there are fewer.
-        mp3_kbps: bit rate of MP3 at 16 kHz, in kilobits a second.
-        opus_kbps: of Opus.
+        clips: number of clips of speakers never heard, drawn; all if there are fewer.
+        mp3_kbps: bit rate of MP3 at 16 kHz, in kilobits per second.
+        opus_kbps: bit rate of Opus, in kilobits per second.
         bootstrap_samples: of each interval.
         workers: threads that perturb clips.
     """
@@ -279,7 +280,7 @@ class Robustness(Section):
 
 
 class Gate(VoiceDecision):
-    """When somebody speaks in a recording, and on what that decision is measured."""
+    """When a recording counts as speech, and the clips and sounds on which this decision is measured."""
 
     clips: Count
     made_sounds: Count
@@ -287,7 +288,7 @@ class Gate(VoiceDecision):
 
 
 class Params(Section):
-    """The whole of params.yaml; `models` holds the sections of the model families by their names in the file."""
+    """All of params.yaml; `models` holds the sections of the model families by their names in the file."""
 
     seed: Annotated[int, Field(ge=0, lt=2**31)]
     emotions: Annotated[Emotions, Field(strict=False), AfterValidator(in_order)]
@@ -301,12 +302,12 @@ class Params(Section):
     evaluate: Evaluate
     robustness: Robustness
     gate: Gate
-    # As the file has it, for the order of its keys.
+    # The content of the file, for the order of its keys.
     _content: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
     def of(cls, content: dict[str, Any], models: Mapping[str, Section], *, corpora: Collection[str]) -> Self:
-        """The content of the file, checked, with its sections of model families and the names of the known corpora."""
+        """Check the file's content, given the sections of the model families and the names of the known corpora."""
         others = {name: values for name, values in content.items() if name not in models}
         params = cls.model_validate({**others, "models": models}, context={"corpora": corpora})
         params._content = content
@@ -334,7 +335,7 @@ class Params(Section):
 
 
 def _in_order(values: dict[str, Any], like: Any) -> dict[str, Any]:
-    """Values with their keys in the order of another mapping, at every level; keys that it lacks come last."""
+    """Values with their keys sorted as in another mapping, at every level; keys that it lacks come last."""
     order = like if isinstance(like, dict) else {}
     names = [*(name for name in order if name in values), *(name for name in values if name not in order)]
     return {

@@ -1,4 +1,4 @@
-"""params.yaml, read and checked with all corpora and model families that are registered, and as a run records it."""
+"""Read params.yaml, check it with all registered corpora and model families, and select the params to record."""
 
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from deepemo.models.registry import family_names, load_family
 from deepemo.params import Params
 from deepemo.yaml12 import read_yaml
 
-# What changes no figure of the evaluation, and where recordings lie on some machine.
+# Params that change no figure of the evaluation, and folders of recordings on one machine.
 UNRECORDED = {
     "download": ("source_dir", "connections"),
     "featurize": ("workers",),
@@ -58,7 +58,7 @@ def load_params(path: Path | str = "params.yaml") -> Params:
 
 
 def recorded(params: Params) -> dict[str, Any]:
-    """The params by their names in the file, without what changes no figure of a run and folders of its machine."""
+    """The params by their names in the file, without those that change no figure and without folders of one machine."""
     return {
         section: {key: value for key, value in values.items() if key not in UNRECORDED.get(section, ())}
         if isinstance(values, dict)
@@ -69,7 +69,7 @@ def recorded(params: Params) -> dict[str, Any]:
 
 
 def _corpora(path: Path) -> tuple[str, ...]:
-    """Names of the catalogue, of manifests in the folder of corpora, and of what an earlier run brought."""
+    """Names of corpora: in the catalogue, in manifests in the folder of corpora, and from an earlier run."""
     brought = (record.stem for record in sorted(RAW.glob("*.json")))
     return tuple(dict.fromkeys((*CORPUS_NAMES, *own_names(source_dir_of(path)), *brought)))
 

@@ -1,7 +1,7 @@
 """Which files are recordings: the suffixes, hidden names, and Git LFS pointers.
 
-Downloading, validation, the voice gate's trials and the command line share it, so that they find the same recordings in
-a folder or an archive.
+Downloading, validation, the trials of the voice gate and the command line all use this module, so that they find the
+same recordings in a folder or an archive.
 """
 
 import os
@@ -12,8 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-# Sound files, and video files with sound, in order of preference: of a performance in several formats, a corpus gives
-# the first.
+# Sound files, and video files with sound, in order of preference: if a corpus has a performance in several formats, the
+# first of these is used.
 # fmt: off
 SUFFIXES = (
     ".wav", ".wave", ".rf64", ".w64", ".flac", ".aif", ".aiff", ".aifc", ".au", ".caf",
@@ -29,7 +29,7 @@ _SYSTEM_NAMES = {
 
 # https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md: a pointer has less than 1,024 bytes.
 MAX_POINTER_BYTES = 1023
-_POINTER = re.compile(rb"\Aversion https?://\S+\n(?:\S+ .*\n)*?oid sha256:([0-9a-f]{64})\nsize (\d+)\n?")
+_POINTER = re.compile(rb"\Aversion https?://\S+\r?\n(?:\S+ .*\n)*?oid sha256:([0-9a-f]{64})\r?\nsize (\d+)\r?\n?")
 POINTER_ADVICE = (
     "GitHub's 'Download ZIP' and a clone without git-lfs hold only pointers to recordings; run `git lfs install` and "
     "`git lfs pull` in a clone of the repository"
@@ -51,7 +51,7 @@ def is_hidden(name: str) -> bool:
 
 
 def is_recording(path: str) -> bool:
-    """Whether a path is a recording's: its suffix is one of `SUFFIXES`, in either case, and no part of it is hidden.
+    """Whether a path is a recording: its suffix is in `SUFFIXES`, in either case, and no part of the path is hidden.
 
     Args:
         path: with forward slashes, relative to the folder or archive that is searched.
@@ -70,7 +70,7 @@ def format_rank(path: str) -> int:
 
 
 def printable(text: str) -> str:
-    r"""A name for tables and terminals: control characters and undecodable bytes are written as `%0D`.
+    r"""A name for tables and terminals, with control characters and undecodable bytes written as `%0D`.
 
     Example:
         >>> printable("a\tb.wav")
@@ -85,8 +85,8 @@ def printable(text: str) -> str:
 def find_recordings(folder: Path, unreadable: Callable[[OSError], None]) -> Iterator[Path]:
     """Find recordings at any depth below a folder, in order of their names.
 
-    Hidden files and folders are left out. Links are followed, and a folder to which several lead is searched once. A
-    broken link counts as a recording, which cannot be opened; pipes and devices do not count.
+    Hidden files and folders are left out. Links are followed, and a folder that several links lead to is searched once.
+    A broken link counts as a recording, which cannot be opened; pipes and devices do not count.
 
     Args:
         folder: where to search.
@@ -110,7 +110,7 @@ def find_recordings(folder: Path, unreadable: Callable[[OSError], None]) -> Iter
 
 
 def read_pointer(content: bytes) -> Pointer | None:
-    """Parse a Git LFS pointer; None if this is none. Pointers have at most `MAX_POINTER_BYTES`."""
+    """Parse a Git LFS pointer of at most `MAX_POINTER_BYTES`; returns None for any other content."""
     found = _POINTER.match(content) if len(content) <= MAX_POINTER_BYTES else None
     return Pointer(found[1].decode(), int(found[2])) if found else None
 
@@ -130,7 +130,7 @@ def is_pointer_file(path: Path) -> bool:
 
 
 def _may_be_read(path: Path) -> bool:
-    """Whether a path is a file, or cannot be examined: opening it will give the error."""
+    """Whether a path is a file, or cannot be examined, in which case opening it will raise the error."""
     try:
         return stat.S_ISREG(path.stat().st_mode)
     except OSError:

@@ -1,9 +1,9 @@
 """Pins that make a stage write the same bytes on every x86-64 processor with AVX2 and FMA, with however many cores.
 
-Libraries choose code by the processor's instruction set, and split sums by its cores. Both are held still here by
-environment variables that the libraries read when they are loaded, so `pin` must come before NumPy and TensorFlow.
-`deepemo.eigen` holds the sizes of the caches. The approximate reciprocals of a processor cannot be set: the networks
-avoid what depends on them, see docs/reproducibility.md.
+Libraries choose code by the processor's instruction set, and split sums by its cores. Environment variables, which the
+libraries read when they are loaded, fix both here, so `pin` must come before NumPy and TensorFlow are imported.
+`deepemo.eigen` fixes the sizes of the caches. The approximate reciprocals of a processor cannot be set; the networks
+avoid everything that depends on them, see docs/reproducibility.md.
 
 This module imports nothing but the standard library.
 """
@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 FAST = "DEEPEMO_FAST"  # set to 1: nothing is pinned
-THREADS = 2  # of TensorFlow whatever the cores: sums are split by them
+THREADS = 2  # of TensorFlow, for any number of cores, because sums are split by threads
 NEEDED = ("avx2", "fma")
 
-# Feature groups that NumPy has code for beyond AVX2, and the processor flags that make up each. NumPy warns of a group
-# that the processor lacks, so only those that it has are named.
+# Feature groups beyond AVX2 for which NumPy has code, and the processor flags of each group. NumPy warns of a group
+# that the processor lacks, so only the groups that it has are named.
 _SKX = ("avx512f", "avx512cd", "avx512bw", "avx512dq", "avx512vl")
 _CLX = (*_SKX, "avx512_vnni")
 _CNL = (*_SKX, "avx512ifma", "avx512vbmi")
@@ -32,7 +32,7 @@ _NUMPY_GROUPS = {
 
 
 def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
-    """Flags of the first processor as Linux names them; none where the file or its line of flags is missing."""
+    """Flags of the first processor as Linux names them; empty if the file or its line of flags is missing."""
     if not cpuinfo.is_file():
         return frozenset()
     lines = cpuinfo.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -40,10 +40,10 @@ def processor_flags(cpuinfo: Path = Path("/proc/cpuinfo")) -> frozenset[str]:
 
 
 def pins(flags: Iterable[str]) -> dict[str, str]:
-    """Environment variables that hold the libraries still on a processor with these flags."""
+    """Environment variables that fix the libraries' code and threads on a processor with these flags."""
     found = set(flags)
     return {
-        # oneDNN's convolutions block their sums by the caches; Eigen's, which take their place, do not.
+        # oneDNN's convolutions split their sums by the caches; Eigen's, which replace them, do not.
         "TF_ENABLE_ONEDNN_OPTS": "0",
         # oneDNN still multiplies the blocks of Eigen's matrices.
         "ONEDNN_MAX_CPU_ISA": "AVX2",
@@ -53,20 +53,20 @@ def pins(flags: Iterable[str]) -> dict[str, str]:
             group for group, needed in _NUMPY_GROUPS.items() if found.issuperset(needed)
         ),
         "OPENBLAS_CORETYPE": "Haswell",
-        # OpenBLAS takes no more threads than there are cores, so one is the only number that every machine has.
+        # OpenBLAS uses at most as many threads as there are cores, so 1 is the only number that every machine has.
         "OPENBLAS_NUM_THREADS": "1",
         "OMP_NUM_THREADS": "1",
     }
 
 
 def pin(environment: Mapping[str, str] | None = None) -> str | None:
-    """Set the pins in this process, over what its environment says, unless `DEEPEMO_FAST` is 1.
+    """Set the pins in this process, replacing values of its environment, unless `DEEPEMO_FAST` is 1.
 
     Args:
-        environment: read for `DEEPEMO_FAST`; by default that of the process.
+        environment: where `DEEPEMO_FAST` is looked up; by default the environment of the process.
 
     Returns:
-        One line where the bytes are not those of other machines, and None where they are.
+        One line if the bytes differ from those of other machines, otherwise None.
     """
     if (os.environ if environment is None else environment).get(FAST) == "1":
         return f"{FAST}=1: nothing is pinned, so another processor gives other bytes"

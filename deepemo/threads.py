@@ -1,4 +1,4 @@
-"""An ordered map over many items in threads, with a bounded number of items under way."""
+"""An ordered map over many items in threads, with a bounded number of items in progress."""
 
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -8,7 +8,7 @@ from typing import TypeVar
 Item = TypeVar("Item")
 Result = TypeVar("Result")
 
-# Items under way at once, per worker: enough to keep it busy while the oldest result is used.
+# Items in progress at once, per worker: enough to keep it busy while the oldest result is used.
 AHEAD = 4
 
 
@@ -17,14 +17,14 @@ def ordered_map(
 ) -> Iterator[Result]:
     """Results in the order of the items, however many workers there are.
 
-    Items are taken from their iterable only as room becomes free, so that it may be endless or made on the way. When
-    the caller stops, or an item fails, those that are not yet begun are dropped.
+    Items are taken from their iterable only as room becomes free, so that it may be endless or computed lazily. When
+    the caller stops or an item fails, items that have not begun are dropped.
 
     Args:
         work: called with each item, in the executor.
         items: taken one by one, in the caller's thread.
-        executor: where the work is done; it is left open.
-        in_hand: most items that are under way or finished and not yet yielded.
+        executor: does the work; it is left open.
+        in_hand: maximum number of items that are in progress, or finished and not yet yielded.
     """
     pending: deque[Future[Result]] = deque()
     try:
@@ -52,9 +52,9 @@ def map_in_threads(
     Args:
         work: called with each item, in a thread.
         items: taken one by one, in the caller's thread.
-        workers: how many threads.
-        ahead: items under way at once, per worker.
-        stop: called when an item fails or the caller stops, before the threads that still work are waited for.
+        workers: number of threads.
+        ahead: items in progress at once, per worker.
+        stop: called when an item fails or the caller stops, before waiting for the threads that still work.
 
     Example:
         >>> list(map_in_threads(len, ["a", "bc", ""], workers=2))

@@ -1,4 +1,4 @@
-"""The process in which a worker of a Dask cluster computes: `deepemo.cluster` starts it and asks it by its pipes."""
+"""The process in which a worker of a Dask cluster computes. `deepemo.cluster` starts it and talks to it by pipes."""
 
 import os
 import pickle
@@ -10,9 +10,9 @@ from deepemo.errors import InputError
 
 
 def main() -> None:
-    """Take a task, then answer every chunk of items with their results or an error, until the pipe is closed."""
+    """Read a task, then answer every chunk of items with results or an error, until the pipe is closed."""
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
-    # What libraries print is not to end up among the answers.
+    # Text that libraries print must not get among the answers.
     os.dup2(2, 1)
     work: Any = None
     task: bytes = pickle.load(asked)
@@ -33,7 +33,7 @@ def main() -> None:
 
 
 def _ready(task: bytes) -> Any:
-    """The work of a task, after its start was called."""
+    """The work of a task, after its `start` was called."""
     code, start, work = pickle.loads(task)
     if code != code_digest():
         raise InputError(

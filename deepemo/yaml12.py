@@ -1,7 +1,7 @@
-"""YAML as version 1.2 reads it (https://yaml.org/spec/1.2.2, section 10.3, the core schema).
+"""YAML in version 1.2 (https://yaml.org/spec/1.2.2, section 10.3, the core schema).
 
-DVC reads and writes params.yaml and dvc.lock so. PyYAML follows YAML 1.1, where `1e-05`, which DVC writes for 0.00001,
-is text, `010` is eight and `no` is false. Here its reader and writer get the plain scalars of 1.2 instead.
+DVC reads and writes params.yaml and dvc.lock in this version. PyYAML follows YAML 1.1, where `1e-05`, which DVC writes
+for 0.00001, is text, `010` is eight and `no` is false. Here PyYAML's reader and writer get the plain scalars of 1.2.
 """
 
 import re
@@ -14,7 +14,7 @@ import yaml
 from deepemo.errors import InputError
 
 _TAG = "tag:yaml.org,2002:"
-# A plain scalar's tag, its pattern, and the characters that it can begin with; all others are text.
+# Each plain scalar's tag, its pattern, and the characters that it can begin with. All other scalars are text.
 _SCALARS: tuple[tuple[str, str, Iterable[str]], ...] = (
     ("null", r"null|Null|NULL|~|", ("n", "N", "~", "")),
     ("bool", r"true|True|TRUE|false|False|FALSE", "tTfF"),
@@ -38,7 +38,7 @@ class _Writer(yaml.SafeDumper):
     yaml_implicit_resolvers: dict[str, Any] = {}  # noqa: RUF012 - as PyYAML declares it
 
 
-# DVC's reader takes these for numbers and dates too, underscores and all, so the writer quotes them.
+# DVC's reader also takes these, with underscores, for numbers and dates, so the writer quotes them.
 _QUOTED: tuple[tuple[str, str, Iterable[str]], ...] = (
     ("int", r"[-+]?[0-9_]+|[-+]?0o?[0-7_]+|[-+]?0x[0-9a-fA-F_]+|[-+]?0b[01_]+", "-+0123456789"),
     ("float", r"[-+]?[0-9_]*\.?[0-9_]*([eE][-+]?[0-9]+)?", "-+.0123456789"),
@@ -76,14 +76,14 @@ def read_yaml(path: Path) -> Any:
 
 
 def parse_yaml(content: bytes, source: str) -> tuple[Any, dict[str, int]]:
-    """Parse YAML, and say on which line each key of its mapping stands.
+    """Parse YAML, and find the line of each key of its top mapping.
 
     Args:
         content: the file's bytes.
         source: its name, for the error.
 
     Returns:
-        The plain data, and line numbers from 1 by key; no line numbers if it is no mapping.
+        The plain data, and line numbers from 1 by key; no line numbers if it is not a mapping.
 
     Raises:
         InputError: it is not YAML in UTF-8.
@@ -99,5 +99,5 @@ def parse_yaml(content: bytes, source: str) -> tuple[Any, dict[str, int]]:
 
 
 def write_yaml(content: Any) -> str:
-    """Plain data as YAML: keys in their order, lists and mappings without further ones in one line."""
+    """Plain data as YAML, with keys in their order; the innermost lists and mappings are written in one line."""
     return yaml.dump(content, Dumper=_Writer, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)

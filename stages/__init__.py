@@ -6,10 +6,10 @@ import sys
 from deepemo.errors import InputError, extra
 from deepemo.reproducible import pin
 
-# TensorFlow announces at every start that it finds no GPU; what goes wrong still raises.
+# TensorFlow reports at every start that it finds no GPU. Errors are still raised.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
-# Before any stage imports NumPy or TensorFlow, which read their limits as they are loaded.
+# This comes before any stage imports NumPy or TensorFlow, which read their limits when they are loaded.
 UNPINNED = pin()
 
 try:

@@ -1,4 +1,4 @@
-"""How every stage starts, and how it ends when its input is bad."""
+"""How every stage starts, and how it ends if its input is bad."""
 
 import argparse
 import sys
@@ -13,11 +13,11 @@ from stages import UNPINNED
 def stage_main(main: Callable[..., str], *arguments: str) -> None:
     """Run a stage with checked params and print its one line of result.
 
-    A bad value in params.yaml or a bad file ends in one message on stderr and exit status 1, without a traceback. Where
-    the stage's bytes are not those of other machines, one line says so.
+    A bad value in params.yaml or a bad file ends in one message on stderr and exit status 1, without a traceback. If
+    the stage's bytes differ from those of other machines, one line says so.
 
     Args:
-        main: the stage: params and perhaps further arguments to the line.
+        main: the stage: takes the params and any further arguments, and returns the line.
         arguments: these further arguments.
     """
     if UNPINNED:
@@ -31,7 +31,7 @@ def stage_main(main: Callable[..., str], *arguments: str) -> None:
 
 
 def family_argument(stage: str, names: Iterable[str]) -> str:
-    """The model family that the command line names; anything else ends in a message and exit status 2.
+    """The model family that the command line names; any other name ends in a message and exit status 2.
 
     Args:
         stage: name of the stage, for the message.

@@ -1,4 +1,4 @@
-"""Stage `cross_corpus`: how good models are on a corpus never heard, by leaving each out of training in turn."""
+"""Stage `cross_corpus`: how good models are on a corpus never heard; each corpus in turn is left out of training."""
 
 import shutil
 
@@ -19,7 +19,7 @@ from stages._run import stage_main
 
 
 def main(params: Params) -> str:
-    """Write what models that never heard a corpus say of its clips, and the figures of that."""
+    """Write the predictions of models for a corpus that they never heard, and their figures."""
     split, clips = read_split(SPLIT, params.emotions), good_clips(read_clips(CLIPS))
     resume = RESUME / "cross_corpus"
     refused = {corpus: words for corpus in learned_corpora(split) if (words := why_not(split, corpus, params.emotions))}

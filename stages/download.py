@@ -1,4 +1,4 @@
-"""Stage `download`: each corpus as one zip, with its provenance."""
+"""Stage `download`: gets each corpus as one zip, with its provenance."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage `eda`: what the recordings are like, and the sample rate and length that are recommended for them."""
+"""Stage `eda`: explores the recordings, and recommends a sample rate and a length for them."""
 
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import good_clips, read_clips
@@ -16,7 +16,7 @@ from stages._run import stage_main
 def main(params: Params) -> str:
     """Write plots/eda, metrics/eda.json and reports/eda.html.
 
-    The section `featurize` is used for warnings only and is not tracked: another sample rate changes no plot.
+    The section `featurize` is used only for warnings and is not tracked, because another sample rate changes no plot.
     """
     clips = good_clips(read_clips(CLIPS))
     recommendation = recommend(clips, params.eda.coverage)

@@ -1,4 +1,4 @@
-"""Stages `embed`, run as `python -m stages.embed <family>`: one pass of a family's frozen network over every clip."""
+"""Stages `embed`, run as `python -m stages.embed <family>`: one pass of a family's frozen network over all clips."""
 
 from deepemo.errors import InputError
 from deepemo.models.registry import family_names, load_family

@@ -1,4 +1,4 @@
-"""Stages `embed_<family>_views`, run as `python -m stages.embed_views <family>`: perturbed training clips, embedded."""
+"""Stages `embed_<family>_views`, run as `python -m stages.embed_views <family>`: embeds perturbed training clips."""
 
 from deepemo.dataset.split import read_split
 from deepemo.errors import InputError

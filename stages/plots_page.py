@@ -1,4 +1,4 @@
-"""Stage `plots_page`: the template by which `dvc plots show` draws without internet."""
+"""Stage `plots_page`: the template with which `dvc plots show` draws without internet."""
 
 from deepemo.charts.plots_page import TEMPLATE, write_template
 from deepemo.params import Params

@@ -18,7 +18,7 @@ from stages._run import stage_main
 
 
 def main(params: Params) -> str:
-    """Write metrics, a picture and a report of the predictors that `evaluate` recorded in the bundle."""
+    """Write metrics, a picture and a report for the predictors that `evaluate` recorded in the bundle."""
     seed_everything(params.seed)
     section, bundle = params.robustness, read_bundle(MODELS)
     check_emotions(bundle.emotions, params.emotions, source=str(MODELS / BUNDLE_FILE), whose="params.yaml")

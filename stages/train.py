@@ -12,7 +12,7 @@ from stages._run import family_argument, stage_main
 
 
 def main(params: Params, family: str) -> str:
-    """Write models/<family>, its learning curve and its metrics; of several workers the first does."""
+    """Write models/<family>, its learning curve and its metrics; if there are several workers, the first one writes."""
     with devices() as where:
         seed_everything(params.seed)
         split = read_split(SPLIT, params.emotions)

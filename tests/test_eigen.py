@@ -24,6 +24,13 @@ def test_the_switch_leaves_the_memory_alone(monkeypatch: pytest.MonkeyPatch) -> 
         hold_caches()
 
 
+def test_a_processor_for_which_nothing_is_pinned_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(FAST, raising=False)
+    monkeypatch.setattr(eigen, "processor_flags", lambda: frozenset({"asimd"}))
+    monkeypatch.setattr(eigen, "_addresses", lambda: pytest.fail("it was searched"))
+    hold_caches()
+
+
 def test_memory_of_a_library_is_that_of_its_file_and_what_follows(monkeypatch: pytest.MonkeyPatch) -> None:
     lines = [
         "1000-2000 r-xp 00000000 08:01 5 /lib/a b/wanted.so.2",

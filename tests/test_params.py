@@ -1,5 +1,6 @@
 """The schema of params.yaml: the file in the repository fits it, and mistakes are named."""
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +73,9 @@ def test_the_record_of_the_real_corpora_has_todays_params_but_for_the_corpora() 
         ("embed_speech_views.views", -1, "embed_speech_views.views: found -1"),
         ("robustness.mp3_kbps", 17, "robustness.mp3_kbps: found 17"),
         ("seed", 1.5, "seed: found 1.5"),
+        ("train_shallow.learning_rate", math.inf, "train_shallow.learning_rate: found inf; Input should be a finite"),
+        ("train_shallow.learning_rate", math.nan, "train_shallow.learning_rate: found nan"),
+        ("validate.max_seconds", math.inf, "validate.max_seconds: found inf"),
         ("emotions", ["angry", "joy"], "['joy'] are none of the seven, expected 2 or more of ['angry', 'disgust', "),
         ("emotions", ["sad"], "expected 2 or more of ['angry', 'disgust', "),
         ("emotions", [], "emotions: found []; expected 2 or more"),

@@ -15,6 +15,9 @@ FULL_SCALE = 127 / 128
 # Channels cancel one another if their mix is at this level or below; 0 dB is the mix of independent channels. A channel
 # and its inverse reach this level if one of them is a fifth louder than the other.
 CANCELLED_DB = -15.0
+_AS_LOUD = 0.999
+# Less than this of the power is left of a constant by the rounding of sums.
+_ROUNDING = 1e-9
 
 
 @dataclass(frozen=True)
@@ -67,25 +70,43 @@ def rms(samples: Float32Array) -> float:
     return float(np.sqrt(np.mean(np.square(samples, dtype=np.float64)))) if samples.size else 0.0
 
 
-def loudest_if_cancelled(power: Float64Array, mixed_power: float) -> int | None:
+def loudest_if_cancelled(frames: int, sums: Float64Array, power: Float64Array) -> int | None:
     """The loudest channel, if the channels cancel one another in the mix; else None.
 
+    A constant offset, which a sound card adds to all channels alike, does not count. Of channels that are equally loud
+    to 0.1 %, the first is the loudest.
+
     Args:
-        power: sum of squares of each channel, float64 [channels].
-        mixed_power: sum of squares of the mean over the channels.
+        frames: how many there are.
+        sums: sum over the samples of each channel and, at the end, of their mix, float64 [channels + 1].
+        power: the same over their squares.
     """
-    independent = float(power.sum()) / len(power) ** 2
-    if len(power) < 2 or not independent > 0 or mixed_power > independent * 10 ** (CANCELLED_DB / 10):
+    with np.errstate(invalid="ignore", over="ignore"):  # samples may be NaN or infinite
+        sound = power - sums**2 / max(1, frames)
+    channels, mixed = sound[:-1], float(sound[-1])
+    independent = float(channels.sum()) / len(channels) ** 2
+    if len(channels) < 2 or not independent > _ROUNDING * power.sum():
         return None
-    return int(power.argmax())
+    if mixed > independent * 10 ** (CANCELLED_DB / 10):
+        return None
+    return int(np.argmax(channels >= _AS_LOUD * channels.max()))
 
 
 def cancelled_channel(samples: Float32Array) -> int | None:
     """The loudest channel of float32 [frames, channels], if the channels cancel one another in the mix; else None."""
     if samples.shape[1] < 2:
         return None
-    power = np.sum(np.square(samples, dtype=np.float64), axis=0)
-    return loudest_if_cancelled(power, float(np.sum(np.square(samples.mean(axis=1), dtype=np.float64))))
+    return loudest_if_cancelled(len(samples), *sums_and_power(samples, samples.mean(axis=1, keepdims=True)))
+
+
+def sums_and_power(samples: Float32Array, mixed: Float32Array) -> tuple[Float64Array, Float64Array]:
+    """Sums over the samples, and over their squares, of channels [frames, channels] and their mix [frames, 1].
+
+    Returns:
+        Each float64 [channels + 1], the mix at the end.
+    """
+    columns = np.concatenate([samples, mixed], axis=1)
+    return np.sum(columns, axis=0, dtype=np.float64), np.sum(np.square(columns, dtype=np.float64), axis=0)
 
 
 def mix_down(samples: Float32Array) -> Float32Array:

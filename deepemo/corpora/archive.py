@@ -8,10 +8,12 @@ import stat
 import threading
 import zipfile
 import zlib
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
+from itertools import count
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Protocol, Self, TypeVar
 
@@ -291,11 +293,11 @@ def named_apart(found: Iterable[tuple[str, _Entry]]) -> dict[str, _Entry]:
         {'a/x.wav': 1, '~2/a/x.wav': 2, 'b%0D.wav': 3}
     """
     members: dict[str, _Entry] = {}
+    numbers: defaultdict[str, Iterator[int]] = defaultdict(lambda: count(2))
     for stored, entry in found:
-        plain = printable(str(PurePosixPath(stored.replace("\\", "/").rstrip())))
-        path, number = plain, 2
+        path = plain = printable(str(PurePosixPath(stored.replace("\\", "/").rstrip())))
         while path in members:
-            path, number = f"~{number}/{plain}", number + 1
+            path = f"~{next(numbers[plain])}/{plain}"
         members[path] = entry
     return members
 

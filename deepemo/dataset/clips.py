@@ -1,7 +1,7 @@
 """The clip table: one row for each recording, with its properties and its verdict."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
@@ -12,7 +12,7 @@ GOOD = "good"
 QUARANTINED = "quarantined"
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Clip:
     """One row of the clip table.
 
@@ -75,7 +75,8 @@ TEXT_COLUMNS = tuple(name for name, field in Clip.__dataclass_fields__.items() i
 
 def write_clips(path: Path, clips: Iterable[Clip]) -> None:
     """Write the clip table, in the order given."""
-    write_csv(path, pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS)))
+    rows = list(clips)
+    write_csv(path, pd.DataFrame({name: [getattr(clip, name) for clip in rows] for name in COLUMNS}))
 
 
 def read_clips(path: Path) -> pd.DataFrame:

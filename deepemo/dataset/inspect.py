@@ -24,7 +24,7 @@ LONGEST_SECONDS = 600.0
 REPAIRS = ("stereo", "opposite_polarity", "aiff_container", "odd_sample_rate", "speaker_code", "file_name")
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Inspection:
     """What was found in one recording.
 

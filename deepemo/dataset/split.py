@@ -92,8 +92,10 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
     heard = clips[roles == TRAIN]
     for _, group in heard.groupby("emotion", sort=True):
         # A performance is drawn by the id of its first clip. If it has only one clip, that is the clip's own id.
-        first_clips = group.groupby(performances(group))["clip"].min()
-        order = sorted(first_clips.index, key=lambda performance: _draw(str(first_clips[performance]), seed))
+        first_clips: dict[str, str] = {}
+        for performance, clip in sorted(zip(performances(group), group["clip"], strict=True)):
+            first_clips.setdefault(performance, clip)
+        order = sorted(first_clips, key=lambda performance: _draw(first_clips[performance], seed))
         tested = round(section.test_share * len(order))
         drawn = dict.fromkeys(order[:tested], TEST_SEEN)
         if not validation_speakers:

@@ -1,9 +1,9 @@
 """Verdicts on inspected recordings: good, or quarantined for one of a fixed list of reasons."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from itertools import chain, count
+from itertools import chain, count, islice
 
 from deepemo.dataset.clips import GOOD, QUARANTINED, Clip
 from deepemo.dataset.inspect import Inspection
@@ -30,10 +30,12 @@ REASONS = (
     "duplicate_content",
     "same_performance",
 )
+# Of the clips that contradict another, those that its explanation names.
+_NAMED = 10
 _PRECEDENCE = {reason: position for position, reason in enumerate(REASONS)}
 
 
-@dataclass(frozen=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True, slots=True)
 class Verdict:
     """A clip with its verdict.
 
@@ -113,11 +115,20 @@ def _add_contradictions(clips: Sequence[Clip], faults: list[dict[str, str]]) -> 
         if clip.sha256 and clip.emotion:
             groups[clip.sha256].append(position)
     for positions in groups.values():
-        if len({clips[position].emotion for position in positions}) > 1:
+        # Blank recordings may be many: each names a few of the others only.
+        emotions = Counter(clips[position].emotion for position in positions)
+        if len(emotions) > 1:
+            same_as = {emotion: _named_others(emotion, clips, positions, emotions) for emotion in emotions}
             for position in positions:
-                others = [clips[p] for p in positions if clips[p].emotion != clips[position].emotion]
-                named = ", ".join(f"{other.clip} ({other.emotion})" for other in others)
-                faults[position]["contradicting_labels"] = f"same samples as {named}"
+                faults[position]["contradicting_labels"] = f"same samples as {same_as[clips[position].emotion]}"
+
+
+def _named_others(emotion: str, clips: Sequence[Clip], positions: Sequence[int], emotions: Counter[str]) -> str:
+    """The first clips of a group that have another emotion, in words, and how many more there are."""
+    others = (clips[position] for position in positions if clips[position].emotion != emotion)
+    named = ", ".join(f"{other.clip} ({other.emotion})" for other in islice(others, _NAMED))
+    more = emotions.total() - emotions[emotion] - _NAMED
+    return f"{named} and {more} more" if more > 0 else named
 
 
 def _add_repeats(clips: Sequence[Clip], faults: list[dict[str, str]], reason: str, keys: Sequence[str]) -> None:
@@ -134,7 +145,8 @@ def _add_repeats(clips: Sequence[Clip], faults: list[dict[str, str]], reason: st
 def _verdict(clip: Clip, faults: dict[str, str], limits: Validate) -> Verdict:
     by_precedence = dict(sorted(faults.items(), key=lambda fault: _PRECEDENCE[fault[0]]))
     reason = next(iter(by_precedence), "")
-    judged = replace(clip, verdict=QUARANTINED if reason else GOOD, reason=reason)
+    # A clip without a fault stays the object that it is: a table of millions has most of them once.
+    judged = replace(clip, verdict=QUARANTINED, reason=reason) if reason else clip
     return Verdict(clip=judged, faults=by_precedence, has_voice=bool(clip.sha256) and hears_voice(clip, limits))
 
 
@@ -148,5 +160,6 @@ def _with_unique_ids(verdicts: Sequence[Verdict]) -> list[Verdict]:
         free = (f"{name}~{number}" for number in count(2) if f"{name}~{number}" not in groups)
         ids = chain([name], free)
         for verdict, unique in zip(sorted(sharing, key=lambda each: each.clip.verdict != GOOD), ids, strict=False):
-            numbered.append(replace(verdict, clip=replace(verdict.clip, clip=unique)))
+            kept = unique == name
+            numbered.append(verdict if kept else replace(verdict, clip=replace(verdict.clip, clip=unique)))
     return numbered

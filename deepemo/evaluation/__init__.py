@@ -1,1 +1,1 @@
-"""Figures: how good the predictors are, on whom, and how sure."""
+"""How good the predictors are, for which clips and speakers, and how reliable their confidence is."""

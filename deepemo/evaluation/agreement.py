@@ -1,4 +1,4 @@
-"""Scores by how many listeners heard the emotion that was meant, for corpora whose makers asked some."""
+"""Scores by the share of listeners who heard the intended emotion, for corpora that were rated by listeners."""
 
 from dataclasses import dataclass
 
@@ -9,18 +9,18 @@ from deepemo.evaluation.groups import GroupScores, Resampling, score
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import RESAMPLED_BY, ROLE_NAMES
 
-# Lower ends of the bands of agreement; the last one holds 1 too.
+# Lower ends of the bands of agreement; the last band includes 1.
 BANDS = (0.0, 0.25, 0.5, 0.75)
 
 
 @dataclass(frozen=True)
 class AgreementBand:
-    """Clips whose listeners agreed with the label about equally.
+    """Clips with a similar agreement of listeners with the label.
 
     Attributes:
         low: lower end of the agreement, inclusive.
         high: upper end, exclusive unless it is 1.
-        listeners: mean agreement, which is the share of listeners' answers that were right.
+        listeners: mean agreement: the share of listeners' answers that were right.
         model: scores of the predictor on the same clips.
     """
 
@@ -33,7 +33,7 @@ class AgreementBand:
 def score_by_agreement(
     predictions: Predictions, predictor: str, clips: pd.DataFrame, *, samples: int, seed: int
 ) -> dict[str, list[AgreementBand]]:
-    """Score a predictor on clips of each test role by their agreement, all of them first.
+    """Score a predictor on the clips of each test role, by their agreement.
 
     Args:
         predictions: of clips of all roles.
@@ -43,7 +43,8 @@ def score_by_agreement(
         seed: of the draws.
 
     Returns:
-        Bands that have clips by the role's name, after one band of all; roles without listeners are left out.
+        By the role's name, first a band of all clips with an agreement, then the bands that have clips. Roles without
+        listeners are left out.
     """
     agreement = predictions.clips["clip"].map(clips.set_index("clip")["agreement"]).to_numpy(dtype=np.float64)
     found = {}

@@ -1,11 +1,11 @@
-"""Intervals by the bootstrap (Efron 1979): how much a figure varies with the clips or speakers that were drawn.
+"""Intervals by the bootstrap (Efron 1979): how much a figure varies with the drawn clips or speakers.
 
 Clips of one speaker resemble one another, so figures for unseen speakers are resampled by speaker. Figures are computed
-from counts, and the counts of a resample are sums over its units. All resamples are therefore one matrix product.
+from counts, and the counts of a resample are sums over its units. Resamples are therefore matrix products.
 """
 
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,8 +15,10 @@ from scipy.stats import norm, t
 from deepemo.arrays import Float64Array, Int64Array
 
 LEVEL = 0.95
+# Numbers of units of a kind that are drawn at once.
+_DRAWN_TOGETHER = 1 << 22
 
-# Of counts [samples, cells], a value [samples, ...].
+# Takes counts [samples, cells]; returns values [samples, ...].
 Figure = Callable[[Int64Array], Float64Array]
 
 
@@ -25,7 +27,7 @@ def unit_counts(cells: Int64Array, units: npt.ArrayLike, n_cells: int) -> Int64A
 
     Args:
         cells: cell of each clip, in [0, n_cells), shape [n].
-        units: what each clip belongs to (its speaker; or itself, for a bootstrap by clip), shape [n].
+        units: the unit of each clip, shape [n]: its speaker, or the clip itself for a bootstrap by clip.
         n_cells: number of cells.
 
     Returns:
@@ -36,22 +38,80 @@ def unit_counts(cells: Int64Array, units: npt.ArrayLike, n_cells: int) -> Int64A
     return counts.reshape(-1, n_cells).astype(np.int64)
 
 
-def resample(counts: Int64Array, *, samples: int, seed: int) -> Int64Array:
-    """Counts of resamples: as many units as there are, drawn with replacement.
+@dataclass(frozen=True)
+class Kinds:
+    """What is resampled: units, those with equal counts as one kind, so that memory depends on the number of kinds.
 
-    Units with equal counts are drawn as one kind, so that memory depends on the number of kinds.
+    Attributes:
+        counts: of a unit of each kind, [kinds, cells], in lexicographic order.
+        frequencies: how many units are of each kind, [kinds].
+    """
+
+    counts: Int64Array
+    frequencies: Int64Array
+
+    @property
+    def units(self) -> int:
+        """Number of units."""
+        return int(self.frequencies.sum())
+
+    @property
+    def total(self) -> Int64Array:
+        """Counts of all units together, [cells]."""
+        return np.asarray(self.frequencies @ self.counts)
+
+
+def kinds_of(counts: Int64Array) -> Kinds:
+    """Kinds of units of which these are the counts [units, cells]."""
+    return Kinds(*np.unique(counts, axis=0, return_counts=True))
+
+
+def kinds_of_clips(cells: Sequence[Int64Array], n_cells: int) -> Kinds:
+    """Kinds of clips, each of them a unit, without a row for each clip; the same as by `kinds_of`.
 
     Args:
-        counts: [units, cells].
-        samples: how many resamples.
+        cells: of each predictor that is resampled, the cell of each clip, in [0, n_cells), shape [n].
+        n_cells: number of cells.
+
+    Returns:
+        Counts [kinds, predictors * n_cells], the predictors' cells side by side.
+    """
+    joint = np.zeros_like(cells[0])
+    for each in cells:
+        joint = joint * n_cells + each
+    occurring = np.bincount(joint, minlength=n_cells ** len(cells))
+    # A row that has its one earlier is the larger one.
+    present = np.flatnonzero(occurring)[::-1]
+    places = np.unravel_index(present, (n_cells,) * len(cells))
+    one = np.eye(n_cells, dtype=np.int64)
+    return Kinds(np.hstack([one[place] for place in places]), occurring[present].astype(np.int64))
+
+
+def in_parts(samples: int, kinds: int) -> Iterator[int]:
+    """Numbers of samples whose draws, one a kind, are made at once; the draws are those of all samples at once.
+
+    Example:
+        >>> list(in_parts(1000, kinds=10_000))
+        [419, 419, 162]
+    """
+    most = max(1, _DRAWN_TOGETHER // kinds)
+    yield from (min(most, samples - start) for start in range(0, samples, most))
+
+
+def resample(kinds: Kinds, *, samples: int, seed: int) -> Int64Array:
+    """Counts of resamples: as many units as there are, drawn with replacement.
+
+    Args:
+        kinds: of units.
+        samples: number of resamples.
         seed: of the draws.
 
     Returns:
         Counts [samples, cells].
     """
-    kinds, frequencies = np.unique(counts, axis=0, return_counts=True)
-    draws = np.random.default_rng(seed).multinomial(len(counts), frequencies / len(counts), size=samples)
-    return draws @ kinds
+    random, shares = np.random.default_rng(seed), kinds.frequencies / kinds.units
+    parts = in_parts(samples, len(shares))
+    return np.concatenate([random.multinomial(kinds.units, shares, size=part) @ kinds.counts for part in parts])
 
 
 def interval(values: Float64Array, units: int) -> Float64Array:
@@ -62,7 +122,7 @@ def interval(values: Float64Array, units: int) -> Float64Array:
 
     Args:
         values: the figure [samples, ...].
-        units: how many units were drawn.
+        units: number of units in each resample.
 
     Returns:
         Lower and upper end, [2, ...]; NaN where the bootstrap gives no interval: for fewer than two units, and for a
@@ -82,8 +142,8 @@ class Drawn:
     """Resamples of a group of clips.
 
     Attributes:
-        unit: what was drawn, by its name.
-        units: how many of them a resample has.
+        unit: name of the unit that was drawn.
+        units: number of units in each resample.
         counts: [samples, cells].
     """
 
@@ -96,19 +156,19 @@ class Drawn:
         return interval(figure(self.counts), self.units)
 
 
-def draw_widest(counts: Mapping[str, Int64Array], judge: Figure, *, samples: int, seed: int) -> Drawn:
+def draw_widest(kinds: Mapping[str, Kinds], judge: Figure, *, samples: int, seed: int) -> Drawn:
     """Resample by each of several units, and keep the draws with the widest interval.
 
-    Two or three speakers may have similar figures by chance, so that resampling them gives too narrow an interval; the
-    interval by clip is then the wider and the better one.
+    Two or three speakers may have similar figures by chance. Resampling them then gives too narrow an interval, and the
+    interval by clip is wider and better.
 
     Args:
-        counts: by name of the unit, counts [units, cells] of the same clips.
+        kinds: by name of the unit, kinds of units of the same clips.
         judge: the figure of counts [samples, cells] whose interval decides.
-        samples: how many resamples.
+        samples: number of resamples.
         seed: of the draws.
     """
-    draws = [Drawn(unit, len(each), resample(each, samples=samples, seed=seed)) for unit, each in counts.items()]
+    draws = [Drawn(unit, each.units, resample(each, samples=samples, seed=seed)) for unit, each in kinds.items()]
 
     def width(drawn: Drawn) -> float:
         low, high = drawn.interval(judge)

@@ -1,4 +1,4 @@
-"""Calibration of probabilities by one temperature a predictor, and the distance of confidence from accuracy."""
+"""Calibration of probabilities by one temperature per predictor, and the distance of confidence from accuracy."""
 
 from dataclasses import dataclass
 
@@ -8,9 +8,9 @@ from deepemo.arrays import Float64Array, Int64Array
 from deepemo.errors import InputError
 
 BINS = 15
-# Wide enough for any sane network; a fit that ends at a bound is a sign of labels that do not belong to the clips.
+# Wide enough for any sane network. A fit that ends at a bound suggests labels that do not belong to the clips.
 TEMPERATURES = (0.05, 20.0)
-# Below what float32 softmax can give; keeps the logarithm of a rounded 0 finite.
+# Smaller than any value of a float32 softmax, except 0, whose logarithm it keeps finite.
 TINY = 1e-30
 
 
@@ -27,7 +27,7 @@ def softmax(logits: Float64Array) -> Float64Array:
 def scale(probabilities: Float64Array, temperature: float) -> Float64Array:
     """Probabilities [n, classes] at another temperature: softmax(log(p) / temperature), as if it divided the logits.
 
-    A temperature above 1 makes them more equal, one below 1 less equal; the likeliest emotion stays the same.
+    A temperature above 1 makes them more equal, a temperature below 1 less equal. The likeliest emotion stays the same.
 
     >>> scale(np.array([[0.8, 0.2]]), 2.0).round(3).tolist()
     [[0.667, 0.333]]
@@ -72,7 +72,7 @@ class Reliability:
     """Confidence against accuracy in bins of equal width over (0, 1]; NaN in a bin without clips.
 
     Attributes:
-        clips: how many fall into each bin, [bins].
+        clips: number of clips in each bin, [bins].
         confidence: their mean confidence, [bins].
         accuracy: share of them named rightly, [bins].
     """

@@ -10,7 +10,7 @@ from scipy.stats import binomtest
 from deepemo.arrays import Float64Array, Int64Array
 from deepemo.evaluation import bootstrap
 from deepemo.evaluation import metrics as scores
-from deepemo.evaluation.groups import Resampling, counts_by_unit
+from deepemo.evaluation.groups import Resampling, kinds_by_unit
 from deepemo.evaluation.predictions import Predictions
 
 
@@ -63,31 +63,32 @@ class Comparison:
     mcnemar: McNemar
 
 
-def swap(ours: Int64Array, theirs: Int64Array, *, samples: int, seed: int) -> Int64Array:
+def swap(kinds: bootstrap.Kinds, *, samples: int, seed: int) -> Int64Array:
     """Counts after swapping two predictors' answers in a random half of the units, drawn anew each time.
 
-    If both were equally good, no swap would matter, so the differences after swaps are those by chance. Few units can
-    be swapped in few ways only, so two speakers cannot give a significant difference.
+    If both predictors were equally good, no swap would matter. So the differences after swaps show what chance gives.
+    With few units there are only few different swaps, so two speakers cannot give a significant difference.
 
     Args:
-        ours: counts of one predictor [units, cells].
-        theirs: counts of the other [units, cells].
-        samples: how many times.
+        kinds: of units, with counts [kinds, 2 * cells]: those of one predictor beside those of the other.
+        samples: number of swaps.
         seed: of the draws.
 
     Returns:
         Counts [samples, 2, cells].
     """
-    kinds, frequencies = np.unique(np.hstack([ours, theirs]), axis=0, return_counts=True)
-    cells = ours.shape[1]
-    change = kinds[:, cells:] - kinds[:, :cells]
-    swapped = np.random.default_rng(seed).binomial(frequencies, 0.5, size=(samples, len(kinds)))
-    moved = swapped @ change
-    return np.stack([ours.sum(axis=0) + moved, theirs.sum(axis=0) - moved], axis=1)
+    cells = kinds.counts.shape[1] // 2
+    change = kinds.counts[:, cells:] - kinds.counts[:, :cells]
+    random = np.random.default_rng(seed)
+    parts = bootstrap.in_parts(samples, len(change))
+    moved = np.concatenate(
+        [random.binomial(kinds.frequencies, 0.5, size=(part, len(change))) @ change for part in parts]
+    )
+    return np.stack([kinds.total[:cells] + moved, kinds.total[cells:] - moved], axis=1)
 
 
 def _difference(figure: str, counts: Int64Array) -> Float64Array:
-    """The first's figure minus the second's, of counts [..., 2 * classes * classes]."""
+    """The figure of the first minus that of the second, from counts [..., 2 * classes * classes]."""
     classes = math.isqrt(counts.shape[-1] // 2)
     both = counts.reshape(*counts.shape[:-1], 2, classes, classes)
     values = scores.HEADLINES[figure](both)
@@ -104,22 +105,21 @@ def mcnemar(labels: Int64Array, first: Int64Array, second: Int64Array) -> McNema
 
 
 def compare(predictions: Predictions, first: str, second: str, resampling: Resampling) -> Comparison:
-    """Compare two predictors on some clips, both on the same resamples."""
+    """Compare two predictors on some clips, with the same resamples for both."""
     classes = len(predictions.emotions)
     labels, answers = predictions.labels, [predictions.answers(name) for name in (first, second)]
-    ours, theirs = (
-        counts_by_unit(predictions.clips, labels * classes + each, classes**2, resampling.unit) for each in answers
-    )
+    cells = [labels * classes + each for each in answers]
+    kinds = kinds_by_unit(predictions.clips, cells, classes**2, resampling.unit)
     drawn = bootstrap.draw_widest(
-        {unit: np.hstack([ours[unit], theirs[unit]]) for unit in ours},
+        kinds,
         partial(_difference, "uar"),
         samples=resampling.samples,
         seed=resampling.seed,
     )
     # The wanted unit, whichever interval was the wider one: the last of those that can be drawn.
-    unit = list(ours)[-1]
-    swapped = swap(ours[unit], theirs[unit], samples=resampling.samples, seed=resampling.seed)
-    whole = np.concatenate([ours[unit].sum(axis=0), theirs[unit].sum(axis=0)])
+    wanted = list(kinds.values())[-1]
+    swapped = swap(wanted, samples=resampling.samples, seed=resampling.seed)
+    whole = wanted.total
     differences = {}
     for figure in scores.HEADLINES:
         value = float(_difference(figure, whole))

@@ -26,13 +26,13 @@ SPEED_CHANGE = 0.1
 
 @dataclass(frozen=True)
 class Heard:
-    """A clip, and what its surroundings are made of.
+    """A clip, and what its conditions are made from.
 
     Attributes:
         samples: float32 [n] mono.
         rate_hz: their rate.
-        random: gives all draws of one condition.
-        voices: clips of others at `rate_hz`, of which a babble is made.
+        random: generator for all draws of one condition.
+        voices: clips of other speakers at `rate_hz`, from which babble is made.
     """
 
     samples: Float32Array
@@ -45,7 +45,7 @@ Condition = Callable[[Heard], Float32Array]
 
 
 def conditions(section: Robustness) -> dict[str, Condition]:
-    """Every condition by its name, the clip as it was recorded first; each makes float32 [m] of a clip."""
+    """All conditions by name, the clip as it was recorded first; each turns a clip into float32 [m]."""
     return {
         CLEAN: lambda heard: heard.samples,
         "telephone": lambda heard: telephone(heard.samples, heard.rate_hz),
@@ -64,7 +64,7 @@ def conditions(section: Robustness) -> dict[str, Condition]:
 
 
 def explain(section: Robustness) -> dict[str, str]:
-    """What each of `conditions` is, in words."""
+    """A description of each of `conditions`."""
     return {
         CLEAN: "the clip as it was recorded",
         "telephone": "300 to 3,400 Hz at 8 kHz, in 8-bit mu-law",
@@ -85,7 +85,7 @@ def explain(section: Robustness) -> dict[str, str]:
 
 
 def label(condition: str) -> str:
-    """The name of a condition for people.
+    """A readable name of a condition.
 
     Example:
         >>> label("noise_10_db"), label("mp3_16_kbps")

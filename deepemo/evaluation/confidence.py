@@ -1,7 +1,7 @@
-"""A predictor's confidence: fitted on validation, judged on the tests, and when it is too low for an answer.
+"""A predictor's confidence: fitted on validation clips, judged on test clips, and compared with a threshold.
 
-Selective prediction: answering only the clips with a high confidence trades coverage, the share of clips answered, for
-accuracy of the answers.
+Selective prediction answers only the clips with a high confidence. This lowers the coverage, which is the share of
+clips that are answered, in exchange for a higher accuracy of the answers.
 """
 
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from deepemo.evaluation.predictions import Predictions
 
 # The accuracy of fewer answers says little about the accuracy of later ones.
 FEWEST_ANSWERS = 20
-# A threshold that only certainty reaches.
+# A threshold that no confidence below certainty reaches.
 NEVER = 1.0
 
 
@@ -24,8 +24,8 @@ class RiskCoverage:
     """Accuracy of the most confident clips, for every number of them.
 
     Attributes:
-        thresholds: lowest confidence of the clips answered, falling, [steps].
-        coverage: share of clips answered, [steps].
+        thresholds: lowest confidence of the answered clips, falling, [steps].
+        coverage: share of clips that are answered, [steps].
         accuracy: share of the answers that are right, [steps].
     """
 
@@ -40,7 +40,7 @@ class RiskCoverage:
         return float(((1.0 - self.accuracy) * widths).sum())
 
     def accuracy_at(self, coverage: float) -> float:
-        """Accuracy when this share is answered, or the smallest larger one that ties allow."""
+        """Accuracy when this share of clips is answered, or the smallest larger share that ties allow."""
         enough = int(np.searchsorted(self.coverage, coverage - 1e-9))
         return float(self.accuracy[min(enough, len(self.coverage) - 1)])
 
@@ -48,7 +48,7 @@ class RiskCoverage:
 def risk_coverage(probabilities: Float64Array, labels: Int64Array, weights: Float64Array | None = None) -> RiskCoverage:
     """The curve of probabilities float64 [n, classes] and class indices [n], n > 0; equal confidences are one step.
 
-    Clips count by their weights [n], and without weights all alike.
+    Clips are weighted by `weights` [n]; without weights, all count equally.
     """
     weights = np.ones(len(labels)) if weights is None else weights
     confidence = probabilities.max(axis=1)
@@ -75,10 +75,10 @@ def choose_threshold(probabilities: Float64Array, labels: Int64Array, wanted_acc
     Args:
         probabilities: calibrated, float64 [n, classes], of validation clips.
         labels: class indices [n].
-        wanted_accuracy: of the answers given, those at or above the threshold.
+        wanted_accuracy: wanted accuracy of the answers at or above the threshold.
 
     Returns:
-        The threshold; `NEVER` if no set of at least `FEWEST_ANSWERS` answers is that good.
+        The threshold; `NEVER` if no set of at least `FEWEST_ANSWERS` answers reaches the wanted accuracy.
     """
     curve = risk_coverage(probabilities, labels)
     enough = curve.coverage * len(labels) >= FEWEST_ANSWERS - 0.5
@@ -99,14 +99,14 @@ def operate(
 
 @dataclass(frozen=True)
 class Confidence:
-    """How a predictor's probabilities become a confidence, and from which confidence on it answers.
+    """How a predictor's probabilities become a confidence, and the confidence from which it answers.
 
     Attributes:
         temperature: for `calibration.scale`.
         threshold: calibrated confidence from which an answer is given.
-        wanted_accuracy: of the answers given, for which the threshold was chosen.
-        validation: result of the threshold on the clips it was chosen on.
-        fitted_on: those clips.
+        wanted_accuracy: accuracy of the answers for which the threshold was chosen.
+        validation: result of the threshold on the clips that it was chosen on.
+        fitted_on: fingerprint of these clips.
     """
 
     temperature: float
@@ -117,7 +117,7 @@ class Confidence:
 
 
 def fit_confidence(validation: Predictions, predictor: str, wanted_accuracy: float) -> Confidence:
-    """Fit temperature, then threshold, on clips that are in no test.
+    """Fit the temperature, then the threshold, on clips that are in no test.
 
     Raises:
         InputError: there are no clips.
@@ -142,10 +142,10 @@ class ConfidenceReport:
     Attributes:
         before: reliability of the probabilities as the model gave them.
         after: reliability of the calibrated ones.
-        nll_before: negative log likelihood before, in nats.
-        nll_after: and after.
+        nll_before: negative log likelihood before calibration, in nats.
+        nll_after: negative log likelihood after calibration, in nats.
         curve: accuracy over coverage by calibrated confidence.
-        operating: result of the threshold that was chosen on validation.
+        operating: result of the threshold that was chosen on validation clips.
     """
 
     before: Reliability
@@ -157,7 +157,7 @@ class ConfidenceReport:
 
 
 def judge_confidence(predictions: Predictions, predictor: str, confidence: Confidence) -> ConfidenceReport:
-    """Judge on test clips what was fitted on validation."""
+    """Judge on test clips a confidence that was fitted on validation clips."""
     raw, labels = predictions.probabilities[predictor], predictions.labels
     calibrated = scale(raw, confidence.temperature)
     return ConfidenceReport(

@@ -1,6 +1,6 @@
-"""Corpora never heard: each corpus left out of training in turn, and judged by models that learned from the others.
+"""Corpora never heard: each corpus in turn is left out of training, and models of the other corpora are judged on it.
 
-The models that are judged are siblings of the run's own: the same params and seed, fewer corpora.
+The judged models are siblings of the run's own models: they have the same params and seed, but fewer corpora.
 """
 
 import hashlib
@@ -32,22 +32,22 @@ from deepemo.training.seeding import seed_everything
 
 DIGITS = 4
 FIGURES = ("accuracy", "uar")
-# Written last into the folder of a sibling, so that a run that was killed trains only what is missing.
+# Written last into the folder of a sibling, so that a restarted run trains only the siblings that are missing.
 KEY_FILE = "key.txt"
 
 
 def learned_corpora(split: pd.DataFrame) -> list[str]:
-    """Names of the corpora that have training clips, sorted; a corpus held out by the split is none of them."""
+    """Names of the corpora that have training clips, sorted. A corpus that the split holds out is not among them."""
     return sorted(split.loc[split["role"] == TRAIN, "corpus"].unique())
 
 
 def without(split: pd.DataFrame, corpus: str) -> pd.DataFrame:
-    """The split table with all clips of a corpus as a test of a corpus never heard."""
+    """The split table in which all clips of a corpus have the role of a corpus never heard."""
     return split.assign(role=split["role"].mask(split["corpus"] == corpus, TEST_CORPUS))
 
 
 def why_not(split: pd.DataFrame, corpus: str, emotions: Emotions) -> str:
-    """Why models of some emotions cannot be trained without a corpus, in words; empty if they can."""
+    """The reason why models of some emotions cannot be trained without a corpus; empty if they can."""
     others = without(split, corpus)
     learned = set(others.loc[others["role"] == TRAIN, "emotion"])
     missing = [emotion for emotion in emotions if emotion not in learned]
@@ -61,22 +61,22 @@ def why_not(split: pd.DataFrame, corpus: str, emotions: Emotions) -> str:
 
 
 def judged_families(section: CrossCorpus) -> list[ModelFamily]:
-    """The families that are trained anew: those that rest on cached embeddings, and the others if wanted."""
+    """The families that are trained anew: those with cached embeddings, and the others if wanted."""
     families = [load_family(name) for name in family_names()]
     return [family for family in families if family.embed is not None or section.train_on_features]
 
 
 @dataclass(frozen=True)
 class LeftOut:
-    """A corpus, as models name its clips that never heard it.
+    """Predictions for the clips of a corpus by models that never heard it.
 
     Attributes:
         corpus: its name.
         learned_from: the corpora that the models learned from.
         weights: of each model in their ensemble, fitted on the validation clips of these corpora.
         predictions: of all good clips of the corpus, by every model and their ensemble.
-        known_voices: by the number of other recordings of a clip's voice that are known, what is answered then; empty
-            if no model takes references.
+        known_voices: predictions by the number of known other recordings of a clip's voice; empty if no model takes
+            references.
     """
 
     corpus: str
@@ -87,14 +87,14 @@ class LeftOut:
 
 
 def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: str, *, resume: Path) -> LeftOut:
-    """Train models on all corpora but one, and let them name the clips of that one.
+    """Train models on all corpora but one, and let them predict the clips of that corpus.
 
     Args:
         params: of the run.
         split: the split table.
         clips: the good rows of the clip table.
         corpus: the one that is left out.
-        resume: folder for models that are done and for checkpoints of those that are not.
+        resume: folder for finished models, and for checkpoints of unfinished ones.
 
     Raises:
         InputError: a recording or a voice of the corpus is also in training or validation under another name.
@@ -131,9 +131,10 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
 def _known_voices(
     predictions: Predictions, part: str, model: VoiceModel, components: Float32Array, *, seed: int
 ) -> dict[str, Predictions]:
-    """Answers to the clips of the corpus by the number of recordings of their voice that are known.
+    """Predictions for the clips of the corpus, by the number of known recordings of their voice.
 
-    Weights of the models are fitted on validation, with all others of a voice as its reference, as `evaluate` does.
+    The weights of the models are fitted on validation clips, with all other recordings of a voice as its reference, as
+    in `evaluate`.
     """
 
     def relative(role: str, recordings: int | None) -> Predictions:
@@ -146,9 +147,9 @@ def _known_voices(
 
 
 def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents: str, folder: Path) -> TrainedModel:
-    """Train a family's network on a split, or take it from the folder if it was trained there before."""
+    """Train a family's network on a split, or load it from the folder if it was trained there before."""
     sections = {name: params.section(name, kind).model_dump(mode="json") for name, kind in family.sections.items()}
-    # The shards say what the params do not: which file an encoder of the user's was.
+    # The shards record what the params do not: the digest of an encoder that the user brought.
     made_by = read_spec(family.shards)
     parts = json.dumps(
         [family.name, sections, made_by, params.emotions, params.seed, contents, split.to_csv(index=False)],
@@ -156,7 +157,8 @@ def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents:
     )
     key, done = hashlib.sha256(parts.encode()).hexdigest(), folder / KEY_FILE
     if not done.is_file() or done.read_text(encoding="utf-8") != key:
-        # Each from the same state, so that a run that was killed ends with the same models as one that was not.
+        # Each training starts from the same state, so that a restarted run ends with the same models as an
+        # uninterrupted one.
         keras.utils.clear_session()
         seed_everything(params.seed)
         trained = family.train(params, split, folder / "checkpoints")
@@ -176,7 +178,7 @@ def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents:
 
 
 def joined(found: Sequence[LeftOut]) -> Predictions:
-    """Predictions of the clips of every corpus that was left out, at least one."""
+    """The predictions for the clips of all corpora that were left out, at least one."""
     return Predictions(
         pd.concat([left.predictions.clips for left in found], ignore_index=True),
         {
@@ -188,7 +190,7 @@ def joined(found: Sequence[LeftOut]) -> Predictions:
 
 
 def write_left_out(path: Path, found: Sequence[LeftOut], emotions: Emotions) -> None:
-    """Write `joined` as `write_predictions` does; where no corpus was left out, a table without rows."""
+    """Write `joined` as `write_predictions` does; if no corpus was left out, write a table without rows."""
     if found:
         write_predictions(path, joined(found))
     else:
@@ -200,20 +202,19 @@ def summarize(
 ) -> dict[str, Any]:
     """Content of metrics/cross_corpus.json.
 
-    Recalls are averaged over the emotions that the corpus has; to name another one is a mistake. Chance is the UAR of
-    guessing among these emotions.
+    Recalls are averaged over the emotions that the corpus has. An answer with another emotion is a mistake. Chance is
+    the UAR of guessing among the emotions of the corpus.
 
     Args:
-        found: each corpus that was left out.
-        refused: why another one could not be, by its name.
-        families: names of those that were trained without each corpus, and so make up the ensemble.
+        found: the corpora that were left out.
+        refused: by the name of each other corpus, why it could not be left out.
+        families: names of the families that were trained without each corpus, and so make up the ensemble.
         samples: bootstrap samples of each interval.
         seed: of the draws.
 
     Returns:
-        By predictor the mean over corpora and its range, the same with references of the voice, by the number of their
-        recordings, then each corpus. `asked` is 0 where no corpus could be left
-        out, and `reason` then says why.
+        By predictor, the mean over corpora and its range; the same with references of the voice, by the number of their
+        recordings; then each corpus. If no corpus could be left out, `asked` is 0 and `reason` says why.
     """
     resampling = Resampling(samples, seed, BY_SPEAKER)
     corpora = {left.corpus: _corpus(left, resampling) for left in found}

@@ -1,4 +1,4 @@
-"""The weights of an ensemble, fitted on clips that no model was trained or is tested on."""
+"""The weights of an ensemble, fitted on clips that are neither in training nor in a test."""
 
 import numpy as np
 
@@ -7,21 +7,20 @@ from deepemo.errors import InputError
 from deepemo.evaluation.calibration import TINY
 from deepemo.evaluation.predictions import Predictions
 
-# Weights are multiples of 1 / `STEPS`: finer ones change no figure, and a part that is worth less is left out.
+# Weights are multiples of 1 / `STEPS`. Finer steps change no figure, and a predictor that is worth less is left out.
 STEPS = 100
 _TOLERANCE = 1e-7
 _MOST_ITERATIONS = 10_000
 
 
 def fit_weights(validation: Predictions) -> dict[str, float]:
-    """Weights of the predictors in the weighted mean of their probabilities that makes the truth likeliest.
+    """Find the weights of the mean of the predictors' probabilities that make the true emotions likeliest.
 
-    The likelihood of a mixture has one maximum over its weights, which expectation maximisation climbs to without
-    settings of its own (Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm",
-    1977).
+    The likelihood of a mixture has one maximum over its weights. Expectation maximisation reaches it without any
+    settings (Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", 1977).
 
     Args:
-        validation: clips, and the probabilities that each predictor gives them.
+        validation: the predictions for validation clips.
 
     Returns:
         A weight for each predictor, 0 to 1 in steps of 1 / `STEPS`; their sum is 1.
@@ -46,7 +45,7 @@ def _most_likely(truth: Float64Array) -> Float64Array:
     """
     weights = np.full(truth.shape[1], 1.0 / truth.shape[1])
     for _ in range(_MOST_ITERATIONS):
-        shares = truth * weights  # of each predictor in what the mean gives the truth
+        shares = truth * weights  # of each predictor in the mean's probability of the truth
         better = (shares / shares.sum(axis=1, keepdims=True)).mean(axis=0)
         if np.abs(better - weights).max() < _TOLERANCE:
             break
@@ -55,7 +54,7 @@ def _most_likely(truth: Float64Array) -> Float64Array:
 
 
 def _rounded(weights: Float64Array) -> list[float]:
-    """Weights to the nearest steps that sum to 1: the largest remainders are rounded up."""
+    """Weights rounded to steps that sum to 1: the largest remainders are rounded up."""
     steps = np.floor(weights * STEPS)
     missing = STEPS - int(steps.sum())
     steps[np.argsort(steps - weights * STEPS, kind="stable")[:missing]] += 1

@@ -1,4 +1,4 @@
-"""The evaluation as files: the few figures of `dvc metrics diff`, all figures with intervals, and tables for plots."""
+"""The evaluation as files: a few figures for `dvc metrics diff`, all figures with intervals, and tables for plots."""
 
 import json
 import math
@@ -43,10 +43,11 @@ def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
 
 
 def headlines(evaluation: Evaluation) -> dict[str, Any]:
-    """Content of metrics/evaluate.json: plain numbers, by predictor and test role; chance and majority beside them.
+    """Content of metrics/evaluate.json: plain numbers, by predictor and test role, with chance and majority.
 
-    Three questions stand side by side: speakers heard, speakers never heard, and corpora never heard, each left out in
-    turn. The last is answered by the predictors that were trained without each corpus, or a reason says why by none.
+    The figures answer three questions: how good a predictor is on speakers it heard, on speakers it never heard, and on
+    corpora it never heard, each left out in turn. The last has answers only for the predictors that were trained
+    without each corpus. If there are none, a reason is given instead.
     """
     chance = round(evaluation.chance, DIGITS)
     content: dict[str, Any] = {
@@ -198,14 +199,14 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
 
 
 def write_details(path: Path, evaluation: Evaluation) -> None:
-    """Write `details` as JSON for people and for diffs: indented, a list of plain values on one line."""
+    """Write `details` as JSON for people and for diffs: indented, with lists of plain values on one line."""
     text = json.dumps(details(evaluation), indent=2, allow_nan=False)
     text = re.sub(r"\[\s+([^\[\]{}]+?)\s+\]", lambda plain: "[" + " ".join(plain.group(1).split()) + "]", text)
     write_text(path, text + "\n")
 
 
 def confusion_table(counts: Int64Array, emotions: Emotions) -> pd.DataFrame:
-    """One row a pair of emotions, in their order: the clips, and their share of the actual emotion's clips.
+    """One row per pair of emotions, in their order: the number of clips, and their share of the actual emotion's clips.
 
     Args:
         counts: [classes, classes], actual by predicted.
@@ -235,9 +236,9 @@ def write_plot_files(folder: Path, evaluation: Evaluation, roles: tuple[str, ...
     """Write `confusion/<predictor>_<role>.csv` for each predictor and role, and `class_recall.csv`.
 
     Args:
-        folder: where to.
+        folder: folder to write to.
         evaluation: what to draw.
-        roles: test roles that have a table each; the table of a role without clips holds counts of 0.
+        roles: test roles that get a table; in the table of a role without clips, all counts are 0.
     """
     nobody, emotions = pd.Series(dtype="int64").to_numpy(), evaluation.emotions
     empty = scores.confusion(nobody, nobody, len(emotions))

@@ -1,10 +1,9 @@
-"""Scores of a group of clips with intervals: of a role, a corpus, a gender."""
+"""Scores of a group of clips, such as a role, a corpus or a gender, with intervals."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 
 from deepemo.arrays import Float64Array, Int64Array
@@ -18,7 +17,7 @@ BY_SPEAKER = "speaker"
 
 @dataclass(frozen=True)
 class Resampling:
-    """How intervals are taken.
+    """How intervals are computed.
 
     Attributes:
         samples: number of resamples.
@@ -55,16 +54,16 @@ class GroupScores:
     """Scores of a group of clips.
 
     Attributes:
-        clips: how many.
-        speakers: how many speak in them.
-        resampled_by: `clip` or `speaker`; a group of one speaker can only be resampled by clip, and its interval then
+        clips: number of clips.
+        speakers: number of speakers.
+        resampled_by: `clip` or `speaker`. A group with one speaker can only be resampled by clip, and its interval then
             does not cover other speakers.
-        units: how many clips or speakers a resample has.
+        units: number of clips or speakers in a resample.
         accuracy: share of correct predictions.
         uar: mean recall over the emotions present.
         macro_f1: mean F1 over the emotions present.
-        emotions: each present emotion's scores.
-        missing: emotions of the run without clips, over which no mean is taken.
+        emotions: scores of each emotion that has clips.
+        missing: emotions of the run without clips, which the means leave out.
         counts: confusion counts [classes, classes], actual by predicted.
         draws: headline figures of every resample, each [samples].
     """
@@ -82,22 +81,26 @@ class GroupScores:
     draws: dict[str, Float64Array]
 
 
-def counts_by_unit(clips: pd.DataFrame, cells: Int64Array, n_cells: int, unit: str) -> dict[str, Int64Array]:
-    """Counts by each unit that can be resampled: the clips, and if wanted their speakers, where there are several.
+def kinds_by_unit(
+    clips: pd.DataFrame, cells: Sequence[Int64Array], n_cells: int, unit: str
+) -> dict[str, bootstrap.Kinds]:
+    """Kinds of each unit that can be resampled: the clips, and if wanted their speakers, where there are several.
 
     Args:
         clips: rows with the speaker of each clip, n of them.
-        cells: cell of each clip, in [0, n_cells), shape [n].
+        cells: of each predictor that is resampled, the cell of each clip, in [0, n_cells), shape [n].
         n_cells: number of cells.
         unit: `clip` or `speaker`.
 
     Returns:
-        Counts [units, n_cells] by the name of the unit.
+        Kinds with counts [kinds, predictors * n_cells] by the name of the unit.
     """
-    units: dict[str, npt.NDArray[Any]] = {BY_CLIP: np.arange(len(clips))}
+    units = {BY_CLIP: bootstrap.kinds_of_clips(cells, n_cells)}
     if unit == BY_SPEAKER and clips["speaker"].nunique() > 1:
-        units[BY_SPEAKER] = clips["speaker"].to_numpy()
-    return {name: bootstrap.unit_counts(cells, values, n_cells) for name, values in units.items()}
+        speakers = clips["speaker"].to_numpy()
+        counts = np.hstack([bootstrap.unit_counts(each, speakers, n_cells) for each in cells])
+        units[BY_SPEAKER] = bootstrap.kinds_of(counts)
+    return units
 
 
 def score(predictions: Predictions, predictor: str, resampling: Resampling) -> GroupScores:
@@ -106,7 +109,7 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
     shape, size = (classes, classes), classes**2
     cells = predictions.labels * classes + predictions.answers(predictor)
     drawn = bootstrap.draw_widest(
-        counts_by_unit(predictions.clips, cells, size, resampling.unit),
+        kinds_by_unit(predictions.clips, [cells], size, resampling.unit),
         lambda counts: scores.uar(counts.reshape(-1, *shape)),
         samples=resampling.samples,
         seed=resampling.seed,
@@ -145,8 +148,8 @@ def score(predictions: Predictions, predictor: str, resampling: Resampling) -> G
 
 
 def difference(first: GroupScores, second: GroupScores, figure: str) -> Estimate:
-    """A headline figure of one group minus that of a group of other clips, with independent draws."""
-    # Both were drawn from the same seed; one in reverse order makes the pairs independent.
+    """A headline figure of one group minus that of a group with other clips, with independent draws."""
+    # Both groups were drawn with the same seed. Reversing the order of one makes the pairs independent.
     values = first.draws[figure] - second.draws[figure][::-1]
     low, high = bootstrap.interval(values, min(first.units, second.units))
     return Estimate(getattr(first, figure).value - getattr(second, figure).value, float(low), float(high))

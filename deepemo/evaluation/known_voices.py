@@ -1,7 +1,7 @@
-"""What it is worth to know the voice: clips judged with references of some other recordings of their voice.
+"""How much it helps to know the voice: clips are judged with references of other recordings of their voice.
 
-A clip is never part of its own reference, and references are made of clips of its own role alone, so that nothing of
-training is in them. Labels play no part in a reference.
+A clip is never part of its own reference. References are made only from clips of the same role, so that they contain
+nothing from training. They use no labels.
 """
 
 from collections.abc import Mapping
@@ -23,28 +23,29 @@ from deepemo.models.family import VoiceModel
 from deepemo.models.registry import ENSEMBLE
 from deepemo.models.voice import LEAST_RECORDINGS, deviations, voices_of
 
-# Sizes of references that are tried on validation, the smallest first, and how often each clip's is drawn.
+# Sizes of references that are tried on validation clips, the smallest first, and the number of draws for each clip.
 TRIED_RECORDINGS = (LEAST_RECORDINGS, 5, 10, 20, 40)
 DRAWS = 5
-# Of the median deviation of references: below it are recordings that are nearly copies of one another. Recordings that
-# express one emotion deviate hardly less than others, so that no limit tells them.
+# Share of the median deviation of references: recordings that deviate less are nearly copies of one another. Recordings
+# of one emotion deviate hardly less than others, so that no limit can detect them.
 TOO_ALIKE_SHARE = 0.5
 
 
 @dataclass(frozen=True)
 class KnownVoices:
-    """How clips are answered whose voice is known, and how well.
+    """How clips of known voices are answered, and how well.
 
     Attributes:
-        part: the predictor that hears how a clip differs from others of its voice.
-        weights: of each predictor in the weighted mean that answers, fitted on validation.
-        confidence: of that mean, fitted on validation with all others as reference.
-        least_recordings: in a reference that does no harm: from this number on, UAR on validation is at least that of
-            the ensemble that hears a clip alone; None if it never is.
-        least_deviation: below which the recordings of a reference are too much alike, see `deviations`.
-        roles: scores by test role and number of recordings, `0` for the ensemble that hears a clip alone.
+        part: the predictor that compares a clip with other recordings of its voice.
+        weights: of each predictor in the weighted mean that answers, fitted on validation clips.
+        confidence: of that mean, fitted on validation clips with all other recordings of a voice as its reference.
+        least_recordings: number of recordings from which on a reference does no harm: the UAR on validation clips is at
+            least that of the ensemble without references. None if it never is.
+        least_deviation: deviation below which the recordings of a reference are too similar, see
+            `deepemo.models.voice.deviations`.
+        roles: scores by test role and number of recordings, where `0` is the ensemble without references.
         left_out_corpora: accuracy, UAR, clips and corpora of siblings on corpora that they never heard, by number of
-            recordings, see `deepemo.evaluation.cross_corpus`; empty where no corpus was left out.
+            recordings, see `deepemo.evaluation.cross_corpus`; empty if no corpus was left out.
     """
 
     part: str
@@ -67,7 +68,7 @@ def judge_known_voices(
     samples: int,
     seed: int,
 ) -> KnownVoices:
-    """Fit how clips of known voices are answered on validation, and judge it on voices that were not in training.
+    """Fit the answers for clips of known voices on validation clips, and judge them on voices outside training.
 
     Args:
         predictions: of clips of all roles but training, the ensemble among them.
@@ -75,14 +76,14 @@ def judge_known_voices(
         model: its network.
         components: of the clips of `predictions`, float32 [n, components].
         cross_corpus: content of metrics/cross_corpus.json.
-        wanted_accuracy: of the answers given.
+        wanted_accuracy: wanted accuracy of the answers given.
         samples: bootstrap samples of each interval.
         seed: of the draws of references and resamples.
     """
     roles = predictions.clips["role"].to_numpy()
 
     def relative(role: str, recordings: int | None, *, draw: int = 0) -> Predictions:
-        """Predictions of a role's clips in which the part knows their voices; each draw takes other references."""
+        """Predictions for a role's clips in which the part knows their voices; each draw takes other references."""
         random = np.random.default_rng([seed, draw])
         chosen, own = predictions.where("role", role), components[roles == role]
         return with_references(chosen, part, model, own, recordings, random)
@@ -114,7 +115,7 @@ def judge_known_voices(
 
 
 def _left_out_corpora(cross_corpus: Mapping[str, Any]) -> dict[str, dict[str, float]]:
-    """Means over the corpora that were left out, without references and with them; empty if none were made there."""
+    """Means over the corpora that were left out, with and without references; empty if there were no references."""
     if not cross_corpus.get("known_voices"):
         return {}
     sizes = {WITHOUT: cross_corpus["mean"][ENSEMBLE], **cross_corpus["known_voices"]}
@@ -123,11 +124,11 @@ def _left_out_corpora(cross_corpus: Mapping[str, Any]) -> dict[str, dict[str, fl
 
 
 def least_harmless(uars: Mapping[int, float], alone: float) -> int | None:
-    """The smallest size from which on no reference is worse than none.
+    """The smallest size from which on no reference is worse than no reference.
 
     Args:
         uars: UAR with references of each size.
-        alone: UAR without.
+        alone: UAR without references.
 
     Example:
         >>> least_harmless({3: 0.70, 5: 0.76, 10: 0.74, 20: 0.77, 40: 0.79}, alone=0.75)
@@ -147,16 +148,16 @@ def _uar(predictions: Predictions) -> float:
 
 
 def _least_deviation(components: Float32Array, voices: list[str], seed: int) -> float:
-    """Below which recordings are nearly copies; 0 where no voice of validation has enough recordings to tell."""
+    """The deviation below which recordings are nearly copies; 0 if no validation voice has enough recordings."""
     found = deviations(components, voices, LEAST_RECORDINGS, np.random.default_rng(seed))
     return TOO_ALIKE_SHARE * float(np.median(found)) if len(found) else 0.0
 
 
 def known_voice_figures(known: KnownVoices | None) -> dict[str, Any]:
-    """For JSON, under `known_voices`: accuracy, UAR and clips by test role and number of recordings in the reference.
+    """The entry `known_voices` for JSON: accuracy, UAR and clips by test role and number of recordings.
 
-    Corpora that were left out of training in turn stand beside the roles. Without a network that takes references there
-    is nothing.
+    Corpora that were left out of training in turn are given beside the roles. Without a network that takes references,
+    the result is empty.
     """
     if known is None:
         return {}

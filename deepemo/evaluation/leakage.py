@@ -1,4 +1,4 @@
-"""Leak checks: the same voice, clip, performance or content in training and in a test, or a fit on test clips."""
+"""Leak checks: no voice, clip, performance or content is in both training and a test, and no fit used test clips."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -34,8 +34,8 @@ def check_roles(split: pd.DataFrame, *, source: str) -> None:
         source: the file it was read from, for the error.
 
     Raises:
-        InputError: a clip has two rows; or a speaker of the unseen test, or a speaker or corpus of the test of an
-            unseen corpus, is in training or validation.
+        InputError: a clip has two rows; a speaker of the unseen test is in training or validation; or a speaker or the
+            corpus of the test of an unseen corpus is.
     """
     twice = sorted(split.loc[split["clip"].duplicated(), "clip"].unique())
     if twice:
@@ -54,7 +54,7 @@ def check_roles(split: pd.DataFrame, *, source: str) -> None:
 
 
 def check_content(split: pd.DataFrame, clips: pd.DataFrame, *, source: str) -> None:
-    """Check that no recording's content, and no performance, has two roles under two names.
+    """Check that no content of a recording, and no performance, is in two roles under two names.
 
     Args:
         split: the split table.
@@ -71,8 +71,9 @@ def check_content(split: pd.DataFrame, clips: pd.DataFrame, *, source: str) -> N
     clips = clips.assign(performance=performances(clips))
     known = split.merge(clips[["clip", "sha256", "performance"]], on="clip", validate="one_to_one")
     for column, shared in (("sha256", "the same content"), ("performance", "recordings of one performance")):
-        roles = known.groupby(column)["role"].nunique()
-        twins = known[known[column].isin(roles[roles > 1].index)].sort_values([column, "clip"])
+        roles = known[[column, "role"]].drop_duplicates()
+        in_two = roles.loc[roles[column].duplicated(), column]
+        twins = known[known[column].isin(in_two)].sort_values([column, "clip"])
         if len(twins):
             pairs = [
                 " = ".join(f"{clip} ({role})" for clip, role in zip(group["clip"], group["role"], strict=True))
@@ -87,7 +88,7 @@ def check_fitted_on(fitted_on: Mapping[str, Any] | None, split: pd.DataFrame, ro
     Args:
         fitted_on: the fingerprint recorded with it.
         split: the split table.
-        role: the role it must have been fitted on.
+        role: the role that it must have been fitted on.
         source: the file that records it, for the error.
 
     Raises:

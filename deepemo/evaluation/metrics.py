@@ -31,22 +31,22 @@ def _mean_of_present(values: Float64Array) -> Float64Array:
 
 
 def accuracy(counts: Int64Array) -> Float64Array:
-    """Share of clips named rightly; NaN without clips."""
+    """Share of correct predictions; NaN without clips."""
     return _ratio(_hits(counts).sum(axis=-1), counts.sum(axis=(-2, -1)))
 
 
 def recalls(counts: Int64Array) -> Float64Array:
-    """Share of each class's clips named rightly [..., classes]; NaN for a class without clips."""
+    """Share of each class's clips that are predicted correctly [..., classes]; NaN for a class without clips."""
     return _ratio(_hits(counts), counts.sum(axis=-1))
 
 
 def precisions(counts: Int64Array) -> Float64Array:
-    """Share of each class's answers that are right [..., classes]; NaN for a class never answered."""
+    """Share of the predictions of each class that are correct [..., classes]; NaN for a class never predicted."""
     return _ratio(_hits(counts), counts.sum(axis=-2))
 
 
 def f1_scores(counts: Int64Array) -> Float64Array:
-    """Harmonic mean of precision and recall [..., classes]; 0 if never right, NaN for a class without clips."""
+    """Harmonic mean of precision and recall [..., classes]; 0 if none is correct, NaN for a class without clips."""
     actual = counts.sum(axis=-1)
     scores = _ratio(2 * _hits(counts), actual + counts.sum(axis=-2))
     return np.where(actual > 0, scores, np.nan)

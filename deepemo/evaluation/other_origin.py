@@ -1,8 +1,8 @@
-"""Confidence for recordings of other origin: fitted on what models say of corpora that they never heard.
+"""Confidence for recordings of other origin, fitted on predictions of models for corpora that they never heard.
 
-A recording of somebody's own comes from none of the corpora. What the models' siblings, each trained without a corpus,
-say of that corpus is the nearest to it that a run has, so temperature and threshold are fitted on that too, every
-corpus with the same weight.
+A user's recording comes from none of the corpora. The nearest data that a run has are the clips of corpora left out of
+training, as predicted by siblings of the models that never heard them. Temperature and threshold are therefore fitted
+on these predictions too, with the same weight for every corpus.
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,9 +16,9 @@ from deepemo.evaluation.calibration import fit_temperature, scale
 from deepemo.evaluation.confidence import Confidence, Operating, operate, risk_coverage
 from deepemo.evaluation.predictions import Predictions
 
-# A predictor that answers fewer recordings than this share is of no use, however often it is right.
+# A predictor that answers fewer recordings than this share is of no use, however accurate it is.
 LEAST_COVERAGE = 0.2
-# Of sums of weights.
+# Tolerance for sums of weights.
 ROUNDING = 1e-9
 
 
@@ -26,19 +26,19 @@ ROUNDING = 1e-9
 class OtherOrigin:
     """How a predictor's probabilities become a confidence in recordings of other origin.
 
-    Shares of answers are of clips of all corpora, each corpus with the same weight.
+    Shares are of the clips of all corpora, with the same weight for every corpus.
 
     Attributes:
         temperature: for `calibration.scale`.
-        threshold: calibrated confidence from which answers reach the wanted accuracy at a coverage of `LEAST_COVERAGE`
-            or more; if none does, that whose answers are most often right at such a coverage.
-        reached: whether they reach it.
-        wanted_accuracy: of the answers given.
-        left_out: result of the threshold on the clips it was fitted on.
-        tested: result on each corpus of temperature and threshold fitted on the others, by its name.
-        tested_overall: the same over all corpora; None where only one was left out.
-        by_validation: what the temperature and threshold fitted on validation clips, of heard corpora, would give.
-        fitted_on: the clips.
+        threshold: calibrated confidence from which answers reach the wanted accuracy at a coverage of at least
+            `LEAST_COVERAGE`. If no threshold does, it is the one with the highest accuracy at such a coverage.
+        reached: whether the answers reach the wanted accuracy.
+        wanted_accuracy: wanted accuracy of the answers given.
+        left_out: result of the threshold on the clips that it was fitted on.
+        tested: by corpus, the result of a temperature and threshold that were fitted on the other corpora.
+        tested_overall: the same over all corpora; None if only one was left out.
+        by_validation: result of the temperature and threshold that were fitted on validation clips, of heard corpora.
+        fitted_on: fingerprint of the clips.
     """
 
     temperature: float
@@ -53,24 +53,24 @@ class OtherOrigin:
 
 
 def corpus_weights(predictions: Predictions) -> Float64Array:
-    """Weight of each clip, float64 [n]: every corpus has the same, and together they have 1."""
+    """Weight of each clip, float64 [n]. Every corpus has the same weight; all weights sum to 1."""
     corpora = predictions.clips["corpus"]
     clips = corpora.map(corpora.value_counts()).to_numpy(dtype=np.float64)
     return np.asarray(1.0 / (clips * corpora.nunique()), dtype=np.float64)
 
 
 def fit_other_origins(left_out: Predictions, validation: Mapping[str, Confidence]) -> dict[str, OtherOrigin]:
-    """Confidence in recordings of other origin, of every predictor that was judged on corpora left out.
+    """Confidence in recordings of other origin, for every predictor that was judged on corpora left out.
 
     Args:
-        left_out: clips of every corpus that was left out, as models without it name them.
-        validation: the confidence of the run's own models, by predictor; it says which accuracy is wanted.
+        left_out: predictions for every corpus that was left out, by models that never heard it.
+        validation: by predictor, the confidence of the run's own models, which gives the wanted accuracy.
     """
     return {name: fit_other_origin(left_out, name, validation[name]) for name in left_out.predictors}
 
 
 def fit_other_origin(left_out: Predictions, predictor: str, validation: Confidence) -> OtherOrigin:
-    """The same for one predictor: fit temperature, then threshold."""
+    """Fit the confidence of one predictor: the temperature, then the threshold."""
     wanted_accuracy = validation.wanted_accuracy
     temperature, threshold, result = _fit(left_out, predictor, wanted_accuracy)
     tested = {}
@@ -93,7 +93,7 @@ def fit_other_origin(left_out: Predictions, predictor: str, validation: Confiden
 
 
 def _fit(left_out: Predictions, predictor: str, wanted_accuracy: float) -> tuple[float, float, Operating]:
-    """Temperature, threshold, and what they give on the clips they are fitted on."""
+    """Temperature, threshold, and their result on the clips that they are fitted on."""
     raw, labels, weights = left_out.probabilities[predictor], left_out.labels, corpus_weights(left_out)
     temperature = fit_temperature(raw, labels, weights)
     curve = risk_coverage(scale(raw, temperature), labels, weights)
@@ -110,7 +110,7 @@ def _operate(clips: Predictions, predictor: str, temperature: float, threshold: 
 
 
 def _overall(corpora: Sequence[Operating]) -> Operating | None:
-    """Of all answers given to clips of the corpora, each corpus with the same weight."""
+    """The result over all corpora, with the same weight for every corpus."""
     if not corpora:
         return None
     coverage = sum(found.coverage for found in corpora)

@@ -1,4 +1,4 @@
-"""Predictions of the models for each clip: all figures of the evaluation can be computed from this one table."""
+"""Predictions of the models for each clip, from which all figures of the evaluation can be computed."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from deepemo.files import PREDICTIONS, write_csv
 from deepemo.models.registry import ENSEMBLE
 
 CLIP_COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
-# What models say of clips of corpora that they never heard; what a run's own models say lies beside it.
+# Predictions for corpora by models that never heard them. It lies beside the predictions of the run's own models.
 LEFT_OUT = PREDICTIONS.with_name("cross_corpus.csv")
 Batches = Iterable[tuple[list[str], Float32Array]]
 
@@ -57,7 +57,7 @@ class Predictions:
         return np.array([self.emotions.index(emotion) for emotion in self.clips["emotion"]], dtype=np.int64)
 
     def answers(self, predictor: str) -> Int64Array:
-        """Index of the emotion the predictor holds likeliest: [n]."""
+        """Index of the emotion that the predictor finds likeliest: [n]."""
         return np.asarray(self.probabilities[predictor].argmax(axis=1), dtype=np.int64)
 
     def where(self, column: str, value: str) -> "Predictions":
@@ -77,7 +77,7 @@ class Predictions:
         )
 
     def with_ensemble(self, weights: Mapping[str, float]) -> "Predictions":
-        """The same with one more predictor, the weighted mean of the others' probabilities.
+        """These predictions with one more predictor, the weighted mean of the others' probabilities.
 
         Args:
             weights: of each predictor, see `deepemo.evaluation.ensemble.fit_weights`.
@@ -87,11 +87,11 @@ class Predictions:
 
 
 def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]], emotions: Emotions) -> Predictions:
-    """Predict clips by models, a batch of inputs in memory at a time.
+    """Predict clips by models, with one batch of inputs in memory at a time.
 
     Args:
         clips: rows of the split table; their order is kept.
-        models: by the name of the predictor, a model and its inputs of the clips: batches of ids and arrays [n, ...],
+        models: by the name of the predictor, a model and its inputs for the clips: batches of ids and arrays [n, ...],
             in any order.
         emotions: of the run, the classes of the models' logits.
 
@@ -120,7 +120,7 @@ def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batche
 
 
 def write_predictions(path: Path, predictions: Predictions) -> None:
-    """Write one row a clip and predictor: the clip's columns, `predictor`, and a probability an emotion."""
+    """Write one row per clip and predictor: the clip's columns, `predictor`, and one probability per emotion."""
     parts = [
         predictions.clips.assign(predictor=name, **dict(zip(predictions.emotions, values.T, strict=True)))
         for name, values in predictions.probabilities.items()
@@ -132,7 +132,7 @@ def read_predictions(path: Path, emotions: Emotions) -> Predictions:
     """Read what `write_predictions` wrote; probabilities keep six digits.
 
     Args:
-        path: where it lies.
+        path: path of the file.
         emotions: of the run.
 
     Raises:

@@ -1,6 +1,6 @@
-"""Predictions of clips with a reference of their voice: some other recordings of the same speaker.
+"""Predictions for clips with a reference of their voice: some other recordings of the same speaker.
 
-A clip is never part of its own reference. Labels play no part in a reference.
+A clip is never part of its own reference. References use no labels.
 """
 
 from collections.abc import Iterable, Mapping
@@ -14,13 +14,13 @@ from deepemo.models.family import TrainedModel, VoiceModel
 from deepemo.models.registry import ENSEMBLE
 from deepemo.models.voice import Voices, voices_of
 
-# Recordings in a reference; None for all others of the voice.
+# Number of recordings in a reference; None for all others of the voice.
 REFERENCES: dict[str, int | None] = {"3": 3, "10": 10, "all": None}
 WITHOUT = "0"
 
 
 def voice_part(models: Mapping[str, TrainedModel]) -> tuple[str, VoiceModel] | None:
-    """The first network that takes references and its name, if there is one."""
+    """The name of the first network that takes references, and the network; None if there is none."""
     return next(((name, model) for name, model in models.items() if isinstance(model, VoiceModel)), None)
 
 
@@ -30,15 +30,17 @@ def components_of(
     """Components of clips in their order, float32 [n, components].
 
     Args:
-        model: makes them of embeddings.
+        model: computes components from embeddings.
         batches: ids of the clips and their embeddings, in any order.
         clips: ids.
     """
     row_of = {clip: row for row, clip in enumerate(clips)}
-    parts = [([row_of[name] for name in names], model.components(values)) for names, values in batches]
-    found = np.empty((len(row_of), parts[0][1].shape[1]), np.float32)
-    for rows, values in parts:
-        found[rows] = values
+    found = np.empty((len(row_of), 0), np.float32)
+    for names, values in batches:
+        components = model.components(values)
+        if found.shape[1] == 0:
+            found = np.empty((len(row_of), components.shape[1]), np.float32)
+        found[[row_of[name] for name in names]] = components
     return found
 
 
@@ -50,14 +52,14 @@ def with_references(
     recordings: int | None,
     random: np.random.Generator,
 ) -> Predictions:
-    """Predictions of the models in which one of them knows the voice of each clip.
+    """Predictions of the models, where one of them knows the voice of each clip.
 
     Args:
-        predictions: of clips of one role, from which the references are drawn too. The ensemble is left out.
+        predictions: of clips of one role, from which the references are drawn too. The result leaves out the ensemble.
         part: name of the model that takes references.
         model: its network.
         components: of the clips, float32 [n, components].
-        recordings: in each reference; None for all others of the voice.
+        recordings: number in each reference; None for all others of the voice.
         random: draws the references.
     """
     voices = Voices(components, voices_of(predictions.clips))

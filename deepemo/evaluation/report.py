@@ -21,10 +21,10 @@ from deepemo.evaluation.predictions import Predictions
 SEEN = "seen_speakers"
 UNSEEN = "unseen_speakers"
 UNSEEN_CORPUS = "unseen_corpus"
-# No test role: every corpus is left out of training in turn, see `deepemo.evaluation.cross_corpus`.
+# This is not a test role: every corpus is left out of training in turn, see `deepemo.evaluation.cross_corpus`.
 LEFT_OUT_CORPORA = "left_out_corpora"
 ROLE_NAMES = {TEST_SEEN: SEEN, TEST_UNSEEN: UNSEEN, TEST_CORPUS: UNSEEN_CORPUS}
-# Unseen speakers are a sample of all speakers, and their clips are not independent. Seen speakers are no sample.
+# Unseen speakers are a sample of all speakers, and their clips are not independent. Seen speakers are not a sample.
 RESAMPLED_BY = {SEEN: BY_CLIP, UNSEEN: BY_SPEAKER, UNSEEN_CORPUS: BY_SPEAKER}
 
 
@@ -40,18 +40,18 @@ class Confused:
 
 @dataclass(frozen=True)
 class PredictorReport:
-    """One predictor on one test role; groups by corpus, by language, by gender, and by corpus and gender.
+    """One predictor on one test role.
 
     Attributes:
-        overall: on all clips.
-        corpora: on the clips of each corpus.
-        languages: of each language.
-        genders: of each gender that is known.
-        corpora_genders: of each gender in each corpus, by `corpus, gender`.
-        gender_gap: female minus male, of each headline figure; empty unless both occur.
+        overall: scores on all clips.
+        corpora: scores by corpus.
+        languages: scores by language.
+        genders: scores by gender, where it is known.
+        corpora_genders: scores by `corpus, gender`.
+        gender_gap: female minus male, for each headline figure; empty unless both occur.
         speakers: clips and accuracy of each speaker, the worst first.
-        confused: every mistake there is, the largest share first.
-        confidence: calibration and answering only when sure.
+        confused: all mistakes, the largest share first.
+        confidence: calibration, and the result of answering only when sure.
     """
 
     overall: GroupScores
@@ -84,11 +84,11 @@ class Evaluation:
         emotions: of the run.
         roles: by `seen_speakers`, `unseen_speakers`, `unseen_corpus`.
         gaps: by predictor and headline figure, seen minus unseen speakers.
-        corpus_gaps: the same within each corpus that is in both tests: by predictor, corpus and figure.
-        confidences: what was fitted on validation.
-        ensemble_weights: of each model in the ensemble, fitted on validation too.
-        validation_uar: by predictor; the best one is chosen.
-        majority_emotion: the most frequent in training, which the baseline always predicts.
+        corpus_gaps: the same within each corpus that is in both tests, by predictor, corpus and figure.
+        confidences: by predictor, fitted on validation clips.
+        ensemble_weights: of each model in the ensemble, also fitted on validation clips.
+        validation_uar: by predictor; the predictor with the highest is chosen.
+        majority_emotion: the most frequent emotion in training, which the baseline always predicts.
         resamples: number of bootstrap samples.
         cross_corpus: content of metrics/cross_corpus.json.
         other_origins: confidence in recordings of other origin, by the predictors that were judged on corpora left out.
@@ -118,7 +118,7 @@ class Evaluation:
 
 
 def most_confused(counts: Int64Array, emotions: Emotions) -> list[Confused]:
-    """Mistakes in confusion counts [classes, classes], by share of the true emotion's clips, the largest first."""
+    """Mistakes in confusion counts [classes, classes]; the largest share of the true emotion's clips comes first."""
     totals = counts.sum(axis=1)
     found = [
         Confused(actual, predicted, int(counts[row, column]), float(counts[row, column] / totals[row]))
@@ -138,7 +138,7 @@ def _speakers(predictions: Predictions, predictor: str) -> dict[str, tuple[int, 
 
 
 def _groups(predictions: Predictions, predictor: str, resampling: Resampling, column: str) -> dict[str, GroupScores]:
-    """Scores by the values of a column; clips without one are in no group."""
+    """Scores by the values of a column; clips with an empty value are in no group."""
     return {
         value: score(predictions.where(column, value), predictor, resampling)
         for value in sorted(predictions.clips[column].unique())
@@ -211,7 +211,7 @@ def evaluate(
                 predictor: report_predictor(chosen, predictor, confidences[predictor], resampling)
                 for predictor in chosen.predictors
             },
-            # The later predictor is compared with the earlier one, as the more complex of the two.
+            # The later predictor, which is the more complex one, is compared with the earlier one.
             comparisons=[
                 compare(chosen, later, earlier, resampling) for earlier, later in combinations(chosen.predictors, 2)
             ],

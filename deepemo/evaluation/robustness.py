@@ -1,4 +1,4 @@
-"""The predictors in adverse conditions: the same clips in each, compared with the clips as they were recorded."""
+"""The predictors in adverse conditions: the same clips in all conditions, compared with the clips as recorded."""
 
 import hashlib
 from collections.abc import Mapping
@@ -27,7 +27,7 @@ from deepemo.models.family import FrontEnd, TrainedModel
 from deepemo.params import Robustness
 from deepemo.threads import map_in_threads
 
-# Voices of other clips, of which each clip's babble is drawn.
+# Number of other clips from which the voices of each clip's babble are drawn.
 _POOL_CLIPS = 60
 DIGITS = 4
 
@@ -37,10 +37,10 @@ class ConditionScores:
     """One predictor in one condition.
 
     Attributes:
-        accuracy: share of clips named rightly.
+        accuracy: share of correct predictions.
         uar: mean recall over the emotions present.
-        accuracy_change: against the clips as recorded, below 0 for a loss.
-        uar_change: the same of the mean recall.
+        accuracy_change: change relative to the clips as recorded; a loss is below 0.
+        uar_change: the same for the mean recall.
     """
 
     accuracy: Estimate
@@ -54,9 +54,9 @@ class RobustnessReport:
     """Every predictor in every condition.
 
     Attributes:
-        role: whose clips, one of the names in `deepemo.evaluation.report`.
-        clips: how many.
-        speakers: how many speak in them.
+        role: the role of the clips, one of the names in `deepemo.evaluation.report`.
+        clips: number of clips.
+        speakers: number of speakers.
         resampled_by: `clip` or `speaker`, for the intervals of changes.
         scores: by predictor and condition.
     """
@@ -73,7 +73,7 @@ class RobustnessReport:
         return list(next(iter(self.scores.values())))
 
     def worst(self, predictor: str) -> str:
-        """The condition in which a predictor loses most of its UAR."""
+        """The condition in which a predictor loses most UAR."""
         scores = self.scores[predictor]
         return min(
             (condition for condition in scores if condition != CLEAN),
@@ -82,13 +82,13 @@ class RobustnessReport:
 
 
 def draw_clips(split: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
-    """Draw clips of speakers never heard; in a run without any, of a corpus never heard, or of new clips of the heard.
+    """Draw test clips: of speakers never heard; without any, of a corpus never heard; else of heard speakers.
 
     Args:
         split: the split table.
-        count: how many to draw; all if there are fewer.
-        seed: of the draw, which depends on a clip's id alone: a clip stays drawn when others are added or removed,
-            unless they are drawn before it.
+        count: number of clips to draw; all if there are fewer.
+        seed: of the draw. It orders clips by their ids alone, so that a drawn clip stays drawn when others are added or
+            removed, unless they come before it.
 
     Returns:
         Rows of the split table, all of one role, in their order there.
@@ -112,7 +112,7 @@ class Recordings:
     """Samples of clips at one rate, read from their corpora's archives."""
 
     def __init__(self, clips: pd.DataFrame, raw_dir: Path, rate_hz: int) -> None:
-        """Take the clip table, the folder of `<corpus>.zip`, and the rate in Hz."""
+        """Set the clip table, the folder of `<corpus>.zip`, and the rate in Hz."""
         self.rate_hz = rate_hz
         places = clips[["corpus", "member"]].itertuples(index=False, name=None)
         self._places: dict[str, tuple[str, str]] = dict(zip(clips["clip"], places, strict=True))
@@ -126,19 +126,19 @@ class Recordings:
 
 
 class Surroundings:
-    """Puts clips into conditions; every draw follows from the clip's id, the condition and the seed.
+    """Puts clips into conditions. Every draw depends only on the clip's id, the condition and the seed.
 
     Attributes:
         made: the conditions by name.
     """
 
     def __init__(self, section: Robustness, recordings: Recordings, others: pd.DataFrame, *, seed: int) -> None:
-        """Read the voices of which babble is made.
+        """Read the voices from which babble is made.
 
         Args:
             section: bit rates.
             recordings: of all clips.
-            others: rows of the clip table that may be heard in a babble.
+            others: rows of the clip table that may be part of a babble.
             seed: of the draws.
         """
         self.made = conditions(section)
@@ -150,7 +150,7 @@ class Surroundings:
     def versions(self, clip: str, speaker: str) -> list[Float32Array]:
         """A clip in each condition, float32 [m] at the rate of the recordings.
 
-        The voices of its babble are not its speaker's, if there are others.
+        The voices of its babble are from other speakers, if there are any.
         """
         samples = self._recordings[clip]
         strangers = [voice for who, voice in self._voices if who != speaker] or [voice for _, voice in self._voices]
@@ -172,25 +172,25 @@ def predict_conditions(
     emotions: Emotions,
     seed: int,
 ) -> dict[str, Predictions]:
-    """Put clips into every condition, and let networks predict them.
+    """Put clips into every condition, and predict them.
 
     Args:
-        section: bit rates, and how many threads.
+        section: bit rates, and the number of threads.
         models: networks by name.
         drawn: rows of the split table, see `draw_clips`.
-        clips: the good rows of the clip table; others than those drawn speak in the babble.
+        clips: the good rows of the clip table; those that are not drawn make up the babble.
         raw_dir: folder of `<corpus>.zip`.
         emotions: of the run, the classes of the networks.
-        seed: of every draw, which depends on the clip's id and the condition, and not on the order of clips.
+        seed: of every draw; draws depend on the clip's id and the condition, not on the order of clips.
 
     Returns:
-        By condition, the probabilities that each network gives the clips drawn.
+        By condition, the probabilities that each network gives the drawn clips.
     """
     front_ends: list[FrontEnd] = []
     for model in models.values():
         if model.front_end not in front_ends:
             front_ends.append(model.front_end)
-    # So high that no front end loses what it could hear.
+    # The highest rate, so that no front end loses frequencies that it uses.
     recordings = Recordings(clips, raw_dir, max(front_end.sample_rate_hz for front_end in front_ends))
     others = clips[~clips["clip"].isin(drawn["clip"])]
     surroundings = Surroundings(section, recordings, others, seed=seed)
@@ -222,10 +222,10 @@ def judge(
     samples: int,
     seed: int,
 ) -> RobustnessReport:
-    """Take every figure.
+    """Compute all figures.
 
     Args:
-        predicted: by condition, what networks say of the same clips of one role.
+        predicted: by condition, the networks' predictions for the same clips of one role.
         predictors: by name, the weight of each network in the predictor's mean.
         samples: bootstrap samples of each interval.
         seed: of the draws.

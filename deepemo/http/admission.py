@@ -1,26 +1,25 @@
 """Admission control: how many requests are served and how many bytes are held at once; others are refused with 503."""
 
 import asyncio
-import threading
 import time
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from deepemo.arrays import Float64Array
 from deepemo.audio.io.decode import Recording
 from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import Settings
-from deepemo.serving.batching import Batcher, Inputs, one_thread_a_product
+from deepemo.http.work import Work
+from deepemo.serving.batching import Batcher, one_thread_a_product
 from deepemo.serving.containment import CancelledError
 from deepemo.serving.decoders import Decoders, DecodingLimits
-from deepemo.serving.hearing import Predict
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition
@@ -47,41 +46,6 @@ class Upload:
         """
         self._admission.hold(count)
         self.held += count
-
-
-class _Work:
-    """The work on one recording: it ends early if nobody waits for it any more, or if it takes too long."""
-
-    def __init__(self, seconds: float) -> None:
-        self.gone = threading.Event()
-        self.submitted = time.perf_counter()
-        self._seconds = seconds
-        self._until: float | None = None
-
-    def begin(self) -> None:
-        """Start the clock: waiting for a thread does not count."""
-        self._until = time.monotonic() + self._seconds
-
-    def check(self) -> None:
-        """Check that the work is still wanted.
-
-        Raises:
-            CancelledError: it is not.
-            ProblemError: it takes too long.
-        """
-        if self.gone.is_set():
-            raise CancelledError
-        if self._until is not None and time.monotonic() > self._until:
-            raise ProblemError("too_much_work", f"expected at most {self._seconds:g} s of work")
-
-    def checking(self, predict: Predict) -> Predict:
-        """The function, with a check before each call."""
-
-        def checked(inputs: Inputs) -> Float64Array:
-            self.check()
-            return predict(inputs)
-
-        return checked
 
 
 class Admission:
@@ -115,7 +79,7 @@ class Admission:
         )
         self._decoders = Decoders(settings.at_once, limits, on_death=metrics.decoder_deaths.inc)
         self._decoders.start(settings.ready_decoders)
-        self._works: set[_Work] = set()
+        self._works: set[Work] = set()
         self._receiving = 0
         self._working = 0
         self._held = 0
@@ -209,6 +173,23 @@ class Admission:
         """
         return await self._do(lambda work: self._recognize(work, content, options, picture, voice), disconnected)
 
+    async def recognize_each(
+        self, content: bytes, options: RecognitionOptions, *, picture: bool, disconnected: Awaitable[None]
+    ) -> list[tuple[Recognition, Picture | None]]:
+        """The same as `recognize`, for each channel of a recording; all of them are one piece of work.
+
+        Args:
+            content: of the file; it is decoded once for each channel, so that memory does not grow with their number.
+            options: for each channel; `channel` is not used.
+            picture: whether to draw each.
+            disconnected: is done once the client has disconnected; the work is dropped then.
+
+        Raises:
+            ProblemError: one of the channels cannot be read, or they are too long or take too long together.
+            ClientDisconnect: the work was dropped.
+        """
+        return await self._do(lambda work: self._recognize_each(work, content, options, picture), disconnected)
+
     async def make_reference(
         self, contents: Sequence[bytes], options: RecognitionOptions, *, disconnected: Awaitable[None]
     ) -> VoiceReference:
@@ -221,9 +202,9 @@ class Admission:
         """
         return await self._do(lambda work: self._make_reference(work, contents, options), disconnected)
 
-    async def _do(self, job: Callable[[_Work], Done], disconnected: Awaitable[None]) -> Done:
+    async def _do(self, job: Callable[[Work], Done], disconnected: Awaitable[None]) -> Done:
         """Do work in a thread, for as long as the client waits for it."""
-        work = _Work(self._settings.work_seconds)
+        work = Work(self._settings.work_seconds)
         self._works.add(work)
         begun = self._threads.submit(self._run, work, job)
         watch = asyncio.ensure_future(disconnected)
@@ -236,7 +217,7 @@ class Admission:
             watch.cancel()
             self._works.discard(work)
 
-    async def _answer(self, work: _Work, begun: Future[Done], watch: asyncio.Future[None]) -> Done:
+    async def _answer(self, work: Work, begun: Future[Done], watch: asyncio.Future[None]) -> Done:
         answer = asyncio.wrap_future(begun)
         both: set[asyncio.Future[Any]] = {answer, watch}
         await asyncio.wait(both, return_when=asyncio.FIRST_COMPLETED)
@@ -277,7 +258,7 @@ class Admission:
         if self._hear is not None:
             self._hear.close()
 
-    def _run(self, work: _Work, job: Callable[[_Work], Done]) -> Done:
+    def _run(self, work: Work, job: Callable[[Work], Done]) -> Done:
         began = time.perf_counter()
         self._metrics.queue_seconds.observe(began - work.submitted)
         work.begin()
@@ -288,15 +269,19 @@ class Admission:
 
     def _recognize(
         self,
-        work: _Work,
+        work: Work,
         content: bytes,
         options: RecognitionOptions,
         picture: bool,
         voice: VoiceReference | None,
+        each: bool = False,
     ) -> tuple[Recognition, Picture | None]:
         began = time.perf_counter()
+        work.check()
         recording = self.read(content, options, work.gone.is_set)
         work.check()
+        if each:
+            self._check_together(recording)
         try:
             recognition = self._recognizer_for(work).recognize_decoded(recording, options, voice)
         except InputError as error:
@@ -305,7 +290,25 @@ class Admission:
         self._metrics.count_answer(recognition, time.perf_counter() - began)
         return recognition, drawn
 
-    def _make_reference(self, work: _Work, contents: Sequence[bytes], options: RecognitionOptions) -> VoiceReference:
+    def _recognize_each(
+        self, work: Work, content: bytes, options: RecognitionOptions, picture: bool
+    ) -> list[tuple[Recognition, Picture | None]]:
+        def answer(channel: int) -> tuple[Recognition, Picture | None]:
+            return self._recognize(work, content, replace(options, channel=channel), picture, None, each=True)
+
+        first = answer(0)
+        info = first[0].recording
+        return [first, *map(answer, range(1, 1 if info is None else info.channels))]
+
+    def _check_together(self, recording: Recording) -> None:
+        """Refuse a recording whose channels, one after the other, are longer than the longest one in stereo."""
+        together, most = recording.channels * recording.seconds, 2 * self._settings.max_seconds
+        if together > most:
+            self._metrics.count_unreadable(Reason.TOO_LONG)
+            found = f"{recording.channels} channels of {recording.seconds:g} s, {together:g} s together"
+            raise ProblemError(Reason.TOO_LONG, f"recording: {found}, expected at most {most:g} s if each is answered")
+
+    def _make_reference(self, work: Work, contents: Sequence[bytes], options: RecognitionOptions) -> VoiceReference:
         def recordings() -> Iterator[Recording]:
             for content in contents:
                 work.check()  # those without speech are not seen by the model, which checks too
@@ -316,7 +319,7 @@ class Admission:
         except InputError as error:
             raise ProblemError("no_reference", str(error)) from error
 
-    def _recognizer_for(self, work: _Work) -> Recognizer:
+    def _recognizer_for(self, work: Work) -> Recognizer:
         """The recognizer, with batches that requests share, and a check of the work before each."""
         hear = None if self._hear is None else work.checking(self._hear)
         return self.batched.with_predict(work.checking(self._batcher), hear)

@@ -20,12 +20,12 @@ from deepemo.http.documentation import FILE, FILES, MOST_RECORDINGS, REFUSED, VO
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.middleware import AnswerFailures, ApiKey, CloseAfterRefusal, CountRequests, HostGuard
 from deepemo.http.problems import ProblemError, install_handlers
-from deepemo.http.schemas import HealthResponse, ModelResponse, RecognitionResponse, VoiceResponse
+from deepemo.http.schemas import ChannelsResponse, HealthResponse, ModelResponse, RecognitionResponse, VoiceResponse
 from deepemo.http.server import Settings
 from deepemo.http.streams import Streams, stream_router
 from deepemo.http.uploads import Expected, Received, check_announced, receive
 from deepemo.serving.bundle import ClipLimits
-from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
+from deepemo.serving.options import HOP_SECONDS, Channel, Channels, RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.voice import VoiceReference
 
@@ -114,7 +114,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
 
     @router.post(
         "/recognitions",
-        response_model=RecognitionResponse,
+        response_model=RecognitionResponse | ChannelsResponse,
         summary="Recognize the emotion in a recording",
         openapi_extra=form_of(file=FILE, voice=VOICE),
         responses=problems(
@@ -141,10 +141,13 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         ] = None,
         picture: Annotated[bool, Query(description="Whether to draw waveform and spectrogram")] = False,
         channel: Annotated[
-            Channel,
-            Query(description="What is heard of several channels: their mix, or the first or second alone"),
-        ] = Channel.MIX,
-    ) -> RecognitionResponse:
+            Channels,
+            Query(
+                description="What is heard of several channels: their mix, the first or second alone, or each by "
+                "itself; with `each`, the answer is a list in `recognitions`"
+            ),
+        ] = Channels.MIX,
+    ) -> RecognitionResponse | ChannelsResponse:
         """Send a sound file as the part `file` of a form.
 
         With a reference of the speaker's voice in the part `voice`, the answer rests on how the recording differs from
@@ -152,6 +155,9 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
 
         The answer is an emotion, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
         A damaged recording is answered by the part that could be read, with a remark, `partial`.
+
+        Of a call with one speaker a channel, `channel=each` answers every one as it would alone. All of them together
+        may be as long as the longest recording in stereo, and one that cannot be read refuses the others with it.
         """
         options = RecognitionOptions(
             timeline=timeline,
@@ -162,12 +168,15 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         )
         expected = Expected(most_files=1, takes_voice=True, max_bytes=settings.max_upload_bytes)
         async with _uploaded(request, admission, expected, settings) as form:
+            voice = _reference(form.voice)
+            if voice is not None and channel is Channels.EACH:
+                raise ProblemError("bad_parameter", "channel: each is of several speakers, expected no part 'voice'")
+            gone = _disconnected(request)
+            if channel is Channels.EACH:
+                answers = await admission.recognize_each(form.files[0], options, picture=picture, disconnected=gone)
+                return ChannelsResponse.of(answers)
             recognition, drawn = await admission.recognize(
-                form.files[0],
-                options,
-                picture=picture,
-                voice=_reference(form.voice),
-                disconnected=_disconnected(request),
+                form.files[0], options, picture=picture, voice=voice, disconnected=gone
             )
         return RecognitionResponse.of(recognition, drawn)
 

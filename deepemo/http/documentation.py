@@ -6,7 +6,7 @@ from fastapi import FastAPI
 
 from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.http.problems import MEDIA_TYPE
-from deepemo.http.schemas import ProblemResponse, RecognitionResponse, example_of
+from deepemo.http.schemas import ChannelsResponse, ProblemResponse, RecognitionResponse, example_of, example_of_each
 from deepemo.http.uploads import FIELD
 from deepemo.serving.results import UNKNOWN
 
@@ -60,7 +60,9 @@ def description_of(app: FastAPI, emotions: Emotions) -> dict[str, Any]:
     """
     if app.openapi_schema is None:
         found = FastAPI.openapi(app)
-        found["components"]["schemas"][RecognitionResponse.__name__]["examples"] = [example_of(emotions)]
+        schemas = found["components"]["schemas"]
+        schemas[RecognitionResponse.__name__]["examples"] = [example_of(emotions)]
+        schemas[ChannelsResponse.__name__]["examples"] = [example_of_each(emotions)]
         app.openapi_schema = _of_emotions(found, emotions)
     return app.openapi_schema
 

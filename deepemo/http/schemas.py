@@ -1,18 +1,30 @@
 """Responses of the API, beside the results of the library."""
 
-from typing import Any, Literal, Self
+from collections.abc import Iterable
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.config import JsonDict
 
 from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.http.picture import Picture
-from deepemo.serving.results import Reason, Recognition, RecordingInfo
+from deepemo.serving.results import Reason, Recognition, RecordingInfo, Value
 from deepemo.serving.voice import VoiceJson
 
 _SHARES = {
     "angry": 0.022, "disgust": 0.009, "fear": 0.031, "happy": 0.842, "neutral": 0.051, "sad": 0.007, "surprise": 0.038,
 }  # fmt: skip
+_RECORDING: JsonDict = {
+    "seconds": 2.8,
+    "rate_hz": 48000,
+    "channels": 1,
+    "channel": None,
+    "container": "WAV",
+    "rms_dbfs": -24.1,
+    "voice_share": 0.81,
+    "voice_seconds": 1.92,
+    "remarks": [],
+}
 _RECOGNITION: JsonDict = {
     "answer": "unknown",
     "reason": None,
@@ -20,17 +32,7 @@ _RECOGNITION: JsonDict = {
     "detail": None,
     "confidence": None,
     "probabilities": None,
-    "recording": {
-        "seconds": 2.8,
-        "rate_hz": 48000,
-        "channels": 1,
-        "channel": None,
-        "container": "WAV",
-        "rms_dbfs": -24.1,
-        "voice_share": 0.81,
-        "voice_seconds": 1.92,
-        "remarks": [],
-    },
+    "recording": _RECORDING,
     "timeline": None,
     "model": "known_voice",
     "voice": {"recordings": 10, "used": True, "reason": None},
@@ -45,6 +47,17 @@ def example_of(emotions: Emotions) -> JsonDict:
     probabilities = {emotion: round(share / total, 3) for emotion, share in likely.items()}
     answer = max(probabilities, key=lambda emotion: probabilities[emotion])
     return {**_RECOGNITION, "answer": answer, "confidence": probabilities[answer], "probabilities": {**probabilities}}
+
+
+def example_of_each(emotions: Emotions) -> JsonDict:
+    """Answers to the two channels of a recording, of a model that tells these emotions apart."""
+    spoken = {**_RECORDING, "channels": 2, "channel": 1}
+    silent = {**spoken, "channel": 2, "rms_dbfs": -82.5, "voice_share": None, "voice_seconds": None}
+    other = {**_RECOGNITION, "voice": None, "model": "ensemble"}
+    reason = {"reason": Reason.SILENT, "explanation": Reason.SILENT.explanation}
+    detail = {"detail": "-83 dBFS, expected at least -75 dBFS"}
+    first = {**example_of(emotions), "recording": spoken, "voice": None, "model": "ensemble"}
+    return {"recognitions": [first, {**other, **reason, **detail, "recording": silent}]}
 
 
 _PROBLEM: JsonDict = {
@@ -81,6 +94,20 @@ class RecognitionResponse(Recognition):
     def of(cls, recognition: Recognition, picture: Picture | None) -> Self:
         """A recognition with its picture."""
         return cls.model_validate({**dict(recognition), "picture": picture})
+
+
+class ChannelsResponse(Value):
+    """The answers to each channel of a recording, asked for by `channel=each`."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [example_of_each(EMOTIONS)]})
+
+    recognitions: Annotated[tuple[RecognitionResponse, ...], Field(min_length=1)]
+    """One for each channel in their order, which `recording.channel` names; of a mono file, one."""
+
+    @classmethod
+    def of(cls, answers: Iterable[tuple[Recognition, Picture | None]]) -> Self:
+        """Recognitions with their pictures."""
+        return cls(recognitions=tuple(RecognitionResponse.of(*answer) for answer in answers))
 
 
 class ProblemResponse(BaseModel):

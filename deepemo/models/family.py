@@ -1,9 +1,9 @@
-"""What a model family is: the contract between a kind of network and all that trains, evaluates and serves networks.
+"""The interface of a model family: what training, evaluation and serving need to know about a kind of network.
 
 A family is one folder of this package and one entry of `deepemo.models.registry`. Stages, evaluation, the model card,
 the command line and the server take the names of the models from the registry and know nothing else of a family.
 
-This module imports no TensorFlow, so that names and sections are known without it; a family's functions import what
+This module imports no TensorFlow, so that names and sections can be read without it. A family's functions import what
 they need when they are called.
 """
 
@@ -24,26 +24,26 @@ if TYPE_CHECKING:
     from deepemo.training.fit import Trained
 
 
-# Of a trained network, in the folder that holds it.
+# Files in the folder of a trained network.
 WEIGHTS_FILE = "model.weights.h5"
 ABOUT_FILE = "model.json"
 
 
 class FrontEnd(Protocol):
-    """From the samples of one clip to the array that a network is fed in serving.
+    """Turns the samples of one clip into the input array of a network in serving.
 
-    Front ends that make the same array are equal (`==`), so that it is made once for several networks.
+    Front ends that make the same array are equal (`==`), so that the array is computed once for several networks.
 
     Attributes:
         sample_rate_hz: of the clips it makes.
-        clip_seconds: longest recording that is one clip; a longer one is answered window by window.
+        clip_seconds: longest recording that is treated as one clip; a longer one is answered window by window.
     """
 
     sample_rate_hz: int
     clip_seconds: float
 
     def trim(self, samples: Float32Array) -> Float32Array:
-        """Cut off what does not count for the length of a clip: float32 [n] at `sample_rate_hz` to float32 [m]."""
+        """Cut off parts that do not count towards a clip's length: float32 [n] at `sample_rate_hz` to float32 [m]."""
 
     def clip(self, samples: Float32Array, rate_hz: int) -> Float32Array:
         """Samples of one clip as an exported model takes them: float32 [n] at any rate to float32 [clip_samples]."""
@@ -52,13 +52,13 @@ class FrontEnd(Protocol):
         """The array of one clip, of a fixed shape: float32 [n] at any rate to float32 [...]."""
 
     def graph(self, samples: tf.Tensor) -> tf.Tensor:
-        """The same in TensorFlow operations, for export: float32 [clip_samples] to the array."""
+        """The array of one clip in TensorFlow operations, for export: float32 [clip_samples] to the array."""
 
     def steps(self) -> list[str]:
         """What `clip` does, in words, for programs that run an exported model."""
 
     def describe(self) -> dict[str, Any]:
-        """All that it depends on, for JSON."""
+        """All settings that the array depends on, for JSON."""
 
 
 class TrainedModel(Protocol):
@@ -67,7 +67,7 @@ class TrainedModel(Protocol):
     Attributes:
         name: of its family.
         about: content of its `model.json`.
-        front_end: what makes its input in serving.
+        front_end: makes its input in serving.
     """
 
     name: str
@@ -81,24 +81,24 @@ class TrainedModel(Protocol):
         """Logits float32 [n, classes] of arrays [n, ...] as the front end makes them."""
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The same in TensorFlow operations, for export: [n, ...] as the front end makes them to [n, classes]."""
+        """`logits_of_clips` in TensorFlow operations, for export: arrays [n, ...] to logits [n, classes]."""
 
 
 @runtime_checkable
 class VoiceModel(TrainedModel, Protocol):
-    """A trained network that can hear how a clip differs from other recordings of the same voice.
+    """A trained network that can compare a clip with other recordings of the same voice.
 
     See `deepemo.models.voice`.
     """
 
     def components(self, inputs: Float32Array) -> Float32Array:
-        """What references are made of: float32 [n, components] of arrays [n, ...] as the family's shards hold them."""
+        """The values that references are made of, float32 [n, components], of arrays [n, ...] as in the shards."""
 
     def components_of_clips(self, inputs: Float32Array) -> Float32Array:
-        """The same of arrays [n, ...] as the front end makes them."""
+        """Components float32 [n, components] of arrays [n, ...] as the front end makes them."""
 
     def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
-        """Logits float32 [n, classes] of components less offsets of voices [n, components] or [components]."""
+        """Logits float32 [n, classes] of components minus the offsets of voices [n, components] or [components]."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -108,15 +108,15 @@ class ModelFamily:
     Attributes:
         name: of its folder under `models/`, of its predictor and of its training stage, `train_<name>`.
         sections: classes of its sections of params.yaml, by their names there.
-        shards: folder of the arrays that its networks are fed in evaluation.
-        train: params, split table and folder for checkpoints to a trained network.
-        load: folder of a trained network to the network.
-        describe: content of a network's `model.json` and the run's params to the network's paragraph in the model
-            card.
-        embed: writes `shards` from what earlier stages made, and returns what was written in words; None if the
-            family reads shards of another stage.
-        embed_views: params and split table to perturbed copies of the training clips, embedded and written, and
-            returns what was written in words; None if the family has none.
+        shards: folder of the input arrays of its networks in evaluation.
+        train: trains a network, given the params, the split table and a folder for checkpoints.
+        load: loads a trained network from its folder.
+        describe: writes the network's paragraph in the model card, given the content of its `model.json` and the run's
+            params.
+        embed: writes `shards` from the outputs of earlier stages, and returns a summary in words; None if the family
+            reads shards of another stage.
+        embed_views: embeds perturbed copies of the training clips and writes them, given the params and the split
+            table, and returns a summary in words; None if the family has no such copies.
     """
 
     name: str

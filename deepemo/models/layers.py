@@ -11,10 +11,10 @@ _Gradient = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class Handover(keras.layers.Layer):
-    """Identity that makes gradients repeatable: its uses' gradients are summed before those of the tensor's other uses.
+    """Identity that makes gradients repeatable: the gradients of its own uses are summed before all others.
 
     If a tensor is used three times or more, TensorFlow sums its gradients in an order that depends on which buffer is
-    free first, so that rounding differs from run to run. A sum of two is the same in either order. With this layer
+    free first, so that rounding differs from run to run. A sum of two is the same in either order. With this layer in
     between, no tensor has more than two uses. TensorFlow would join such sums into longer ones again;
     `deepemo.training.seeding.seed_everything` switches that off.
     """
@@ -27,8 +27,8 @@ class Handover(keras.layers.Layer):
 def softmax(scores: object, axis: int) -> object:
     """Softmax over an axis of [n, ...], by a division.
 
-    TensorFlow's own multiplies by a reciprocal that starts from the processor's approximate one, which each maker
-    rounds in its own way.
+    TensorFlow's softmax multiplies by a reciprocal that it computes from the processor's approximation. Each maker of
+    processors rounds this approximation in its own way.
     """
     grown = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=axis, keepdims=True)))
     return grown / ops.sum(grown, axis=axis, keepdims=True)
@@ -39,12 +39,12 @@ def normalise_by_batch(
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
     """Normalise feature maps by their own statistics.
 
-    TensorFlow's fused kernel multiplies by a reciprocal root that starts from the processor's approximate one, which
-    each maker rounds in its own way. This divides by a square root, both of which IEEE 754 rounds correctly, and takes
-    as long: its sums are products with a vector of ones, and its gradient is written out.
+    TensorFlow's fused kernel multiplies by a reciprocal root that it computes from the processor's approximation, which
+    each maker rounds in its own way. This function divides by a square root; IEEE 754 rounds both operations correctly.
+    It takes as long as the fused kernel: its sums are products with a vector of ones, and its gradient is written out.
 
-    Where replicas share a batch, the statistics are those of the whole batch, and the gradients of scale and offset
-    those of this replica's part of it.
+    If replicas share a batch, the statistics are those of the whole batch, and the gradients of scale and offset are
+    those of this replica's part.
 
     Args:
         maps: float32 [n, h, w, channels].
@@ -53,7 +53,7 @@ def normalise_by_batch(
         epsilon: added to the variance.
 
     Returns:
-        The maps, and mean and variance [channels] as Keras's running statistics follow them.
+        The normalised maps, and the mean and variance [channels] for Keras's running statistics.
     """
     rows = tf.reshape(maps, [-1, maps.shape[-1]])  # [n * h * w, channels]
     ones = tf.ones([1, tf.shape(rows)[0]])
@@ -74,7 +74,7 @@ def normalise_by_batch(
         factor = scale * inverse
 
         def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-            # Ioffe and Szegedy, "Batch Normalization" (2015), section 3, with the mean and variance taken in.
+            # Ioffe and Szegedy, "Batch Normalization" (2015), section 3, with mean and variance substituted.
             of_offset = own(upstream)
             of_factor = own(upstream * centred)
             slope = factor * tf.square(inverse) * _over_replicas(of_factor) / count
@@ -99,16 +99,17 @@ def _over_replicas(values: tf.Tensor) -> tf.Tensor:
 class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation of feature maps float32 [n, h, w, channels], with the same weights.
 
-    Keras 3 takes an operation a step for it, which costs the shallow CNN a fifth of its training time on a CPU, uses
-    its input three times, which is once too often (see `Handover`), and rounds differently from processor to processor.
+    Keras 3 runs a separate operation for each step, which costs the shallow CNN a fifth of its training time on a CPU.
+    It also uses its input three times, which is once too often (see `Handover`), and rounds differently from processor
+    to processor.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:
-        """Normalise by the batch in training, by the running statistics otherwise or where the layer is frozen.
+        """Normalise by the batch in training, and by the running statistics otherwise or if the layer is frozen.
 
         Args:
             inputs: float32 [n, h, w, channels].
-            training: whether to normalise by the batch and let the running statistics follow it.
+            training: whether to normalise by the batch and update the running statistics.
             mask: feature maps have none.
         """
         scale = self.gamma.value if self.scale else tf.ones_like(self.moving_mean)

@@ -10,7 +10,7 @@ _MODULES = {
     "transfer": "deepemo.models.imagenet.family",
     "speech": "deepemo.models.speech.family",
 }
-# The predictor that joins all families is called this; no family may be.
+# The name of the predictor that joins all families. No family may have it.
 ENSEMBLE = "ensemble"
 
 
@@ -53,7 +53,7 @@ def predictor_names() -> tuple[str, ...]:
 
 
 def load_family(name: str) -> ModelFamily:
-    """The family of a name.
+    """The family with this name.
 
     Raises:
         InputError: there is none.

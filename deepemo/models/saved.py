@@ -1,6 +1,6 @@
 """A trained network on disk: `model.weights.h5`, and `model.json` with all that is needed to build it again.
 
-A network that rests on a file of the user's has a copy of it beside them.
+If a network needs a file that the user brought, a copy of that file lies beside them.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ _NEEDED = {"kind", "settings", "features", "emotions"}
 def save_model(
     folder: Path, trained: Trained, *, kind: str, emotions: Emotions, trained_on: Mapping[str, Any], seed: int
 ) -> None:
-    """Write a network's weights and what builds it again; the same network gives the same bytes.
+    """Write a network's weights and the settings to build it again; the same network gives the same bytes.
 
     Args:
-        folder: where to; made if missing.
+        folder: folder to write to; created if it is missing.
         trained: the network.
         kind: name of its family.
         emotions: of the run, the classes of its logits.
@@ -62,7 +62,7 @@ def save_model(
 
 
 def read_about(folder: Path) -> dict[str, Any]:
-    """What `save_model` wrote of a network.
+    """Read the `model.json` that `save_model` wrote.
 
     Raises:
         InputError: the folder holds no model, or its description is not one of a network that names emotions.
@@ -79,16 +79,16 @@ def read_about(folder: Path) -> dict[str, Any]:
 
 
 def check_fed(about: Mapping[str, Any], made_by: Mapping[str, Any], *, source: str, shards: Path) -> None:
-    """Check that arrays were made as those that a network learned from.
+    """Check that arrays were made in the same way as those that a network learned from.
 
     Args:
-        about: what `read_about` read of the network.
+        about: content of the network's `model.json`.
         made_by: the description of the arrays, see `deepemo.dataset.shards.read_spec`.
         source: the file of `about`, for the error.
         shards: folder of the arrays, for the error.
 
     Raises:
-        InputError: both name something of their making, such as the encoder, and differ in it.
+        InputError: a setting that both record, such as the encoder, differs.
     """
     learned = {**about["settings"], "features": about["features"]}
     for name in sorted(learned.keys() & made_by.keys()):
@@ -108,8 +108,8 @@ def load_model(folder: Path, emotions: Emotions, *, whose: str = "params.yaml") 
         whose: what names these emotions, for the error.
 
     Raises:
-        InputError: the folder holds no model, its kind is unknown, it tells other emotions apart, or its weights are
-            not those of its description.
+        InputError: the folder holds no model, its kind is unknown, it tells other emotions apart, or its weights do not
+            fit its description.
     """
     about = read_about(folder)
     check_emotions(about["emotions"], emotions, source=str(folder / ABOUT_FILE), whose=whose)
@@ -120,7 +120,7 @@ def load_model(folder: Path, emotions: Emotions, *, whose: str = "params.yaml") 
 
 
 def load_weights(network: keras.Model, folder: Path) -> None:
-    """Give a network the weights that were saved in a folder.
+    """Load the weights that were saved in a folder into a network.
 
     Raises:
         InputError: they are another network's.
@@ -132,7 +132,7 @@ def load_weights(network: keras.Model, folder: Path) -> None:
 
 
 class SpectrogramModel:
-    """A trained network that is fed spectrograms, in evaluation as in serving; see `family.TrainedModel`."""
+    """A trained network whose input is spectrograms, in evaluation and in serving; see `family.TrainedModel`."""
 
     def __init__(self, network: keras.Model, about: Mapping[str, Any], spec: FeatureSpec) -> None:
         """Wrap a network, the content of its `model.json` and the spec of its features."""
@@ -154,8 +154,8 @@ class SpectrogramModel:
 
         Args:
             folder: where it lies.
-            build: settings of the network, the spec of its features and the number of its classes to a network with any
-                weights.
+            build: builds a network with any weights, given its settings, the spec of its features and the number of
+                classes.
 
         Raises:
             InputError: as for `load_model`.
@@ -176,9 +176,9 @@ class SpectrogramModel:
         return answer
 
     def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
-        """The same: the front end makes features too."""
+        """`logits`, because this front end makes features too."""
         return self.logits(inputs)
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
-        """The same in TensorFlow operations."""
+        """`logits_of_clips` in TensorFlow operations."""
         return self.network(inputs, training=False)

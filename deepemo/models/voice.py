@@ -1,8 +1,9 @@
-"""Knowing the voice: what a speaker's recordings have in common, which is taken off each of them.
+"""Knowing the voice: what a speaker's recordings have in common is subtracted from each of them.
 
-Emotions are changes of a voice. A reference is the mean of some recordings of one speaker, whatever they express; no
-labels are needed. The mean of a few recordings says as much of what they express as of who speaks, so it is shrunk
-towards the mean of all training clips, which is 0: of k recordings it counts for k / (k + `SHRINKAGE_RECORDINGS`).
+Emotions are changes of a voice. A reference is the mean of some recordings of one speaker, whatever emotions they
+express; no labels are needed. The mean of only a few recordings depends on their emotions as much as on the speaker. It
+is therefore shrunk towards the mean of all training clips, which is 0: the mean of k recordings is multiplied by
+k / (k + `SHRINKAGE_RECORDINGS`).
 """
 
 from __future__ import annotations
@@ -18,19 +19,19 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SHRINKAGE_RECORDINGS = 3.0
-# A mean of fewer recordings says more of what they express than of who speaks.
+# The mean of fewer recordings depends more on what they express than on who speaks.
 LEAST_RECORDINGS = 3
 
 
 def offset(mean: Float32Array, recordings: int) -> Float32Array:
-    """What is taken off every clip of a voice.
+    """The offset of a voice, which is subtracted from the components of its clips.
 
     Args:
-        mean: of the components of some of its recordings, float32 [components].
-        recordings: how many they are.
+        mean: mean of the components of some recordings of the voice, float32 [components].
+        recordings: number of these recordings.
 
     Returns:
-        float32 [components]; 0 where there are no recordings.
+        float32 [components]; 0 if there are no recordings.
 
     Example:
         >>> offset(np.array([4.0, -8.0], np.float32), recordings=9).tolist()
@@ -56,13 +57,15 @@ def deviation(components: Float32Array) -> float:
 def deviations(
     components: Float32Array, voices: Sequence[str], recordings: int, random: np.random.Generator
 ) -> Float64Array:
-    """Deviations of references of so many recordings, one drawn for each clip of the voices that have enough.
+    """Deviations of references that have a given number of recordings, see `deviation`.
+
+    One reference is drawn for each clip. Voices with fewer recordings are left out.
 
     Args:
         components: of the clips, float32 [n, components].
-        voices: whose voice each is, [n].
-        recordings: in each reference.
-        random: draws them.
+        voices: the voice of each clip, [n].
+        recordings: number of recordings in each reference.
+        random: draws the recordings.
     """
     names = np.asarray(voices)
     found = []
@@ -75,12 +78,12 @@ def deviations(
 
 
 def voices_of(clips: pd.DataFrame) -> list[str]:
-    """Whose voice each clip is: its corpus and speaker, for names of speakers may occur in several corpora."""
+    """The voice of each clip: its corpus and speaker, because several corpora may use the same name for a speaker."""
     return [f"{corpus}/{speaker}" for corpus, speaker in zip(clips["corpus"], clips["speaker"], strict=True)]
 
 
 class Voices:
-    """Offsets of clips from other recordings of their own voice: to train with, and to judge what a reference gains.
+    """Offsets of clips from other recordings of the same voice, for training and for judging what a reference gains.
 
     A clip is never part of its own reference.
     """
@@ -90,25 +93,25 @@ class Voices:
 
         Args:
             components: of the clips, float32 [n, components].
-            voices: whose voice each is, [n]; speakers of two corpora are two voices.
+            voices: the voice of each clip, [n]; see `voices_of`.
         """
         self._components = components
         names, self._voice = np.unique(np.asarray(voices), return_inverse=True)
         self._order = np.argsort(self._voice, kind="stable")  # clips of each voice side by side
         self._counts = np.bincount(self._voice, minlength=len(names))
         self._starts = np.cumsum(self._counts) - self._counts
-        self._place = np.empty(len(self._order), np.int64)  # of each clip among those of its voice
+        self._place = np.empty(len(self._order), np.int64)  # position of each clip among those of its voice
         self._place[self._order] = np.arange(len(self._order)) - np.repeat(self._starts, self._counts)
         self._sums = np.zeros((len(names), components.shape[1]))
         np.add.at(self._sums, self._voice, components)
 
     def offsets(self, clips: Int64Array, recordings: int | None, random: np.random.Generator) -> Float32Array:
-        """Offsets of some clips, each from so many others of its voice, drawn; from all of them if there are fewer.
+        """Offsets of some clips, each from a number of other clips of its voice, or from all others if there are fewer.
 
         Args:
             clips: positions [m].
-            recordings: in each reference; None for all others.
-            random: draws them.
+            recordings: number of other clips that are drawn for each; None for all others.
+            random: draws the other clips.
 
         Returns:
             float32 [m, components].

@@ -24,7 +24,6 @@ from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.http.workers import serve_by_workers
 from deepemo.serving.command import (
     SOME_UNREADABLE,
-    Channels,
     MinConfidence,
     Models,
     OfOrigin,
@@ -44,6 +43,7 @@ from deepemo.serving.options import (
     MAX_SECONDS,
     SHORTEST_HOP_SECONDS,
     Channel,
+    Channels,
     RecognitionOptions,
 )
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
@@ -113,7 +113,7 @@ def predict(
         raise typer.BadParameter("choose one of --json and --csv")
     if sum((voice is not None, same_voice, voice_per_folder)) > 1:
         raise typer.BadParameter("choose one of --voice, --same-voice and --voice-per-folder")
-    if (same_voice or voice_per_folder) and channel is Channels.EACH:
+    if (voice is not None or same_voice or voice_per_folder) and channel is Channels.EACH:
         raise typer.BadParameter("--channel each answers several speakers; choose one channel of one voice")
     if given.count(STANDARD_INPUT) > 1:
         raise typer.BadParameter("standard input can be read once")
@@ -129,7 +129,7 @@ def predict(
             hop_seconds=hop_seconds,
             min_confidence=min_confidence,
             max_seconds=max_seconds,
-            channel=None if channel is Channels.EACH else Channel(channel.value).number,
+            channel=channel.number,
         )
         reference = None if voice is None else VoiceReference.from_json(voice.read_bytes(), str(voice))
         recognizer = load(models, model, origin)
@@ -149,7 +149,8 @@ def predict(
             for path, recognitions in answers:
                 with tqdm.external_write_mode(file=sys.stdout):
                     for recognition in recognitions:
-                        typer.echo(printer.answer(path, recognition))
+                        # Without `color`, what looks like a colour is cut out of the names of files.
+                        typer.echo(printer.answer(path, recognition), color=True)
                     sys.stdout.flush()
                 progress.update()
                 if any(recognition.reason in UNREADABLE for recognition in recognitions):

@@ -5,7 +5,6 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
@@ -19,15 +18,6 @@ SOME_UNREADABLE = 1
 UNUSABLE = 2
 # The status that shells give to a program ended by SIGPIPE.
 READER_GONE = 141
-
-
-class Channels(StrEnum):
-    """What of several channels is used: their mix, one of them, or each by itself."""
-
-    MIX = "mix"
-    LEFT = "left"
-    RIGHT = "right"
-    EACH = "each"
 
 
 Models = Annotated[Path, typer.Option("--models", help="Folder of models of a finished pipeline run.")]

@@ -27,6 +27,20 @@ class Channel(StrEnum):
         return {Channel.MIX: None, Channel.LEFT: 0, Channel.RIGHT: 1}[self]
 
 
+class Channels(StrEnum):
+    """What of a recording is answered: the mix of its channels, one of them, or each by itself."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+    EACH = "each"
+
+    @property
+    def number(self) -> int | None:
+        """Of the one channel, the first being 0; None for the mix, and for each of them."""
+        return None if self is Channels.EACH else Channel(self.value).number
+
+
 @dataclass(frozen=True, kw_only=True)
 class RecognitionOptions:
     """How a recording is read and answered.

@@ -1,4 +1,4 @@
-"""Batches for training from shards: shuffled, labelled and changed anew in every epoch.
+"""Batches for training, from shards: shuffled, labelled, and augmented anew in every epoch.
 
 Arrays that fit into `HELD_BYTES` are read once and kept in memory; larger ones are streamed in every epoch.
 """
@@ -15,13 +15,13 @@ import tensorflow as tf
 from deepemo.dataset.shards import parse_records, read_features, read_spec, shard_files
 from deepemo.emotions import Emotions
 
-# Clips among which the next batch is drawn: with shards read in turns, enough to mix speakers, and little memory.
+# Each batch is drawn from this many clips. As shards are read in turns, this mixes speakers and needs little memory.
 SHUFFLED_CLIPS = 1024
 PARSED_TOGETHER = 64
-HELD_BYTES = 128 * 2**20  # of training arrays, and as much of validation arrays
+HELD_BYTES = 128 * 2**20  # limit for training arrays, and the same for validation arrays
 
 Labelled = tuple[np.ndarray, np.ndarray]
-# Of values float32 [n, ...], targets float32 [n, classes] and a seed int32 [2], a changed view of both.
+# Takes values float32 [n, ...], targets float32 [n, classes] and a seed int32 [2]; returns a changed view of both.
 View = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
 
 
@@ -48,7 +48,7 @@ class Batches(Protocol):
     """Endless batches of training clips.
 
     Attributes:
-        steps_per_epoch: batches an epoch.
+        steps_per_epoch: batches per epoch.
     """
 
     steps_per_epoch: int
@@ -58,7 +58,7 @@ class Batches(Protocol):
 
 
 class TrainingBatches:
-    """Endless augmented batches of the training clips, the same for the same seed from whichever epoch it starts."""
+    """Endless augmented batches of training clips; the batches of an epoch depend on the seed and the epoch alone."""
 
     def __init__(
         self,
@@ -76,9 +76,9 @@ class TrainingBatches:
             folder: shards.
             clips: rows of the split table to learn from.
             emotions: of the run.
-            batch_size: clips a batch; an epoch's odd rest is left out.
+            batch_size: clips per batch; an incomplete last batch is left out.
             seed: of order and views.
-            view: changes each batch, such as `deepemo.audio.augment.augment`; None for the arrays as they are.
+            view: changes each batch, such as `deepemo.audio.augment.augment`; None for unchanged arrays.
         """
         self._folder = folder
         self._clips = clips
@@ -153,7 +153,7 @@ def _fits(folder: Path, clips: int) -> bool:
 
 
 def labels_of(clips: pd.DataFrame, emotions: Emotions) -> list[int]:
-    """Class of each clip, in [0, classes): the place of its emotion among those of the run."""
+    """Class of each clip, in [0, classes): the position of its emotion among those of the run."""
     return [emotions.index(emotion) for emotion in clips["emotion"]]
 
 
@@ -167,7 +167,7 @@ def labelled_arrays(folder: Path, clips: pd.DataFrame, emotions: Emotions, *, ba
 def validation_arrays(
     folder: Path, clips: pd.DataFrame, emotions: Emotions, *, batch_size: int
 ) -> Callable[[], Iterable[Labelled]]:
-    """A function that gives `labelled_arrays` at each call, reading the shards once if the arrays fit into memory."""
+    """A function that gives `labelled_arrays` at each call. It reads shards only once if the arrays fit into memory."""
     if _fits(folder, len(clips)):
         held = list(labelled_arrays(folder, clips, emotions, batch_size=batch_size))
         return lambda: held

@@ -1,11 +1,11 @@
-"""On what a network is trained: this machine's cores, its GPUs, or several machines; the environment says which.
+"""The devices that train a network, chosen by the environment: cores, GPUs, or several machines.
 
 - `TF_CONFIG` names several workers (the format of `tf.distribute`): each trains on its part of every batch.
 - Several GPUs are visible (`CUDA_VISIBLE_DEVICES` limits them): each trains on its part of every batch.
 - Otherwise one GPU or the cores, without any strategy.
 
-Every replica holds the same weights. The whole batch is normalised, clipped and counted together, so that the number of
-replicas changes rounding alone, dropout apart: each replica draws masks of its own.
+Every replica holds the same weights. Normalisation, clipping of gradients and figures use the whole batch. So the
+number of replicas changes only rounding, except for dropout: each replica draws its own masks.
 """
 
 import json
@@ -19,15 +19,15 @@ import tensorflow as tf
 from deepemo.errors import InputError
 
 CONFIG = "TF_CONFIG"
-# What a collective operation raises when one that takes part is gone.
+# Errors of a collective operation when one of its members is gone.
 _LOST = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.InternalError, tf.errors.CancelledError)
 
 
 def workers_of_environment() -> tuple[list[str], int]:
-    """Addresses of the workers that `TF_CONFIG` names, and which of them this process is; none without it.
+    """Addresses of the workers that `TF_CONFIG` names, and the index of this process among them; ([], 0) without it.
 
     Raises:
-        InputError: it is not of the format.
+        InputError: it has another format.
     """
     text = os.environ.get(CONFIG)
     if not text:
@@ -44,15 +44,15 @@ def workers_of_environment() -> tuple[list[str], int]:
 
 
 def is_chief() -> bool:
-    """Whether this process writes what is trained: the first worker, or the only one."""
+    """Whether this process writes the results of the training: it is the first worker, or the only one."""
     return workers_of_environment()[1] == 0
 
 
 @contextmanager
 def devices() -> Iterator[str]:
-    """Let networks that are built and trained inside use what the environment gives; yields it in words.
+    """Let networks that are built and trained inside the block use the devices of the environment; yields their names.
 
-    It comes before anything that TensorFlow computes.
+    This must come before TensorFlow computes anything.
 
     Raises:
         InputError: `TF_CONFIG` is wrong, or another worker went away.
@@ -83,7 +83,7 @@ def _first_line(error: tf.errors.OpError) -> str:
 
 
 def replicas() -> int:
-    """How many replicas share a batch."""
+    """Number of replicas that share a batch."""
     count: int = tf.distribute.get_strategy().num_replicas_in_sync
     return count
 
@@ -104,7 +104,7 @@ def shared_out(*batch: tf.Tensor) -> Sequence[Any]:
 
 
 def summed(tensors: Any) -> Any:
-    """The sum over replicas of a tensor or a list of them; they themselves where there is one replica."""
+    """The sum over replicas of a tensor or a list of tensors; unchanged if there is only one replica."""
     if replicas() == 1:
         return tensors
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, tensors)
@@ -115,7 +115,7 @@ def check_agreement(epoch: int, what: str) -> None:
 
     Args:
         epoch: of this process.
-        what: where it was read from, for the error.
+        what: where the epoch was read from, for the error.
 
     Raises:
         InputError: another worker starts from another epoch.

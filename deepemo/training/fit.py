@@ -24,14 +24,14 @@ History = list[dict[str, Any]]
 
 @dataclass(frozen=True, kw_only=True)
 class Trained:
-    """A trained network and what a model family records of it.
+    """A trained network and the records of its model family.
 
     Attributes:
         network: with its best weights.
-        settings: what builds the same network again, but for its input and weights.
-        features: description of the front end, for JSON: all that leads from samples to the network's input.
-        history: one row an epoch.
-        files: what it needs beside its weights: files by the names that they get in its folder.
+        settings: arguments that build the same network again, except for its input and its weights.
+        features: description of the front end, for JSON: all settings from samples to the network's input.
+        history: one row per epoch.
+        files: files that the network needs beside its weights, by their names in its folder.
     """
 
     network: keras.Model
@@ -44,7 +44,7 @@ class Trained:
 def training_fingerprint(
     name: str, section: Learning, inputs: Mapping[str, Any], split: pd.DataFrame, emotions: Emotions, seed: int
 ) -> str:
-    """Digest of all that shapes a training, so that the checkpoint of another one is not used.
+    """Digest of everything that affects a training, so that the checkpoint of another training is not used.
 
     Args:
         name: of the network.
@@ -82,11 +82,11 @@ def fit(
         emotions: of the run, the classes of the logits.
         seed: of order and views.
         resume: folder for checkpoints.
-        view: augmentation of each training batch; None for inputs as they are.
-        groups: which weights learn and how fast; by default all alike.
+        view: augmentation of each training batch; None for unchanged inputs.
+        groups: the weights that learn, and their rates; by default all learn at the same rate.
 
     Returns:
-        One row an epoch, see `Trainer.run`.
+        One row per epoch, see `Trainer.run`.
     """
     training, validation = (split[split["role"] == role] for role in (TRAIN, VALIDATION))
     trainer = Trainer(
@@ -103,12 +103,12 @@ def fit(
 
 
 def write_history(path: Path, history: History) -> None:
-    """Write a training's history as CSV, without the wall-clock seconds, so that the same run gives the same bytes."""
+    """Write a training's history as CSV, without wall-clock seconds, so that the same run gives the same bytes."""
     write_csv(path, pd.DataFrame(history).drop(columns="seconds"), float_format="%.6f")
 
 
 def summary(history: History) -> dict[str, Any]:
-    """The epoch whose weights were kept, and its figures on validation.
+    """The epoch whose weights were kept, and its figures on the validation clips.
 
     >>> rows = [
     ...     {"epoch": 1, "val_loss": 1.2, "val_accuracy": 0.5, "val_uar": 0.4},

@@ -1,4 +1,4 @@
-"""The training loop of every network: AdamW on a one-cycle rate, averaged weights, the best epoch kept, resumable."""
+"""The training loop of all networks: AdamW, a one-cycle rate, averaged weights, the best epoch kept, checkpoints."""
 
 import json
 import math
@@ -22,7 +22,7 @@ from deepemo.training.precision import in_mixed_precision
 
 CHECKPOINT = "checkpoint.npz"
 CLIP_NORM = 5.0
-# Of the one-cycle schedule.
+# Settings of the one-cycle schedule.
 WARM_UP_SHARE = 0.25
 START_DIVISOR = 25.0
 END_DIVISOR = 1e4
@@ -30,7 +30,7 @@ END_DIVISOR = 1e4
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
-    """A learning rate that rises to a peak by half a cosine in the first quarter, and falls to almost 0 by another.
+    """A learning rate that rises to a peak in the first quarter and then falls to almost 0, each by half a cosine.
 
     Smith and Topin, "Super-Convergence" (2018), in the cosine form of PyTorch's OneCycleLR.
 
@@ -76,7 +76,7 @@ class _State:
 
 
 class Trainer:
-    """Trains a network that gives logits, validating after each epoch, and leaves it with its best weights."""
+    """Trains a network that gives logits, validates it after each epoch, and leaves it with its best weights."""
 
     def __init__(
         self,
@@ -90,16 +90,16 @@ class Trainer:
         groups: Sequence[RateGroup] | None = None,
         train_mode: bool = True,
     ) -> None:
-        """Prepare.
+        """Create the optimizers.
 
         Args:
             network: inputs to logits float32 [n, classes]; trained in place.
             section: epochs, patience, learning rate, weight decay, averaging of weights and precision.
             batches: training batches.
-            validation: gives the labelled arrays of validation anew at each call.
+            validation: returns the labelled validation arrays at each call.
             label_smoothing: share of each target that is spread evenly over the classes.
             class_weights: float32 [classes], of the loss.
-            groups: which weights learn, and how fast; by default all trainable ones alike.
+            groups: the weights that learn, and their rates; by default all trainable weights learn at the same rate.
             train_mode: whether the network is called as in training (dropout, batch statistics).
         """
         self.network = network
@@ -134,7 +134,7 @@ class Trainer:
         return loss, right
 
     def _shared_step(self, values: Any, targets: Any) -> tuple[tf.Tensor, tf.Tensor]:
-        """A step on a batch whose parts are given per replica."""
+        """A step on a batch that is given as one part per replica."""
         strategy = tf.distribute.get_strategy()
 
         results = strategy.run(self._replica_step, args=(values, targets))
@@ -142,7 +142,7 @@ class Trainer:
         return loss, right
 
     def _replica_step(self, values: tf.Tensor, targets: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """What a replica does with its part of a batch; all learn from the same gradients."""
+        """A replica's step on its part of a batch; all replicas apply the same gradients."""
         count = summed(tf.cast(tf.shape(targets)[0], tf.float32))
         gradients, loss, right = self._gradients(values, targets, count)
         *gradients, loss, right = summed([*gradients, loss, right])
@@ -157,7 +157,8 @@ class Trainer:
         Args:
             values: inputs of the network.
             targets: float32 [n, classes].
-            count: clips of the whole batch, if this is a part of it; what is returned is then this part's share.
+            count: number of clips in the whole batch, if this is a part of it. Gradients, loss and share are then this
+                part's contribution to those of the whole batch.
         """
 
         def mean(figures: tf.Tensor) -> tf.Tensor:
@@ -174,17 +175,18 @@ class Trainer:
         return gradients, loss, mean(tf.cast(right, tf.float32))
 
     def _learn(self, gradients: list[tf.Tensor]) -> None:
-        """Change the weights by the gradients of a whole batch, and their averages."""
+        """Update the weights by the gradients of a whole batch, and update their averages."""
         gradients, _ = tf.clip_by_global_norm(gradients, CLIP_NORM)
         if replicas() > 1:
-            # Optimizers add the gradients of all replicas up, which are the same here.
+            # Optimizers sum the gradients of all replicas, which are the same here.
             gradients = [gradient / replicas() for gradient in gradients]
         start = 0
         for group, optimizer in zip(self.groups, self._optimizers, strict=True):
             end = start + len(group.weights)
             optimizer.apply(gradients[start:end], group.weights)
             start = end
-        # A young average follows the weights closely, so that the first epochs are not validated on initial weights.
+        # At first the average follows the weights closely, so that the first epochs are not validated on initial
+        # weights.
         self._updates.assign_add(1)
         updates = tf.cast(self._updates, tf.float32)
         decay = tf.minimum(self.section.average_weights, (1.0 + updates) / (10.0 + updates))
@@ -213,16 +215,17 @@ class Trainer:
         }
 
     def run(self, resume: Path, fingerprint: str) -> list[dict[str, float]]:
-        """Train to the end, and give the network its best weights.
+        """Train to the end, and set the network to its best weights.
 
         Args:
             resume: folder for a checkpoint after each epoch, removed at the end. A run that was killed continues from
-                it and ends with the same weights as an uninterrupted one. Of several workers the first writes it, and
-                all read it.
-            fingerprint: of all that shapes the training; a checkpoint with another fingerprint is ignored.
+                the checkpoint and ends with the same weights as an uninterrupted one. If there are several workers, the
+                first writes the checkpoint and all read it.
+            fingerprint: digest of everything that affects the training; a checkpoint with another fingerprint is
+                ignored.
 
         Returns:
-            One row an epoch: epoch (from 1), loss and accuracy on augmented batches, val_loss, val_accuracy, val_uar,
+            One row per epoch: epoch (from 1), loss and accuracy on augmented batches, val_loss, val_accuracy, val_uar,
             seconds.
         """
         state, best = self._restore(resume, fingerprint)
@@ -248,8 +251,8 @@ class Trainer:
                     "accuracy": float(np.mean([right for _, right in figures])),
                     **self._validate(),
                 }
-                # The UAR of some hundred clips jumps by points from epoch to epoch, so that its best is the luckiest;
-                # the loss of the same clips is smooth.
+                # The UAR of a few hundred clips jumps by points from epoch to epoch, so that its best value is mostly
+                # luck. The loss of the same clips is smooth.
                 if row["val_loss"] < state.best_loss:
                     state.best_loss, state.best_epoch = row["val_loss"], state.epoch
                     best = [variable.numpy() for variable in self.network.variables]

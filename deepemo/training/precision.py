@@ -1,10 +1,10 @@
-"""Mixed precision: the products of a training step in bfloat16, all else in float32.
+"""Mixed precision: a training step multiplies in bfloat16, and does all else in float32.
 
-Convolutions and dense layers take nearly all of a step, and GPUs since NVIDIA's Ampere multiply bfloat16 several times
-as fast as float32. Sums over time, normalisation, the last layer and so the logits, the loss, gradients of weights,
-weights and their averages stay in float32 (Micikevicius et al., "Mixed Precision Training", 2018). bfloat16 has the
-range of float32, so the loss needs no scale, as it would in float16 (Kalamkar et al., "A Study of BFLOAT16 for Deep
-Learning Training", 2019).
+Convolutions and dense layers take nearly all the time of a step. GPUs since NVIDIA's Ampere multiply bfloat16 several
+times as fast as float32. Sums over time, normalisation, the last layer and so the logits, the loss, gradients of
+weights, weights and their averages stay in float32 (Micikevicius et al., "Mixed Precision Training", 2018). bfloat16
+has the range of float32, so the loss needs no scaling, unlike in float16 (Kalamkar et al., "A Study of BFLOAT16 for
+Deep Learning Training", 2019).
 """
 
 from collections.abc import Callable, Iterator
@@ -18,14 +18,14 @@ _PRODUCTS = (keras.layers.Dense, keras.layers.Conv2D, keras.layers.DepthwiseConv
 
 
 def in_mixed_precision(network: keras.Model, step: Callable[..., Any]) -> Callable[..., Any]:
-    """A training step whose products are taken in bfloat16.
+    """A training step that multiplies in bfloat16.
 
-    The network has Keras's policy only while TensorFlow traces the step. What is validated, saved and served is a
-    network in float32.
+    The network has Keras's policy of mixed precision only while TensorFlow traces the step. Validation, saving and
+    serving use a network in float32.
 
     Args:
-        network: in float32, that the step calls. Its layers that are frozen now stay in float32.
-        step: that `tf.function` will trace.
+        network: the network of the step, in float32. Layers that are frozen now stay in float32.
+        step: the function that `tf.function` will trace.
     """
     layers = _products(network)
 
@@ -37,7 +37,7 @@ def in_mixed_precision(network: keras.Model, step: Callable[..., Any]) -> Callab
 
 
 def _products(network: keras.Model) -> list[keras.layers.Layer]:
-    """The layers that learn and multiply, but for the last one."""
+    """The layers that learn and multiply, except the last layer."""
     leaves = list(_leaves(network))
     return [layer for layer in leaves[:-1] if isinstance(layer, _PRODUCTS) and layer.trainable_variables]
 

@@ -7,14 +7,14 @@ from deepemo.eigen import hold_caches
 
 
 def seed_everything(seed: int) -> None:
-    """Make what follows in this process repeatable to the bit, whatever caches the processor has.
+    """Make all later computation in this process repeatable to the bit, whatever caches the processor has.
 
     Args:
-        seed: of Python, numpy, TensorFlow and Keras.
+        seed: for Python, NumPy, TensorFlow and Keras.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    # This optimization joins sums of two gradients into longer ones, whose order differs from run to run: see
+    # This optimization joins sums of two gradients into longer ones, whose order differs from run to run; see
     # `deepemo.models.layers.Handover`.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     hold_caches()

@@ -95,6 +95,28 @@ def test_channels_that_cancel_one_another_are_told_from_quiet_ones(
     np.testing.assert_allclose(mix_down(samples), heard, atol=1e-7)
 
 
+@pytest.mark.parametrize("offset", [0.01, 0.2, -0.5])
+def test_a_constant_offset_hides_no_cancelled_voice_and_is_none(offset: float) -> None:
+    voice = np.random.default_rng(0).normal(0, 0.05, 16_000).astype(np.float32)
+    constant = np.float32(offset)
+    assert cancelled_channel(np.stack([constant + 0.5 * voice, constant - 0.6 * voice], axis=1)) == 1
+    assert cancelled_channel(np.stack([constant + voice, constant + voice], axis=1)) is None
+    assert cancelled_channel(np.full((16_000, 2), constant)) is None
+
+
+def test_of_channels_as_loud_as_one_another_the_first_is_heard() -> None:
+    voice = np.random.default_rng(0).normal(0, 0.05, 16_000).astype(np.float32)
+    assert cancelled_channel(np.stack([voice, -1.0001 * voice], axis=1)) == 0
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("broken", [np.nan, np.inf, -np.inf, 3e38])
+def test_samples_that_are_no_numbers_cancel_nothing(broken: float) -> None:
+    samples = np.zeros((100, 2), np.float32)
+    samples[7, 0] = broken
+    assert cancelled_channel(samples) is None
+
+
 def test_independent_channels_do_not_cancel_one_another() -> None:
     samples = np.random.default_rng(0).normal(0, 0.1, (16_000, 8)).astype(np.float32)
     assert cancelled_channel(samples) is None

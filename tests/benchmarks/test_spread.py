@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
-from benchmarks.spread import Row, document, figures, note_rows, read_rows, seeded
+from benchmarks.spread import MAKING, TRAINING, Row, document, figures, note_rows, read_rows, seeded
 from deepemo.models.registry import predictor_names
+from deepemo.yaml12 import read_yaml
 
 
 def metrics(uar: float) -> dict[str, Any]:
@@ -35,6 +36,13 @@ def test_the_table_holds_mean_deviation_and_extremes() -> None:
     assert "| ensemble, unseen speakers | 80.0 % | - | 80.0 % | 80.0 % |" in written
     assert "Seeds 1, 2, 3; code abc." in written
     assert written.count("| shallow, seen speakers |") == 2
+
+
+def test_every_stage_is_run_but_those_that_no_headline_needs() -> None:
+    commands = {stage["cmd"] for stage in read_yaml(Path(__file__).parents[2] / "dvc.yaml")["stages"].values()}
+    run = {f"python -m stages.{stage}" for stage in (*MAKING, *TRAINING)}
+    assert run <= commands
+    assert {command.split(".")[1] for command in commands - run} == {"eda", "robustness", "plots_page"}
 
 
 @pytest.mark.parametrize(("source", "expected"), [(None, "mine"), ("/theirs", "/theirs")])

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from deepemo.corpora import archive
-from deepemo.corpora.archive import Archive
+from deepemo.corpora.archive import Archive, named_apart
 from deepemo.errors import InputError
 
 SOUND = b"RIFF and so on"
@@ -197,6 +197,18 @@ def test_what_is_stored_under_one_path_is_seen_each_time(tmp_path: Path) -> None
         with opened.open(member) as stream:
             contents.append(stream.read()[0])
     assert contents == [4, 0, 1, 2, 3]
+
+
+def test_a_folder_that_is_named_like_a_number_keeps_its_name() -> None:
+    stored = ["a.wav", "~2/a.wav", "a.wav", "~2/a.wav", "a.wav"]
+    members = named_apart((name, number) for number, name in enumerate(stored))
+    assert list(members) == ["a.wav", "~2/a.wav", "~3/a.wav", "~2/~2/a.wav", "~4/a.wav"]
+
+
+@pytest.mark.timeout(20)  # 0.3 s where the time follows the clips, minutes where it follows their square
+def test_many_recordings_under_one_path_take_no_longer_than_under_many() -> None:
+    members = named_apart(("a.wav", number) for number in range(50_000))
+    assert list(members.items())[-1] == ("~50000/a.wav", 49_999)
 
 
 def test_control_characters_are_written_out(tmp_path: Path) -> None:

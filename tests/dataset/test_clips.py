@@ -1,4 +1,5 @@
 import csv
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -54,6 +55,15 @@ def test_the_same_clips_give_the_same_bytes(tmp_path: Path) -> None:
         write_clips(tmp_path / name, [TRICKY])
     assert (tmp_path / "one").read_bytes() == (tmp_path / "two").read_bytes()
     assert b"\r" not in (tmp_path / "one").read_bytes()
+
+
+@pytest.mark.parametrize("agreements", [(None, None), (None, 0.25), (1.0, 0.5)])
+def test_columns_give_the_bytes_of_rows(tmp_path: Path, agreements: tuple[float | None, ...]) -> None:
+    clips = [TRICKY, Clip(clip="b", corpus="c", member="m", rate_hz=24_414, seconds=2.0)]
+    clips = [replace(clip, agreement=agreement) for clip, agreement in zip(clips, agreements, strict=True)]
+    write_clips(tmp_path / "clips.csv", iter(clips))
+    write_csv(tmp_path / "rows.csv", pd.DataFrame([asdict(clip) for clip in clips], columns=list(COLUMNS)))
+    assert (tmp_path / "clips.csv").read_bytes() == (tmp_path / "rows.csv").read_bytes()
 
 
 def test_good_clips_are_renumbered(tmp_path: Path) -> None:

@@ -134,6 +134,30 @@ def test_of_the_same_samples_under_two_labels_all_are_quarantined() -> None:
     assert verdicts["b.wav"].faults["contradicting_labels"] == "same samples as toy/a (sad), toy/c (sad)"
 
 
+def test_of_many_blank_recordings_each_names_a_few_others_and_counts_the_rest() -> None:
+    blanks = [found(f"{number:03d}", sha256="blank", emotion=("sad", "fear")[number % 2]) for number in range(200)]
+    verdicts = judged(*blanks, found("x", sha256="blank", emotion="happy"))
+    of_sad, of_happy = (verdicts[name].faults["contradicting_labels"] for name in ("000.wav", "x.wav"))
+    fearful = ", ".join(f"toy/{number:03d} (fear)" for number in range(1, 20, 2))
+    assert of_sad == f"same samples as {fearful} and 91 more"
+    assert of_happy.startswith("same samples as toy/000 (sad), toy/001 (fear), ")
+    assert of_happy.endswith(", toy/009 (fear) and 190 more")
+
+
+def test_as_many_others_as_are_named_are_all_of_them() -> None:
+    copies = [found(f"{number:02d}", sha256="same", emotion="sad") for number in range(10)]
+    verdict = judged(*copies, found("x", sha256="same", emotion="happy"))["x.wav"]
+    assert verdict.faults["contradicting_labels"] == "same samples as " + ", ".join(
+        f"toy/{number:02d} (sad)" for number in range(10)
+    )
+
+
+def test_a_good_clip_is_held_once() -> None:
+    inspection = found()
+    (verdict,) = pass_verdicts([inspection], LIMITS)
+    assert verdict.clip is inspection.clip
+
+
 def test_a_label_outside_the_seven_contradicts_too() -> None:
     verdicts = judged(found("a", sha256="same", emotion="calm"), found("b", sha256="same", emotion="sad"))
     assert verdicts["b.wav"].clip.reason == "contradicting_labels"

@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from deepemo.emotions import EMOTIONS
+from deepemo.evaluation.bootstrap import kinds_of
 from deepemo.evaluation.comparison import Comparison, compare, mcnemar, swap
 from deepemo.evaluation.groups import Resampling
 from deepemo.evaluation.predictions import Predictions
@@ -94,7 +95,7 @@ def test_equal_predictors_do_not_differ() -> None:
 def test_a_swap_moves_counts_and_loses_none() -> None:
     random = np.random.default_rng(5)
     ours, theirs = random.integers(0, 9, (6, 4)), random.integers(0, 9, (6, 4))
-    swapped = swap(ours, theirs, samples=300, seed=2)
+    swapped = swap(kinds_of(np.hstack([ours, theirs])), samples=300, seed=2)
     assert (swapped.sum(axis=1) == (ours + theirs).sum(axis=0)).all()
     possible = {
         tuple(np.where(np.array(choice)[:, None], theirs, ours).sum(axis=0)) for choice in np.ndindex(*(2,) * 6)

@@ -166,7 +166,7 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["embed"].update(weights="random", depths=[0.1])
     content["train_transfer"].update(epochs=1, batch_size=16)
     content["train_transfer"]["finetune"].update(trainable_blocks=0)
-    content["embed_speech"].update(taps=["stem"], shards=2)
+    content["embed_speech"].update(taps=["stem"], clips_per_shard=20)
     content["train_speech"].update(epochs=1, batch_size=16, components=8)
     content["train_toy"] = PARAMS
     content["cross_corpus"]["bootstrap_samples"] = content["evaluate"]["bootstrap_samples"] = 100

@@ -193,6 +193,13 @@ def test_no_name_breaks_the_table_or_commands_the_terminal(predict, tmp_path, wa
     assert line.split()[1] == "angry"
 
 
+@pytest.mark.parametrize("name", ["a\rb.wav", "a\nb.wav", "\x1b[31mred.wav", "\x85.wav", '"a",b.wav', "a\tb.wav"])
+def test_any_name_comes_back_from_csv(predict, tmp_path, wav, name):
+    (tmp_path / name).write_bytes(wav(tone(1)))
+    written = io.StringIO(predict(tmp_path, "--csv").stdout_bytes.decode(), newline="")
+    assert [row["file"] for row in csv.DictReader(written)] == [str(tmp_path / name)]
+
+
 def test_a_name_that_is_not_utf8_goes_out_as_it_came_in(predict, tmp_path, wav):
     name = os.fsencode(tmp_path) + b"/caf\xe9.wav"
     Path(os.fsdecode(name)).write_bytes(wav(tone(1)))
@@ -411,7 +418,14 @@ def test_a_voice_that_is_none_is_said_by_name(run, recordings, tmp_path):
 
 @pytest.mark.parametrize(
     "options",
-    [("--same-voice", "--voice-per-folder"), ("--same-voice", "--voice", "x"), ("--same-voice", "--channel", "each")],
+    [
+        ("--same-voice", "--voice-per-folder"),
+        ("--same-voice", "--voice", "x"),
+        ("--same-voice", "--channel", "each"),
+        ("--voice", "x", "--channel", "each"),
+    ],
 )
 def test_ways_of_knowing_a_voice_exclude_one_another(run, recordings, options):
-    assert run("predict", recordings, *options).exit_code == 2
+    refused = run("predict", recordings, *options)
+    assert refused.exit_code == 2
+    assert "choose" in refused.stderr

@@ -7,7 +7,7 @@ import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from deepemo.audio.samples import loudest_if_cancelled, resample
+from deepemo.audio.samples import loudest_if_cancelled, resample, sums_and_power
 from deepemo.errors import DecodeError, InputError, TooLongError
 
 # For all rates above this one, the limit in seconds counts frames at this rate, so that it limits memory too.
@@ -32,12 +32,9 @@ class _Run:
     rate_hz: int
     channels: int
     kept: list[Float32Array]
-    power: Float64Array  # sum of squares, [channels]
-    mixed_power: float = 0.0
-
-    @property
-    def frames(self) -> int:
-        return sum(map(len, self.kept))
+    sums: Float64Array  # of the samples, [channels + 1] with the mix at the end
+    power: Float64Array  # of their squares
+    frames: int = 0
 
 
 class Collector:
@@ -115,9 +112,10 @@ class Collector:
             return
         channels = samples.shape[1]
         if self._is_new or (self.runs[-1].rate_hz, self.runs[-1].channels) != (rate_hz, channels):
-            self.runs.append(_Run(rate_hz, channels, [], np.zeros(channels)))
+            self.runs.append(_Run(rate_hz, channels, [], *np.zeros((2, channels + 1))))
             self._is_new = False
         self.runs[-1].kept.append(self._to_one(samples, self.runs[-1]) if self._mix else samples)
+        self.runs[-1].frames += len(samples)
         self._check_length()
 
     def loudest_if_cancelled(self) -> int | None:
@@ -126,8 +124,9 @@ class Collector:
         Only runs with as many channels as the first one count.
         """
         alike = [run for run in self.runs if run.channels == self.runs[0].channels]
+        sums = np.sum([run.sums for run in alike], axis=0)
         power = np.sum([run.power for run in alike], axis=0)
-        return loudest_if_cancelled(power, sum(run.mixed_power for run in alike))
+        return loudest_if_cancelled(sum(run.frames for run in alike), sums, power)
 
     def joined(self) -> tuple[Float32Array, int, int]:
         """All samples, float32 [frames, channels], at the rate of the first run; and that run's rate and channels."""
@@ -149,8 +148,9 @@ class Collector:
         # Callers check for NaN and infinity later.
         with np.errstate(invalid="ignore", over="ignore"):
             mixed: Float32Array = samples.mean(axis=1, keepdims=True)
-            run.power += np.sum(np.square(samples, dtype=np.float64), axis=0)
-            run.mixed_power += float(np.sum(np.square(mixed, dtype=np.float64)))
+            sums, power = sums_and_power(samples, mixed)
+            run.sums += sums
+            run.power += power
         return mixed
 
     def _check_length(self) -> None:

@@ -1,21 +1,24 @@
-"""Find the links of chained files: Ogg, FLAC and MP3 files may hold several recordings, one after the other.
+"""Find the links of chained files: a file may hold several recordings, one after the other.
 
 Decoders read the first recording and silently ignore the others. This module finds each of them, so that it can be
-decoded separately. The search also finds where a stream is damaged or cut off.
+decoded separately. The search also finds where a stream of Ogg, MP3 or AAC is damaged or cut off.
 """
 
 import re
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from deepemo.audio.io.file_slice import FileSlice
+from deepemo.audio.io.joined import joined_starts
 
 # Tags and zero bytes before the first frame of MP3 or AAC are skipped up to this many bytes.
 _MAX_BEFORE = 1 << 16
 _FLAC_START = b"fLaC\x00\x00\x00\x22"
 _OGG_HEADER = 27
 _OGG_FIRST_PAGE = 0x02
+_MIRRORED = bytes(int(f"{byte:08b}"[::-1], 2) for byte in range(256))
 
 # Eleven ones, a valid version and layer, then a valid bit rate.
 _MP3_SYNC = re.compile(rb"\xff[\xe2-\xe7\xf2-\xf7\xfa-\xff](?=[\x10-\xef])")
@@ -84,7 +87,7 @@ def find_links(file: FileSlice) -> Chain:
         return _mp3_links(file)
     if is_adts(head):
         return Chain([Link(0, file.size)], _adts_faults(file))
-    return Chain([Link(0, file.size)])
+    return Chain(_between(joined_starts(file, MAX_LINKS + 1), file.size))
 
 
 def sound_start(file: FileSlice) -> int:
@@ -158,7 +161,8 @@ def _ogg_links(file: FileSlice) -> Chain:
     position = start = 0
     begun = False  # whether a page other than the first of a stream was seen
     numbers: dict[int, int] = {}
-    lost = 0
+    reached: dict[int, int] = {}
+    lost = damaged = wrong = 0
     while len(header := file.at(position, _OGG_HEADER + 255)) > 0:
         if header[:4] != b"OggS" or len(header) < _OGG_HEADER:
             following = file.find(b"OggS", position + 1)
@@ -176,26 +180,45 @@ def _ogg_links(file: FileSlice) -> Chain:
                 if len(chain.links) > MAX_LINKS:
                     break
                 numbers.clear()
+                reached.clear()
         else:
             begun = True
             lost += number > numbers.get(serial, number - 1) + 1
         numbers[serial] = number
         segments = header[_OGG_HEADER : _OGG_HEADER + header[26]]
-        position += _OGG_HEADER + header[26] + sum(segments)
-        if position > file.size:
+        # How far the sound reaches at the end of the page, in samples; -1 if no packet ends on it.
+        reaches = int.from_bytes(header[6:14], "little", signed=True)
+        wrong += reaches < reached.get(serial, 0) and (reaches >= 0 or min(segments, default=255) < 255)
+        reached[serial] = max(reaches, reached.get(serial, 0))
+        length = _OGG_HEADER + header[26] + sum(segments)
+        if position + length > file.size:
             chain.faults.append("the last page is cut off")
             break
-    if lost:
-        chain.faults.append(f"pages are missing in {lost} places")
+        damaged += header[22:26] != _ogg_checksum(file.at(position, length))
+        position += length
+    for count, fault in ((lost, "gaps between pages"), (damaged, "damaged pages"), (wrong, "pages out of order")):
+        if count:
+            chain.faults.append(f"{fault}: {count}")
     chain.links.append(Link(start, file.size))
     return chain
+
+
+def _ogg_checksum(page: bytes) -> bytes:
+    """Of a page (RFC 3533, section 6): zlib's, with the bits of each byte and of the result in the other order."""
+    bare = page[:22] + bytes(4) + page[26:]
+    mirrored = zlib.crc32(bare.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
+    return mirrored.to_bytes(4, "big").translate(_MIRRORED)
 
 
 def _flac_links(file: FileSlice) -> Chain:
     starts = [0]
     while len(starts) <= MAX_LINKS and (following := file.find(_FLAC_START, starts[-1] + 1)) > 0:
         starts.append(following)
-    return Chain([Link(start, end) for start, end in zip(starts, [*starts[1:], file.size], strict=True)])
+    return Chain(_between(starts, file.size))
+
+
+def _between(starts: list[int], end: int) -> list[Link]:
+    return [Link(start, following) for start, following in zip(starts, [*starts[1:], end], strict=True)]
 
 
 def _mp3_links(file: FileSlice) -> Chain:
@@ -203,10 +226,13 @@ def _mp3_links(file: FileSlice) -> Chain:
     start = samples = frames = 0
     announced: int | None = None
     kind: tuple[int, bool, int] | None = None
+    is_rest = False  # whether the link is what lies behind the announced frames of another
     for position, frame, header in _mp3_frames(file, chain.faults):
         tells = _announced_frames(header)
         # Decoders stop after the announced number of frames.
-        if kind is None or frame.kind != kind or tells is not None or (announced and frames == announced):
+        is_other = kind is None or frame.kind != kind or tells is not None
+        if is_other or (announced and frames == announced):
+            is_rest = not is_other
             if kind is not None:
                 chain.links.append(Link(start, position, None if announced else samples))
                 start = position
@@ -216,7 +242,11 @@ def _mp3_links(file: FileSlice) -> Chain:
         if tells is None:
             samples += frame.samples
             frames += 1
-    chain.links.append(Link(start, file.size, None if announced else samples))
+    if is_rest and frames == 1:
+        # Some encoders do not count the last frame, which cannot be decoded by itself.
+        chain.links[-1] = chain.links[-1]._replace(end=file.size)
+    else:
+        chain.links.append(Link(start, file.size, None if announced else samples))
     return chain
 
 

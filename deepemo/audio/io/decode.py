@@ -168,7 +168,9 @@ def read_mono(
         channel = channels - 1
     broken = int(np.count_nonzero(~np.isfinite(samples)))
     if broken:
-        raise DecodeError(f"{called}: {broken} of {len(samples)} samples are NaN or infinite, expected numbers")
+        of_channel = "" if channel is None or channels == 1 else f" of channel {channel + 1}"
+        found = f"{broken} of {len(samples)} samples{of_channel}"
+        raise DecodeError(f"{called}: {found} are NaN or infinite, expected numbers")
     return Recording(samples, rate_hz, container, channels, channel, remarks)
 
 

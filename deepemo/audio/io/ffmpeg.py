@@ -12,8 +12,9 @@ import numpy as np
 from deepemo.audio.io.blocks import Block
 from deepemo.audio.io.chained import is_adts, read_mp3_frame
 from deepemo.audio.io.file_slice import FileSlice
-from deepemo.audio.io.headers import flac_frames
-from deepemo.audio.io.mp4_tables import check_tables
+from deepemo.audio.io.flac import flac_frames
+from deepemo.audio.io.headers import SoundChunk, find_sound_chunk
+from deepemo.audio.io.mp4_tables import check_tables, find_index
 from deepemo.errors import DecodeError
 
 # Announced durations are rounded, and may include the padding that encoders add before and after the sound.
@@ -35,6 +36,8 @@ _READERS: dict[str, Callable[[bytes], bool]] = {
 }
 # PyAV reads past the last plane of planar frames with more channels, and crashes. A damaged AAC file announced 41.
 _MAX_PLANES = 8
+# All frames of one packet are in memory at once: half a minute at 64 kbit/s, or 600 MiB of frames of four bytes.
+_MOST_BARE_AAC = 1 << 18
 # Demuxers whose duration is exact, not an estimate from the bit rate.
 _TELL_DURATION = ("matroska", "mov", "caf")
 
@@ -82,7 +85,10 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
         DecodeError: there is no audio stream, or nothing of it can be decoded.
         Exception: any error of PyAV.
     """
+    lost = []
     if reader == "mov":
+        file, was_hidden = find_index(file)
+        lost += ["bytes are lost or put in before its index"] if was_hidden else []
         check_tables(file)
     file.seek(0)
     options = {"codec_whitelist": ",".join(sorted(_CODECS)), "format_whitelist": ",".join(_READERS)}
@@ -98,7 +104,8 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
             # Leave out damaged frames; they would otherwise be decoded to noise.
             stream.codec_context.options = {"err_detect": "crccheck+explode"}
         seconds, frames = 0.0, 0
-        packets = _Packets(container, stream)
+        bare = _bare_aac(file) if reader == "wav" and codec == "aac" else None
+        packets = _Packets(container.demux(stream) if bare is None else _whole(file, bare), stream)
         for frame in packets:
             if frame.format.is_planar and frame.layout.nb_channels > _MAX_PLANES:
                 packets.faults.append(f"{frame.layout.nb_channels} channels, at most {_MAX_PLANES} are read")
@@ -107,7 +114,6 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
             seconds += len(block.samples) / block.rate_hz
             frames += len(block.samples)
             yield block
-        lost = []
         if seconds == 0.0 and packets.faults:
             raise DecodeError(f"nothing in it can be decoded as {codec}: {packets.faults[0]}")
         if seconds == 0.0:
@@ -116,6 +122,8 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
         if packets.faults:
             lost.append(f"{len(packets.faults)} of {packets.count} packets cannot be decoded: {packets.faults[0]}")
         if reader == "flac" and (counted := flac_frames(file)) is not None and frames < counted:
+            lost.append(f"{frames} frames read, {counted} announced")
+        if bare is not None and (counted := _fact_frames(file, bare)) and frames < counted - _TOLERANCE_FRAMES:
             lost.append(f"{frames} frames read, {counted} announced")
         announced = _announced_seconds(container, stream) if reader in _TELL_DURATION else None
         if announced is not None and seconds < announced - max(
@@ -126,12 +134,13 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
 
 
 class _Packets:
-    """Decoded frames of a stream; packets that cannot be decoded are left out, and their faults kept."""
+    """Decoded frames of packets of a stream; those that cannot be decoded are left out, and their faults kept."""
 
-    def __init__(self, container: av.container.InputContainer, stream: av.AudioStream) -> None:
+    def __init__(self, packets: Iterator[av.Packet], stream: av.AudioStream) -> None:
         self.faults: list[str] = []
         self.count = 0
-        self._packets = container.demux(stream)
+        self._packets = packets
+        self._codec = stream.codec_context
 
     def __iter__(self) -> Iterator[av.AudioFrame]:
         while True:
@@ -144,11 +153,33 @@ class _Packets:
                 return
             self.count += 1
             try:
-                frames = packet.decode()
+                frames = self._codec.decode(packet)
             except av.FFmpegError as error:
                 self.faults.append(error.strerror or str(error))
                 continue
             yield from frames
+
+
+def _bare_aac(file: FileSlice) -> SoundChunk | None:
+    """Where the sound of a WAV of AAC is that has no headers between its frames; None if it has."""
+    chunk = find_sound_chunk(file)
+    return None if chunk is None or is_adts(file.at(chunk.start, 2)) else chunk
+
+
+def _whole(file: FileSlice, chunk: SoundChunk) -> Iterator[av.Packet]:
+    """All of a sound as one packet, which the decoder takes apart: without headers, nothing else can."""
+    length = chunk.held if chunk.announced is None else min(chunk.held, chunk.announced)
+    if length > _MOST_BARE_AAC:
+        raise DecodeError(f"AAC of {length} bytes without headers in a WAV, expected at most {_MOST_BARE_AAC}")
+    yield av.Packet(file.at(chunk.start, length))
+    yield av.Packet(0)
+
+
+def _fact_frames(file: FileSlice, chunk: SoundChunk) -> int:
+    """Frames that a WAV announces in a chunk of its own before the sound; 0 if it does not."""
+    fact = file.find(b"fact", 12, chunk.start)
+    frames = int.from_bytes(file.at(fact + 8, 4), "little") if fact > 0 else 0
+    return frames if frames < 1 << 30 else 0
 
 
 def _announced_seconds(container: av.container.InputContainer, stream: av.AudioStream) -> float | None:

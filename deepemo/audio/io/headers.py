@@ -20,10 +20,13 @@ HIGHEST_RATE_HZ = 768_000
 _NEAR = 1 << 25
 # A length up to this was never filled in if sound follows. Programs that leave 0 may add the size of their header.
 _ALMOST_NONE = 44
-_FLAC_MAX_FRAMES = (1 << 36) - 1
+# More bytes than this behind the announced sound, if they are nothing else, are sound too: the program ended before it
+# brought the length up to date. Fewer may be padding, or what a program left there.
+_MOST_PADDING = 1 << 16
+_TAGS = (b"ID3", b"TAG", b"APE")
 
 _BYTE_ORDERS = {b"RIFF": "<", b"RF64": "<", b"RIFX": ">", b"FORM": ">"}
-_W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
+W64_RIFF = b"riff\x2e\x91\xcf\x11\xa5\xd6\x28\xdb\x04\xc1\x00\x00"
 _W64_DATA = b"data\xf3\xac\xd3\x11\x8c\xd1\x00\xc0\x4f\x8e\xdb\x8a"
 
 
@@ -70,23 +73,14 @@ def find_sound_chunk(file: FileSlice) -> SoundChunk | None:
     """Find the samples in a WAV, RF64, AIFF, AU, CAF or W64 file; None in other files, or if there is no such chunk."""
     head = file.at(0, 40)
     if head[:4] in (b".snd", b"dns."):
-        return _au(head, file.size)
+        return _au(file, head)
     if head[:4] == b"caff":
         return _caf(file)
-    if head[:16] == _W64_RIFF:
+    if head[:16] == W64_RIFF:
         return _w64(file)
     if head[:4] in _BYTE_ORDERS:
         return _iff(file, head)
     return None
-
-
-def flac_frames(file: FileSlice) -> int | None:
-    """Frames that the header of a FLAC stream announces; None if it announces none, or if this is not FLAC."""
-    head = file.at(0, 26)
-    if len(head) < 26 or head[:4] != b"fLaC":
-        return None
-    frames = int.from_bytes(head[21:26], "big") & _FLAC_MAX_FRAMES
-    return None if frames == 0 or frames > _FLAC_MAX_FRAMES - _NEAR else frames
 
 
 def _iff(file: FileSlice, head: bytes) -> SoundChunk | None:
@@ -111,8 +105,10 @@ def _iff(file: FileSlice, head: bytes) -> SoundChunk | None:
             announced = _believed(length, 8, follows=held > 0)
         else:
             fields = [(chunk.length_at, f"{order}I", held), (4, f"{order}I", file.size - 8)]
-            follows = held > chunk.length and not _is_chain(file, order, chunk.start + chunk.length)
-            announced = _believed(chunk.length, 4, follows=follows)
+            end = chunk.start + chunk.length
+            follows = held > chunk.length and not _is_chain(file, order, end)
+            outdated = follows and held - chunk.length > _MOST_PADDING and not _is_other(file, order, end)
+            announced = None if outdated else _believed(chunk.length, 4, follows=follows)
         if frames_field is not None and bytes_a_frame > 0:
             # The chunk of an AIFF begins with 8 bytes that are not samples.
             fields.append((frames_field[0], ">I", max(0, held - 8) // bytes_a_frame))
@@ -120,13 +116,14 @@ def _iff(file: FileSlice, head: bytes) -> SoundChunk | None:
     return None
 
 
-def _au(head: bytes, size: int) -> SoundChunk | None:
+def _au(file: FileSlice, head: bytes) -> SoundChunk | None:
     order = ">" if head[:4] == b".snd" else "<"
     if len(head) < 12:
         return None
     start, length = struct.unpack_from(f"{order}II", head, 4)
-    held = max(0, size - start)
-    announced = _believed(length, 4, follows=held > length)
+    held = max(0, file.size - start)
+    outdated = held - length > _MOST_PADDING and not _is_other(file, order, start + length)
+    announced = None if outdated else _believed(length, 4, follows=held > length)
     return SoundChunk(start, announced, held, _writable([(8, f"{order}I", held)]))
 
 
@@ -178,7 +175,7 @@ def _believed(length: int, field_bytes: int, *, follows: bool) -> int | None:
     """
     near = any(abs(length - full) <= _NEAR for full in (1 << 31, 1 << 32))
     if field_bytes == 8:
-        near = near or length < 0 or length >= 1 << 62
+        near = near or length < 0 or length >= 1 << 60
     return None if near or (follows and length <= _ALMOST_NONE) else length
 
 
@@ -191,6 +188,14 @@ def _is_chain(file: FileSlice, order: str, position: int) -> bool:
             return False
         position += 8 + length + length % 2
     return position >= file.size - 1
+
+
+def _is_other(file: FileSlice, order: str, position: int) -> bool:
+    """Whether a chunk, though perhaps a damaged one, or a tag begins here."""
+    position += position % 2
+    name, length = struct.unpack(f"{order}4sI", file.at(position, 8).ljust(8, b"\0"))
+    named = all(0x20 <= letter < 0x7F for letter in name) and length <= file.size - position
+    return named or name[:3] in _TAGS
 
 
 def _writable(fields: list[tuple[int, str, int]]) -> tuple[tuple[int, str, int], ...]:

@@ -8,15 +8,20 @@ import soundfile
 from deepemo.audio.io.blocks import Block
 from deepemo.audio.io.chained import Link
 from deepemo.audio.io.file_slice import FileSlice
-from deepemo.audio.io.headers import flac_frames
+from deepemo.audio.io.flac import flac_frames, goes_beyond
 from deepemo.errors import DecodeError
 
 _BLOCK_SAMPLES = 1 << 18
+# How a MIDI sample dump begins, which samplers exchange. libsndfile prints what is wrong with one to standard output,
+# among a program's answers.
+_SAMPLE_DUMP = b"\xf0\x7e"
 # A larger number of frames in a header is not a real count.
 _MAX_FRAMES = 1 << 40
 # Tolerance for MP3 without an announced length: a decoder leaves out frames whose sound begins in a frame before the
 # start of the file.
 _MP3_SLACK_FRAMES = 3 * 1152
+# For MP3 with an announced length: some encoders count the frame that announces it.
+_MP3_FRAME = 1152
 
 
 def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tuple[str, list[str]]]:
@@ -30,12 +35,19 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
         libsndfile's name of the format, and what could not be read.
 
     Raises:
-        DecodeError: libsndfile stops before the sound ends.
+        DecodeError: libsndfile stops before the sound ends, or would; or it is a MIDI sample dump.
         Exception: any error of soundfile.
     """
+    if file.at(0, 2) == _SAMPLE_DUMP:
+        raise DecodeError("a MIDI sample dump, which is not read")
     file.seek(0)
     with soundfile.SoundFile(file) as sound:
         announced = _announced_frames(sound, file, link)
+        if sound.subtype.startswith("MPEG") and sound.format != "MP3":
+            # In WAV, it takes the bit rate of the first frame for that of all, and so computes where the sound ends.
+            raise DecodeError(f"{sound.subtype} in {sound.format} is left to another reader")
+        if sound.format == "FLAC" and announced is not None and goes_beyond(file, announced):
+            raise DecodeError(f"more frames than the {announced} that are announced")
         most = max(1, _BLOCK_SAMPLES // sound.channels)
         # A read without a size would allocate all announced frames, and fail if none are announced.
         wanted = min(most, max(1, sound.frames))
@@ -51,7 +63,7 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
         container = sound.format
     if link.frames is not None and read < link.frames - _MP3_SLACK_FRAMES:
         raise DecodeError(f"{read} frames read, {link.frames} are there")
-    if announced is not None and read < announced:
+    if announced is not None and read < announced - (_MP3_FRAME if container == "MP3" else 0):
         if read == 0:
             raise DecodeError(f"nothing read, {announced} frames announced")
         return container, [f"{read} frames read, {announced} announced"]
@@ -63,6 +75,4 @@ def _announced_frames(sound: soundfile.SoundFile, file: FileSlice, link: Link) -
     if sound.format == "FLAC":
         return flac_frames(file)
     guessed = link.frames is not None or not sound.seekable() or sound.frames > _MAX_FRAMES
-    if sound.subtype.startswith("MPEG") and sound.format != "MP3":  # MP3 in WAV: estimated from the bit rate
-        guessed = True
     return None if guessed else int(sound.frames)

@@ -1,4 +1,4 @@
-"""The tables of an MP4 file, checked before FFmpeg reads them.
+"""The boxes and tables of an MP4 file, checked before FFmpeg reads them.
 
 FFmpeg makes an index entry of 32 bytes for each sample that the tables announce, before it reads any sample. A file of
 7 KB took 2 GB in this way. This module first computes the number of entries as FFmpeg does (libavformat/mov.c,
@@ -17,6 +17,7 @@ _MOST_ENTRIES = 1 << 20
 # Size of FFmpeg's packets of uncompressed sound.
 _FRAMES_A_PACKET = 1024
 _PARENTS = frozenset(b"moov trak mdia minf stbl moof traf mvex edts udta dinf".split())
+_INDEXES = frozenset((b"moov", b"moof"))
 _DEEPEST = 10
 _MOST_BOXES = 1 << 16
 
@@ -27,6 +28,39 @@ class _Box(NamedTuple):
     name: bytes
     start: int
     end: int
+
+
+def find_index(file: FileSlice) -> tuple[FileSlice, bool]:
+    """Find the index of an MP4 or QuickTime file, which no walk over its boxes reaches if bytes before it are lost.
+
+    Returns:
+        The file, with the length of the box before the index corrected; and whether it had to be.
+
+    Raises:
+        DecodeError: there is no index, and without it nothing can be told apart in the sound.
+        OSError: the disk cannot be read.
+    """
+    position = last = 0
+    while len(header := file.at(position, 16)) >= 8 and header[4:8].isalnum():
+        if header[4:8] in _INDEXES:
+            return file, False
+        last, length = position, int.from_bytes(header[:4], "big")
+        position += int.from_bytes(header[8:], "big") if length == 1 else max(length, 1)
+    index = _first_index(file, last + 8)
+    if index is None:
+        raise DecodeError("an MP4 without its index (moov), as one that was cut off: its sound cannot be told apart")
+    wide = file.at(last, 4) == b"\0\0\0\1"
+    corrected = struct.pack(">Q" if wide else ">I", index - last)
+    return file.part(0, replaced={last + 8 * wide: corrected}), True
+
+
+def _first_index(file: FileSlice, start: int) -> int | None:
+    """Position of the first index behind another, by its name and that of the box that it begins with."""
+    while (named := file.find(b"moov", start)) >= 0:
+        if file.at(named + 8, 4) == b"mvhd":
+            return named - 4
+        start = named + 1
+    return None
 
 
 def check_tables(file: FileSlice) -> None:

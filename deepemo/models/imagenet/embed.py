@@ -18,7 +18,7 @@ from deepemo.training.seeding import seed_everything
 
 
 class Embedder:
-    """Embeds batches of clips; it travels to the workers of a cluster with its weights."""
+    """Embeds batches of clips. On a cluster it is sent to the workers together with its weights."""
 
     def __init__(
         self, section: Embed, spec: FeatureSpec, *, seed: int, weights: list[np.ndarray] | None = None
@@ -63,12 +63,12 @@ class Embedder:
 
 
 def embed_features(folder: Path, embedder: Embedder, *, batch_size: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Embeddings of all clips of a folder of shards, a batch in memory at a time.
+    """Embeddings of all clips of a folder of shards, with one batch in memory at a time.
 
     Args:
         folder: shards of features.
         embedder: of these features.
-        batch_size: clips a batch.
+        batch_size: clips per batch.
 
     Yields:
         Clip id and float32 [width].

@@ -1,4 +1,4 @@
-"""The family `transfer`: an ImageNet backbone that is fed spectrograms as pictures, with a head on its maps."""
+"""The family `transfer`: an ImageNet backbone that takes spectrograms as pictures, and a head on its feature maps."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ class Embed(Section):
 
 
 class FineTune(Learning):
-    """The second phase of transfer: the backbone's last blocks learn too, starting from the head of the first."""
+    """The second phase of transfer: the backbone's last blocks learn together with the head of the first phase."""
 
     trainable_blocks: Annotated[int, Field(ge=0)]
     rate_decay_per_block: Annotated[float, Field(gt=0, le=1)]

@@ -1,4 +1,4 @@
-"""Transfer from ImageNet: a backbone that is fed the spectrogram as a picture, and a head on its embedding."""
+"""Transfer from ImageNet: a backbone that takes the spectrogram as a picture, and a head on its embedding."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ from deepemo.models.layers import Handover
 
 
 def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
-    """Numbers of the blocks at shares of a backbone's depth, 0 its first and 1 its last, in order."""
+    """Numbers of the blocks at shares of a backbone's depth, in order; 0 is its first block, 1 its last."""
     return sorted({round(depth * (len(backbone.blocks) - 1)) for depth in depths})
 
 
@@ -20,17 +20,17 @@ def build_embedder(
 ) -> keras.Model:
     """Features [n, frames, bands] to embeddings [n, width]: statistics of the backbone's maps at some of its depths.
 
-    The spectrogram becomes a grey picture, time downwards. Of each tapped block's map [n, time, frequency, channels],
-    the mean and the deviation over time are taken for each frequency and channel: the position in frequency tells
-    emotions apart, and an average over the whole map would lose it. Layers beyond the deepest tap are left out. Frozen
-    layers keep their statistics in training; layers that learn normalise by the batch.
+    The spectrogram becomes a grey picture whose vertical axis is time. From the map of each tapped block [n, time,
+    frequency, channels], the mean and the deviation over time are computed for each frequency and channel. The position
+    in frequency helps to tell emotions apart, and an average over the whole map would lose it. Layers after the deepest
+    tap are left out. Frozen layers keep their statistics in training; layers that learn normalise by the batch.
 
     Args:
         backbone: built for pictures of `frames` x `picture_bands(bands, band_pooling)`.
         frames: frames of the features.
         bands: bands of the features.
         band_pooling: neighbouring bands that are averaged first.
-        depths: at which shares of the backbone's depth it is tapped.
+        depths: shares of the backbone's depth at which it is tapped.
     """
     ends = [backbone.network.get_layer(backbone.blocks[block][-1]) for block in tapped_blocks(backbone, depths)]
     seeing = keras.Model(backbone.network.input, [end.output for end in ends], name=backbone.name)
@@ -60,7 +60,7 @@ def as_picture(features: keras.KerasTensor, band_pooling: int) -> keras.KerasTen
 
 
 def picture_bands(bands: int, band_pooling: int) -> int:
-    """Bands of the picture that the backbone is fed."""
+    """Number of bands in the picture that the backbone takes."""
     return bands // band_pooling
 
 
@@ -87,7 +87,7 @@ def build_transfer(
         backbone: name of the backbone.
         weights: see `build_backbone`; `random` if weights are loaded afterwards.
         band_pooling: neighbouring bands that are averaged first.
-        depths: at which shares of the backbone's depth the embedding is taken.
+        depths: shares of the backbone's depth at which it is tapped.
         hidden_units: of a layer between embedding and emotions; 0 for none.
         dropout: before each layer of the head.
         classes: emotions to tell apart.

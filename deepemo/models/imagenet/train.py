@@ -1,4 +1,4 @@
-"""Train the transferred network from what earlier stages wrote: its head, then the backbone's last blocks if wanted."""
+"""Train the transfer network on the outputs of earlier stages: its head, then the backbone's last blocks if wanted."""
 
 from collections.abc import Sequence
 from functools import partial
@@ -39,8 +39,8 @@ def train_transfer(
         resume: folder for checkpoints.
 
     Returns:
-        The whole network, from features to logits. Its history has a column `phase`, `head` or `finetune`, and counts
-        epochs on.
+        The whole network, from features to logits. Its history has a column `phase`, `head` or `finetune`; the epochs
+        of the second phase are numbered after those of the first.
     """
     spec, made_by = read_feature_spec(embeddings), read_spec(embeddings)
     settings = {
@@ -88,7 +88,7 @@ def train_transfer(
 
 
 def _rate_groups(head: keras.Model, backbone: Backbone, depths: Sequence[float], finetune: FineTune) -> list[RateGroup]:
-    """Let the last blocks up to the deepest tap learn: the head at full rate, each earlier block slower."""
+    """Let the last blocks, up to the deepest tap, learn: the head at full rate, each earlier block slower."""
     groups = [RateGroup(weights=head.trainable_variables)]
     used = backbone.blocks[: tapped_blocks(backbone, depths)[-1] + 1]
     for distance, names in enumerate(reversed(used[-finetune.trainable_blocks :])):

@@ -12,7 +12,7 @@ from deepemo.models.layers import FusedBatchNormalization, Handover, softmax
 class AttentiveStatistics(layers.Layer):
     """Weighted mean and standard deviation over time: [n, time, channels] to [n, 2 * channels].
 
-    The weights are a softmax over time of a learned score of each frame, one a channel (Okabe, Koshinaka and Shinoda,
+    The weights are a softmax over time of learned scores, one per frame and channel (Okabe, Koshinaka and Shinoda,
     "Attentive Statistics Pooling for Deep Speaker Embedding", Interspeech 2018).
     """
 
@@ -54,8 +54,8 @@ def build_shallow(
     Args:
         frames: frames of the features.
         bands: bands of the features.
-        channels: of each pair of 3x3 convolutions; the first pair halves the image by its stride, later ones by
-            pooling before them.
+        channels: of each pair of 3x3 convolutions. The stride of the first pair halves the image; pooling halves it
+            before each later pair.
         band_pooling: neighbouring bands that are averaged before the first convolution.
         dropout: share of the pooled statistics that is dropped in training.
         classes: emotions to tell apart.

@@ -1,4 +1,4 @@
-"""Train the shallow CNN from what earlier stages wrote."""
+"""Train the shallow CNN on the outputs of earlier stages."""
 
 from functools import partial
 from pathlib import Path

@@ -1,1 +1,1 @@
-"""A frozen speech encoder and the head trained on what it makes of a clip."""
+"""A frozen speech encoder, and the heads trained on its embeddings."""

@@ -1,7 +1,7 @@
-"""The linear discriminant in each head: found in closed form, from means of the emotions and what varies within them.
+"""The linear discriminant in each head, computed in closed form from means of the emotions and covariance within them.
 
-It divides by what varies within an emotion, which is mostly who speaks and what recorded it. So it leans less on the
-voices and corpora of the training than perceptrons do.
+It divides by the variation within an emotion, which comes mostly from speakers and recording equipment. So it depends
+less than perceptrons do on the voices and corpora of the training.
 """
 
 from collections.abc import Iterable
@@ -11,9 +11,9 @@ from sklearn.covariance import shrunk_covariance
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
 
-# Components are not normal, so that the logits of theory are about twice too sure of clips that were not learned.
+# Components are not normally distributed, so that without this divisor logits are about twice too large for new clips.
 TEMPERATURE = 2.0
-# Of an emotion without clips.
+# The bias of an emotion without clips.
 _NEVER = -60.0
 _READ_TOGETHER = 4096
 
@@ -29,7 +29,7 @@ def linear_discriminant(
     Args:
         batches: components float32 [n, width] and classes [n], one batch of them in memory at a time.
         width: of the components.
-        classes: how many; one without clips is never the likeliest.
+        classes: number of classes; a class without clips is never the likeliest.
         shrinkage: share of the identity.
 
     Returns:

@@ -29,9 +29,9 @@ from deepemo.threads import map_in_threads
 from deepemo.training.seeding import seed_everything
 from deepemo.yaml12 import read_yaml
 
-# Clips of similar length share a batch; the window in which they are sorted bounds memory.
+# Clips are sorted by length in windows of this size, so that clips of similar length share a batch, in bounded memory.
 WINDOW_CLIPS = 256
-# Clips that a thread has decoded while a window is embedded.
+# Clips that each thread decodes in advance while a window is embedded.
 _AHEAD = 64
 
 
@@ -49,13 +49,13 @@ class Embedder(Protocol):
 
 
 class SpeechEmbedder:
-    """Embeds clips of any lengths by a network of Keras, in batches of similar ones.
+    """Embeds clips of any length by a Keras network, in batches of clips of similar length.
 
-    A clip's embedding does not depend on the others in its batch, rounding apart.
+    Apart from rounding, a clip's embedding does not depend on the other clips in its batch.
     """
 
     def __init__(self, network: keras.Model, *, batch_size: int = 16) -> None:
-        """Take a network of `build_embedder`, and how many clips are embedded at once."""
+        """Take a network of `build_embedder`, and the number of clips per batch."""
         self.network = network
         self.width: int = network.output_shape[-1]
         self.batch_size = batch_size
@@ -73,7 +73,7 @@ class SpeechEmbedder:
 
 
 def embed_in_order(embedder: Embedder, clips: Iterable[tuple[Any, np.ndarray]]) -> Iterator[tuple[Any, np.ndarray]]:
-    """Embed a stream of keys and prepared clips, a bounded number in memory, and yield keys and embeddings."""
+    """Embed a stream of keys and prepared clips; yields keys and embeddings, with a bounded number in memory."""
     stream = iter(clips)
     while window := list(islice(stream, WINDOW_CLIPS)):
         yield from zip((key for key, _ in window), embedder([clip for _, clip in window]), strict=True)
@@ -96,14 +96,15 @@ def prepare_clips(
     workers: int,
     change: Callable[[str, Float32Array], Float32Array] | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Ids of clips and what the encoder is fed of them, float32 [samples] each, in the order of the table.
+    """Ids of clips and the samples that the encoder takes, float32 [samples] each, in the order of the table.
 
     Args:
         clips: rows of the clip table; all must be decodable.
         raw_dir: folder of `<corpus>.zip`.
-        front_end: what makes recordings ready.
+        front_end: prepares the recordings.
         workers: threads of this machine.
-        change: a clip's id and its samples, float32 [n] at the front end's rate, to those that are prepared, [m].
+        change: applied to a clip before it is prepared: takes its id and its samples, float32 [n] at the front end's
+            rate, and returns samples [m].
     """
     return map_in_threads(_Prepare(front_end, change), _rows(clips, raw_dir), workers=workers, ahead=_AHEAD)
 
@@ -114,7 +115,7 @@ def _rows(clips: pd.DataFrame, raw_dir: Path) -> Iterator[tuple[str, Archive, st
 
 
 def check_tracked(encoder: Path, pipeline: Path) -> None:
-    """Check that DVC embeds again when an encoder's file changes: params.yaml tells it the path alone.
+    """Check that DVC embeds again when an encoder's file changes, although params.yaml only names its path.
 
     Args:
         encoder: path of the file, as `embed_speech.encoder` has it.
@@ -137,7 +138,7 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
     """Write the embeddings of clips.
 
     Args:
-        section: how recordings are prepared, and which layers of which encoder are used.
+        section: how recordings are prepared, the encoder, and the layers that are used.
         clips: rows of the clip table; all must be decodable.
         raw_dir: folder of `<corpus>.zip`.
         embeddings: folder to write to.
@@ -146,7 +147,7 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
         How many clips were written, and the width of an embedding.
 
     Raises:
-        InputError: the encoder's weights are missing or are others, or its ONNX file cannot be used.
+        InputError: the encoder's weights are missing or wrong, or its ONNX file cannot be used.
     """
     file = section.onnx_file
     named = {"encoder": section.encoder} if file is None else keep_encoder(file, embeddings)
@@ -164,12 +165,12 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
 
 @dataclass(frozen=True)
 class EncoderSource:
-    """The encoder of some embeddings, and where it is found again.
+    """The encoder of some embeddings, and where to load it from.
 
     Attributes:
-        made: what `spec.json` says of the encoder: its name, the digest of an ONNX file, and the outputs that are used.
-        folder: of the embeddings, which holds the ONNX file if there is one.
-        batch_size: clips that a network of Keras takes at once.
+        made: the entries of `spec.json` about the encoder: its name, the digest of an ONNX file, and the outputs that
+            are used.
+        batch_size: clips that a Keras network takes at once.
     """
 
     made: Mapping[str, Any]
@@ -180,7 +181,7 @@ class EncoderSource:
         """The encoder with its weights, ready to embed.
 
         Raises:
-            InputError: its weights are missing or are others, or its ONNX file cannot be used.
+            InputError: its weights are missing or wrong, or its ONNX file cannot be used.
         """
         if DIGEST in self.made:
             return OnnxEncoder(self.folder / ENCODER_FILE, self.made)
@@ -194,11 +195,11 @@ def embed_clips(
     """Ids and embeddings float32 [width] of clips, in the order of the table.
 
     On this machine, threads read recordings for one network, which uses all cores. On a cluster, each worker reads and
-    embeds whole windows, so that every clip is in the same batch as here.
+    embeds whole windows, so that every clip is in the same batch as without a cluster.
 
     Args:
         embedder: of the source.
-        source: from which workers of a cluster open it too.
+        source: where workers of a cluster load the encoder from.
         section: how recordings are prepared, and by how many threads.
         clips: rows of the clip table; all must be decodable.
         raw_dir: folder of `<corpus>.zip`.
@@ -226,7 +227,7 @@ def embed_clips(
 
 @dataclass(frozen=True)
 class _Prepare:
-    """Reads a recording, given as its id, what holds it and its path in there, and makes it ready for the encoder."""
+    """Reads a recording, given as its id, an archive and the path inside it, and prepares it for the encoder."""
 
     front_end: SpeechFrontEnd
     change: Callable[[str, Float32Array], Float32Array] | None = None

@@ -1,4 +1,4 @@
-"""What the family `speech` makes of samples before its heads: an encoder, and statistics of its layers over time."""
+"""The part of the family `speech` before its heads: an encoder, and statistics of its layers over time."""
 
 from collections.abc import Sequence
 
@@ -11,7 +11,7 @@ ENCODERS = {"moonshine_tiny": moonshine_tiny}
 
 # Added to a variance before its root.
 EPSILON = 1e-6
-# Lengths of batches are rounded up to so many frames, for kernels are set up anew for each length they meet.
+# Lengths of batches are rounded up to a multiple of this many frames, because kernels are set up anew for each length.
 _FRAME_STEP = 8
 
 
@@ -29,14 +29,14 @@ class StatisticsPooling(keras.layers.Layer):
 
 
 def sounding_samples(samples: tf.Tensor) -> tf.Tensor:
-    """Samples of each clip up to its last that is not 0: float32 [n, s] to int32 [n]."""
+    """Number of samples of each clip up to the last one that is not 0: float32 [n, s] to int32 [n]."""
     positions = tf.range(1, tf.shape(samples)[1] + 1)
     return tf.reduce_max(tf.cast(tf.not_equal(samples, 0.0), tf.int32) * positions, axis=1)
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class ClipLength(keras.layers.Layer):
-    """Samples of each clip, int32 [n], of clips padded with zeros, float32 [n, samples]; at least one frame's."""
+    """Number of samples of clips padded with zeros, at least one frame's: float32 [n, samples] to int32 [n]."""
 
     def call(self, samples: tf.Tensor) -> tf.Tensor:
         """Count up to the last sample that is not 0."""
@@ -59,6 +59,6 @@ def build_embedder(encoder: keras.Model, taps: Sequence[str] = TAPS) -> keras.Mo
 
 
 def rounded_up(samples: int) -> int:
-    """Samples to which a batch is padded whose longest clip has so many."""
+    """Number of samples to which a batch is padded, given the samples of its longest clip."""
     frames = -(-frames_of(samples) // _FRAME_STEP) * _FRAME_STEP
     return max(samples_of(frames), samples)

@@ -41,7 +41,7 @@ class SpeechInput(Section):
     """How a recording is prepared for the encoder.
 
     Attributes:
-        clip_seconds: what is longer is cut at its end.
+        clip_seconds: longer recordings are cut at their end.
         trim_below_db: ends quieter than this below the loudest 20 ms are cut off; None keeps them.
         level_dbfs: RMS to which it is scaled; -26 dBFS is 0.05.
     """
@@ -55,7 +55,7 @@ class EmbedSpeech(SpeechInput):
     """The speech encoder that embeds the recordings.
 
     Attributes:
-        encoder: the name of a built-in one, or the path of an ONNX file from the pipeline's folder.
+        encoder: the name of a built-in one, or the path of an ONNX file relative to the pipeline's folder.
         taps: names of its outputs that are used.
         batch_size: clips that it takes at once; an ONNX file takes one.
         clips_per_shard: of the stored embeddings.
@@ -77,7 +77,7 @@ class EmbedSpeech(SpeechInput):
     def _known_taps(self) -> Self:
         if len(set(self.taps)) != len(self.taps):
             raise ValueError(f"taps names one twice: {self.taps}")
-        # Of an ONNX file, only the file itself knows them.
+        # Only an ONNX file itself knows its outputs.
         if self.onnx_file is None and (unknown := [tap for tap in self.taps if tap not in get_args(TapName)]):
             raise ValueError(
                 f"taps: {unknown} are no outputs of {self.encoder}, expected some of {list(get_args(TapName))}"
@@ -105,13 +105,13 @@ class TrainSpeech(Learning):
     """The heads on the encoder's embeddings, and how they learn.
 
     Attributes:
-        components: principal components of the embeddings that the heads hear.
-        members: perceptrons in each kind of head, trained apart and averaged.
-        discriminant_share: of a linear discriminant in each kind of head; the perceptrons have the rest.
-        discriminant_shrinkage: of its covariance towards one without correlations.
-        view_share: of the clips that a head hears as one of their perturbed views, if there are any.
-        reference_recordings: how many recordings of the same voice the head that knows the voice learns with; each
-            number is drawn as often.
+        components: number of principal components of the embeddings, the input of the heads.
+        members: perceptrons in each kind of head, trained separately and averaged.
+        discriminant_share: weight of a linear discriminant in each kind of head; the perceptrons have the rest.
+        discriminant_shrinkage: shrinkage of its covariance towards one without correlations.
+        view_share: share of the clips that a head gets as one of their perturbed views, if there are any.
+        reference_recordings: sizes of the references with which the head that knows the voice learns, in recordings of
+            the same voice; each size is drawn equally often.
     """
 
     components: Count

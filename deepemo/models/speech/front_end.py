@@ -1,4 +1,4 @@
-"""From a recording to the samples that the speech encoder is fed: embedding and serving both call this."""
+"""From a recording to the samples that the speech encoder takes; embedding and serving both use this."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -18,10 +18,10 @@ TRIM_BLOCK_SAMPLES = SAMPLE_RATE_HZ // 50
 
 
 class SpeechFrontEnd:
-    """The front end of models that are fed samples, see `deepemo.models.family.FrontEnd`.
+    """The front end of models whose input is samples, see `deepemo.models.family.FrontEnd`.
 
-    Two front ends are equal if they prepare recordings alike. Digital silence at the end of a clip is no part of it, so
-    that clips of different lengths can be padded with zeros to one array.
+    Two front ends are equal if they prepare recordings in the same way. Digital silence at the end of a clip is not
+    part of it, so that clips of different lengths can be padded with zeros to one array.
     """
 
     sample_rate_hz = SAMPLE_RATE_HZ
@@ -78,9 +78,9 @@ class SpeechFrontEnd:
         return trimmed[: sounding[-1] + 1 if len(sounding) else 0]
 
     def prepare(self, samples: Float32Array, rate_hz: int) -> Float32Array:
-        """The samples that the encoder is fed of one clip: `cut`, scaled to the level.
+        """The samples of one clip that the encoder takes: `cut`, scaled to the level.
 
-        What is too short for one frame of the encoder is padded with zeros to that.
+        A clip that is too short for one frame of the encoder is padded with zeros to one frame.
         """
         levelled = at_level(self.cut(samples, rate_hz), self.section.level_dbfs)
         return _padded(levelled, samples_of(1))
@@ -112,7 +112,7 @@ class SpeechFrontEnd:
         return [*steps, "cut what is too long at its end, or pad what is too short there with zeros"]
 
     def describe(self) -> dict[str, Any]:
-        """All that it depends on, for JSON."""
+        """All settings that the samples depend on, for JSON."""
         return {"sample_rate_hz": SAMPLE_RATE_HZ, **self.section.model_dump()}
 
 

@@ -21,7 +21,7 @@ from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
 
 class SpeechModel:
-    """A trained network that is fed samples in serving, and embeddings in evaluation; see `family.TrainedModel`."""
+    """A trained network that takes samples in serving and embeddings in evaluation; see `family.TrainedModel`."""
 
     def __init__(
         self,
@@ -30,13 +30,13 @@ class SpeechModel:
         front_end: SpeechFrontEnd,
         encoder: OnnxEncoder | None = None,
     ) -> None:
-        """Wrap a network, the content of its `model.json` and what makes its input.
+        """Wrap a network, the content of its `model.json` and its front end.
 
         Args:
             network: of `build_speech`, or of `build_on_embeddings` if there is another encoder before it.
             about: content of its `model.json`.
-            front_end: what makes the encoder's input.
-            encoder: the one before the network.
+            front_end: makes the encoder's input.
+            encoder: the encoder before the network, if there is one.
         """
         self.name: str = about["kind"]
         self.network = network
@@ -44,13 +44,14 @@ class SpeechModel:
         self.front_end = front_end
         projection, alone, relative = (network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD))
         self._encoder = encoder
-        # Of clips, or of embeddings where an encoder comes before.
+        # Their input is clips, or embeddings if an encoder comes before the network.
         project = keras.Model(network.inputs[0], projection.output, name="components")
         self._of_inputs = keras.Model(network.inputs[0], alone(projection.output), name="speech")
         embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
         components = tf.TensorSpec([None, projection.components], tf.float32)
         clips = tf.TensorSpec([None, None], tf.float32)
-        # A line each: TensorFlow takes functions of one line for one that is traced again and again.
+        # Each function has a line of its own: TensorFlow takes functions on one line for one that is traced again and
+        # again.
         self._components = _of_arrays(lambda values: projection(values), embeddings)
         self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
         self._alone = _of_arrays(lambda values: alone(values, training=False), components)
@@ -116,7 +117,7 @@ class SpeechModel:
         """Logits of clips in TensorFlow operations.
 
         Raises:
-            InputError: the encoder is none of TensorFlow.
+            InputError: the encoder is not a TensorFlow network.
         """
         if self._encoder is not None:
             raise InputError(
@@ -127,7 +128,7 @@ class SpeechModel:
 
 
 def _sounding(heard: npt.NDArray[np.bool_]) -> int:
-    """Samples up to the last that is heard, bool [samples]; at least those of one frame, as the front end has it."""
+    """Number of samples up to the last true one of bool [samples]; at least one frame's, as in the front end."""
     positions = np.flatnonzero(heard)
     return max(samples_of(1), int(positions[-1]) + 1 if len(positions) else 0)
 

@@ -1,7 +1,7 @@
-"""The encoder of Moonshine tiny in Keras: speech samples to what each of its layers makes of them.
+"""The encoder of Moonshine tiny in Keras: from speech samples to the outputs of its layers.
 
 The network is described by Jeffries et al. 2024, "Moonshine: Speech Recognition for Live Transcription and Voice
-Commands". It reads samples, not pictures of them: three convolutions bring 16 kHz down to a frame each 24 ms, and six
+Commands". Its input is samples, not a spectrogram. Three convolutions reduce 16 kHz to one frame every 24 ms. Six
 transformer layers with rotary positions (Su et al. 2021) follow.
 """
 
@@ -33,7 +33,7 @@ _Count = TypeVar("_Count", int, tf.Tensor)
 
 
 def frames_of(samples: _Count) -> _Count:
-    """How many frames the encoder makes of so many samples, integers of any kind; 0 or less of too few.
+    """Number of frames for a number of samples, integers of any kind; 0 or less if there are too few samples.
 
     >>> frames_of(16000)
     40
@@ -45,7 +45,7 @@ def frames_of(samples: _Count) -> _Count:
 
 
 def samples_of(frames: int) -> int:
-    """The fewest samples of which the encoder makes so many frames.
+    """The smallest number of samples from which the encoder makes this many frames.
 
     >>> samples_of(1), samples_of(40)
     (895, 15871)
@@ -59,11 +59,11 @@ def samples_of(frames: int) -> int:
 def moonshine_tiny() -> keras.Model:
     """The encoder with random weights.
 
-    Inputs: `samples`, float32 [n, samples] at 16 kHz, full scale at 1.0, each clip followed by any numbers up to the
-    longest one's length; `lengths`, int32 [n], how many samples of each are the clip, at least `samples_of(1)`.
+    Inputs: `samples`, float32 [n, samples] at 16 kHz with full scale at 1.0, where any numbers may follow a clip up to
+    the length of the longest; `lengths`, int32 [n], the number of samples of each clip, at least `samples_of(1)`.
 
-    Outputs: a list of `TAPS`, float32 [n, frames, 288] each. Of a clip, the first `frames_of(length)` frames count;
-    they depend on that clip alone.
+    Outputs: a list of `TAPS`, each float32 [n, frames, 288]. Only the first `frames_of(length)` frames of a clip are
+    valid; they depend on that clip alone.
     """
     samples = keras.Input((None,), name="samples")
     lengths = keras.Input((), dtype="int32", name="lengths")
@@ -98,12 +98,12 @@ def _norm(name: str) -> keras.layers.Layer:
 class ChannelNormalisation(keras.layers.Layer):
     """Layer normalisation without an offset: each frame to mean 0 and variance 1 over its channels, times a factor.
 
-    Keras's own multiplies by a reciprocal root that starts from the processor's approximate one, which each maker
-    rounds in its own way; this divides by a square root.
+    Keras's layer multiplies by a reciprocal root that it computes from the processor's approximation, which each maker
+    rounds in its own way. This layer divides by a square root.
     """
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create a factor of each channel."""
+        """Create a factor for each channel."""
         self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
@@ -118,7 +118,7 @@ class ClipNormalisation(keras.layers.Layer):
     """Group normalisation with one group: each clip to mean 0 and variance 1 over its own frames and all channels."""
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create a factor and an offset of each channel."""
+        """Create a factor and an offset for each channel."""
         self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
         self.beta = self.add_weight(name="beta", shape=(input_shape[-1],), initializer="zeros")
 
@@ -133,13 +133,13 @@ class ClipNormalisation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class RotaryAttention(keras.layers.Layer):
-    """Self-attention whose queries and keys are turned by an angle that grows with their position in time.
+    """Self-attention whose queries and keys are rotated by an angle that grows with their position in time.
 
-    Of each head's queries and keys, channel i of the first half of the turned ones and channel i of the second half are
-    the two coordinates that are turned together.
+    In each head, `ROTARY_CHANNELS` channels of the queries and keys are rotated. Channel i of their first half and
+    channel i of their second half are the two coordinates of one rotation.
 
     Args:
-        heads: into which the channels are divided.
+        heads: number of heads into which the channels are divided.
         options: of a Keras layer.
     """
 
@@ -169,7 +169,7 @@ class RotaryAttention(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made of, for Keras."""
+        """The layer's arguments, for Keras."""
         return {**super().get_config(), "heads": self.heads}
 
 

@@ -1,4 +1,4 @@
-"""The weights of Moonshine tiny's encoder, as the wheel moonshine-voice carries them.
+"""The weights of Moonshine tiny's encoder, from the wheel moonshine-voice.
 
 The wheel holds a model of ONNX Runtime. Its convolutions and normalisations are float32; the matrices of its
 transformer are 8-bit integers with one scale and one zero point each, and are turned back into floats here. The wheel
@@ -28,13 +28,13 @@ Floats = NDArray[np.float32]
 
 
 def load_encoder(name: str) -> keras.Model:
-    """An encoder with the weights that it was trained to elsewhere.
+    """An encoder with its published weights.
 
     Args:
         name: one of `ENCODERS`.
 
     Raises:
-        InputError: the weights are missing or are others.
+        InputError: the weights are missing or wrong.
     """
     encoder = ENCODERS[name]()
     load_weights(encoder, packaged_weights())
@@ -60,7 +60,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
     """Fill a network of `moonshine_tiny` with the weights of a file.
 
     Raises:
-        InputError: the file is another one than version 0.0.73 of the wheel has.
+        InputError: the file is not the one in version 0.0.73 of the wheel.
         OSError: it cannot be read.
     """
     content = path.read_bytes()
@@ -75,7 +75,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
 
 
 def _weights_by_layer(graph: OrtGraph) -> Iterator[tuple[str, list[Floats]]]:
-    """Name of each layer of the Keras network that has weights, and those, in Keras's order and axes."""
+    """Names and weights of the layers of the Keras network that have weights, in Keras's order and axes."""
     tensors = graph.tensors
     # Scale and offset of the group normalisation lost their names when the file was made; these nodes use them.
     inputs = {output: node.inputs for node in graph.nodes for output in node.outputs}
@@ -108,7 +108,8 @@ def _weights_by_layer(graph: OrtGraph) -> Iterator[tuple[str, list[Floats]]]:
 def _halves(matrix: Floats) -> Floats:
     """Reorder the outputs of queries or keys [in, out].
 
-    Of each head, the file has the two channels of a pair side by side; `RotaryAttention` has all the first ones first.
+    In each head, the file has the two channels of a pair side by side. `RotaryAttention` has the first channels of all
+    pairs before the second ones.
     """
     channels = np.arange(matrix.shape[1]).reshape(HEADS, -1)
     turned, rest = channels[:, :ROTARY_CHANNELS], channels[:, ROTARY_CHANNELS:]

@@ -1,7 +1,7 @@
 """The network of the family `speech`: an embedder, its principal components, and two kinds of heads on them.
 
-A head is the mean of perceptrons, which fit the voices and corpora of the training closely, and of a linear
-discriminant, which does better on corpora that it never heard.
+A head averages perceptrons, which fit the voices and corpora of the training closely, and a linear discriminant, which
+does better on corpora that it never heard.
 """
 
 from collections.abc import Iterable, Sequence
@@ -21,9 +21,9 @@ HEAD = "head"  # hears a clip alone
 VOICE_HEAD = "voice_head"  # hears how a clip differs from others of its voice
 DISCRIMINANT = "discriminant"  # of each head
 
-# The least deviation that a dimension is divided by: one that hardly varies over the training clips says nothing.
+# A dimension is divided by at least this deviation. One that hardly varies over the training clips says nothing.
 _LEAST_DEVIATION = 1e-3
-# Clips from which the directions are found; more of them change little.
+# The directions are found from at most this many clips; more of them change little.
 _MOST_CLIPS = 8192
 
 
@@ -31,11 +31,11 @@ _MOST_CLIPS = 8192
 class Projection(keras.layers.Layer):
     """The principal components of standardised embeddings: [n, width] to [n, components].
 
-    Each dimension is first brought to mean 0 and deviation 1 over the training clips; the components have mean 0, and
-    deviation 1 over all of them together. `adapt` sets the weights; no gradient changes them.
+    Each dimension is first brought to mean 0 and deviation 1 over the training clips. The components have mean 0, and
+    deviation 1 over all components together. `adapt` sets the weights; no gradient changes them.
 
     Args:
-        components: how many, those of the largest variance first.
+        components: number of components, those of the largest variance first.
         options: of a Keras layer.
     """
 
@@ -51,11 +51,11 @@ class Projection(keras.layers.Layer):
         self.directions = self.add_weight(name="directions", shape=(width, self.components), trainable=False)
 
     def adapt(self, batches: Iterable[Float32Array], count: int, *, seed: int) -> None:
-        """Measure the training clips.
+        """Set the weights from the training clips.
 
         Args:
-            batches: float32 [n, width]; one of them is in memory at a time, and at most 8,192 clips of all.
-            count: clips in all of them together, at least as many as components.
+            batches: float32 [n, width]; one batch is in memory at a time, and at most 8,192 clips in total.
+            count: number of clips in all batches, at least the number of components.
             seed: of the random start of the decomposition (Halko, Martinsson and Tropp 2011, "Finding Structure with
                 Randomness").
         """
@@ -81,7 +81,7 @@ class Projection(keras.layers.Layer):
         return tf.matmul((embeddings - self.mean) / self.deviation, self.directions)
 
     def get_config(self) -> dict[str, object]:
-        """What the layer is made of, for Keras."""
+        """The layer's arguments, for Keras."""
         return {**super().get_config(), "components": self.components}
 
 
@@ -90,9 +90,10 @@ class Heads:
     """The shape of both kinds of heads.
 
     Attributes:
-        components: of the embeddings, which the heads hear.
-        members: perceptrons in each kind, which are trained apart and averaged.
-        discriminant_share: of a linear discriminant in each kind; the perceptrons have the rest. 0 for none.
+        components: number of components, the input of the heads.
+        members: perceptrons in each kind of head, which are trained separately and averaged.
+        discriminant_share: weight of a linear discriminant in each kind of head, 0 for none; the perceptrons have the
+            rest.
         hidden_units: of a perceptron's layer between components and emotions; 0 for none.
         dropout: before each layer of a perceptron.
     """
@@ -105,10 +106,10 @@ class Heads:
 
 
 def build_heads(heads: Heads, *, classes: int, name: str) -> keras.Model:
-    """Components float32 [n, components] to logits [n, classes], by one kind of heads.
+    """Components float32 [n, components] to logits [n, classes], by one kind of head.
 
     Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
-    `discriminant` is linear, and no gradient changes it; its weights hold its share of the mean already.
+    `discriminant` is linear, and no gradient changes it; its weights already include its share of the mean.
     """
     components = keras.Input((heads.components,), name="components")
     logits = [
@@ -133,9 +134,9 @@ def build_speech(encoder: keras.Model, heads: Heads, *, taps: Sequence[str], cla
     """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
-    [n, components], what the voice's other recordings have in common, see `deepemo.models.voice`.
+    [n, components], the offset of each clip's voice, see `deepemo.models.voice`.
 
-    Outputs: logits float32 [n, classes] of the clip alone, and of the clip less the offset. The encoder is frozen.
+    Outputs: logits float32 [n, classes] of the clip alone, and of the clip minus the offset. The encoder is frozen.
 
     Args:
         encoder: see `deepemo.models.speech.moonshine.moonshine_tiny`.
@@ -151,9 +152,9 @@ def build_speech(encoder: keras.Model, heads: Heads, *, taps: Sequence[str], cla
 
 
 def build_on_embeddings(width: int, heads: Heads, *, classes: int) -> keras.Model:
-    """The network after an encoder that is none of Keras, with the layers `projection`, `head` and `voice_head`.
+    """The network after an encoder that is not part of it, with the layers `projection`, `head` and `voice_head`.
 
-    Inputs: `embedding`, float32 [n, width]; `offset`, as for `build_speech`. Outputs: as there.
+    Inputs: `embedding`, float32 [n, width]; `offset`, as for `build_speech`. Outputs: as for `build_speech`.
 
     Args:
         width: of the embeddings.
@@ -165,7 +166,7 @@ def build_on_embeddings(width: int, heads: Heads, *, classes: int) -> keras.Mode
 
 
 def _with_heads(source: keras.KerasTensor, embedding: keras.KerasTensor, heads: Heads, *, classes: int) -> keras.Model:
-    """Join components and both kinds of heads to an embedding [n, width] that is made of the source."""
+    """Add components and both kinds of heads to an embedding [n, width] that is computed from the source."""
     offset = keras.Input((heads.components,), name="offset")
     values = Projection(heads.components, name=PROJECTION)(embedding)
     alone, relative = (build_heads(heads, classes=classes, name=name) for name in (HEAD, VOICE_HEAD))

@@ -1,7 +1,8 @@
 """A speech encoder that the user brings as an ONNX file: samples of clips to the statistics of its outputs over time.
 
-The file is copied to the embeddings that it makes and to the models that rest on them, always as `encoder.onnx`, with
-its digest in the JSON file beside it. What comes later reads these copies, so that no two encoders are mixed.
+The file is copied into the folder of its embeddings and into the folders of models that use it, always as
+`encoder.onnx`, with its digest in the JSON file beside it. Later steps read these copies, so that two encoders are
+never mixed.
 """
 
 import hashlib
@@ -25,22 +26,22 @@ DIGEST = "encoder_sha256"
 
 # Embeddings are stored in half precision.
 _LARGEST = float(np.finfo(np.float16).max)
-# The pins of `deepemo.reproducible` hold for this runtime too; without them it uses all cores.
+# The pinned number of threads holds for this runtime too; without it the runtime uses all cores.
 _THREADS = "TF_NUM_INTRAOP_THREADS"
 _EXPECTED_INPUT = f"expected one, float32 [clips, samples] of any length at {SAMPLE_RATE_HZ} Hz"
 _EXPECTED_OUTPUT = "expected float32 [clips, frames, width], or [clips, width] if it is pooled already"
-_FATAL = 4  # the runtime's log level: errors are raised, and need no line of its log as well
+_FATAL = 4  # the runtime's log level: errors are raised, so they need not be logged too
 
 
 def keep_encoder(source: Path, folder: Path) -> dict[str, str]:
-    """Copy an encoder's file to the folder of what is made with it.
+    """Copy an encoder's file into the folder of its embeddings.
 
     Args:
         source: the ONNX file.
-        folder: where to; made if missing.
+        folder: folder to copy to; created if it is missing.
 
     Returns:
-        What `spec.json` says of it: its name and its digest.
+        The entries for `spec.json`: the file's name and its digest.
 
     Raises:
         InputError: there is no such file.
@@ -53,7 +54,7 @@ def keep_encoder(source: Path, folder: Path) -> dict[str, str]:
 
 
 def check_encoder(path: Path, sha256: str) -> None:
-    """Check that a kept encoder is the recorded one.
+    """Check that a copy of an encoder is the recorded one.
 
     Raises:
         InputError: it is missing or another one.
@@ -69,10 +70,10 @@ def check_encoder(path: Path, sha256: str) -> None:
 
 
 class OnnxEncoder:
-    """Embeds clips of any lengths one by one, for such a network has no way to tell padding from silence.
+    """Embeds clips of any length one by one, because such a network cannot tell padding from silence.
 
-    Of each chosen output [1, frames, width], the mean and the deviation over time are joined; an output [1, width] is
-    taken as it is.
+    The mean and the deviation over time of each chosen output [1, frames, width] are joined; an output [1, width] is
+    used unchanged.
 
     Attributes:
         name: of the file that the user brought.
@@ -84,11 +85,11 @@ class OnnxEncoder:
 
         Args:
             path: its file.
-            made: what was recorded of it: its name `encoder`, its digest and `taps`, the outputs that are used.
+            made: the record of the encoder: its name `encoder`, its digest, and `taps`, the outputs that are used.
 
         Raises:
-            InputError: the file is missing, another one or no ONNX network, its input or an output is of another kind
-                than is wanted here, it lacks one of the outputs, or the extra `onnx` is not installed.
+            InputError: the file is missing, is another one or is not an ONNX network; its input or an output has
+                another type or shape than is needed; it lacks one of the outputs; or the extra `onnx` is not installed.
         """
         check_encoder(path, made[DIGEST])
         self.name: str = made["encoder"]
@@ -102,7 +103,7 @@ class OnnxEncoder:
         names = [output.name for output in self._session.get_outputs()]
         if missing := [tap for tap in self._taps if tap not in names]:
             raise self._error(f"taps: found no output {missing}, expected some of {names}")
-        # What the file says of its outputs may leave their sizes open.
+        # The file may leave the sizes of its outputs open, so one is measured.
         noise = 0.05 * np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ)
         self.width = len(self._embed(noise.astype(np.float32)))
 
@@ -135,7 +136,7 @@ class OnnxEncoder:
         one: Float32Array = values[0].astype(np.float32)
         if one.ndim == 1:
             return one
-        with np.errstate(all="ignore"):  # what is not finite is found in the end, and named
+        with np.errstate(all="ignore"):  # `_embed` reports values that are not finite
             return np.concatenate([one.mean(0), np.sqrt(one.var(0) + EPSILON)])
 
     def _error(self, problem: str) -> InputError:
@@ -157,7 +158,7 @@ def _open(path: Path) -> Any:
 
 
 def _takes_clips(given: Any) -> bool:
-    """Whether an input is float32 [clips, samples], both of any number; it may also take one clip at a time."""
+    """Whether an input is float32 [clips, samples], with any number of samples, and with any number of clips or one."""
     if given.type != "tensor(float)" or len(given.shape) != 2:
         return False
     clips, samples = given.shape

@@ -23,7 +23,7 @@ _MODEL_GRAPH = 7
 _GRAPH_TENSORS, _GRAPH_NODES = 0, 2
 _TENSOR_NAME, _TENSOR_SHAPE, _TENSOR_TYPE, _TENSOR_DATA = 0, 2, 3, 4
 _NODE_OPERATOR, _NODE_INPUTS, _NODE_OUTPUTS = 5, 8, 9
-# ONNX's numbers of types of elements.
+# Types of elements by the numbers that ONNX gives them.
 _TYPES = {1: "<f4", 2: "u1", 3: "i1", 6: "<i4", 7: "<i8", 9: "?"}
 
 
@@ -34,7 +34,7 @@ class Node:
     Attributes:
         operator: its name, such as `Conv`.
         inputs: names of tensors and of other nodes' outputs; empty for an optional input that is left out.
-        outputs: names of what it makes.
+        outputs: names of its outputs.
     """
 
     operator: str
@@ -60,10 +60,10 @@ def read_ort(content: bytes, *, name: str) -> OrtGraph:
 
     Args:
         content: of the file.
-        name: what to call it in an error.
+        name: name of the file, for the error.
 
     Raises:
-        InputError: it is no model of ONNX Runtime, is damaged, or has tensors that are text or lie in another file.
+        InputError: it is not a model of ONNX Runtime, is damaged, or has tensors that are text or lie in another file.
     """
     if content[4:8] != _IDENTIFIER:
         raise InputError(f"{name}: not a model of ONNX Runtime: found {content[4:8]!r} where ORTM marks one")
@@ -91,12 +91,12 @@ def _node(table: "_Table") -> Node:
 
 
 def _slot(field: int) -> int:
-    """Where the table of offsets has a field: after two sizes of two bytes each."""
+    """Position of a field in the table of offsets, which begins with two sizes of two bytes each."""
     return 4 + 2 * field
 
 
 class _Table(Table):
-    """A FlatBuffers table whose fields are asked for by position; a field that is left out is empty."""
+    """A FlatBuffers table whose fields are read by their position; a field that is left out is empty."""
 
     def table(self, field: int) -> "_Table":
         return _Table(self.Bytes, self.Indirect(self._position(field)))
@@ -129,7 +129,7 @@ class _Table(Table):
         return int(self.Pos + offset)
 
     def _positions(self, field: int) -> list[int]:
-        """Where a vector of offsets has each of them."""
+        """Positions of the entries of a vector of offsets."""
         offset = self.Offset(_slot(field))
         if not offset:
             return []

@@ -12,19 +12,19 @@ from deepemo.errors import InputError
 from deepemo.files import read_json
 
 VIEWS_FILE = "views.json"
-# What embeddings of clips and of their views have in common, as `spec.json` names it.
+# Entries of `spec.json` in which the embeddings of clips and of their views must agree.
 MADE_BY = ("features", "encoder", "encoder_sha256", "taps")
 
 
 def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
-    """Check that views are embedded as the clips themselves were.
+    """Check that views are embedded in the same way as the clips themselves.
 
     Args:
-        folder: what `write_views` wrote.
+        folder: folder that `write_views` wrote.
         made_by: content of the `spec.json` of the clips' embeddings.
 
     Raises:
-        InputError: they were prepared otherwise, or by another encoder, or the folder holds no views.
+        InputError: they were prepared in another way or by another encoder, or the folder holds no views.
     """
     for view in range(_count(folder)):
         found = read_spec(folder / str(view))
@@ -40,11 +40,11 @@ def read_views(folder: Path, clips: Sequence[str]) -> npt.NDArray[np.float16]:
     """Embeddings of all views of training clips, float16 [views, clips, width], as they are stored.
 
     Args:
-        folder: what `write_views` wrote.
-        clips: ids of training clips, in the order in which their embeddings are wanted.
+        folder: folder that `write_views` wrote.
+        clips: ids of training clips, in the order of the returned embeddings.
 
     Returns:
-        With no views, float16 [0, clips, 0].
+        Without views, float16 [0, clips, 0].
 
     Raises:
         InputError: there are no views of one of the clips, or the folder holds none at all.

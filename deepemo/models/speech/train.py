@@ -37,13 +37,13 @@ READ_TOGETHER = 256
 
 @dataclass(frozen=True)
 class Clips:
-    """What heads learn from.
+    """Clips as the heads take them.
 
     Attributes:
         components: float32 [n, components].
         labels: index of the emotion, [n].
         emotions: of the run.
-        voices: whose they are.
+        voices: the clips grouped by voice.
         views: components of perturbed copies, float32 [views, n, components].
     """
 
@@ -55,7 +55,7 @@ class Clips:
 
 
 class ComponentBatches:
-    """Endless shuffled batches of clips for a head, the same for the same seed from whichever epoch it starts."""
+    """Endless shuffled batches of clips for a head; the batches of an epoch depend on the seed and the epoch alone."""
 
     def __init__(
         self, clips: Clips, *, batch_size: int, seed: int, view_share: float = 0.0, recordings: Sequence[int] = ()
@@ -64,11 +64,11 @@ class ComponentBatches:
 
         Args:
             clips: to learn from.
-            batch_size: clips a batch; an epoch's odd rest is left out.
+            batch_size: clips per batch; an incomplete last batch is left out.
             seed: of order, views and references.
-            view_share: of the clips that come as one of their views, if they have any.
-            recordings: sizes of references, one of which is drawn for each batch and whose offset is taken off each
-                clip; without any, clips come as they are.
+            view_share: share of the clips that come as one of their views, if they have any.
+            recordings: sizes of references. One of them is drawn for each batch, and the offset of such a reference is
+                subtracted from each clip. If it is empty, clips come unchanged.
         """
         self._clips = clips
         self._batch_size = min(batch_size, len(clips.labels))
@@ -113,19 +113,19 @@ def train_speech(
     Args:
         section: the heads, and how they learn.
         embeddings: folder of the embeddings' shards, which say how they were made.
-        views: folder of those of perturbed training clips, see `deepemo.models.speech.stored_views`.
+        views: folder of the embeddings of perturbed training clips, see `deepemo.models.speech.stored_views`.
         split: the split table.
         emotions: of the run.
         seed: of the components, of order and of references.
         resume: folder for checkpoints.
 
     Returns:
-        The whole network, from samples to logits, or from embeddings and with the file of the ONNX encoder that made
-        them. Its history has a column `phase`, `voice_head` or `head`, counts epochs on, and holds the mean over the
-        members.
+        The whole network, from samples to logits. With an ONNX encoder, it is the network from embeddings to logits,
+        together with the encoder's file. Its history has a column `phase`, `voice_head` or `head`, and holds the mean
+        over the members; the epochs of the second phase are numbered after those of the first.
 
     Raises:
-        InputError: the ONNX encoder is not the one that made the embeddings, or the views were made by another one.
+        InputError: the ONNX encoder is not the one that made the embeddings, or another encoder made the views.
     """
     made_by = read_spec(embeddings)
     check_views(views, made_by)
@@ -210,7 +210,7 @@ def _clips(
 def _set_discriminant(
     layer: keras.layers.Layer, section: TrainSpeech, learning: Clips, *, knows_voice: bool, seed: int
 ) -> None:
-    """Find the linear discriminant of the training clips and all their views, as a head hears them."""
+    """Fit the linear discriminant to the training clips and all their views, as a head takes them."""
     if knows_voice:
         batches = _relative(learning, section.reference_recordings, np.random.default_rng(seed))
     else:
@@ -228,7 +228,7 @@ def _set_discriminant(
 def _relative(
     learning: Clips, recordings: Sequence[int], random: np.random.Generator
 ) -> Iterator[tuple[Float32Array, Int64Array]]:
-    """The clips less a reference of each size, and each view less one of the largest."""
+    """The clips minus the offsets of references of each size, and each view minus those of the largest size."""
     every = np.arange(len(learning.labels))
     for size in recordings:
         yield learning.components - learning.voices.offsets(every, size, random), learning.labels
@@ -274,7 +274,7 @@ def _train_member(
 
 
 def _mean(members: Sequence[History], *, phase: str, after: int) -> History:
-    """One row an epoch that all members had, with the mean of their figures."""
+    """One row per epoch that all members had, with the mean of their figures."""
     return [
         {
             "phase": phase,

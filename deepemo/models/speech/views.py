@@ -15,7 +15,7 @@ from deepemo.models.speech.family import EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.stored_views import MADE_BY, VIEWS_FILE
 
-# Training clips of which babble is made.
+# Number of training clips from which babble is made.
 _VOICES = 60
 
 
@@ -36,16 +36,17 @@ def write_views(
         clips: rows of the clip table; those of training clips must be decodable.
         split: the split table.
         raw_dir: folder of `<corpus>.zip`.
-        embeddings: folder of the embeddings of the clips as they are; they say which encoder, taps and front end.
+        embeddings: folder of the embeddings of the unchanged clips, which record the encoder, its taps and the front
+            end.
         folder: folder to write to.
-        seed: of the draws; each depends on the clip's id and the number of the view, and that of a babble on the ids
-            of the training clips too.
+        seed: of the draws. Each draw depends on the clip's id and the number of the view; that of a babble depends on
+            the ids of the training clips too.
 
     Returns:
         How many clips each view has.
 
     Raises:
-        InputError: the encoder's weights are missing or are others, its ONNX file cannot be used, or there are no
+        InputError: the encoder's weights are missing or wrong, its ONNX file cannot be used, or there are no
             embeddings.
     """
     made = read_spec(embeddings)

@@ -9,7 +9,8 @@ import soundfile
 
 from deepemo.audio.io.decode import read_recording
 from deepemo.audio.io.file_slice import FileSlice
-from deepemo.audio.io.headers import find_sound_chunk, flac_frames
+from deepemo.audio.io.flac import flac_frames
+from deepemo.audio.io.headers import find_sound_chunk
 
 CONTAINERS = ["WAV", "WAVEX", "AIFF", "AU", "RF64", "W64", "CAF"]
 # Lengths that arecord, ffmpeg, sox and others leave, and lengths near those: less the bytes of a header, or rounded.

@@ -120,3 +120,14 @@ def test_a_claim_costs_no_memory() -> None:
         read_mono(claiming_mp4(60_000_000))
     assert tracemalloc.get_traced_memory()[1] < 1 << 20
     tracemalloc.stop()
+
+
+def test_no_decoder_writes_among_the_answers(capfd: pytest.CaptureFixture[str]) -> None:
+    """libsndfile prints each fault of a MIDI sample dump."""
+    dump = io.BytesIO()
+    soundfile.write(dump, tone(0.4), 16_000, format="SDS", subtype="PCM_16")
+    content = bytearray(dump.getvalue())
+    content[200:230] = bytes(30)
+    with pytest.raises(DecodeError, match="MIDI sample dump"):
+        read_mono(bytes(content))
+    assert capfd.readouterr().out == ""

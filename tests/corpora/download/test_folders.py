@@ -113,6 +113,7 @@ def test_selection_is_the_place_without_the_others(tmp_path: Path) -> None:
     [
         (POINTER, True),
         (POINTER.rstrip(b"\n"), True),
+        (POINTER.replace(b"\n", b"\r\n"), True),
         (POINTER.replace(b"oid", b"ext-0-foo sha256:" + b"1" * 64 + b"\noid"), True),
         (POINTER.replace(b"sha256:", b"md5:"), False),
         (b"version 1\n", False),

@@ -1,4 +1,4 @@
-"""The networks of keras.applications: how each wants its pixels, where its blocks end, where its weights are."""
+"""The networks of keras.applications: the scaling of their input, the ends of their blocks, and their weights."""
 
 import re
 import warnings
@@ -18,7 +18,7 @@ _DEVIATION = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True)
 class Scaling:
-    """Factor and offset, of all channels or of each, from values in [0, 1] to what a network was trained on."""
+    """Factor and offset that turn values in [0, 1] into a network's input; one for all channels, or one for each."""
 
     factor: float | tuple[float, ...]
     offset: float | tuple[float, ...]
@@ -29,9 +29,10 @@ _STANDARDISED = Scaling(
     tuple(1 / deviation for deviation in _DEVIATION),
     tuple(-mean / deviation for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
 )
-# Keras's EfficientNetB0 takes pixels up to 255 and standardises them inside, but the variances in its published file
-# are deviations; it makes up for that by a layer which only a network built with weights="imagenet" has. Here the
-# input makes up for it, so that a file gives the same network whether it was downloaded or named by its path.
+# Keras's EfficientNetB0 takes pixels up to 255 and standardises them itself, but its published file has deviations
+# where it should have variances. Keras corrects this by a layer that only a network built with weights="imagenet" has.
+# Here the scaling of the input corrects it, so that a file gives the same network whether it was downloaded or named by
+# its path.
 _STANDARDISED_INSIDE = Scaling(
     tuple(255 / deviation**0.5 for deviation in _DEVIATION),
     tuple(255 * mean * (1 - deviation**-0.5) for mean, deviation in zip(_MEAN, _DEVIATION, strict=True)),
@@ -43,9 +44,9 @@ class Application:
     """A network of keras.applications.
 
     Attributes:
-        build: its function there.
+        build: its function in keras.applications.
         scaling: of its input.
-        block_end: what the names of the layers match that end a block; no connection leads past them.
+        block_end: pattern of the names of the layers that end a block; no connection bypasses these layers.
         weights: its published ImageNet weights without the classifier.
         min_size: smallest height and width it takes.
         options: further arguments of `build`.
@@ -113,7 +114,7 @@ APPLICATIONS: Mapping[str, Application] = {
 
 
 def build_application(name: str, height: int, width: int) -> keras.Model:
-    """A network of `APPLICATIONS` without classifier and pooling, its weights random.
+    """A network of `APPLICATIONS` without classifier and pooling, with random weights.
 
     Input: float32 [n, height, width, 3] in [0, 1]. Output: its last feature map.
 
@@ -128,7 +129,7 @@ def build_application(name: str, height: int, width: int) -> keras.Model:
     image = keras.Input((height, width, 3), name="image")
     scaled = keras.layers.Rescaling(scaling.factor, offset=scaling.offset, name="scaling")(image)
     with warnings.catch_warnings():
-        # MobileNetV2 says which size its weights were trained at whenever the image has another.
+        # MobileNetV2 warns of every image size that is not the one of its weights.
         warnings.filterwarnings("ignore", message="`input_shape` is undefined or non-square")
         network = application.build(
             include_top=False,

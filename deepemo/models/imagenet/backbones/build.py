@@ -26,8 +26,8 @@ class Backbone:
         name: one of `BACKBONE_NAMES`.
         network: float32 [n, height, width, 3] in [0, 1] to a feature map [n, height', width', channels]. The scaling
             to the pixels it was trained on is its first layer.
-        blocks: names of the network's layers, from input to output, in blocks that no connection bypasses, so that
-            the last ones can be made trainable and the others left as they are.
+        blocks: names of the network's layers, from input to output, grouped into blocks that no connection bypasses. So
+            the last blocks can be made trainable while the others stay frozen.
     """
 
     name: str
@@ -40,16 +40,18 @@ def build_backbone(name: str, *, weights: str, height: int, width: int, seed: in
 
     Args:
         name: one of `BACKBONE_NAMES`.
-        weights: `imagenet`: those of efficientnet_lite0 come from an installed package, the others are downloaded once
-            into Keras's folder of models and checked against the digest in Keras's source, which has none for
-            mobilenet_v2; `random`: drawn anew; or the path of a weights file of Keras for the network without its
-            classifier, for efficientnet_lite0 also of PyTorch (`.pth`, format before version 1.6).
+        weights: `imagenet`, `random`, or the path of a weights file of Keras for the network without its classifier.
+            For efficientnet_lite0, the file may also be one of PyTorch (`.pth`, format before version 1.6). With
+            `imagenet`, the weights of efficientnet_lite0 come from an installed package. The others are downloaded once
+            into Keras's folder of models, and checked against the digest in Keras's source, which has none for
+            mobilenet_v2. `random` draws new weights.
         height: of the images.
         width: of the images.
         seed: of random weights.
 
     Raises:
-        InputError: the name is unknown, the image too small, or the weights cannot be had or are another network's.
+        InputError: the name is unknown, the image is too small, or the weights are not available or are another
+            network's.
     """
     if name not in BACKBONE_NAMES:
         raise InputError(f"Bad backbone {name!r}, expected one of {list(BACKBONE_NAMES)}")
@@ -70,7 +72,7 @@ def build_backbone(name: str, *, weights: str, height: int, width: int, seed: in
 
 
 def _weights_path(name: str, weights: str) -> Path:
-    """Where the weights are, downloaded if need be, before the time it takes to build a network is spent."""
+    """Path of the weights, downloaded if needed. It comes before the network is built, which takes time."""
     if weights == IMAGENET:
         if name in APPLICATIONS:
             return fetch_published(APPLICATIONS[name].weights, network_name=name)
@@ -87,8 +89,8 @@ def _weights_path(name: str, weights: str) -> Path:
 def _draw_weights(network: keras.Model, seed: int) -> None:
     """Draw every kernel anew (He et al. 2015, backward form) and take the normalisations' statistics from noise.
 
-    Without those statistics the signal would grow or fade from layer to layer. The draw depends on nothing but the
-    seed: dropout, which would draw from Keras's global generator, is off.
+    Without those statistics the signal would grow or fade from layer to layer. The draw depends only on the seed:
+    dropout, which would use Keras's global generator, is off.
     """
     kernels = [layer.kernel for layer in network.layers if hasattr(layer, "kernel")]
     for number, kernel in enumerate(kernels):
@@ -101,9 +103,10 @@ def _draw_weights(network: keras.Model, seed: int) -> None:
 def _noise(height: int, width: int, *, seed: int) -> keras.KerasTensor:
     """Pictures to take statistics from, half of them white noise, half clouds: float32 [n, height, width, 3] in [0, 1].
 
-    Clouds are noise of all scales alike, stretched to the whole range. Either kind alone leaves deep features that
-    hardly differ, and those of another picture are blown up: in EfficientNetB0 a spectrogram's feature map came out 20
-    times as large with white noise alone and 5000 times with clouds alone as with both.
+    Clouds are noise that is equally strong at all scales, stretched to the whole range. With either kind alone, deep
+    features hardly vary over these pictures, and the features of another picture become too large: in EfficientNetB0,
+    the feature map of a spectrogram was 20 times as large with white noise alone, and 5000 times as large with clouds
+    alone, as with both.
     """
     shape = (_PICTURES_OF_EACH_KIND, height, width, 3)
     white = keras.random.uniform(shape, seed=seed)
@@ -118,7 +121,7 @@ def _noise(height: int, width: int, *, seed: int) -> keras.KerasTensor:
 
 @contextmanager
 def _attributes(network: keras.Model, **values: float) -> Iterator[None]:
-    """Set attributes of the layers that have them, for as long as it lasts."""
+    """Set attributes of the layers that have them inside the block, and restore them afterwards."""
     before = [
         (layer, name, getattr(layer, name)) for layer in network.layers for name in values if hasattr(layer, name)
     ]

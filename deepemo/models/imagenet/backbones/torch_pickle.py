@@ -20,9 +20,9 @@ from deepemo.errors import InputError
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _FORMAT_VERSION = 1001
 _STORAGE_TYPES = {"FloatStorage": np.dtype("<f4"), "LongStorage": np.dtype("<i8")}
-# Tensors may share a storage; so many times the size of the file they have together at most.
+# Tensors may share a storage. Together they may be at most this many times as large as the file.
 _MOST_COPIES = 16
-# What unpickling raises on a damaged or hostile file, by the documentation of pickle and by trial.
+# Errors that unpickling a damaged or hostile file raises, by pickle's documentation and by trial.
 _UNPICKLING_ERRORS = (
     pickle.UnpicklingError,
     AttributeError,
@@ -59,7 +59,7 @@ class _View:
         last = self.offset + sum((size - 1) * stride for size, stride in zip(self.shape, self.strides, strict=True))
         if 0 in self.shape or last >= len(values):
             raise ValueError(f"a tensor reaches element {last} of a storage of {len(values)}")
-        # With strides of 0 a few bytes would be copied as often as the shape says.
+        # With strides of 0, a few bytes would be copied as many times as the shape says.
         if math.prod(self.shape) > len(values):
             raise ValueError(f"a tensor of shape {self.shape} in a storage of {len(values)} elements")
         steps = [stride * values.itemsize for stride in self.strides]

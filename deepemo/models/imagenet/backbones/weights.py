@@ -20,7 +20,7 @@ class PublishedWeights:
 
     Attributes:
         url: its address in Keras's storage.
-        md5: its digest as Keras's source gives it; None where it gives none, and the file is taken as it comes.
+        md5: its digest in Keras's source; None if there is none, and the file is then not checked.
     """
 
     url: str
@@ -37,9 +37,9 @@ def fetch_published(published: PublishedWeights, *, network_name: str) -> Path:
     """Path of the published weights, downloaded once and checked against their digest.
 
     Raises:
-        InputError: they are not there and cannot be downloaded, or what was downloaded has another digest.
+        InputError: they are not there and cannot be downloaded, or the downloaded file has another digest.
     """
-    # Only here: a trained network is loaded without them.
+    # Imported here, because a trained network is loaded without them.
     import pooch
     import requests
 
