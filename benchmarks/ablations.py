@@ -42,9 +42,9 @@ Each row is one run of one change against params.yaml and the values above its t
 on validation; the test roles had no part in them. Validation has about 700 clips, so a difference of two points may be
 chance. UAR is the mean of the emotions' recalls. Gains are against the first row of the same code and seed. If a
 training has fewer epochs than params.yaml, augmentation and regularisation gain less than in a whole training, or lose.
-Minutes are processor time of all cores together, including earlier stages if these had to run; they are absent if DVC
-had the outputs already. Figures of 69dd46a and f75c732 were kept to a tenth of a per cent, so their gains may be a
-tenth of a point off.
+Minutes are processor time of all cores together, including earlier stages if these had to run. They are absent if DVC
+had the outputs already, or if `cross_corpus` used models of `transfer` that an earlier run had trained. Figures of
+69dd46a and f75c732 were kept to a tenth of a per cent, so their gains may be a tenth of a point off.
 """
 _ABOUT: dict[Stage, str] = {
     "train_speech": """The head is what answers: perceptrons and a linear discriminant. A voice is known by all other
@@ -52,8 +52,8 @@ validation recordings of the speaker, without labels. The UAR of one perceptron 
 head, each alone, as metrics/train_speech.json holds it; the discriminant has no part in it.
 """,
     "cross_corpus": """Each figure is a mean over the four corpora, each left out of training in turn: models that never
-heard a corpus judge all its clips. The ensemble consists of `transfer` and `speech`. A voice is known by all its other
-recordings in the corpus, without labels.
+heard a corpus judge all its clips. With so few corpora, a difference of a point may be chance. The ensemble consists of
+`transfer` and `speech`. A voice is known by all its other recordings in the corpus, without labels.
 """,
     "evaluate": """Each row is a corpus that no training heard, recorded elsewhere by other people.
 Nothing was chosen by this test. These trainings are short too, and the backbone stays frozen.
@@ -177,7 +177,9 @@ def _table(experiments: Sequence[Experiment], figures: Sequence[Figure], runs: N
 
 
 def _gained(value: float | None, against: float | None) -> str:
-    return "-" if value is None or against is None else f"{100 * (value - against):+.1f}"
+    if value is None or against is None:
+        return "-"
+    return f"{round(100 * (value - against), 1) + 0.0:+.1f}"  # never -0.0
 
 
 def main(
