@@ -73,6 +73,13 @@ def times(ratio: float) -> str:
     return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x" if ratio >= 1 else f"{ratio:.2f}x"
 
 
+def publish(title: str, text: str, *, write: bool) -> None:
+    """Print a section, and put it into the document if wanted."""
+    if write:
+        write_section(title, text)
+    print(text)
+
+
 def write_section(title: str, text: str, document: Path = DOCUMENT) -> None:
     """Put a section into the document in place of the one of the same title; sections are sorted by title."""
     before = document.read_text(encoding="utf-8") if document.is_file() else ""

@@ -27,7 +27,7 @@ from benchmarks._growth_report import (
     serial_seconds,
     workers_table,
 )
-from benchmarks._measure import DOCUMENT, machine, write_section
+from benchmarks._measure import DOCUMENT, machine, publish
 from deepemo.reproducible import pins, processor_flags
 
 ROOT = Path(__file__).parents[1]
@@ -106,9 +106,7 @@ def main(
         "else calculated with its exponents, or 1 where they are less.\n\n"
         f"{workers}"
     )
-    if write:
-        write_section("Growth", text)
-    print(text)
+    publish("Growth", text, write=write)
 
 
 if __name__ == "__main__":

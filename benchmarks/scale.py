@@ -23,7 +23,7 @@ import pandas as pd
 import typer
 
 from benchmarks._clip_stages import NOTHING, TASKS, WINDOW_CLIPS, Done, Task, Timed
-from benchmarks._measure import machine, write_section
+from benchmarks._measure import machine, publish
 from deepemo.cluster import ADDRESS
 from deepemo.corpora.catalogue.synthetic import CORPUS
 from deepemo.emotions import EMOTIONS
@@ -213,9 +213,7 @@ def main(
         f"for `validate`, which takes processes. In `embed speech`, other processes take {WINDOW_CLIPS} clips at once."
         f"\n\n{report(rates, clip_bytes)}"
     )
-    if write:
-        write_section("Scale", text)
-    print(text)
+    publish("Scale", text, write=write)
 
 
 if __name__ == "__main__":

@@ -25,6 +25,7 @@ from deepemo.models.shallow.train import train_shallow
 from deepemo.emotions import EMOTIONS
 from deepemo.training.loop import Trainer
 from deepemo.training.seeding import seed_everything
+from tests.fixtures.training import SHALLOW
 
 folder, resume, killed_after = Path(sys.argv[1]), Path(sys.argv[2]), int(sys.argv[3])
 if killed_after:
@@ -37,12 +38,7 @@ if killed_after:
 
     Trainer._save = save_and_die
 seed_everything(11)
-augment = dict(append_neutral=0.3, time_scale=0.1, time_shift_seconds=0.04, frequency_shift_bands=1.0, gain_db=3.0,
-               noise=0.01, time_masks=1, time_mask_seconds=0.06, frequency_masks=1, frequency_mask_bands=2, mixup=0.3)
-section = TrainShallow(channels=[4, 8], band_pooling=1, dropout=0.2, epochs=12, patience=12, batch_size=16,
-                       learning_rate=0.02, weight_decay=0.01, label_smoothing=0.05, average_weights=0.9,
-                       mixed_precision=False,
-                       augment=augment)
+section = TrainShallow(**SHALLOW, mixed_precision=False)
 split = pd.read_csv(folder / "split.csv")
 trained = train_shallow(section, features=folder / "features", split=split, emotions=EMOTIONS, seed=11, resume=resume)
 trained.network.save_weights(folder / "model.weights.h5")
