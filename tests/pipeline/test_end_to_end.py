@@ -140,6 +140,7 @@ def test_the_whole_pipeline_on_a_slice_of_each_real_corpus(tmp_path: Path, corpo
         "transfer",
         "speech",
         "ensemble",
+        "known_voices",
     }
     for predictor in ("transfer", "speech", "ensemble"):
         assert scores[predictor]["left_out_corpora"]["corpora"] == len(SLICE)
