@@ -30,8 +30,11 @@ import typer
 
 from benchmarks._measure import machine, write_section
 from deepemo.reporting.markdown import table
+from deepemo.serving.models_folder import read_bundle
 
 if TYPE_CHECKING:
+    import keras
+
     from deepemo.models.family import TrainedModel
     from deepemo.serving.batching import Inputs
     from deepemo.serving.predictor import Predictor
@@ -61,9 +64,11 @@ class Server:
 
 
 @contextmanager
-def running(models: Path, *, one_by_one: bool = False) -> Iterator[Server]:
+def running(models: Path, model: str | None, *, one_by_one: bool = False) -> Iterator[Server]:
     """Start a server and stop it at the end."""
     command = [sys.executable, "-m", "benchmarks.serving", "--models", str(models), "--child"]
+    if model is not None:
+        command += ["--model", model]
     if one_by_one:
         command.append("--one-by-one")
     environment = {**os.environ, "TF_CPP_MIN_LOG_LEVEL": "3"}
@@ -80,37 +85,46 @@ def running(models: Path, *, one_by_one: bool = False) -> Iterator[Server]:
 
 
 class OneByOne:
-    """A model that runs Keras's `predict` for every window, as a service is often written at first."""
+    """A predictor that runs Keras's `predict` for every window, as a service is often written at first."""
 
     def __init__(self, predictor: "Predictor") -> None:
+        """Wrap the networks of a predictor."""
         self.name, self.front_end, self.threshold = predictor.name, predictor.front_end, predictor.threshold
         self.emotions, self.prepare = predictor.emotions, predictor.prepare
+        self._weights, self._input_of = predictor.weights, predictor.input_of
         self._networks = [_network(model) for model in predictor.models]
-        self._input_of = predictor.input_of
 
     def probabilities(self, inputs: "Inputs") -> npt.NDArray[np.float64]:
-        """Uncalibrated probabilities [n, classes]: what is timed is the way, not the answer."""
+        """Probabilities [n, classes] of the inputs of n clips, without a temperature."""
         from deepemo.evaluation.calibration import softmax
 
-        networks = list(zip(self._networks, self._input_of, strict=True))
-        return np.concatenate(
+        networks = list(zip(self._weights, self._networks, self._input_of, strict=True))
+        return np.array(
             [
-                np.mean([softmax(net.predict(inputs[of][row : row + 1], verbose=0)) for net, of in networks], axis=0)
+                sum(
+                    weight * softmax(network.predict(inputs[of][row : row + 1], verbose=0))[0]
+                    for weight, network, of in networks
+                )
                 for row in range(len(inputs[0]))
             ]
         )
 
 
-def _network(model: "TrainedModel") -> Any:
-    """The Keras network of a model that is fed spectrograms."""
-    from deepemo.models.saved import SpectrogramModel
+def _network(model: "TrainedModel") -> "keras.Model":
+    """A model as a Keras network from the arrays of its front end to logits."""
+    import keras
+    import tensorflow as tf
 
-    if not isinstance(model, SpectrogramModel):
-        raise typer.BadParameter(f"{model.name}: expected a model that is fed spectrograms")
-    return model.network
+    class Logits(keras.layers.Layer):
+        def call(self, inputs: tf.Tensor) -> tf.Tensor:
+            return model.graph(inputs)
+
+    rate_hz = model.front_end.sample_rate_hz
+    inputs = keras.Input(model.front_end(np.zeros(rate_hz, np.float32), rate_hz).shape)
+    return keras.Model(inputs, Logits()(inputs))
 
 
-async def serve(models: Path, one_by_one: bool) -> None:
+async def serve(models: Path, model: str | None, one_by_one: bool) -> None:
     """What runs in the server's process."""
     import uvicorn
 
@@ -118,9 +132,9 @@ async def serve(models: Path, one_by_one: bool) -> None:
     from deepemo.serving.predictor import Predictor
     from deepemo.serving.recognizer import Recognizer
 
-    recognizer = Recognizer.load(models, "ensemble")
+    recognizer = Recognizer.load(models, model)
     if one_by_one:
-        predictor = OneByOne(Predictor.load(models, "ensemble"))
+        predictor = OneByOne(Predictor.load(models, model))
         recognizer = Recognizer(predictor, gate=recognizer.gate, limits=recognizer.limits)
     recognizer.warm_up()
     server = uvicorn.Server(uvicorn.Config(create_app(recognizer, {}), port=0, log_level="error"))
@@ -263,6 +277,7 @@ def report(ways: dict[str, dict[int, dict[str, float]]], soaked: dict[str, Any],
 def main(
     clip: Annotated[Path, typer.Argument(help="A clip of about three seconds of speech.")] = Path(),
     models: Annotated[Path, typer.Option(help="Folder of models.")] = Path("models"),
+    model: Annotated[str | None, typer.Option(help="Predictor; by default the one that validation chose.")] = None,
     requests: Annotated[int, typer.Option(help="Of each measurement.")] = 320,
     soak_clients: Annotated[int, typer.Option(help="Clients at once.")] = 200,
     soak_seconds: Annotated[float, typer.Option(help="For how long.")] = 60.0,
@@ -271,13 +286,14 @@ def main(
 ) -> None:
     """Measure, and write the section `Serving` of docs/benchmarks.md."""
     if child:
-        asyncio.run(serve(models, one_by_one))
+        asyncio.run(serve(models, model, one_by_one))
         return
     body = form(clip.read_bytes())
     about = machine()
+    name, _ = read_bundle(models).predictor(model)
     ways: dict[str, dict[int, dict[str, float]]] = {}
     for way, single in ((PREDICT, True), (OURS, False)):
-        with running(models, one_by_one=single) as server:
+        with running(models, name, one_by_one=single) as server:
             latencies(server, body, clients=2, requests=20)
             ways[way] = {number: latencies(server, body, clients=number, requests=requests) for number in (1, 16)}
             print(way, ways[way], flush=True)
@@ -287,7 +303,7 @@ def main(
     text = (
         f"`python -m benchmarks.serving CLIP --requests {requests}` on {about}.\n\n"
         f"The clients run on the same machine. One clip of {soundfile.info(clip).duration:.1f} s a request, answered "
-        f"by the predictor that validation chose, over connections that stay open.\n\n{report(ways, soaked, stopped)}"
+        f"by `{name}`, over connections that stay open.\n\n{report(ways, soaked, stopped)}"
     )
     write_section("Serving", text)
     print(text)
