@@ -14,7 +14,6 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from starlette.middleware.cors import CORSMiddleware
 
 from deepemo.emotions import how_many
-from deepemo.errors import InputError
 from deepemo.http.admission import CLOSE_SECONDS, Admission
 from deepemo.http.documentation import FILE, FILES, MOST_RECORDINGS, REFUSED, VOICE, description_of, form_of, problems
 from deepemo.http.metrics import ServerMetrics
@@ -23,11 +22,10 @@ from deepemo.http.problems import ProblemError, install_handlers
 from deepemo.http.schemas import ChannelsResponse, HealthResponse, ModelResponse, RecognitionResponse, VoiceResponse
 from deepemo.http.server import Settings
 from deepemo.http.streams import Streams, stream_router
-from deepemo.http.uploads import Expected, Received, check_announced, receive
+from deepemo.http.uploads import Expected, Received, check_announced, read_reference, receive
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.options import HOP_SECONDS, Channel, Channels, RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
-from deepemo.serving.voice import VoiceReference
 
 PAGE = Path(__file__).with_name("page")
 DESCRIPTION = """
@@ -168,7 +166,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         )
         expected = Expected(most_files=1, takes_voice=True, max_bytes=settings.max_upload_bytes)
         async with _uploaded(request, admission, expected, settings) as form:
-            voice = _reference(form.voice)
+            voice = read_reference(form.voice)
             if voice is not None and channel is Channels.EACH:
                 raise ProblemError("bad_parameter", "channel: each is of several speakers, expected no part 'voice'")
             gone = _disconnected(request)
@@ -229,13 +227,6 @@ async def _uploaded(
         )
         with admission.slot():
             yield form
-
-
-def _reference(content: bytes | None) -> VoiceReference | None:
-    try:
-        return None if content is None else VoiceReference.from_json(content)
-    except InputError as error:
-        raise ProblemError("bad_voice", str(error)) from error
 
 
 async def _disconnected(request: Request) -> None:

@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from starlette.websockets import WebSocketDisconnect
 
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from deepemo.errors import DecodeError, TooLongError
+from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.http.admission import Admission
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.problems import PROBLEMS, TYPE_PREFIX, ProblemError
 from deepemo.http.schemas import RecognitionResponse
 from deepemo.http.server import Settings
+from deepemo.http.uploads import read_reference
 from deepemo.serving.containment import CancelledError
 from deepemo.serving.live import MOST_CHANNELS, LiveStream
 from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
@@ -52,6 +53,7 @@ class StreamStart(BaseModel):
     min_confidence: float | None = Field(default=None, ge=0, le=1)
     timeline: bool = True
     channel: Channel = Channel.MIX
+    voice: dict[str, Any] | None = Field(default=None, description="Reference of the voice, as POST /v1/voice makes it")
     key: str | None = Field(default=None, description="The API key, which browsers cannot send as a header here")
 
     @model_validator(mode="after")
@@ -143,7 +145,14 @@ class _Session:
         settings = self._settings
         start = self._start(await self._receive(settings.header_seconds))
         with admission.holding() as upload, self._sound(start, admission) as sound:
-            await self._send({"type": "ready", "max_seconds": settings.max_seconds, "hop_seconds": start.hop_seconds})
+            await self._send(
+                {
+                    "type": "ready",
+                    "max_seconds": settings.max_seconds,
+                    "hop_seconds": start.hop_seconds,
+                    "voice": None if sound.voice_use is None else sound.voice_use.to_dict(),
+                }
+            )
             while True:
                 message = await self._receive(settings.idle_seconds)
                 arrived = time.perf_counter()
@@ -170,10 +179,11 @@ class _Session:
         """What will come, given up at the end of the block."""
         settings = self._settings
         options = start.options(settings.max_seconds)
+        voice = read_reference(None if start.voice is None else json.dumps(start.voice))
         sound: StreamedSound
         if start.rate_hz is not None:
             channels = start.channels or 1
-            live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=channels)
+            live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=channels, voice=voice)
             sound = PcmSound(live, PcmReader(PcmFormat(start.format), channels=channels))
         else:
             decoder = WebmDecoder(
@@ -182,7 +192,11 @@ class _Session:
                 on_death=self._metrics.decoder_deaths.inc,
             )
             sound = WebmSound(
-                admission.batched, options, decoder, lambda content: admission.read(content, options, gone.is_set)
+                admission.batched,
+                options,
+                decoder,
+                read=lambda content: admission.read(content, options, gone.is_set),
+                voice=voice,
             )
         gone = threading.Event()
         try:
@@ -276,6 +290,8 @@ def stream_router(settings: Settings, metrics: ServerMetrics) -> APIRouter:
         except DecodeError as error:
             metrics.count_unreadable(Reason.UNDECODABLE)
             await session.refuse(ProblemError(Reason.UNDECODABLE, str(error)))
+        except InputError as error:
+            await session.refuse(ProblemError("bad_voice", str(error)))
         except Exception:
             _LOG.exception("a stream failed")
             await session.refuse(ProblemError("internal"))

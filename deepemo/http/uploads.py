@@ -15,9 +15,10 @@ from fastapi import Request
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 
+from deepemo.errors import InputError
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import RATE_SECONDS
-from deepemo.serving.voice import MOST_BYTES
+from deepemo.serving.voice import MOST_BYTES, VoiceReference
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -28,6 +29,18 @@ VOICE_FIELD = "voice"
 ENVELOPE_BYTES = 16 << 10
 # The same for each further recording.
 FURTHER_PART_BYTES = 512
+
+
+def read_reference(content: bytes | str | None) -> VoiceReference | None:
+    """The reference of a voice that a client sent; None if it sent none.
+
+    Raises:
+        ProblemError: it is none that can be read.
+    """
+    try:
+        return None if content is None else VoiceReference.from_json(content)
+    except InputError as error:
+        raise ProblemError("bad_voice", str(error)) from error
 
 
 @dataclass(frozen=True)

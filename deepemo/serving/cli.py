@@ -27,11 +27,13 @@ from deepemo.serving.command import (
     MinConfidence,
     Models,
     OfOrigin,
+    OfVoice,
     Which,
     clear_errors,
     finite,
     load,
     quiet_tensorflow,
+    read_voice,
 )
 from deepemo.serving.folders import STANDARD_INPUT, by_folder, list_files, recognize_all, recognize_voices
 from deepemo.serving.listen import listen
@@ -48,7 +50,6 @@ from deepemo.serving.options import (
 )
 from deepemo.serving.printing import Csv, JsonLines, Printer, Table
 from deepemo.serving.results import UNREADABLE
-from deepemo.serving.voice import VoiceReference
 
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 
@@ -88,12 +89,7 @@ def predict(
     channel: Annotated[
         Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
     ] = Channels.MIX,
-    voice: Annotated[
-        Path | None,
-        typer.Option(
-            "--voice", help="Reference of the speaker's voice, as `deepemo voice` makes it.", show_default=False
-        ),
-    ] = None,
+    voice: OfVoice = None,
     same_voice: Annotated[
         bool, typer.Option("--same-voice", help="All recordings are of one speaker: compare each with the others.")
     ] = False,
@@ -131,7 +127,7 @@ def predict(
             max_seconds=max_seconds,
             channel=channel.number,
         )
-        reference = None if voice is None else VoiceReference.from_json(voice.read_bytes(), str(voice))
+        reference = read_voice(voice)
         recognizer = load(models, model, origin)
         printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
         if json or csv:

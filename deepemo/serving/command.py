@@ -13,6 +13,7 @@ import typer
 from deepemo.errors import InputError
 from deepemo.serving.confidence import Origin
 from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.voice import VoiceReference
 
 SOME_UNREADABLE = 1
 UNUSABLE = 2
@@ -58,6 +59,21 @@ MinConfidence = Annotated[
         show_default="as evaluated",
     ),
 ]
+
+OfVoice = Annotated[
+    Path | None,
+    typer.Option("--voice", help="Reference of the speaker's voice, as `deepemo voice` makes it.", show_default=False),
+]
+
+
+def read_voice(path: Path | None) -> VoiceReference | None:
+    """The reference of a voice in a file; None without a file.
+
+    Raises:
+        InputError: the file holds none.
+        OSError: it cannot be read.
+    """
+    return None if path is None else VoiceReference.from_json(path.read_bytes(), str(path))
 
 
 @contextmanager

@@ -113,6 +113,25 @@ def hear(
     return Heard(info, speech, [(window.start_seconds, window.end_seconds) for window in windows], spoken, rows)
 
 
+@dataclass(frozen=True)
+class WindowModel:
+    """What answers single windows of a stream.
+
+    Attributes:
+        model: says how long windows are, and from which confidence an emotion is answered.
+        predict: calibrated probabilities of the inputs of windows.
+        voice: whether a reference of the voice is used; None if there is none.
+    """
+
+    model: Hearing
+    predict: Predict
+    voice: VoiceUse | None = None
+
+    def probabilities(self, windows: Sequence[Window]) -> Float64Array:
+        """Calibrated probabilities float64 [n, classes] of windows."""
+        return run_on_windows(windows, self.model, self.predict)
+
+
 def run_on_windows(windows: Sequence[Window], model: Hearing, predict: Predict) -> Float64Array:
     """A row for each window, float64 [n, ...]; the inputs of only a few are in memory at a time."""
     found = [np.zeros((0, 0))] if not windows else []

@@ -10,7 +10,17 @@ import typer
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import TooLongError
 from deepemo.serving.batching import one_thread_a_product
-from deepemo.serving.command import MinConfidence, Models, OfOrigin, Which, clear_errors, finite, load
+from deepemo.serving.command import (
+    MinConfidence,
+    Models,
+    OfOrigin,
+    OfVoice,
+    Which,
+    clear_errors,
+    finite,
+    load,
+    read_voice,
+)
 from deepemo.serving.live import MOST_CHANNELS, LiveStream
 from deepemo.serving.options import (
     HOP_SECONDS,
@@ -60,6 +70,7 @@ def listen(
     max_seconds: Annotated[
         float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Listening ends after as long.")
     ] = MAX_SECONDS,
+    voice: OfVoice = None,
     json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line, as WS /v1/stream sends.")] = False,
     model: Which = None,
     origin: OfOrigin = None,
@@ -77,6 +88,7 @@ def listen(
     printer: HopPrinter = HopJson() if json else HopTable(colour=sys.stdout.isatty())
     options = RecognitionOptions(hop_seconds=hop_seconds, min_confidence=min_confidence, max_seconds=max_seconds)
     with clear_errors():
+        reference = read_voice(voice)
         opened: AbstractContextManager[Sound]
         if source is None or rate_hz is None:
             opened = microphone(device, rate_hz)
@@ -87,7 +99,9 @@ def listen(
         one_thread_a_product()
         recognizer.warm_up()
         with opened as sound:
-            live = LiveStream(recognizer, options, rate_hz=sound.rate_hz, channels=sound.channels)
+            live = LiveStream(recognizer, options, rate_hz=sound.rate_hz, channels=sound.channels, voice=reference)
+            if live.voice_use is not None and live.voice_use.reason is not None:
+                typer.echo(f"warning: the reference of the voice is not used. {live.voice_use.reason}", err=True)
             typer.echo(f"listening to {sound.name}, {sound.rate_hz} Hz (Ctrl+C ends it)", err=True)
             _follow(live, sound, printer)
         _print(printer.whole(sound.name, live.finish()))

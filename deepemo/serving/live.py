@@ -20,8 +20,9 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.serving.hearing import WINDOWS_AT_ONCE
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
-from deepemo.serving.results import Recognition, Span, Value
+from deepemo.serving.results import Recognition, Span, Value, VoiceUse
 from deepemo.serving.timeline import Interval, to_span
+from deepemo.serving.voice import VoiceReference
 from deepemo.serving.windows import SENTENCE_SECONDS, Window, has_speech
 from deepemo.vad.gate import speech_probabilities
 
@@ -63,6 +64,7 @@ class LiveStream:
         rate_hz: int,
         channels: int = 1,
         keeps: bool = True,
+        voice: VoiceReference | None = None,
     ) -> None:
         """Start a stream.
 
@@ -72,6 +74,7 @@ class LiveStream:
             rate_hz: of the samples that will come.
             channels: of the samples; each answer is about their mix, and the recognition at the end as for a file.
             keeps: whether all samples are kept, for `finish`.
+            voice: reference of the voice. Hops and the end are answered with it, if it is used; see `voice_use`.
 
         Raises:
             InputError: the rate or the number of channels is impossible.
@@ -80,11 +83,14 @@ class LiveStream:
             raise InputError(f"Bad rate_hz {rate_hz}, expected {LOWEST_RATE_HZ} to {HIGHEST_RATE_HZ}")
         if not 1 <= channels <= MOST_CHANNELS:
             raise InputError(f"Bad channels {channels}, expected 1 to {MOST_CHANNELS}")
-        front_end = recognizer.model.front_end
+        self._windows = recognizer.on_windows(voice)
+        model = self._windows.model
+        front_end = model.front_end
         self._recognizer = recognizer
         self._options = options
-        self._threshold = recognizer.threshold(options)
-        self._emotions = recognizer.model.emotions
+        self._voice = voice
+        self._threshold = model.threshold if options.min_confidence is None else options.min_confidence
+        self._emotions = model.emotions
         self._rate_hz = rate_hz
         self._channels = channels
         self._model_hz = front_end.sample_rate_hz
@@ -99,6 +105,11 @@ class LiveStream:
         self._next = self._after(None)
         self._known = np.zeros(len(self._emotions))  # sum of the probabilities of full windows with speech
         self._count = 0
+
+    @property
+    def voice_use(self) -> VoiceUse | None:
+        """Whether the reference of the voice is used; None if there is none."""
+        return self._windows.voice
 
     @property
     def seconds(self) -> float:
@@ -127,12 +138,16 @@ class LiveStream:
         self._recent_end += len(mono)
 
     def answers(self) -> Iterator[LiveAnswer]:
-        """The answers of all hops that are complete and were not answered before."""
+        """The answers of all hops that are complete and were not answered before.
+
+        Raises:
+            InputError: the reference of the voice has another number of components than the network.
+        """
         while due := self._due():
             recent = np.concatenate(self._recent)
             windows = [self._cut(one, recent) for one in due]
             spoken = [window for window in windows if window is not None]
-            found = iter(self._recognizer.predict_windows(spoken))
+            found = iter(self._windows.probabilities(spoken))
             for one, window in zip(due, windows, strict=True):
                 yield self._answer(one, None if window is None else next(found))
             keep = max(0, self._next.start - round(CONTEXT_SECONDS * self._model_hz))
@@ -152,7 +167,8 @@ class LiveStream:
         samples = np.concatenate([np.zeros((0, self._channels), np.float32), *self._kept])
         self._kept = [samples]
         recording = Recording(samples, self._rate_hz, CONTAINER, self._channels)
-        return self._recognizer.recognize_decoded(choose_channel(recording, self._options.channel), self._options)
+        chosen = choose_channel(recording, self._options.channel)
+        return self._recognizer.recognize_decoded(chosen, self._options, self._voice)
 
     def _due(self) -> list[_Due]:
         """The next windows that have come completely; a few at most."""
@@ -177,7 +193,7 @@ class LiveStream:
         samples = context[due.start - first :]
         window = Window((due.start - first) / self._model_hz, samples, self._model_hz)
         speech = speech_probabilities(context, self._model_hz)
-        clip_seconds = self._recognizer.model.front_end.clip_seconds
+        clip_seconds = self._windows.model.front_end.clip_seconds
         return window if has_speech(window, speech, self._recognizer.gate, clip_seconds) else None
 
     def _answer(self, due: _Due, probabilities: Float64Array | None) -> LiveAnswer:

@@ -17,14 +17,13 @@ from deepemo.serving.about import expectation
 from deepemo.serving.batching import Inputs, stack
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.confidence import Origin
-from deepemo.serving.hearing import Heard, Hearing, Predict, answer, hear, run_on_windows
+from deepemo.serving.hearing import Heard, Hearing, Predict, WindowModel, answer, hear
 from deepemo.serving.models_folder import read_bundle
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
 from deepemo.serving.sources import Source, read
 from deepemo.serving.voice import VoiceReference
 from deepemo.serving.voices import TAKES_NONE, Known, answer_together, answer_with, components_of, make_reference
-from deepemo.serving.windows import Window
 from deepemo.vad.gate import speech_probabilities
 
 MOST_CHANNELS = 32
@@ -222,26 +221,27 @@ class Recognizer:
         self, recording: Recording, options: RecognitionOptions, voice: VoiceReference | None = None
     ) -> Recognition:
         """Recognize the emotion in a decoded recording of one channel, whose voice may be known."""
-        use = None
-        if voice is not None:
-            problem = TAKES_NONE if self.voice is None else self.voice.problem(voice)
-            if self.voice is not None and problem is None:
-                found = self._hear_voice(recording, options, self.voice)
-                return (
-                    found
-                    if isinstance(found, Recognition)
-                    else answer_with(voice, found, self.voice, options, self.gate)
-                )
-            use = VoiceUse(recordings=voice.recordings, used=False, reason=problem)
-        return self._answer_alone(recording, options, use)
+        known, use = self._known(voice)
+        if voice is None or known is None:
+            return self._answer_alone(recording, options, use)
+        found = self._hear_voice(recording, options, known)
+        return found if isinstance(found, Recognition) else answer_with(voice, found, known, options, self.gate)
 
-    def threshold(self, options: RecognitionOptions) -> float:
-        """Probability from which an emotion is answered without a reference."""
-        return self.model.threshold if options.min_confidence is None else options.min_confidence
+    def on_windows(self, voice: VoiceReference | None = None) -> WindowModel:
+        """What answers the windows of a stream, whose voice may be known."""
+        known, use = self._known(voice)
+        if voice is None or known is None:
+            return WindowModel(self.model, self._predict, use)
+        hear_window, offset = self._hear or known.hear, voice.offset()
+        return WindowModel(known, lambda inputs: known.probabilities(hear_window(inputs), offset), use)
 
-    def predict_windows(self, windows: Sequence[Window]) -> Float64Array:
-        """Probabilities float64 [n, classes] of windows."""
-        return run_on_windows(windows, self.model, self._predict)
+    def _known(self, voice: VoiceReference | None) -> tuple[Known | None, VoiceUse | None]:
+        """What answers with a reference, if it is used; and whether it is used, if there is one."""
+        if voice is None:
+            return None, None
+        problem = TAKES_NONE if self.voice is None else self.voice.problem(voice)
+        use = VoiceUse(recordings=voice.recordings, used=problem is None, reason=problem)
+        return (self.voice if problem is None else None), use
 
     def _answer_alone(self, recording: Recording, options: RecognitionOptions, use: VoiceUse | None) -> Recognition:
         heard = hear(recording, options, model=self.model, predict=self._predict, gate=self.gate, limits=self.limits)

@@ -10,7 +10,8 @@ from deepemo.serving.live import LiveAnswer, LiveStream
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.pcm import PcmFormat, PcmReader
 from deepemo.serving.recognizer import Recognizer
-from deepemo.serving.results import Recognition
+from deepemo.serving.results import Recognition, VoiceUse
+from deepemo.serving.voice import VoiceReference
 from deepemo.serving.webm import WebmDecoder
 
 
@@ -23,7 +24,13 @@ class StreamFormat(StrEnum):
 
 
 class StreamedSound(Protocol):
-    """Sound that comes as bytes, cut anywhere; its methods are called by one thread at a time, but `close` by any."""
+    """Sound that comes as bytes, cut anywhere; its methods are called by one thread at a time, but `close` by any.
+
+    Attributes:
+        voice_use: whether a reference of the voice is used; None if there is none.
+    """
+
+    voice_use: VoiceUse | None
 
     def hear(self, content: bytes) -> list[LiveAnswer]:
         """The answers of the hops that are complete with these bytes.
@@ -49,6 +56,7 @@ class PcmSound:
 
     def __init__(self, live: LiveStream, reader: PcmReader) -> None:
         """Start with nothing heard."""
+        self.voice_use = live.voice_use
         self._live = live
         self._reader = reader
 
@@ -78,6 +86,7 @@ class WebmSound:
         options: RecognitionOptions,
         decoder: WebmDecoder,
         read: Callable[[bytes], Recording],
+        voice: VoiceReference | None = None,
     ) -> None:
         """Start with nothing heard.
 
@@ -86,11 +95,14 @@ class WebmSound:
             options: of the recognition.
             decoder: of the stream; it is closed with it.
             read: decodes the whole to one channel.
+            voice: reference of the voice, see `LiveStream`.
         """
         self._recognizer = recognizer
         self._options = options
         self._decoder = decoder
         self._read = read
+        self._voice = voice
+        self.voice_use = recognizer.on_windows(voice).voice
         self._content: list[bytes] = []
         self._live: LiveStream | None = None
 
@@ -105,7 +117,7 @@ class WebmSound:
 
     def recognition(self) -> Recognition:
         """See `StreamedSound`."""
-        return self._recognizer.recognize_decoded(self._read(b"".join(self._content)), self._options)
+        return self._recognizer.recognize_decoded(self._read(b"".join(self._content)), self._options, self._voice)
 
     def close(self) -> None:
         """End the decoder."""
@@ -115,6 +127,7 @@ class WebmSound:
         if self._decoder.rate_hz is None:
             return []
         if self._live is None:
-            self._live = LiveStream(self._recognizer, self._options, rate_hz=self._decoder.rate_hz, keeps=False)
+            rate_hz = self._decoder.rate_hz
+            self._live = LiveStream(self._recognizer, self._options, rate_hz=rate_hz, keeps=False, voice=self._voice)
         self._live.add(samples[:, None])
         return list(self._live.answers())

@@ -374,6 +374,21 @@ def test_recordings_of_one_voice_are_compared_with_one_another(voice_page, compa
     expect(entries).to_have_count(0)
 
 
+def test_a_voice_that_is_known_is_compared_while_it_speaks(voice_page, wav, tmp_path):
+    paths = [tmp_path / f"{level}.wav" for level in (0.1, 0.3)]
+    for path in paths:
+        path.write_bytes(wav(tone(2, float(path.stem))))
+    page = voice_page
+    page.get_by_label("These recordings are one voice").check()
+    upload(page, paths)
+    page.keyboard.press("r")
+    expect(page.locator("#scope")).to_contain_text("compared with 2 others of this voice", timeout=ANSWER_MS)
+    expect(page.locator("#bars")).to_be_visible()
+    stop(page)
+    expect(page.locator("#facts")).to_contain_text("compared with 2 others of this voice")
+    expect(page.locator("#recordings .one")).to_have_count(3)
+
+
 def test_what_it_is_worth_to_know_the_voice_is_told(voice_page):
     voice_page.click("#about-open")
     expect(voice_page.locator("#about-body")).to_contain_text("When it knows the voice")

@@ -13,6 +13,7 @@ from starlette.websockets import WebSocketDisconnect
 from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
 
+from deepemo.errors import InputError
 from tests.fixtures.serving import RATE_HZ, to_wav, tone
 
 START = {"format": "s16", "rate_hz": RATE_HZ}
@@ -67,6 +68,50 @@ def test_a_streamed_file_is_answered_as_its_upload(serve, recognizer, talk, chun
     full = [message["window"] for message in messages[1:-1] if message["is_full"]]
     assert len(full) >= 10
     assert sum(window == windows[window["start_seconds"]] for window in full) >= len(full) - 1
+
+
+def referring_to(made):
+    return START | {"voice": made.json()}
+
+
+def test_a_voice_that_is_known_is_answered_with_its_reference(serve, comparing):
+    client, sound = serve(comparing), tone(6, 0.1)
+    made = client.post("/v1/voice", files=[("file", ("a", to_wav(tone(2, level)))) for level in (0.5, 0.6)])
+    messages, code = talk_to(client, s16(sound), referring_to(made))
+    assert code == 1000
+    assert messages[0]["voice"] == {"recordings": 2, "used": True, "reason": None}
+    assert {message["window"]["answer"] for message in messages[1:-1]} == {"sad"}
+    form = [("file", ("a.wav", to_wav(sound))), ("voice", (None, made.text))]
+    upload = client.post("/v1/recognitions", files=form).json()
+    assert (messages[-1]["answer"], messages[-1]["voice"]) == (upload["answer"], upload["voice"])
+    assert messages[-1]["probabilities"] == upload["probabilities"]
+    alone, _ = talk_to(client, s16(sound))
+    assert alone[0]["voice"] is None
+    assert {message["window"]["answer"] for message in alone[1:-1]} != {"sad"}
+
+
+def test_a_reference_that_is_not_used_is_said_before_anything_is_heard(serve, comparing):
+    client = serve(comparing)
+    made = client.post("/v1/voice", files={"file": ("a", to_wav(tone(2, 0.5)))})
+    messages, _ = talk_to(client, s16(tone(3, 0.3)), referring_to(made))
+    assert messages[0]["voice"]["reason"] == "The reference rests on 1 recording, expected at least 2."
+    assert messages[-1]["voice"] == messages[0]["voice"]
+
+
+@pytest.mark.parametrize("voice", [{}, {"format": "deepemo-voice-1"}, {"mean": "x" * 70_000}])
+def test_what_is_no_reference_is_refused(serve, comparing, voice):
+    assert_refused(talk_to(serve(comparing), b"", START | {"voice": voice}), "bad_voice")
+
+
+def test_a_reference_of_another_size_than_the_networks_is_refused(serve, comparing, known, monkeypatch):
+    def refuse(rows, offsets):
+        raise InputError("voice: mean: found 2 components, expected 512 as the network's")
+
+    client = serve(comparing)
+    made = client.post("/v1/voice", files=[("file", ("a", to_wav(tone(2, level)))) for level in (0.5, 0.6)])
+    monkeypatch.setattr(known, "probabilities", refuse)
+    detail = assert_refused(talk_to(client, s16(tone(6, 0.3)), referring_to(made)), "bad_voice")
+    assert "found 2 components" in detail
 
 
 def test_samples_may_be_floats_of_two_channels_at_any_rate(client):

@@ -56,6 +56,17 @@ def assert_answered_as_upload(client, told, content, **params):
     return messages[1:-1], expected
 
 
+def test_a_voice_that_is_known_is_answered_with_its_reference(serve, comparing):
+    client, recorded = serve(comparing), webm(tone(6, 0.1))
+    made = client.post("/v1/voice", files=[("file", ("a", to_wav(tone(2, level)))) for level in (0.5, 0.6)])
+    messages, code = talk_to(client, recorded, START | {"voice": made.json()})
+    assert (code, messages[0]["voice"]["used"]) == (1000, True)
+    assert {message["window"]["answer"] for message in messages[1:-1]} == {"sad"}
+    form = [("file", ("a.webm", recorded)), ("voice", (None, made.text))]
+    upload = client.post("/v1/recognitions", files=form).json()
+    assert {name: value for name, value in messages[-1].items() if name != "type"} == upload
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("chunk", [997, 16_001, 10**6])
 def test_a_streamed_recording_is_answered_as_its_upload(serve, recognizer, recorded, chunk):

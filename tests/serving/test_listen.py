@@ -47,6 +47,25 @@ def test_a_pipe_is_answered_at_each_hop_and_as_a_file_at_its_end(hear, recognize
     assert whole == expected
 
 
+def test_a_voice_that_is_known_is_answered_with_its_reference(hear, comparing, monkeypatch, tmp_path):
+    monkeypatch.setattr(listen, "load", lambda models, model, origin: comparing)
+    sound, voice = tone(4, 0.1), tmp_path / "voice.json"
+    voice.write_text(comparing.make_reference([tone(2, 0.5), tone(2, 0.6)], RATE_HZ).to_json())
+    run = hear(s16(sound), "-", "--rate", RATE_HZ, "--json", "--voice", voice)
+    assert run.exit_code == 0, run.stderr
+    *hops, whole = map(json.loads, run.stdout.splitlines())
+    assert [hop["window"]["answer"] for hop in hops] == ["sad"] * len(hops)
+    assert (whole["answer"], whole["voice"]["used"]) == ("sad", True)
+    assert "warning" not in run.stderr
+
+    voice.write_text(comparing.make_reference([tone(2, 0.5)], RATE_HZ).to_json())
+    run = hear(s16(sound), "-", "--rate", RATE_HZ, "--voice", voice)
+    assert "warning: the reference of the voice is not used. The reference rests on 1 recording" in run.stderr
+    voice.write_text("{}")
+    run = hear(s16(sound), "-", "--rate", RATE_HZ, "--voice", voice)
+    assert (run.exit_code, str(voice) in run.stderr) == (2, True)
+
+
 def test_people_get_a_table_and_the_whole_answer_below_it(hear, recognizer, speech):
     recognizer.expectation = "Expect 41% to be named rightly."
     talk = np.concatenate([3 * speech, np.zeros(4 * RATE_HZ, np.float32), speech])

@@ -10,15 +10,16 @@ from deepemo.params import VoiceDecision
 from deepemo.serving.live import LiveStream
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
+from deepemo.serving.results import VoiceUse
 from tests.fixtures.serving import LIMITS, RATE_HZ, LoudnessModel, to_wav, tone
 
 DEFAULTS = RecognitionOptions()
 
 
-def stream(recognizer, samples, *, rate_hz=RATE_HZ, chunk=1600, options=DEFAULTS):
+def stream(recognizer, samples, *, rate_hz=RATE_HZ, chunk=1600, options=DEFAULTS, voice=None):
     """All answers to samples [n] or [n, channels] that come in chunks, and the recognition at the end."""
     columns = samples[:, None] if samples.ndim == 1 else samples
-    live = LiveStream(recognizer, options, rate_hz=rate_hz, channels=columns.shape[1])
+    live = LiveStream(recognizer, options, rate_hz=rate_hz, channels=columns.shape[1], voice=voice)
     answers = []
     for start in range(0, len(columns), chunk):
         live.add(columns[start : start + chunk])
@@ -101,6 +102,34 @@ def test_the_answer_so_far_is_the_mean_over_windows_with_speech(recognizer, talk
     pause = [answer for answer in answers if answer.window.reason == "no_voice"]
     assert pause, "nobody speaks in the pause"
     assert pause[-1].so_far.probabilities is not None, "the answer so far outlasts it"
+
+
+@pytest.mark.parametrize("level", [0.05, 0.5])
+def test_a_voice_that_is_known_is_answered_with_its_reference_at_each_hop(comparing, level) -> None:
+    sound = np.concatenate([tone(6, 0.1), tone(6, 0.15)])
+    voice = comparing.make_reference([tone(2, level), tone(2, level + 0.1)], RATE_HZ)
+    answers, whole = stream(comparing, sound, voice=voice)
+    of_file = comparing.recognize(sound, RATE_HZ, voice=voice)
+    assert whole.voice == VoiceUse(recordings=2, used=True)
+    assert (whole.answer, whole.probabilities) == (of_file.answer, of_file.probabilities)
+    windows = {window.start_seconds: window for window in of_file.timeline.windows}
+    full = [answer.window for answer in answers if answer.is_full]
+    assert len(full) > 8
+    assert [window == windows[window.start_seconds] for window in full] == [True] * len(full)
+    assert {window.answer for window in full} == ({"angry"} if level == 0.05 else {"sad"})
+
+
+def test_a_reference_that_is_not_used_changes_no_answer(comparing) -> None:
+    few = comparing.make_reference([tone(2, 0.1)], RATE_HZ)
+    live = LiveStream(comparing, DEFAULTS, rate_hz=RATE_HZ, voice=few)
+    assert live.voice_use == VoiceUse(
+        recordings=1, used=False, reason="The reference rests on 1 recording, expected at least 2."
+    )
+    answers, whole = stream(comparing, tone(6, 0.4), voice=few)
+    alone, _ = stream(comparing, tone(6, 0.4))
+    assert answers == alone
+    assert whole.voice == live.voice_use
+    assert LiveStream(comparing, DEFAULTS, rate_hz=RATE_HZ).voice_use is None
 
 
 def test_silence_and_noise_are_no_voice(recognizer) -> None:

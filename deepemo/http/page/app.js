@@ -39,9 +39,9 @@ async function learnModel() {
   byId("voice").hidden = !model.accepts.voice_recordings;
 }
 
-// The threshold of the model that answered.
-function thresholdOf(recognition) {
-  return (recognition.voice?.used ? model?.voice.calibration.threshold : model?.calibration.threshold) ?? 0;
+// The threshold of the model that answers; `use` says whether a reference of the voice is used.
+function thresholdOf(use) {
+  return (use?.used ? model?.voice.calibration.threshold : model?.calibration.threshold) ?? 0;
 }
 
 async function answer(recordings) {
@@ -70,7 +70,7 @@ function showVoice(shown) {
     button.addEventListener("click", () => {
       if (!recognition || busy || recorder) return;
       showVoice(one);
-      result.show(recognition, one.recording, thresholdOf(recognition));
+      result.show(recognition, one.recording, thresholdOf(recognition.voice));
     });
     const item = document.createElement("li");
     item.append(button);
@@ -90,7 +90,7 @@ async function recognizeAndShow(recordings) {
     const answered = await answer(recordings);
     const { recognition, recording } = answered;
     showVoice(answered);
-    result.show(recognition, recording, thresholdOf(recognition));
+    result.show(recognition, recording, thresholdOf(recognition.voice));
     announce(recognition.reason
       ? `Unknown. ${recognition.explanation}` : `${recognition.answer}, ${percent(recognition.confidence)} sure`);
   } catch (error) {
@@ -148,8 +148,9 @@ async function toggleRecording() {
 function startLive() {
   let growing = null;
   return new Live({
-    onReady: () => {
-      growing = new Growing(result, model?.calibration.threshold ?? 0);
+    voice: byId("one-voice").checked ? voice.reference() : null,
+    onReady: (ready) => {
+      growing = new Growing(result, thresholdOf(ready.voice), ready.voice);
       page.add("answered");
     },
     onSound: (samples, rate) => growing.hear(samples, rate),

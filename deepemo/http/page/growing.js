@@ -9,9 +9,11 @@ const FULL_SECONDS = 10;
 const COLUMN_SECONDS = 0.02;
 
 export class Growing {
-  // result: of the page, whose places are used; threshold: probability from which an emotion is answered.
-  constructor(result, threshold) {
+  // result: of the page, whose places are used; threshold: probability from which an emotion is answered;
+  // use: whether a reference of the voice is used, or null.
+  constructor(result, threshold, use) {
     this.result = result;
+    this.compared = use?.used ? ` · compared with ${use.recordings} others of this voice` : "";
     this.low = [];
     this.high = [];
     this.seconds = 0;
@@ -40,7 +42,7 @@ export class Growing {
     if (last && last.answer === window.answer && last.reason === window.reason) last.end_seconds = window.end_seconds;
     else this.segments.push({ ...window, start_seconds: start });
     const voice = window.reason === "no_voice" ? "no voice now" : "voice heard";
-    this.result.say({ ...soFar, explanation: null }, `So far, ${seconds(heard)} · ${voice}`);
+    this.result.say({ ...soFar, explanation: null }, `So far, ${seconds(heard)} · ${voice}${this.compared}`);
     // Once for each new answer: a screen reader reads it out.
     if (byId("status").textContent !== soFar.answer) byId("status").textContent = soFar.answer;
     this.result.showSegments({ segments: this.segments });

@@ -6,10 +6,10 @@ import { openStream } from "./client.js";
 const MOST_WAITING_SECONDS = 10;
 
 export class Live {
-  // onReady: the server listens; onSound(samples, rate): float samples as they come; onAnswer(answer): at each hop;
+  // voice: reference of other recordings of the same voice, or null; onReady(ready): the server listens; onSound(samples, rate): float samples as they come; onAnswer(answer): at each hop;
   // onFail: no more answers will come.
-  constructor({ onReady, onSound, onAnswer, onFail }) {
-    Object.assign(this, { onReady, onSound, onAnswer, onFail });
+  constructor({ voice, onReady, onSound, onAnswer, onFail }) {
+    Object.assign(this, { voice, onReady, onSound, onAnswer, onFail });
     this.waiting = [];
     this.ready = false;
     this.ended = false;
@@ -25,7 +25,7 @@ export class Live {
       this.node = new AudioWorkletNode(source.context, "pcm", { numberOfOutputs: 0 });
       this.node.port.onmessage = ({ data }) => this.take(data);
       source.connect(this.node);
-      this.socket = openStream({ format: "s16", rate_hz: sampleRate });
+      this.socket = openStream({ format: "s16", rate_hz: sampleRate, voice: this.voice });
     } catch {
       this.fail();
       return;
@@ -38,7 +38,7 @@ export class Live {
     if (this.ended) return;
     if (message.type === "ready") {
       this.ready = true;
-      this.onReady();
+      this.onReady(message);
       for (const samples of this.waiting.splice(0)) this.send(samples);
     } else if (message.type === "answer") {
       this.onAnswer(message);

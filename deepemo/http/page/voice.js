@@ -20,10 +20,13 @@ export class Voice {
 
   // Every recording is answered anew, for each has one more to be compared with.
   async answer() {
-    for (const one of this.recordings) {
-      const others = this.recordings.filter((other) => other !== one && other.reference).map((other) => other.reference);
-      one.recognition = await recognize(one.recording, others.length ? joined(others) : null);
-    }
+    for (const one of this.recordings) one.recognition = await recognize(one.recording, this.reference(one));
+  }
+
+  // The reference of all recordings but one; null if no speech is heard in them.
+  reference(except = null) {
+    const others = this.recordings.filter((other) => other !== except && other.reference);
+    return others.length ? joined(others.map((other) => other.reference)) : null;
   }
 
   forget() {
