@@ -1,6 +1,6 @@
-"""The clips of the stages that map over clips, as `benchmarks.scale` gives them to threads, processes and a cluster.
+"""The work of the stages that map over clips, for threads, processes and a cluster in `benchmarks.scale`.
 
-Each stage's packages are imported when it is asked for: a process that measures one loads no others.
+Each stage's packages are imported only when needed, so that a process that measures one stage loads no others.
 """
 
 import math
@@ -20,18 +20,18 @@ from deepemo.files import FEATURES, RAW
 from deepemo.parallel import CHUNK, map_clips
 from deepemo.params import Params
 
-# What a chunk costs to send and to take back: its work is to count bytes.
+# The cost of sending a chunk and its result: the work only counts bytes.
 NOTHING = "nothing"
-# Of a window of `embed speech`, which has 256 in the stage: here, two workers share few clips.
+# Clips in a window of `embed speech`. It has 256 in the stage, but here two workers share few clips.
 WINDOW_CLIPS = 32
 
 
 @dataclass(frozen=True)
 class Task:
-    """The clips of a stage, as its own code maps over them.
+    """The work of a stage on its clips, as the stage's own code maps over them.
 
     Attributes:
-        here: maps over the first clips, at most so many, in this process.
+        here: maps over at most so many first clips in this process, with so many workers.
         work: called with each item, in other processes.
         items: of all clips.
         chunk: items that a process takes at once.
@@ -51,7 +51,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Done:
-    """Which process did an item, when it was done by the clock of the machine, and its clips."""
+    """An item that was done: its process, its time by the clock of the machine, its number of clips, its result."""
 
     process: int
     at: float
@@ -61,10 +61,10 @@ class Done:
 
 @dataclass(frozen=True)
 class Timed:
-    """Work that notes who did it and when; of this module, which other processes can import by its name.
+    """Work that records its process and time. It is defined in this module so that other processes can import it.
 
     Attributes:
-        pickled: the work, unpickled when it is first called: after a process has made its settings for TensorFlow.
+        pickled: the work. It is unpickled at the first call, after a process has set up TensorFlow.
     """
 
     pickled: bytes
@@ -184,7 +184,7 @@ def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
 
 
 def nothing_task(clips: pd.DataFrame, params: Params) -> Task:
-    """Recordings that are sent and counted."""
+    """Recordings that are only sent and counted."""
     from deepemo.corpora.archive import Archive
 
     archive = Archive(RAW / f"{CORPUS.name}.zip")

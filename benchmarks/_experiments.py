@@ -1,4 +1,4 @@
-"""The experiments of docs/ablations.yaml, and which of DVC's recorded runs are runs of them."""
+"""The experiments of docs/ablations.yaml, and their runs among those that DVC recorded."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -18,7 +18,7 @@ from deepemo.reporting.markdown import per_cent
 from deepemo.yaml12 import read_yaml
 
 PARAMS = "params.yaml"
-# What may differ from run to run without changing what is learned from or how; seeds have a column of their own.
+# Params that may differ between runs: they change neither the data nor the training. Seeds have their own column.
 FREE = (
     "seed",
     "download.source_dir",
@@ -30,7 +30,7 @@ FREE = (
 )
 _SPECTROGRAM_SECTIONS = ("featurize", "train_shallow", "embed", "train_transfer")
 _SPEECH_SECTIONS = ("embed_speech", "embed_speech_views", "train_speech")
-# Sections that do not change what a stage's metrics say.
+# Sections that do not change a stage's metrics.
 UNREAD = {
     "train_shallow": ("embed", "train_transfer", *_SPEECH_SECTIONS, "cross_corpus"),
     "train_transfer": ("train_shallow", *_SPEECH_SECTIONS, "cross_corpus"),
@@ -50,13 +50,13 @@ def _whole(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class Figure:
-    """What an experiment is judged by: one column of its stage's table, or two.
+    """A figure that judges an experiment: one column of its stage's table, or two.
 
     Attributes:
         key: dotted name in the stage's metrics.
         title: of the column.
         gains: whether another column holds the difference to the first experiment of the stage.
-        show: how a value is written; None where a run lacks the figure.
+        show: how a value is written; it gets None if a run lacks the figure.
     """
 
     key: str
@@ -70,7 +70,7 @@ _OF_TRAININGS = (
     Figure("val_accuracy", "accuracy"),
     Figure("best_epoch", "best epoch", show=_whole),
 )
-# By stage. A run without the first has not run the stage; others may be missing from runs of older code.
+# By stage. A run without the first figure has not run the stage; runs of older code may lack others.
 FIGURES: dict[Stage, tuple[Figure, ...]] = {
     "train_shallow": _OF_TRAININGS,
     "train_transfer": _OF_TRAININGS,
@@ -104,7 +104,7 @@ class Experiment(BaseModel):
 
 
 class Ablations(BaseModel):
-    """What docs/ablations.yaml holds; `base` is set in every experiment of a stage."""
+    """Content of docs/ablations.yaml; the values of `base` are set in every experiment of a stage."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -119,11 +119,11 @@ class Ablations(BaseModel):
         return self
 
     def of_stage(self, stage: Stage) -> list[Experiment]:
-        """The experiments of a stage; the first is what the others are compared with."""
+        """The experiments of a stage; the others are compared with the first."""
         return [experiment for experiment in self.experiments if experiment.stage == stage]
 
     def base_of(self, experiment: Experiment) -> Overrides:
-        """What is set in an experiment beside its own values."""
+        """The values that are set in an experiment in addition to its own."""
         return self.base.get(experiment.stage, {})
 
 
@@ -132,10 +132,10 @@ class Recorded:
     """A run that DVC recorded.
 
     Attributes:
-        run: what it is a run of.
+        run: the experiment, seed and code.
         stage: of its experiment.
         revision: the commit in which DVC keeps it.
-        figures: those of `FIGURES` that the metrics of the stage hold, by dotted name.
+        figures: those of `FIGURES` that are in the metrics of the stage, by dotted name.
     """
 
     run: Run
@@ -148,7 +148,7 @@ def read_ablations(path: Path) -> Ablations:
     """Read the list of experiments.
 
     Raises:
-        InputError: it does not hold what is expected.
+        InputError: its content is invalid.
     """
     try:
         return Ablations.model_validate(read_yaml(path))
@@ -175,7 +175,7 @@ def with_overrides(params: Mapping[str, Any], overrides: Mapping[str, Any]) -> d
 
 
 def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """Dotted names of what differs between two params, but for what is `FREE`."""
+    """Dotted names of the values that differ between two params, without those in `FREE`."""
     found = []
     for key in sorted({*one, *other}):
         name = f"{prefix}{key}"
@@ -192,12 +192,12 @@ def differences(one: Mapping[str, Any], other: Mapping[str, Any], prefix: str = 
 def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Recorded], list[str]]:
     """Find runs of the experiments among what `dvc exp show --json` prints.
 
-    A run counts if it has the experiment's name, alone or followed by `-seed` and a number, if its params differ from
-    those of the commit it was run on by what the experiment sets and by nothing else that its stage reads, and if the
-    stage has metrics.
+    A run counts if three things hold. It has the experiment's name, alone or followed by `-seed` and a number. Its
+    params differ from those of the commit it was run on only by what the experiment sets, in the sections that its
+    stage reads. And the stage has metrics.
 
     Returns:
-        The runs, in no order; and one message for each run that has a name but does not count.
+        The runs, in no order; and a message for each run that has the name of an experiment but does not count.
     """
     named = {experiment.name: experiment for experiment in ablations.experiments}
     runs: list[Recorded] = []
@@ -222,7 +222,7 @@ def recorded_runs(shown: str, ablations: Ablations) -> tuple[list[Recorded], lis
 
 
 def _figures(metrics: Mapping[str, Any], wanted: tuple[Figure, ...]) -> dict[str, float]:
-    """Those of the wanted figures that metrics hold, by dotted name."""
+    """Those of the wanted figures that are in the metrics, by dotted name."""
     found = {}
     for figure in wanted:
         value: Any = metrics
@@ -234,10 +234,10 @@ def _figures(metrics: Mapping[str, Any], wanted: tuple[Figure, ...]) -> dict[str
 
 
 def _experiments(revisions: list[dict[str, Any]]) -> Iterator[tuple[str, dict[str, Any], dict[str, Any]]]:
-    """Each experiment: the commit it was run on, that commit's params, and what DVC says of it."""
+    """Each experiment: the commit it was run on, that commit's params, and what DVC reports on it."""
     for revision in revisions:
         for found in revision["experiments"] or []:
-            # Of one that is under way or was broken off, DVC shows the figures of the commit it started from.
+            # For an experiment that is running or was interrupted, DVC shows the figures of the commit it started from.
             if (found.get("executor") or {}).get("state", "success") != "success":
                 continue
             last = (found["revs"] or [None])[0]

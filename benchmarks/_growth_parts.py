@@ -1,7 +1,7 @@
-"""What grows with the clips: parts of the stages, on made-up tables and stand-ins of recordings and networks.
+"""Parts of the stages whose cost grows with the clips, on made-up tables and stand-ins of recordings and networks.
 
-Parts read what earlier parts wrote, as the stages do. A recording is a few bytes that nobody decodes, an embedding a
-few numbers, and what a network says is drawn.
+Parts read the outputs of earlier parts, as the stages do. A recording is a few bytes that are not decoded, an embedding
+is a few numbers, and the outputs of a network are drawn at random.
 """
 
 import hashlib
@@ -27,13 +27,13 @@ RECORDING_BYTES = 64
 WIDTH = 16  # of an embedding
 CLIPS_OF_A_SPEAKER = 100
 BATCH = 256
-# Every so many recordings, one is a second one of a performance, and one is blank, under whatever label.
+# One of so many recordings is a second one of a performance, and one is blank, with any label.
 TWIN_EVERY, BLANK_EVERY = 50, 1000
 NETWORKS = ("shallow", "transfer", "speech")
 
 ARCHIVE, TABLE, ROLES = Path("raw") / f"{CORPUS}.zip", Path("clips.csv"), Path("split.csv")
 SHARDS, SAID = Path("shards"), Path("predictions.csv")
-# A part's work in the folder of a run, prepared for so many clips; what it prepares is not timed.
+# Prepares a part for a number of clips, in the folder of a run, and returns its work; only the work is timed.
 Prepare = Callable[[int], Callable[[], object]]
 
 
@@ -54,7 +54,7 @@ def _member(number: int) -> str:
 
 
 def made_clip(number: int) -> Clip:
-    """A row of the clip table as validation has it before its verdict."""
+    """A row of the clip table before validation's verdict."""
     speaker, take = divmod(number, CLIPS_OF_A_SPEAKER)
     blank, twin = number % BLANK_EVERY == BLANK_EVERY - 1, number % TWIN_EVERY == TWIN_EVERY - 1
     return Clip(
@@ -175,10 +175,10 @@ def _judged() -> pd.DataFrame:
 
 
 class _Drawn:
-    """Stands in for a network: logits that are drawn, and right more often than not."""
+    """Stands in for a network: its logits are drawn, and favour the right class."""
 
     def __init__(self, labels: np.ndarray, seed: int) -> None:
-        """Take the true classes [n] in the order in which clips will come."""
+        """Take the true classes [n], in the order of the clips."""
         self._labels = labels
         self._random = np.random.default_rng(seed)
         self._said = 0
@@ -193,7 +193,7 @@ class _Drawn:
 
 
 def predict(clips: int) -> Callable[[], object]:
-    """Let stand-ins of networks name all clips that are judged, and write what they say."""
+    """Let stand-ins of networks predict all judged clips, and write the predictions."""
     from deepemo.evaluation.predictions import predict, write_predictions
 
     judged = _judged()
@@ -297,7 +297,7 @@ def tensorflow_alone(clips: int) -> Callable[[], object]:
     return lambda: deepemo.dataset.shards
 
 
-# No part of a stage. It is done in a process of its own too: the peak of a process counts from its parent's size.
+# Not a part of a stage. It runs in a process of its own too, because the peak of a process includes its parent's size.
 MADE = "recordings made"
 PARTS: Mapping[str, Prepare] = {
     MADE: make_archive,
@@ -318,5 +318,5 @@ PARTS: Mapping[str, Prepare] = {
     "DVC hashes the archive": hash_archive,
     "DVC hashes the shards": hash_shards,
 }
-# Their work is done by a process that they start.
+# Parts whose work is done by a process that they start.
 ELSEWHERE = frozenset({"DVC hashes the archive", "DVC hashes the shards"})

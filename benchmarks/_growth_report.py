@@ -1,4 +1,4 @@
-"""The tables of `benchmarks.growth`: how parts grow with the clips, and what more clips take on more workers."""
+"""The tables of `benchmarks.growth`: how parts grow with the clips, and the time for more clips on more workers."""
 
 import math
 import re
@@ -13,19 +13,19 @@ EXTRAPOLATED = (1_000_000, 10_000_000)
 LINK_BYTES = 125e6  # a second, of 1 Gbit/s
 _STAGE = re.compile(r"^\| (?P<stage>[a-z ]+) \| (?P<rate>[\d.]+) \|", re.MULTILINE)
 _CHUNK = re.compile(rf"A chunk of {CHUNK} recordings of (?P<kilobytes>\d+) kB .* and (?P<ms>[\d.]+) ms by Dask")
-# Parts that do nothing begin so.
+# Start of the names of parts that do nothing.
 IMPORTS = "imports"
 TOGETHER = "all parts of the first table"
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """What a part took.
+    """Cost of a part.
 
     Attributes:
-        wall_seconds: by the clock on the wall.
+        wall_seconds: elapsed time.
         cpu_seconds: of all its threads and processes.
-        peak_mb: most resident memory of its process, what it read before the timed work included.
+        peak_mb: most resident memory of its process, including what it read before the timed work.
     """
 
     wall_seconds: float
@@ -37,7 +37,7 @@ Costs = Mapping[int, Mapping[str, Cost]]
 
 
 def exponent(costs: Costs, part: str) -> float:
-    """Slope of log CPU seconds over log clips between the two largest numbers of clips; 1 follows the clips."""
+    """Slope of log CPU seconds over log clips between the two largest numbers of clips; 1 is linear."""
     small, large = sorted(costs)[-2:]
     return math.log(costs[large][part].cpu_seconds / costs[small][part].cpu_seconds) / math.log(large / small)
 
@@ -49,7 +49,7 @@ def kilobytes_a_clip(costs: Costs, part: str) -> float:
 
 
 def growth_table(costs: Costs) -> str:
-    """A row a part: wall seconds, CPU seconds and peak memory by number of clips, and the lines fitted to them."""
+    """One row for each part: elapsed and CPU seconds and peak memory by number of clips, and their slopes."""
     sizes = sorted(costs)
     rows = [
         (
@@ -68,9 +68,9 @@ def _cell(cost: Cost) -> str:
 
 
 def serial_seconds(costs: Costs, clips: int) -> float:
-    """CPU seconds of all parts: measured, or calculated from the largest number that was.
+    """CPU seconds of all parts: measured, or calculated from the largest number of clips that was measured.
 
-    A part grows by its exponent then, and at least as the clips do: of few clips it is the start that counts.
+    The calculation takes a part's exponent, or 1 if it is less, because with few clips most of the time is start-up.
     """
     largest = max(costs)
     near = costs.get(clips, costs[largest])
@@ -83,11 +83,11 @@ def serial_seconds(costs: Costs, clips: int) -> float:
 
 
 def read_rates(document: str) -> tuple[dict[str, float], float]:
-    """What the section Scale of the benchmarks' document says.
+    """Read the rates in the section Scale of docs/benchmarks.md.
 
     Returns:
-        Clips a second of one thread by stage, and the most clips a second that the machine that asks can send to a
-        cluster: by its processor, or by a link of 1 Gbit/s if that carries fewer.
+        Clips a second of one thread by stage, and the most clips a second that one machine can send to a cluster,
+        limited by its processor or by a link of 1 Gbit/s.
 
     Raises:
         ValueError: there is no such section.
@@ -102,12 +102,12 @@ def read_rates(document: str) -> tuple[dict[str, float], float]:
 
 
 def workers_table(rates: Mapping[str, float], most_sent: float, serial: Mapping[int, float]) -> str:
-    """A row a stage: what a million and ten million clips take on more and more workers.
+    """One row for each stage: time for a million and ten million clips on more and more workers.
 
     Args:
         rates: clips a second of one worker by stage.
         most_sent: clips a second that can be sent to workers elsewhere.
-        serial: seconds of what no workers share, by number of clips.
+        serial: seconds of the work that workers do not share, by number of clips.
     """
     header = [
         f"{_short(clips)}, {workers} worker{'s' * (workers > 1)}" for clips in EXTRAPOLATED for workers in WORKERS
@@ -132,7 +132,7 @@ def _short(clips: int) -> str:
 
 
 def duration(seconds: float) -> str:
-    """A time as people say it.
+    """A time in a readable unit.
 
     Example:
         >>> [duration(seconds) for seconds in (90, 5400, 200_000)]

@@ -1,4 +1,4 @@
-"""What the heads of `speech` answer on validation; the metrics of their training are means over single perceptrons."""
+"""Figures of the heads of `speech` on validation; the metrics of training are only means over single perceptrons."""
 
 import subprocess
 import sys
@@ -30,11 +30,11 @@ def validation_figures(revision: str) -> dict[str, float]:
         revision: of the run, in the repository at hand.
 
     Returns:
-        UAR and accuracy of the head that hears a clip alone, and UAR of the head that knows the voice, by all other
-        validation clips of the same speaker.
+        UAR and accuracy of the head for a clip alone, and UAR of the head for known voices, with all other validation
+        clips of the same speaker as reference.
 
     Raises:
-        subprocess.CalledProcessError: DVC does not have what the run made.
+        subprocess.CalledProcessError: DVC does not have the outputs of the run.
     """
     with tempfile.TemporaryDirectory(prefix="deepemo-heads-") as temporary:
         folder = Path(temporary)
@@ -43,7 +43,7 @@ def validation_figures(revision: str) -> dict[str, float]:
 
 
 def fetch(revision: str, folder: Path) -> None:
-    """Copy the network, the embeddings and the split of a run into a folder, where they lie as in a run."""
+    """Copy the network, the embeddings and the split of a run to the same paths in a folder."""
     for path in (MODELS / NAME, SPEECH_EMBEDDINGS, SPLIT):
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         get = ("dvc", "get", "--quiet", "--rev", revision, "--out", str(folder / path), ".", str(path))
@@ -51,7 +51,7 @@ def fetch(revision: str, folder: Path) -> None:
 
 
 def judge(folder: Path) -> dict[str, float]:
-    """The figures of `validation_figures`, of what `fetch` brought into a folder."""
+    """The figures of `validation_figures`, from a folder that `fetch` filled."""
     model = cast(VoiceModel, load(folder / MODELS / NAME))
     emotions = tuple(model.about["emotions"])
     split = read_split(folder / SPLIT, emotions)

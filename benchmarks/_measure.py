@@ -1,4 +1,4 @@
-"""What the benchmarks share: ways timed in turns, their medians, and the document of their tables."""
+"""Shared by the benchmarks: timing several ways in turns, their medians, and the document of their tables."""
 
 import gc
 import os
@@ -13,8 +13,9 @@ from statistics import median
 
 DOCUMENT = Path("docs/benchmarks.md")
 _INTRODUCTION = (
-    "# Benchmarks\n\nWritten by the modules of `benchmarks/`, each section by the command it names. Times are medians;"
-    " figures of one section come from one run and may be compared, those of different sections may not.\n"
+    "# Benchmarks\n\nWritten by the modules of `benchmarks/`; each section names its command. Times are medians."
+    " Figures of one section come from one run and can be compared with one another, but not with those of other"
+    " sections.\n"
 )
 _CPU_NAME = re.compile(r"^model name\s*:\s*(.+)$", re.MULTILINE)
 
@@ -24,8 +25,8 @@ class Cost:
     """Medians over the rounds of one way.
 
     Attributes:
-        wall_seconds: by the clock on the wall; what others run on the machine counts too.
-        cpu_seconds: of all threads of this process; a busy machine changes it little.
+        wall_seconds: elapsed time, which includes other work on the machine.
+        cpu_seconds: of all threads of this process; it depends little on other work.
     """
 
     wall_seconds: float
@@ -33,7 +34,7 @@ class Cost:
 
 
 def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int, *, warm_up: bool = True) -> dict[str, Cost]:
-    """Time several ways of doing the same thing in turns, so that a slow minute of the machine meets all of them.
+    """Time several ways of doing the same thing in turns, so that a slow minute of the machine affects all of them.
 
     Args:
         ways: by name, what to time.
@@ -58,7 +59,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], rounds: int, *, warm_up: 
 
 
 def machine() -> str:
-    """One line on what this runs on, and how busy it is now."""
+    """One line about this machine, and how busy it is now."""
     information = Path("/proc/cpuinfo")
     found = _CPU_NAME.search(information.read_text()) if information.is_file() else None
     processor = found[1] if found else platform.machine()
@@ -69,7 +70,7 @@ def machine() -> str:
 
 
 def times(ratio: float) -> str:
-    """A ratio as text, with two digits where they say something."""
+    """A ratio as text, with about two digits."""
     return f"{ratio:.0f}x" if ratio >= 10 else f"{ratio:.1f}x" if ratio >= 1 else f"{ratio:.2f}x"
 
 
@@ -81,7 +82,7 @@ def publish(title: str, text: str, *, write: bool) -> None:
 
 
 def write_section(title: str, text: str, document: Path = DOCUMENT) -> None:
-    """Put a section into the document in place of the one of the same title; sections are sorted by title."""
+    """Put a section into the document, replacing the one of the same title; sections are sorted by title."""
     before = document.read_text(encoding="utf-8") if document.is_file() else ""
     sections = dict(part.split("\n", 1) for part in before.split("\n## ")[1:])
     sections[title] = f"\n{text.strip()}\n"

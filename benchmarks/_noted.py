@@ -1,4 +1,4 @@
-"""What is known of each run of an experiment, kept in a table beside the results; and how long a run takes."""
+"""The table of figures of each run of an experiment, beside the results; and the time that a run takes."""
 
 import csv
 import resource
@@ -9,7 +9,7 @@ from dataclasses import astuple, dataclass
 from pathlib import Path
 
 FIELDS = ("experiment", "seed", "code", "figure", "value")
-# Processor time; all other figures are of the metrics of the experiment's stage, by dotted name.
+# Processor time. All other figures are from the metrics of the experiment's stage, by dotted name.
 MINUTES = "cpu_minutes"
 
 
@@ -36,11 +36,11 @@ def run_timed(command: Sequence[str], stage: str) -> float | None:
 
     Args:
         command: the command and its arguments.
-        stage: whose work is to be measured.
+        stage: the stage that is measured.
 
     Returns:
-        Minutes of processor time of the command and of all it started, which other work on the machine changes little;
-        None if DVC took the stage's outputs from its cache.
+        Minutes of processor time of the command and of all processes that it started, which depend little on other work
+        on the machine; None if DVC took the stage's outputs from its cache.
 
     Raises:
         subprocess.CalledProcessError: the command failed.
@@ -62,7 +62,7 @@ def _children_seconds() -> float:
 
 
 def read_noted(path: Path) -> Noted:
-    """The figures of each noted run by name; none if there is no table yet."""
+    """The figures of each recorded run by name; empty if there is no table yet."""
     noted: Noted = {}
     if path.exists():
         with path.open(encoding="utf-8", newline="") as file:

@@ -1,4 +1,4 @@
-"""How the project's first version made features: one clip at a time, eagerly, all by tensorflow-io."""
+"""Features as the project's first version made them: one clip at a time, eagerly, all by tensorflow-io."""
 
 from collections.abc import Iterable
 from pathlib import Path
@@ -35,7 +35,7 @@ def seed_features(path: Path, spec: FeatureSpec) -> tf.Tensor:
 
 
 def readable(paths: Iterable[Path], spec: FeatureSpec) -> list[Path]:
-    """Those of some recordings that tensorflow-io reads."""
+    """The recordings that tensorflow-io can read."""
     read = []
     for path in paths:
         try:

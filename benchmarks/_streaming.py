@@ -1,4 +1,4 @@
-"""Clients of live streams for the benchmark: synthetic speech, sent as fast as it would be spoken."""
+"""Clients of live streams for the benchmark: synthetic speech, sent at the speed of speech."""
 
 import asyncio
 import io
@@ -32,7 +32,7 @@ from deepemo.corpora.synthetic.prosody import cast, deliver, request
 from deepemo.emotions import EMOTIONS
 
 RATE_HZ = 48_000
-# Of the page: samples of a piece, and bits a second of its recorder.
+# As in the page: samples of a piece, and bits a second of its recorder.
 PIECE_SAMPLES = 4096
 WEBM_BITS = 128_000
 PCM, WEBM = "PCM", "WebM"
@@ -47,7 +47,7 @@ class Sound:
     Attributes:
         start: its first message.
         pieces: of the sound.
-        times: at which each is sent: when its last sample has been spoken.
+        times: at which each is sent, when its last sample has been spoken.
     """
 
     start: dict[str, object]
@@ -60,7 +60,7 @@ class Told:
     """What the server told a client.
 
     Attributes:
-        lags: seconds from the sending of the last sample of a window to its answer, one for each answer.
+        lags: seconds from sending the last sample of a window to its answer, for each answer.
         whole_seconds: from the end of the sound to the answer to all of it; None if the stream was lost.
     """
 
@@ -69,7 +69,7 @@ class Told:
 
 
 def talk(seconds: float, *, seed: int) -> npt.NDArray[np.int16]:
-    """Sentences of synthetic speakers with pauses, a quarter of the time silent: int16 [n] at 48 kHz."""
+    """Sentences of synthetic speakers with pauses for a quarter of the time: int16 [n] at 48 kHz."""
     rng = np.random.default_rng(seed)
     speakers, sentences = cast(16, seed=seed), list(CORPUS.sentences.values())
     parts: list[npt.NDArray[np.float32]] = []
@@ -98,7 +98,7 @@ def as_pcm(samples: npt.NDArray[np.int16]) -> Sound:
 
 
 class _Pieces:
-    """A file that cannot seek; what is written to it is taken piece by piece."""
+    """A file that cannot seek, whose content is taken piece by piece."""
 
     def __init__(self) -> None:
         self._written = io.BytesIO()
@@ -113,10 +113,10 @@ class _Pieces:
 
 
 def as_webm(samples: npt.NDArray[np.int16]) -> Sound:
-    """Sound as the recorder of a browser gives it, as soon as it is encoded."""
+    """Sound as from a browser's recorder, in pieces as soon as they are encoded."""
     pieces, times = [], []
     written = _Pieces()
-    # FFmpeg keeps a cluster back until it ends, a recorder writes into it: each packet has a cluster of its own here.
+    # FFmpeg writes a cluster at its end, but a recorder writes packets at once. So each packet has its own cluster.
     options = {"live": "1", "flush_packets": "1", "cluster_time_limit": "1"}
     with av.open(written, "w", format="webm", options=options) as output:
         track = output.add_stream("libopus", rate=RATE_HZ, layout="mono")
@@ -146,14 +146,14 @@ class Client:
         self._text = ""
 
     async def run(self, sound: Sound, delay: float) -> Told:
-        """Send sound as fast as it is spoken, from some seconds on, and note when the answers come."""
+        """Send sound at the speed of speech, starting after `delay` seconds, and record when answers arrive."""
         told = Told(lags=[])
         await asyncio.sleep(delay)
         connecting = asyncio.open_connection(self._address.hostname, self._address.port, local_addr=(self._source, 0))
         self._reader, self._writer = await connecting
         try:
             self._writer.write(self._protocol.send(Request(host=self._address.netloc, target="/v1/stream")))
-            # The last of them: the server has closed the stream.
+            # LocalProtocolError: the server has closed the stream.
             with suppress(ConnectionError, TimeoutError, LocalProtocolError):
                 await self._talk(sound, told)
         finally:

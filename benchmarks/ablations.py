@@ -1,4 +1,4 @@
-"""The ablations as `dvc exp run` lines, run if wanted, and the table of those that were run."""
+"""Print the ablations as `dvc exp run` commands, run them, and tabulate those that were run."""
 
 import json
 import shlex
@@ -62,7 +62,7 @@ Nothing was chosen by this test. These trainings are short too, and the backbone
 
 
 def command(experiment: Experiment, base: Overrides, seed: int | None) -> list[str]:
-    """What runs an experiment, in a copy of the checkout, so that its values do not stay in params.yaml."""
+    """The command that runs an experiment in a copy of the checkout, so that params.yaml does not change."""
     values = {**base, **experiment.set}
     name = experiment.name
     if seed is not None:
@@ -81,7 +81,7 @@ def _as_override(value: Any) -> str:
 def list_commands(
     ablations: Ablations, params: dict[str, Any], *, everywhere: Overrides, seeds: Sequence[int | None]
 ) -> str:
-    """Every experiment's lines; one that sets what params.yaml holds already is commented out.
+    """The commands of every experiment; one whose values are in params.yaml already is commented out.
 
     Args:
         ablations: the experiments.
@@ -109,18 +109,18 @@ def run_experiments(
     code: str,
     seeds: Sequence[int | None],
 ) -> None:
-    """Run experiments one after another and note the time of each whose stage did not come from the cache.
+    """Run experiments one after another, and record the time of each whose stage did not come from the cache.
 
     Args:
         names: of the experiments.
-        ablations: all there are.
+        ablations: all experiments.
         params: content of params.yaml.
         everywhere: values that are set in every experiment of every stage.
         code: the commit that they run on, shortened.
         seeds: run each with each of these; None is that of params.yaml.
 
     Raises:
-        InputError: there is no experiment of a name.
+        InputError: an experiment is unknown.
     """
     known = {experiment.name: experiment for experiment in ablations.experiments}
     strange = [name for name in names if name not in known]
@@ -136,7 +136,7 @@ def run_experiments(
 
 
 def results(ablations: Ablations, noted: Noted) -> str:
-    """The document: one table a stage, a row a run, and the experiments that were not run."""
+    """The document: a table for each stage with a row for each run, and the experiments that were not run."""
     parts = [_INTRODUCTION]
     done: set[str] = set()
     for stage, figures in FIGURES.items():
@@ -157,7 +157,7 @@ def results(ablations: Ablations, noted: Noted) -> str:
 
 
 def _table(experiments: Sequence[Experiment], figures: Sequence[Figure], runs: Noted) -> str:
-    """A row a run; gains are against the first experiment on the same code with the same seed."""
+    """One row for each run; gains are against the first experiment on the same code with the same seed."""
     base = experiments[0].name
     what = {experiment.name: experiment.what for experiment in experiments}
     header = ["change"]

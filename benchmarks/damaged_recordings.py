@@ -1,9 +1,9 @@
-"""Every format that libsndfile and PyAV can write, whole, cut and damaged: decoded, refused by one error, or worse.
+"""Read every format that libsndfile and PyAV can write, whole, cut and damaged, and count what happens.
 
 `python -m benchmarks.damaged_recordings` makes each format and codec at several rates and numbers of channels, cuts
 each file at every tenth, damages it many times at random, and reads all of them as `deepemo predict`, `serve`,
-`validate` and `gate` do. It runs in a process of its own, so that a decoder that crashes or does not come back is a row
-in the table. Files and damages are the same each time.
+`validate` and `gate` do. The trials run in a separate process, so that a decoder that crashes or hangs is counted in
+the table. Files and damages are the same each time.
 """
 
 import io
@@ -31,7 +31,7 @@ RATES_HZ = (8_000, 16_000, 48_000)
 CHANNELS = (1, 2)
 SECONDS = 0.4
 MOST_SECONDS = 60.0
-# No trial takes a hundredth of it.
+# Every trial takes less than a hundredth of it.
 PATIENCE_SECONDS = 60.0
 OUTCOMES = ("whole", "partial", "refused", "another exception", "crash or hang")
 # They write to devices, hosts, several files, or nothing that is sound.
@@ -52,7 +52,7 @@ class Format:
     codec: str
 
     def make(self, rate_hz: int, channels: int) -> bytes:
-        """A short file of it; raises whatever its writer raises if it cannot."""
+        """A short file in this format; raises the writer's error if it cannot be written."""
         samples = _sound(rate_hz, channels)
         content = io.BytesIO()
         if self.writer == "libsndfile":
@@ -71,12 +71,12 @@ class Format:
 
 @dataclass
 class Outcome:
-    """What became of the trials on a format.
+    """Results of the trials on a format.
 
     Attributes:
-        of_whole: what became of whole files.
-        of_damaged: what became of cut and damaged ones.
-        faults: of exceptions that are none of ours, and of crashes: what, and on which file.
+        of_whole: results for whole files.
+        of_damaged: results for cut and damaged files.
+        faults: exceptions that are not ours, and crashes, with the file of each.
     """
 
     of_whole: Counter[str] = field(default_factory=Counter)
@@ -85,9 +85,9 @@ class Outcome:
 
 
 def libsndfile_formats() -> Iterator[Format]:
-    """Every format and subtype that libsndfile can write to one file that it knows again.
+    """Every format and subtype that libsndfile can write to one file and recognize again.
 
-    `RAW` has no header; of `SD2` the header is a second file, `._`, which is left in the working folder.
+    `RAW` has no header. `SD2` has its header in a second file, `._`, which stays in the working folder.
     """
     for container in soundfile.available_formats():
         for codec in soundfile.available_subtypes(container):
@@ -97,7 +97,7 @@ def libsndfile_formats() -> Iterator[Format]:
 
 
 def pyav_formats() -> Iterator[Format]:
-    """Every container that PyAV can write, with every codec of sound that it can write into it."""
+    """Every container that PyAV can write, with every audio codec that it can hold."""
     codecs = [name for name in sorted(av.codec.codecs_available) if _encodes_sound(name)]
     for container in sorted(av.formats_available - _NO_FILES):
         for codec in codecs:
@@ -107,7 +107,7 @@ def pyav_formats() -> Iterator[Format]:
 
 
 def damaged(whole: bytes, label: str, count: int) -> Iterator[bytes]:
-    """The file cut at every tenth, then damaged at random: bytes changed, left out, put in, zeroed, or cut."""
+    """The file cut at every tenth, then with random damages: bytes changed, removed, inserted, zeroed, or cut off."""
     for tenth in range(1, 10):
         yield whole[: len(whole) * tenth // 10]
     random = np.random.default_rng(zlib.crc32(label.encode()))
@@ -116,7 +116,7 @@ def damaged(whole: bytes, label: str, count: int) -> Iterator[bytes]:
 
 
 def read(content: bytes, turn: int) -> str:
-    """What becomes of a file, read as people's files are and, in turns, as those of corpora."""
+    """The result of reading a file, in turns as a user's file and as one of a corpus."""
     try:
         if turn % 2:
             recording = read_recording(content, max_seconds=MOST_SECONDS, max_samples=10_000_000)
@@ -152,7 +152,7 @@ def try_format(made: Format, damages: int, on_trial: Callable[[int], None] = lam
 
 def _damage(whole: bytes, random: np.random.Generator) -> bytes:
     content = bytearray(whole)
-    # Headers are where decoders believe what they read.
+    # Half of the damages are in the header, because decoders rely on it.
     within = min(len(content), 128) if random.random() < 0.5 else len(content)
     position = int(random.integers(within))
     length = int(random.integers(1, 33))
@@ -198,14 +198,14 @@ def _writes(made: Format) -> bool:
 
 
 def _work(connection: Connection, damages: int) -> None:
-    """Answer formats with outcomes until there are no more; say before each trial which one it is."""
+    """Answer formats with outcomes until there are no more; send the number of each trial before it starts."""
     av.logging.set_level(None)
     while (made := connection.recv()) is not None:
         connection.send(try_format(made, damages, connection.send))
 
 
 class Worker:
-    """A process that tries formats, started anew when one has crashed it."""
+    """A process that tries formats; it is started again after a crash."""
 
     def __init__(self, damages: int) -> None:
         self._damages = damages
@@ -219,7 +219,7 @@ class Worker:
         theirs.close()
 
     def run(self, made: Format) -> Outcome:
-        """What became of a format."""
+        """The outcome of a format."""
         trial = 0
         try:
             self._connection.send(made)
@@ -243,7 +243,7 @@ class Worker:
 
 
 def _rows(outcomes: dict[Format, Outcome]) -> list[list[str]]:
-    """A row a container: who writes it, how many codecs, what became of whole files and of damaged ones."""
+    """One row for each container: its writer, its number of codecs, and the results for whole and damaged files."""
     rows = []
     for writer, container in dict.fromkeys((made.writer, made.container) for made in outcomes):
         of_it = [outcome for made, outcome in outcomes.items() if (made.writer, made.container) == (writer, container)]
@@ -266,10 +266,10 @@ def report(outcomes: dict[Format, Outcome], damages: int) -> str:
     rates = ", ".join(f"{rate_hz / 1000:g}" for rate_hz in RATES_HZ)
     return (
         f"`python -m benchmarks.damaged_recordings --damages {damages}` on {machine()}.\n\n"
-        f"{len(outcomes)} formats, each at {rates} kHz with one and two channels as far as it can be written so, "
-        f"whole, cut at every tenth, and with {damages} random damages each: {trials:,} files. `partial` is read with "
-        "that remark, `refused` ends in one error that names the file. Some damage cannot be noticed: a sample of PCM "
-        "may have any value.\n\n" + table(heads, _rows(outcomes))
+        f"{len(outcomes)} formats, each at {rates} kHz with one and two channels if it allows them. Each file is read "
+        f"whole, cut at every tenth, and with {damages} random damages: {trials:,} files. `partial` is read with that "
+        "remark, `refused` ends in one error that names the file. Some damage cannot be noticed, because a sample of "
+        "PCM may have any value.\n\n" + table(heads, _rows(outcomes))
     )
 
 
@@ -277,7 +277,7 @@ def main(
     damages: Annotated[int, typer.Option(min=0, help="Random damages of each file.")] = 200,
     only: Annotated[str | None, typer.Option(help="Containers to try, comma-separated; nothing is written.")] = None,
 ) -> None:
-    """Read every format whole, cut and damaged, and write what became of it to docs/benchmarks.md."""
+    """Read every format whole, cut and damaged, and write the results to docs/benchmarks.md."""
     wanted = None if only is None else set(only.split(","))
     formats = [made for made in (*libsndfile_formats(), *pyav_formats()) if wanted is None or made.container in wanted]
     worker = Worker(damages)

@@ -1,4 +1,4 @@
-"""Featurizing against the project's first way, a librosa loop, and the bare cost of decoding plus FFT."""
+"""Featurizing compared with the project's first version, a librosa loop, and decoding and FFT alone."""
 
 import tempfile
 import zipfile
@@ -33,7 +33,7 @@ BARE_TENSORFLOW = "decoding and FFT alone (tensorflow)"
 
 
 def draw_recordings(corpora: Path, count: int) -> list[Path]:
-    """Recordings spread evenly over the folders of the corpora that are there."""
+    """Recordings spread evenly over the corpora in a folder."""
     found = [path for name in CORPUS_NAMES for path in sorted((corpora / name).rglob("*.wav"))]
     if not found:
         raise typer.BadParameter(f"{corpora}: no recordings, expected folders named like {list(CORPUS_NAMES)}")
@@ -42,7 +42,7 @@ def draw_recordings(corpora: Path, count: int) -> list[Path]:
 
 
 def pack_recordings(paths: Iterable[Path], corpora: Path, raw: Path) -> pd.DataFrame:
-    """Write recordings to `<raw>/<corpus>.zip` as `download` does; the rows of a clip table for them."""
+    """Write recordings to `<raw>/<corpus>.zip` as `download` does, and return their rows of a clip table."""
     rows = []
     for path in paths:
         corpus, *_ = path.relative_to(corpora).parts
@@ -53,7 +53,7 @@ def pack_recordings(paths: Iterable[Path], corpora: Path, raw: Path) -> pd.DataF
 
 
 def bare(paths: Iterable[Path], spec: FeatureSpec, transform: Callable[[np.ndarray], object]) -> None:
-    """Decode each recording by libsndfile and transform as many windows of it as our features have."""
+    """Decode each recording with libsndfile, and transform as many windows as our features have frames."""
     window = scipy.signal.get_window("hann", spec.window_samples).astype(np.float32)
     length = spec.frames * spec.hop_samples + spec.window_samples
     for path in paths:
@@ -144,9 +144,9 @@ def main(
         costs = in_turns(ways, rounds)
     text = (
         f"`python -m benchmarks.featurizing --corpora FOLDER --clips {clips} --rounds {rounds}` on {about}.\n\n"
-        f"{len(paths)} recordings drawn evenly from {', '.join(sorted(rows['corpus'].unique()))}; tensorflow-io "
-        f"refused {len(drawn) - len(paths)} of the {len(drawn)} drawn, and no way was timed on those. All ways "
-        "run in one process, where TensorFlow has one thread an operation, as in the stage.\n\n"
+        f"{len(paths)} recordings drawn evenly from {', '.join(sorted(rows['corpus'].unique()))}. Those that "
+        f"tensorflow-io refused, {len(drawn) - len(paths)} of the {len(drawn)} drawn, were left out for all ways. All "
+        "ways run in one process, where TensorFlow uses one thread per operation, as in the stage.\n\n"
         f"{report(costs, len(paths))}"
     )
     write_section("Featurizing", text)

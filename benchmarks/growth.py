@@ -1,4 +1,4 @@
-"""How parts of the stages grow with the clips: seconds and memory at 10 thousand, 100 thousand and a million of them.
+"""How parts of the stages grow with the clips: time and memory for 10 thousand, 100 thousand and a million clips.
 
 Each part is measured once, in a process of its own on one core, which is pinned as the stages are.
 """
@@ -35,7 +35,7 @@ SIZES = [10_000, 100_000, 1_000_000]
 
 
 def cost(part: str, clips: int) -> Cost:
-    """What a part takes in this process, on one core."""
+    """Cost of a part in this process, on one core."""
     os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
     run = PARTS[part](clips)
     whose = resource.RUSAGE_CHILDREN if part in ELSEWHERE else resource.RUSAGE_SELF
@@ -51,7 +51,7 @@ def _cpu_seconds(whose: int) -> float:
 
 
 def measured(part: str, clips: int, folder: Path) -> Cost:
-    """What a part takes in a process of its own."""
+    """Cost of a part in a process of its own."""
     command = [sys.executable, "-m", "benchmarks.growth", "--child", part, "--clips", str(clips)]
     environment = {**os.environ, **pins(processor_flags()), "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
     answer = subprocess.run(command, cwd=folder, env=environment, check=True, stdout=subprocess.PIPE, text=True).stdout
@@ -59,7 +59,7 @@ def measured(part: str, clips: int, folder: Path) -> Cost:
 
 
 def measure(clips: int) -> dict[str, Cost]:
-    """What each part takes, one after the other in a folder of their own."""
+    """Cost of each part; they run one after the other in a temporary folder."""
     with tempfile.TemporaryDirectory() as scratch:
         shutil.copy(ROOT / "params.yaml", scratch)
         costs = {part: measured(part, clips, Path(scratch)) for part in PARTS}
@@ -67,14 +67,15 @@ def measure(clips: int) -> dict[str, Cost]:
 
 
 def section(costs: Costs, asked: str, about: str) -> str:
-    """The text of the section, but for what workers make of it."""
+    """The text of the section, without the table of workers."""
     return (
         f"`python -m benchmarks.growth{asked}` on {about}, {os.getloadavg()[0]:.1f} at the end.\n\n"
-        f"Parts of the stages on made-up clips, {CLIPS_OF_A_SPEAKER} of each speaker; each part once, on one core, in "
-        f"a process of its own. Recordings have {RECORDING_BYTES} bytes and are not decoded, embeddings have {WIDTH} "
-        "numbers, and what three networks say is drawn. Clips that are judged are those of the split that are not in "
-        "training. Peak memory is that of the process, with what it had read before. The exponent is the slope of log "
-        "CPU seconds over log clips between the two largest numbers, and kB a clip the slope of memory over clips."
+        f"Parts of the stages on made-up clips, {CLIPS_OF_A_SPEAKER} of each speaker. Each part runs once, on one "
+        f"core, in a process of its own. Recordings have {RECORDING_BYTES} bytes and are not decoded, embeddings have "
+        f"{WIDTH} numbers, and the outputs of three networks are drawn at random. Judged clips are those of the split "
+        "that are not in training. Peak memory includes what the process had read before. The exponent is the slope of "
+        "log CPU seconds over log clips between the two largest numbers of clips; kB a clip is the slope of memory "
+        "over clips."
         f"\n\n{growth_table(costs)}"
     )
 
@@ -100,10 +101,10 @@ def main(
     rates, most_sent = read_rates(DOCUMENT.read_text(encoding="utf-8"))
     workers = workers_table(rates, most_sent, {size: serial_seconds(costs, size) for size in EXTRAPOLATED})
     text += (
-        "\n\nWhat more clips take, calculated from the section Scale: clips through its rate of one thread times the "
-        f"workers, but at most the {most_sent:,.0f} clips a second that one machine sends to a cluster. The last row "
-        "is the sum of CPU seconds above, which no workers share: measured for a number of clips that the table has, "
-        "else calculated with its exponents, or 1 where they are less.\n\n"
+        "\n\nTimes for more clips, calculated from the section Scale. A stage's rate is that of one thread times "
+        f"the workers, but at most the {most_sent:,.0f} clips a second that one machine can send to a cluster. The "
+        "last row is the sum of the CPU seconds above, for work that workers do not share. It is measured if the table "
+        "has that number of clips, and otherwise calculated with the exponents, or with 1 where they are less.\n\n"
         f"{workers}"
     )
     publish("Growth", text, write=write)

@@ -1,9 +1,9 @@
-"""How soon streams are answered, and what they cost: `python -m benchmarks.live`, after a run of the pipeline.
+"""Latency and cost of live streams: `python -m benchmarks.live`, after a run of the pipeline.
 
-`deepemo serve` runs in a process of its own; clients on the same machine send it synthetic speech as fast as it would
-be spoken, in the pieces in which the page sends it: as PCM, and as WebM. For each answer at a hop, the time is counted
-from the sending of the last sample of its window. Every round measures all ways, so that a slow minute meets all of
-them; the figures are medians over the rounds.
+`deepemo serve` runs in a process of its own. Clients on the same machine send synthetic speech at the speed of speech,
+in pieces like those of the page, as PCM and as WebM. For each answer at a hop, the time runs from sending the last
+sample of its window. Every round measures all ways, so that a slow minute affects all of them. The figures are medians
+over the rounds.
 """
 
 import asyncio
@@ -27,21 +27,21 @@ from benchmarks._streaming import SOUNDS, Client, Sound, Told, talk
 from deepemo.reporting.markdown import table
 
 MIB = 1 << 20
-# So many streams of one address are allowed by default.
+# Streams that the server allows from one address by default.
 STREAMS_PER_ADDRESS = 8
 WARM_UP_SECONDS = 4.0
 
 
 @dataclass(frozen=True, kw_only=True)
 class Load:
-    """What some streams at once were like.
+    """Results of some streams at once.
 
     Attributes:
         told: to each client.
         hops: answers that each should get.
         cpu_share: processor seconds of the server and its children for each second and stream.
-        before: resident MiB of the server and of its decoders without streams; of decoders, each page that several
-            share is counted once.
+        before: resident MiB of the server and of its decoders without streams; a page that several decoders share is
+            counted once.
         at_end: the same near the end of the streams.
     """
 
@@ -102,7 +102,7 @@ def running(models: Path, model: str | None) -> Iterator[Server]:
 
 
 def hops_of(seconds: float) -> int:
-    """Answers at hops of a second to so much sound: at 1 and 2 s, then at 2.5 s and each second after it."""
+    """Number of answers at hops of a second to some sound: at 1 and 2 s, then at 2.5 s and each second after it."""
     return 3 + int(seconds - 2.5)
 
 
@@ -110,7 +110,7 @@ async def _load(server: Server, sounds: Sequence[Sound], seconds: float) -> Load
     rng = np.random.default_rng(len(sounds))
     clients = [Client(server.address, f"127.0.0.{1 + number // STREAMS_PER_ADDRESS}") for number in range(len(sounds))]
     memory, worked = server.memory_mib(), server.cpu_seconds()
-    # Nobody starts to speak when others do; hops fall where they do.
+    # Clients start at different moments, and so do their hops.
     running = [
         asyncio.create_task(client.run(sound, float(rng.uniform(0, 1))))
         for client, sound in zip(clients, sounds, strict=True)
@@ -128,7 +128,7 @@ async def _load(server: Server, sounds: Sequence[Sound], seconds: float) -> Load
 
 
 def measure(server: Server, way: str, streams: int, seconds: float) -> Load:
-    """So many streams at once, as fast as they are spoken.
+    """Measure some streams at once, at the speed of speech.
 
     Args:
         server: to ask.
@@ -187,7 +187,7 @@ def main(
     for number in range(rounds):
         for way in SOUNDS:
             for count in (1, streams):
-                # A server of its own: what one keeps of streams that have ended would count for those that follow.
+                # A new server each time, because memory that it keeps after streams would count for those that follow.
                 with running(models, model) as server:
                     measure(server, way, 1, WARM_UP_SECONDS)
                     busy.append(os.getloadavg()[0])
@@ -198,10 +198,10 @@ def main(
         f"`python -m benchmarks.live --seconds {seconds:g} --rounds {rounds} --streams {streams}` on {about}; before "
         f"each measurement it was {min(busy):.1f} to {max(busy):.1f}.\n\n"
         f"`deepemo serve` with {answering}, and clients on the same machine, which send {seconds:g} s of synthetic "
-        "speech each as fast as it is spoken. Times are from the sending of a window's last sample to its answer.\n\n"
+        "speech each at the speed of speech. Times run from sending a window's last sample to its answer.\n\n"
         f"{report(loads)}\n\n"
-        "Memory is resident memory near the end of the streams, of decoders with each page that several share counted "
-        "once; four decoders of uploads are always there."
+        "Memory is resident memory near the end of the streams. A page that several decoders share is counted once. "
+        "Four decoders of uploads run all the time."
     )
     write_section("Live", text)
     print(text)

@@ -48,7 +48,7 @@ def make_corpus(folder: Path, clips: int) -> None:
 
 
 def work(name: str, folder: Path) -> float:
-    """Do what a stage does, in this process; its peak of memory in MB."""
+    """Do the work of a stage in this process, and return its peak memory in MB."""
     from deepemo.audio.features import Featurizer
     from deepemo.audio.spec import FeatureSpec
     from deepemo.dataset.featurize import featurize_clips
@@ -84,7 +84,7 @@ def measured(name: str, folder: Path) -> float:
 
 
 def report(peaks: dict[int, dict[str, float]]) -> str:
-    """The table: a row a corpus size, and how much more the largest needs than the smallest."""
+    """The table: one row for each corpus size, and the ratio of the largest to the smallest."""
     rows = [(f"{clips:,} clips", *(f"{peaks[clips][name]:.0f} MB" for name in WORKS)) for clips in sorted(peaks)]
     least, most = peaks[min(peaks)], peaks[max(peaks)]
     rows.append(("largest against smallest", *(times(most[name] / least[name]) for name in WORKS)))
@@ -112,9 +112,9 @@ def main(
 
     text = (
         f"`python -m benchmarks.memory --sizes {sizes}` on {about}.\n\n"
-        "Peak resident memory of a process of its own for each figure, on made-up recordings of "
-        f"{MADE_SECONDS} s. Training holds arrays up to {HELD_BYTES // 2**20} MiB, and as much for validation; what "
-        f"exceeds that is streamed.\n\n{report(peaks)}"
+        "Peak resident memory, each figure from a process of its own, on made-up recordings of "
+        f"{MADE_SECONDS} s. Training holds up to {HELD_BYTES // 2**20} MiB of arrays in memory, and validation as "
+        f"much; larger arrays are streamed.\n\n{report(peaks)}"
     )
     write_section("Memory", text)
     print(text)

@@ -1,4 +1,4 @@
-"""Where the time of the heavy stages goes: each part of their work by itself, on what a finished run left here."""
+"""Time of each part of the heavy stages by itself, on the outputs of a finished run in this folder."""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -44,7 +44,7 @@ Row = tuple[str, str, str]
 
 
 def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, Callable[[], object]]:
-    """What `validate` and `featurize` do with clips, each over all of them in one thread."""
+    """The steps of `validate` and `featurize` on clips, each over all clips in one thread."""
     archives = {corpus: Archive(DATA / "raw" / f"{corpus}.zip") for corpus in clips["corpus"].unique()}
     members = list(zip(clips["corpus"], clips["member"], strict=True))
     names = clips["clip"].tolist()
@@ -86,7 +86,7 @@ def clip_parts(clips: pd.DataFrame, params: Params, scratch: Path) -> dict[str, 
 
 
 def views(split: pd.DataFrame, emotions: Emotions, section: TrainShallow | FineTune, seed: int) -> Callable[[], object]:
-    """What makes augmented batches that nobody trains on."""
+    """A function that makes augmented batches without training on them."""
     neutral = neutral_class(section.augment, emotions)
     view = partial(augment, section=section.augment, spec=read_feature_spec(FEATURES), neutral=neutral)
     training = split[split["role"] == TRAIN]
@@ -106,13 +106,13 @@ def some_of(split: pd.DataFrame, batch_size: int, seed: int) -> pd.DataFrame:
 
 
 def _a_batch(history: History, split: pd.DataFrame, batch_size: int) -> float:
-    """Milliseconds; the first epoch, which traces the graph, is left out."""
+    """Milliseconds a batch, without the first epoch, which traces the graph."""
     steps = (split["role"] == TRAIN).sum() // batch_size
     return 1000 * median(row["seconds"] for row in history[1:]) / steps
 
 
 def training_rows(params: Params, scratch: Path) -> list[Row]:
-    """Of each training: its views alone, and the whole of it, a batch."""
+    """For each training: time of its views alone, and of the whole training, a batch."""
     seed, emotions = params.seed, params.emotions
     seed_everything(seed)
     split = read_split(DATA / "split.csv", emotions)

@@ -1,7 +1,7 @@
-"""Clips a second of the stages that map over clips: by threads, by processes and by a Dask cluster of this machine.
+"""Clips a second of the stages that map over clips, with threads, processes, and a Dask cluster on this machine.
 
-Each way runs in a process of its own, which is pinned as the stages are. Starting processes and loading networks is
-left out: a cluster does it once, whatever the number of clips.
+Each way runs in a process of its own, which is pinned as the stages are. Starting processes and loading networks is not
+counted, because a cluster does it once for any number of clips.
 """
 
 import json
@@ -42,10 +42,10 @@ WORKERS = 2
 
 
 def steady_rate(done: Sequence[Done], finished: float, *, workers: int = WORKERS) -> float:
-    """Clips a second from when the last of the processes had done its first item until all results were here.
+    """Clips a second, from when every process has done its first item until all results have arrived.
 
     Raises:
-        ValueError: not all processes took part.
+        ValueError: some processes did no work.
     """
     first: dict[int, float] = {}
     for one in done:
@@ -68,7 +68,7 @@ def rate(stage: str, way: str) -> float:
     task = TASKS[stage](clips, load_params())
     if way in (ONE, TWO):
         workers = 1 if way == ONE else WORKERS
-        list(task.here(WINDOW_CLIPS, workers))  # what is traced and cached then is not timed
+        list(task.here(WINDOW_CLIPS, workers))  # traces and fills caches, which is not timed
         began = time.perf_counter()
         list(task.here(len(clips), workers))
         return len(clips) / (time.perf_counter() - began)
@@ -113,14 +113,14 @@ def dask_cluster() -> Iterator[None]:
         yield
     finally:
         os.environ.pop(ADDRESS, None)
-        # A worker that is told to stop would wait for the chunk that it computes.
+        # A worker that is asked to stop would first finish its chunk.
         for process in processes:
             process.kill()
             process.wait()
 
 
 def make_run(folder: Path, clips: int) -> None:
-    """Write what the stages read: `data/raw/synthetic.zip`, its clips' table, `data/features` and params.yaml."""
+    """Write the inputs of the stages: `data/raw/synthetic.zip`, its clip table, `data/features` and params.yaml."""
     from deepemo.audio.features import Featurizer
     from deepemo.audio.spec import FeatureSpec
     from deepemo.corpora.archive import Archive
@@ -168,8 +168,8 @@ def report(rates: dict[str, dict[str, float]], clip_bytes: float) -> str:
     chunk = {way: 1000 * CHUNK / clips_a_second for way, clips_a_second in rates[NOTHING].items()}
     return (
         f"{table(('stage', *WAYS, 'Dask against processes'), rows)}\n\n"
-        f"A chunk of {CHUNK} recordings of {clip_bytes / 1000:.0f} kB on which nothing is done but counting takes "
-        f"{chunk[PROCESSES]:.1f} ms by processes and {chunk[DASK]:.1f} ms by Dask: that is what sending it costs."
+        f"A chunk of {CHUNK} recordings of {clip_bytes / 1000:.0f} kB that are only counted takes "
+        f"{chunk[PROCESSES]:.1f} ms by processes and {chunk[DASK]:.1f} ms by Dask. This is the cost of sending it."
     )
 
 
@@ -199,7 +199,7 @@ def main(
             ways = (PROCESSES, DASK) if stage == NOTHING else WAYS
             found: dict[str, list[float]] = {one: [] for one in ways}
             for number in range(rounds):
-                # In turns, so that a slow minute of the machine meets all of them.
+                # In turns, so that a slow minute of the machine affects all ways.
                 for one in ways[number % len(ways) :] + ways[: number % len(ways)]:
                     found[one].append(measured(stage, one, Path(scratch)))
             rates[stage] = {one: median(values) for one, values in found.items()}
@@ -208,9 +208,10 @@ def main(
     text = (
         f"`python -m benchmarks.scale --clips {clips} --rounds {rounds}{asked}` on {about}, "
         f"{os.getloadavg()[0]:.1f} at the end.\n\n"
-        f"Clips a second, and times those of one thread on one core, over {clips} recordings of the synthetic corpus. "
-        "Starting processes and loading networks is left out. Two threads are what a stage does on one machine, but "
-        f"for `validate`, which takes processes. In `embed speech`, other processes take {WINDOW_CLIPS} clips at once."
+        f"Clips a second, and their ratio to those of one thread on one core, over {clips} recordings of the synthetic "
+        "corpus. Starting processes and loading networks is not counted. On one machine, stages run with two threads, "
+        "except `validate`, which uses processes. In `embed speech`, other processes take "
+        f"{WINDOW_CLIPS} clips at once."
         f"\n\n{report(rates, clip_bytes)}"
     )
     publish("Scale", text, write=write)

@@ -1,8 +1,8 @@
-"""How well the speech encoder of this library agrees with the file that its weights are from.
+"""Compare the speech encoder of this library with the file that its weights come from.
 
-Two references are made of that file and run by ONNX Runtime, with the layers as outputs: as it is, with 8-bit
-arithmetic, and with its matrices turned back into floats, which is what the port does. The port has to agree with the
-second to rounding; what is between the two references is the price of the original's 8-bit arithmetic.
+Two references are made from that file and run by ONNX Runtime, with the layers as outputs. One keeps the file's 8-bit
+arithmetic. The other has its matrices turned back into floats, as in the port. The port must agree with the second up
+to rounding. The difference between the two references is the cost of the original's 8-bit arithmetic.
 
 Needs the extra `onnx`. For example: python -m benchmarks.speech_port recordings/ravdess --clips 20
 """
@@ -30,7 +30,7 @@ from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
 SEED = 0
-# Where products with an 8-bit matrix have its scale, its zero point and what is added.
+# Inputs of products with an 8-bit matrix that are its scale, its zero point and the bias.
 _PARTS_OF_PRODUCTS = {"DynamicQuantizeMatMul": (2, 3, 4), "MatMulIntegerToFloat": (3, 5, 6)}
 _OUTPUT = "last_hidden_state"
 
@@ -52,10 +52,10 @@ class Reference:
     """The file's encoder run by ONNX Runtime, with all its layers as outputs."""
 
     def __init__(self, path: Path, *, in_floats: bool) -> None:
-        """Rebuild the file's graph; `in_floats` takes the 8-bit arithmetic out, not the 8-bit weights."""
+        """Rebuild the file's graph; `in_floats` removes the 8-bit arithmetic, but keeps the 8-bit weights."""
         content = layers_as_outputs(path, in_floats=in_floats).SerializeToString()
         options = onnxruntime.SessionOptions()
-        # Otherwise it joins a product and the matrix that was turned into floats, and computes in integers again.
+        # Otherwise it fuses a product with the conversion of its matrix to floats, and computes in integers again.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
@@ -74,7 +74,7 @@ def layers_as_outputs(path: Path, *, in_floats: bool) -> onnx.ModelProto:
         nodes = [made for node in nodes for made in _in_floats(node)]
     norms = [node for node in nodes if node.op_type.endswith("LayerNormalization")]
     inputs = {norm.output[0]: norm.input[0] for norm in norms}
-    # Two norms a layer: what enters the first is the residual stream between layers, and the last one's is the end.
+    # Each layer has two norms. The first gets the residual stream between layers; the last of all gets its end.
     stream = [inputs[f"/layers.{layer}/input_layernorm/LayerNormalization_output_0"] for layer in range(6)]
     outputs = [*stream, inputs[_OUTPUT], _OUTPUT]
     made = onnx.helper.make_graph(
@@ -95,7 +95,7 @@ def _in_floats(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
     """The same product with the same 8-bit matrix, of an input that stays as it is."""
     make, (result, *_) = onnx.helper.make_node, node.output
     if node.op_type == "DynamicQuantizeLinear":
-        yield make("Identity", [node.input[0]], [result])  # under this name the products take it
+        yield make("Identity", [node.input[0]], [result])  # the products read it under this name
     elif node.op_type in _PARTS_OF_PRODUCTS:
         scale, zero_point, bias = (
             node.input[at] if at < len(node.input) else "" for at in _PARTS_OF_PRODUCTS[node.op_type]
@@ -109,7 +109,7 @@ def _in_floats(node: onnx.NodeProto) -> Iterator[onnx.NodeProto]:
 
 
 def _in_order(nodes: Sequence[onnx.NodeProto]) -> list[onnx.NodeProto]:
-    """Each node after those whose outputs it uses."""
+    """The nodes, each after those whose outputs it uses."""
     makers = {output: position for position, node in enumerate(nodes) for output in node.output}
     used = {position: [makers[name] for name in node.input if name in makers] for position, node in enumerate(nodes)}
     return [nodes[position] for position in TopologicalSorter(used).static_order()]
@@ -168,8 +168,8 @@ def compare(clips: Sequence[np.ndarray], path: Path) -> dict[str, dict[str, Agre
     """Compare the port with both references on prepared clips.
 
     Returns:
-        Agreement by tap, by what is compared: `port` and `floats` (the port with the reference in floats), `port` and
-        `original`, `floats` and `original`, joined by ` with `.
+        Agreement by tap for each pair that is compared: `port with floats` (the port and the reference in floats),
+        `port with original` and `floats with original`.
     """
     network = moonshine_tiny()
     load_weights(network, path)

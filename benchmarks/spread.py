@@ -1,4 +1,4 @@
-"""How much chance there is in the headlines: the same corpus and split, trained again with other seeds."""
+"""How much the headline figures depend on chance: train on the same corpus and split with several seeds."""
 
 import csv
 import json
@@ -25,7 +25,7 @@ from deepemo.yaml12 import read_yaml, write_yaml
 ROOT = Path(__file__).parents[1]
 ROWS = Path("docs/results/spread.csv")
 DOCUMENT = Path("docs/spread.md")
-# What every seed learns from is made once, with the seed of the params; then each seed trains and is judged.
+# The data are made once, with the seed of the params. Then each seed trains and is judged.
 MAKING = ("download", "validate", "gate", "split", "featurize")
 FAMILIES = {name: load_family(name) for name in family_names()}
 TRAINING = (
@@ -40,8 +40,8 @@ _INTRODUCTION = """# Spread over seeds
 
 Written by `python -m benchmarks.spread` from [results/spread.csv](results/spread.csv). The corpus, the split and the
 features are the same for every seed; initial weights, the order of clips, their augmentation and dropout are not. The
-intervals of the model card say how much of a figure is owed to which clips and speakers were judged; this says how much
-is owed to the seed. The deviation is that of a sample.
+intervals of the model card say how much a figure depends on the clips and speakers that were judged; this page says how
+much it depends on the seed. The deviation is that of a sample.
 """
 
 
@@ -54,7 +54,7 @@ class Row:
         seed: of the training stages.
         code: the commit, shortened.
         predictor: a model or the ensemble.
-        role: of the judged clips; corpora left out of training stand beside the roles.
+        role: of the judged clips; corpora left out of training count as a role.
         accuracy: in [0, 1].
         uar: in [0, 1].
     """
@@ -69,7 +69,7 @@ class Row:
 
 
 def read_rows(path: Path) -> list[Row]:
-    """The noted figures; none if there is no table yet."""
+    """The recorded figures; empty if there is no table yet."""
     if not path.exists():
         return []
     with path.open(encoding="utf-8", newline="") as file:
@@ -88,7 +88,7 @@ def read_rows(path: Path) -> list[Row]:
 
 
 def note_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Add the figures of one seed of one run, in place of older ones of the same, whatever code they were of."""
+    """Add the figures of one seed of one run; they replace older ones of the same seed and run, of any code."""
     new = {(row.run, row.seed) for row in rows}
     kept = [row for row in read_rows(path) if (row.run, row.seed) not in new]
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -99,7 +99,7 @@ def note_rows(path: Path, rows: Sequence[Row]) -> None:
 
 
 def figures(metrics: Mapping[str, Any], *, run: str, seed: int, code: str) -> list[Row]:
-    """The headlines among what `evaluate` wrote to metrics/evaluate.json."""
+    """The headline figures in metrics/evaluate.json, which `evaluate` wrote."""
     return [
         Row(run, seed, code, predictor, role, metrics[predictor][role]["accuracy"], metrics[predictor][role]["uar"])
         for predictor in PREDICTORS
@@ -109,7 +109,7 @@ def figures(metrics: Mapping[str, Any], *, run: str, seed: int, code: str) -> li
 
 
 def document(rows: Sequence[Row]) -> str:
-    """One table a run: mean, deviation and extremes over its seeds of every headline."""
+    """One table for each run: mean, deviation and extremes of every headline figure over its seeds."""
     parts = [_INTRODUCTION]
     header = ("UAR", "mean", "deviation, points", "lowest", "highest")
     for run in dict.fromkeys(row.run for row in rows):
@@ -130,7 +130,7 @@ def document(rows: Sequence[Row]) -> str:
 def seeded(params: Mapping[str, Any], seed: int, source_dir: str | None) -> dict[str, Any]:
     """A copy of params.yaml's content with another seed and folder of corpora.
 
-    Sounds of nobody are left out, because a relative folder of them is not found and no headline depends on them.
+    Sounds without speech are left out, because a relative folder of them is not found, and no headline depends on them.
     """
     download = {**params["download"], **({} if source_dir is None else {"source_dir": source_dir})}
     return {**params, "seed": seed, "download": download, "gate": {**params["gate"], "non_speech_dir": None}}
@@ -157,9 +157,9 @@ def main(
     source_dir: Annotated[Path | None, typer.Option(help="Folder that holds the corpora.")] = None,
     seeds: Annotated[int, typer.Option(min=1, help="How many: that of the params and those after it.")] = 5,
 ) -> None:
-    """Train with several seeds, note every headline as soon as it is there, and write docs/spread.md.
+    """Train with several seeds, record every headline figure as soon as it is known, and write docs/spread.md.
 
-    A seed that docs/results/spread.csv holds for the same code is not trained again, so a broken run goes on.
+    A seed that is in docs/results/spread.csv with the same code is not trained again, so an interrupted run continues.
     """
     try:
         load_params(params)

@@ -1,4 +1,4 @@
-"""Training a head on embeddings made once, against the backbone's forward pass in every epoch."""
+"""Training a head on embeddings that are made once, compared with running the backbone in every epoch."""
 
 import tempfile
 from collections.abc import Callable
@@ -25,17 +25,17 @@ from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays
 from deepemo.training.fit import fit
 
-# Of each ten clips, about as the default split of the four corpora gives them.
+# Roles of each ten clips, about as in the default split of the four corpora.
 ROLES = (*[TRAIN] * 6, VALIDATION, *[TEST_UNSEEN] * 3)
 SEED_EPOCH = "first version, one epoch"
 EMBED = "ours, embedding pass"
 HEAD = "ours, head"
-# The one that the project's first version trained with.
+# Batch size of the project's first version.
 SEED_BATCH = 32
 
 
 def made_split(clips: int) -> pd.DataFrame:
-    """A split table of made-up clips, every emotion in every role."""
+    """A split table of made-up clips, with every emotion in every role."""
     numbers = range(clips)
     return pd.DataFrame(
         {
@@ -67,7 +67,7 @@ def seed_training(
 
 
 def report(costs: dict[str, Cost], epochs: int) -> str:
-    """The table: seconds of each part, and how much faster than the first version's epochs."""
+    """The table: seconds of each way, and how much faster it is than the first version's epochs."""
     walls = {name: cost.wall_seconds for name, cost in costs.items()}
     processor = {name: cost.cpu_seconds for name, cost in costs.items()}
     rows = []
@@ -144,10 +144,10 @@ def main(
     counts = split["role"].value_counts()
     text = (
         f"`python -m benchmarks.transfer --clips {clips} --epochs {epochs} --rounds {rounds}` on {about}.\n\n"
-        f"{clips} made-up clips of {spec.frames} frames x {spec.bands} bands through {embedding.backbone}, "
-        f"embedded as {width} values each: {counts[TRAIN]} to learn from, {counts[VALIDATION]} to validate on after "
-        "every epoch, the others embedded and passed over. The head's time holds all that "
-        "the stage does from shards to weights.\n\n"
+        f"{clips} made-up clips of {spec.frames} frames x {spec.bands} bands, embedded by {embedding.backbone} "
+        f"as {width} values each: {counts[TRAIN]} to learn from, {counts[VALIDATION]} to validate on after "
+        "every epoch, and the others only to embed. The head's time includes all work of "
+        "the stage from shards to weights.\n\n"
         f"{report(costs, epochs)}"
     )
     write_section("Transfer", text)

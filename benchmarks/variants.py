@@ -1,7 +1,7 @@
-"""Features normalised by corpus or by speaker, and answers that are the mean of several views of a clip.
+"""Variants of features and answers: normalisation by corpus or by speaker, and the mean over several views of a clip.
 
-They are no params: somebody with one recording has no others to normalise by, and several views cost their number.
-Figures are of validation, on what a finished run left here.
+They are not params: somebody with one recording has no others to normalise by, and several views cost several times as
+much. Figures are on validation, from the outputs of a finished run in this folder.
 """
 
 import tempfile
@@ -39,7 +39,7 @@ GROUPINGS = {"as in params.yaml": None, "normalised by corpus": "corpus", "norma
 
 
 def band_offsets(folder: Path, groups: pd.Series) -> dict[str, np.ndarray]:
-    """What brings each group's mean of every band to the mean of all, over frames with sound.
+    """Offsets that shift each group's mean of every band to the mean of all groups, over frames with sound.
 
     Args:
         folder: shards of features.
@@ -65,7 +65,7 @@ def _clips(folder: Path, groups: pd.Series) -> Iterator[tuple[str, np.ndarray]]:
 
 
 def normalised_shards(folder: Path, written: Path, groups: pd.Series) -> None:
-    """Write the shards of the clips of `groups` anew, each with its group's offset where it has sound."""
+    """Write new shards of the clips of `groups`, with their group's offset added in frames with sound."""
     spec = read_spec(folder)
     offsets = band_offsets(folder, groups)
 
@@ -150,10 +150,11 @@ def main(
     header = ("features", "UAR", f"UAR of the mean of {views + 1} views")
     text = (
         f"`python -m benchmarks.variants --epochs {epochs} --views {views}` on {about}, after a run of the pipeline on "
-        f"{', '.join(corpora)}.\n\nThe shallow CNN, seed {params.seed}, judged on validation clips. Normalised by "
-        "a group: every band's mean over the group's sounding frames is moved to that of all clips; the means are of "
-        "training and validation clips together, so a speaker needs other recordings than the one that is answered. "
-        f"Views are warped and louder or softer as in training.\n\n{table(header, rows)}"
+        f"{', '.join(corpora)}.\n\nThe shallow CNN, seed {params.seed}, judged on validation clips. Features that "
+        "are normalised by a group are shifted so that every band's mean over the group's frames with sound is that of "
+        "all clips. The means are of training and validation clips together, so a speaker needs other recordings than "
+        "the one that is answered. Views are warped and made louder or softer, as in training.\n\n"
+        f"{table(header, rows)}"
     )
     write_section("Variants without a param", text)
     print(text)

@@ -52,7 +52,7 @@ class Admission:
     """Admits requests, and recognizes their recordings in threads, off the event loop.
 
     Attributes:
-        batched: the recognizer, which shares batches with all requests.
+        batched: the recognizer; all requests share its batches.
     """
 
     def __init__(self, recognizer: Recognizer, settings: Settings, metrics: ServerMetrics) -> None:
@@ -87,12 +87,12 @@ class Admission:
 
     @property
     def is_alive(self) -> bool:
-        """Whether the thread that runs the model still does."""
+        """Whether the threads that run the model are alive."""
         return self._batcher.is_alive and (self._hear is None or self._hear.is_alive)
 
     @contextmanager
     def upload(self) -> Iterator[Upload]:
-        """An upload that arrives. It takes no slot, so that slow clients do not keep others from theirs.
+        """An upload that is arriving. It takes no slot, so that slow clients do not block others.
 
         Raises:
             ProblemError: no slot would be free for it.
@@ -107,7 +107,7 @@ class Admission:
 
     @contextmanager
     def holding(self) -> Iterator[Upload]:
-        """Count what is held in the block, and count it off at its end."""
+        """Count the bytes held inside the block, and release them at its end."""
         upload = Upload(self)
         try:
             yield upload
@@ -167,8 +167,8 @@ class Admission:
             disconnected: is done once the client has disconnected; the work is dropped then.
 
         Raises:
-            ProblemError: the recording cannot be read, is too long, or takes too long, or the reference is not one of
-                this model's.
+            ProblemError: the recording cannot be read, is too long, or takes too long, or the reference is not of this
+                model.
             ClientDisconnect: the work was dropped.
         """
         return await self._do(lambda work: self._recognize(work, content, options, picture, voice), disconnected)
@@ -196,8 +196,8 @@ class Admission:
         """Make a reference of the contents of sound files of one voice.
 
         Raises:
-            ProblemError: one of them cannot be read or is too long, the work takes too long, there is speech in none,
-                or the model takes no references.
+            ProblemError: one of them cannot be read or is too long, the work takes too long, none has speech, or the
+                model takes no references.
             ClientDisconnect: the work was dropped.
         """
         return await self._do(lambda work: self._make_reference(work, contents, options), disconnected)
@@ -233,11 +233,11 @@ class Admission:
         Args:
             content: of the file.
             options: `channel` is used.
-            gone: whether nobody waits for it any more; asked now and then.
+            gone: whether nobody waits for it any more; called now and then.
 
         Raises:
             ProblemError: it cannot be read, or is too long.
-            CancelledError: `gone` said so, or the server stops.
+            CancelledError: `gone` returned True, or the server stops.
         """
         try:
             return self._decoders.read_mono(content, channel=options.channel, gone=gone)
@@ -301,7 +301,7 @@ class Admission:
         return [first, *map(answer, range(1, 1 if info is None else info.channels))]
 
     def _check_together(self, recording: Recording) -> None:
-        """Refuse a recording whose channels, one after the other, are longer than the longest one in stereo."""
+        """Refuse a recording whose channels together are longer than those of the longest recording in stereo."""
         together, most = recording.channels * recording.seconds, 2 * self._settings.max_seconds
         if together > most:
             self._metrics.count_unreadable(Reason.TOO_LONG)
@@ -311,7 +311,7 @@ class Admission:
     def _make_reference(self, work: Work, contents: Sequence[bytes], options: RecognitionOptions) -> VoiceReference:
         def recordings() -> Iterator[Recording]:
             for content in contents:
-                work.check()  # those without speech are not seen by the model, which checks too
+                work.check()  # recordings without speech do not reach the model, where the work is checked too
                 yield self.read(content, options, work.gone.is_set)
 
         try:
@@ -327,7 +327,7 @@ class Admission:
     def _count(self, *, receiving: int = 0, working: int = 0) -> None:
         self._receiving += receiving
         self._working += working
-        # One that is worked on is still counted as received.
+        # A recording that is worked on still counts as received.
         self._metrics.in_flight.set(self._receiving)
         self._metrics.working.set(self._working)
 

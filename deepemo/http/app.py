@@ -43,7 +43,7 @@ def create_app(
 
     Args:
         recognizer: to use.
-        about: description of its model, see `Bundle.describe`.
+        about: description of its model, see `deepemo.serving.about.describe`.
         card: its model card in Markdown, if there is one.
         settings: limits and key; by default those of `Settings`.
     """
@@ -69,7 +69,7 @@ def create_app(
         version=about.get("version") or "unknown",
         description=DESCRIPTION.format(emotions=how_many(recognizer.model.emotions)),
         lifespan=lifespan,
-        # Their pages load scripts from other hosts; docs/serving.md and /openapi.json have the same content.
+        # Both pages load scripts from other hosts; docs/serving.md and /openapi.json have the same content.
         docs_url=None,
         redoc_url=None,
     )
@@ -126,7 +126,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         admission: Annotated[Admission, Depends(_admission)],
         timeline: Annotated[bool, Query(description="Whether a recording longer than a clip gets a timeline")] = True,
         hop_seconds: Annotated[
-            float, Query(ge=0.25, le=60, description="From one window of the timeline to the next")
+            float, Query(ge=0.25, le=60, description="Seconds from one window of the timeline to the next")
         ] = HOP_SECONDS,
         min_confidence: Annotated[
             float | None,
@@ -148,14 +148,14 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
     ) -> RecognitionResponse | ChannelsResponse:
         """Send a sound file as the part `file` of a form.
 
-        With a reference of the speaker's voice in the part `voice`, the answer rests on how the recording differs from
-        others of that voice; where that would do harm it is not used, and the field `voice` says why.
+        With a reference of the speaker's voice in the part `voice`, the recording is compared with others of that
+        voice. If the reference would do harm, it is not used, and the field `voice` says why.
 
         The answer is an emotion, or `unknown` with a reason: `too_short`, `silent`, `no_voice`, `unsure`.
-        A damaged recording is answered by the part that could be read, with a remark, `partial`.
+        The answer to a damaged recording is for the part that could be read, with the remark `partial`.
 
-        Of a call with one speaker a channel, `channel=each` answers every one as it would alone. All of them together
-        may be as long as the longest recording in stereo, and one that cannot be read refuses the others with it.
+        For a call with one speaker per channel, `channel=each` answers each channel as it would alone. All channels
+        together may be as long as the longest recording in stereo. If one cannot be read, the whole request is refused.
         """
         options = RecognitionOptions(
             timeline=timeline,
@@ -193,13 +193,13 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         request: Request,
         admission: Annotated[Admission, Depends(_admission)],
         channel: Annotated[
-            Channel, Query(description="What is heard of several channels: their mix, or the first or second alone")
+            Channel, Query(description="Which of several channels is heard: their mix, or the first or second alone")
         ] = Channel.MIX,
     ) -> Response:
-        """Send recordings of one speaker, whatever they express, as parts `file` of a form.
+        """Send recordings of one speaker, with any emotions, as parts `file` of a form.
 
-        The answer is a reference of the voice, to be kept by the client and sent along with further recordings; nothing
-        of it stays here. References of the same model can be joined, see docs/knowing-the-voice.md.
+        The answer is a reference of the voice, which the client keeps and sends with further recordings. The server
+        does not keep it. References of the same model can be joined, see docs/knowing-the-voice.md.
         """
         options = RecognitionOptions(max_seconds=settings.max_seconds, channel=channel.number)
         expected = Expected(most_files=MOST_RECORDINGS, takes_voice=False, max_bytes=settings.max_upload_bytes)
@@ -257,7 +257,7 @@ def _model(
         responses=problems(s401="The API key is missing or wrong"),
     )
     async def model() -> dict[str, Any]:
-        """Networks, data, figures, revision, limits: the way from an answer back to what it rests on."""
+        """Networks, data, figures, revision and limits: what answers are based on."""
         return described
 
     @router.get(
@@ -285,7 +285,7 @@ def _operation(server_metrics: ServerMetrics, guarded: list[params.Depends]) -> 
         "/healthz",
         response_model=HealthResponse,
         summary="Whether the server is alive",
-        responses=problems(s503="It can answer no recording any more, and must be started again"),
+        responses=problems(s503="It can no longer answer recordings, and must be started again"),
     )
     async def healthz(request: Request) -> dict[str, str]:
         if not is_healthy(request.app):

@@ -1,6 +1,6 @@
-"""Bounds on connections, below HTTP: how many there are, and how long each may wait for its client.
+"""Limits on connections, below HTTP: how many there are, and how long each may wait for its client.
 
-A client that sends nothing, or half a request, holds a connection and nothing else. Where connections run out, the one
+A client that sends nothing, or half a request, holds a connection and nothing else. If connections run out, the one
 that has waited longest for a request is closed, so that idle clients cannot shut out others.
 """
 
@@ -19,7 +19,7 @@ class Connections:
     """The open connections of a server."""
 
     def __init__(self, settings: Settings) -> None:
-        """Start without any."""
+        """Start with no connection."""
         self.settings = settings
         self._all: dict[GuardedProtocol, None] = {}
         self._of_address: dict[str, dict[GuardedProtocol, None]] = defaultdict(dict)
@@ -35,7 +35,7 @@ class Connections:
         return True
 
     def leave(self, connection: "GuardedProtocol") -> None:
-        """Take a connection off."""
+        """Remove a connection."""
         self._all.pop(connection, None)
         same = self._of_address[connection.address]
         same.pop(connection, None)
@@ -70,7 +70,7 @@ class GuardedProtocol(H11Protocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take a connection, or close it at once if there are too many."""
+        """Accept a connection, or close it at once if there are too many."""
         super().connection_made(transport)
         self.address = self.client[0] if self.client else ""
         self._wait_for_request()
@@ -84,20 +84,20 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Take bytes, which may complete the headers of a request."""
+        """Receive bytes, which may complete the headers of a request."""
         super().data_received(data)
         if self.idle_since is not None and self.cycle is not None and not self.cycle.response_complete:
             self.idle_since = None
             self._stop_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection on; from here on it is a stream, of which there are few."""
+        """Hand the connection on. From here on it is a stream, and streams have a limit of their own."""
         self._stop_timer()
         self._connections.leave(self)
         super().handle_websocket_upgrade(event)
 
     def on_response_complete(self) -> None:
-        """Wait for the next request; one whose client does not take the answer is closed as well."""
+        """Wait for the next request. A connection that is closing is ended if its client does not read the answer."""
         super().on_response_complete()
         if self.transport.is_closing():
             self._start_timer(self._connections.settings.write_seconds)
@@ -105,7 +105,7 @@ class GuardedProtocol(H11Protocol):
             self._wait_for_request()
 
     def pause_writing(self) -> None:
-        """The client does not read: wait for it for some time."""
+        """The client does not read: start its time limit."""
         super().pause_writing()
         self._start_timer(self._connections.settings.write_seconds)
 
@@ -140,7 +140,7 @@ class GuardedSocket(WSProtocol):
         self._timer: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """The client does not read: wait for it for some time, longer than its stream does."""
+        """The client does not read: start its time limit, which is longer than that of its stream."""
         super().pause_writing()
         self._timer = self.loop.call_later(self._seconds + 1, self.transport.abort)
 

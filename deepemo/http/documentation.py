@@ -10,7 +10,7 @@ from deepemo.http.schemas import ChannelsResponse, ProblemResponse, RecognitionR
 from deepemo.http.uploads import FIELD
 from deepemo.serving.results import UNKNOWN
 
-# In one request for a reference of a voice.
+# Most recordings in one request for a reference of a voice.
 MOST_RECORDINGS = 100
 REFUSED = {
     "s400": "Not the form that is expected",
@@ -68,7 +68,7 @@ def description_of(app: FastAPI, emotions: Emotions) -> dict[str, Any]:
 
 
 def _of_emotions(schema: Any, emotions: Emotions) -> Any:
-    """A part of a description in which lists of answers and probabilities by emotion name these emotions alone."""
+    """A part of a description, with only these emotions in lists of answers and in probabilities by emotion."""
     if isinstance(schema, list):
         return [_of_emotions(part, emotions) for part in schema]
     if not isinstance(schema, dict):

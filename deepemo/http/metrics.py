@@ -1,7 +1,7 @@
 """Metrics of a server for Prometheus.
 
-Where the environment names a folder (`deepemo.http.workers`), prometheus_client keeps every value in files there, one
-for each process and kind, and any process of the server can tell the sum of all.
+If the environment names a folder (`deepemo.http.workers`), prometheus_client keeps every value in files there, one for
+each process and kind. Then any process of the server can report the sums over all.
 """
 
 import os
@@ -30,7 +30,7 @@ class ServerMetrics:
 
     def __init__(self) -> None:
         self.registry = CollectorRegistry()
-        # What is under way in a process that has died is over: gauges are summed over those that live.
+        # Gauges are summed over live processes, because a dead process has no work under way.
         gauge = partial(Gauge, registry=self.registry, multiprocess_mode="livesum")
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
@@ -86,7 +86,7 @@ class ServerMetrics:
         gauge("deepemo_workers", "Processes that serve").set(1)
 
     def exposition(self) -> bytes:
-        """All metrics in Prometheus' text format; those of several processes are sums, without those of a process."""
+        """All metrics in Prometheus' text format. With several processes: sums, without `process_*` and `python_*`."""
         if not os.environ.get(METRICS_VARIABLE):
             return generate_latest(self.registry)
         together = CollectorRegistry()

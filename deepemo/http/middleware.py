@@ -1,4 +1,4 @@
-"""What is done for every request: check its host, origin and API key, add security headers, count it, end it well."""
+"""Steps for every request: check its host, origin and API key, add security headers, count it, and end it properly."""
 
 import asyncio
 import hmac
@@ -18,10 +18,10 @@ from deepemo.http.problems import ProblemError
 
 _LOG = logging.getLogger(__name__)
 API_PREFIX = "/v1"
-# For which the rest of a body is read after its request was refused.
+# Time for which the rest of a body is read after its request was refused.
 LINGER_SECONDS = 1.0
 
-# The page loads its own files and talks to its own server alone; recordings play from memory.
+# The page loads only its own files and talks only to its own server; recordings play from memory.
 CONTENT_SECURITY_POLICY = "; ".join(
     (
         "default-src 'none'",
@@ -77,13 +77,13 @@ class HostGuard:
         await self._app(scope, receive, send_guarded)
 
     def refusal(self, scope: Scope) -> ProblemError | None:
-        """Why a request is refused; None if it is not."""
+        """Why a request is refused; None if it is allowed."""
         headers = Headers(scope=scope)
         host = host_name(headers.get("host", ""))
         if self._hosts and host not in self._hosts:
             return ProblemError("wrong_host", f"found {host[:80]!r}, expected one of {sorted(self._hosts)}")
         if scope["type"] == "http" and scope["method"] in ("GET", "HEAD"):
-            # The page and what it consists of may be linked to; what they answer can be read by no other site.
+            # Other sites may link to the page and its files, but cannot read the responses.
             is_link = headers.get("sec-fetch-mode") == "navigate"
             if is_link or not scope["path"].startswith(API_PREFIX):
                 return None
@@ -91,7 +91,7 @@ class HostGuard:
         if origin in self._origins:
             return None
         if site is not None:
-            # What browsers say themselves; behind a proxy, the origin may differ from the host that comes here.
+            # Browsers set it themselves; behind a proxy, the origin may differ from the host that arrives here.
             own = site in ("none", "same-origin")
         else:
             own = origin is None or origin.lower().partition("://")[2] == headers.get("host", "").lower()
@@ -110,7 +110,7 @@ def host_name(header: str) -> str:
 
 
 class CloseAfterRefusal:
-    """Middleware, the outermost, that closes the connection of a request answered before all of its body was read.
+    """The outermost middleware: it closes the connection of a request that is answered before its whole body was read.
 
     The rest of the body is read and dropped for a moment, because a client whose connection is closed while it sends
     may not see the answer.
@@ -156,7 +156,7 @@ class CloseAfterRefusal:
 
 
 class AnswerFailures:
-    """Middleware, the innermost, that answers what nobody expected with a problem document, and logs it once."""
+    """The innermost middleware: it answers unexpected errors with a problem document, and logs each once."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
@@ -225,7 +225,7 @@ class ApiKey(HTTPBearer):
     """Dependency that requires `Authorization: Bearer <key>`."""
 
     def __init__(self, key: str) -> None:
-        super().__init__(scheme_name="ApiKey", description="Wanted where the server was given a key", auto_error=False)
+        super().__init__(scheme_name="ApiKey", description="Required if the server has a key", auto_error=False)
         self._key = key.encode()
 
     async def __call__(self, request: Request) -> None:  # type: ignore[override]

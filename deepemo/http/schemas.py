@@ -1,4 +1,4 @@
-"""Responses of the API, beside the results of the library."""
+"""Responses of the API, in addition to the results of the library."""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Literal, Self
@@ -86,7 +86,7 @@ class RecognitionResponse(Recognition):
     reason: Literal[Reason.TOO_SHORT, Reason.SILENT, Reason.NO_VOICE, Reason.UNSURE] | None
     """Why the answer is `unknown`; null otherwise."""
     recording: RecordingInfo
-    """The recording as it came."""
+    """The recording as it was received."""
     picture: Picture | None
     """Waveform and spectrogram, if asked for."""
 
@@ -102,7 +102,7 @@ class ChannelsResponse(Value):
     model_config = ConfigDict(json_schema_extra={"examples": [example_of_each(EMOTIONS)]})
 
     recognitions: Annotated[tuple[RecognitionResponse, ...], Field(min_length=1)]
-    """One for each channel in their order, which `recording.channel` names; of a mono file, one."""
+    """One for each channel, in their order, with its number in `recording.channel`; a mono file has one."""
 
     @classmethod
     def of(cls, answers: Iterable[tuple[Recognition, Picture | None]]) -> Self:
@@ -132,9 +132,9 @@ class CorpusResponse(BaseModel):
 
 
 class VoiceResponse(VoiceJson):
-    """A reference of a voice, to be kept by the client and sent along with further recordings of the voice.
+    """A reference of a voice, which the client keeps and sends with further recordings of the voice.
 
-    It is a summary of how somebody sounds, by which a voice can be told from others. The server keeps nothing of it.
+    It describes how somebody sounds, and can be used to tell this voice from others. The server does not keep it.
     """
 
     model_config = ConfigDict(json_schema_extra={"examples": [_VOICE]})
@@ -143,11 +143,11 @@ class VoiceResponse(VoiceJson):
 class ServerLimits(BaseModel):
     """What this server accepts."""
 
-    max_upload_bytes: int = Field(description="Of all recordings of a request together")
+    max_upload_bytes: int = Field(description="Largest size of all recordings of a request together")
     max_seconds: float
-    min_seconds: float = Field(description="What is shorter is answered `unknown`, `too_short`")
-    voice_recordings: int = Field(description="Recordings in a request for a reference; 0 if the model takes none")
-    silent_below_dbfs: float = Field(description="What is quieter, by its RMS, is answered `unknown`, `silent`")
+    min_seconds: float = Field(description="A shorter recording is answered `unknown`, `too_short`")
+    voice_recordings: int = Field(description="Most recordings in a request for a reference; 0 if the model takes none")
+    silent_below_dbfs: float = Field(description="A recording with a lower RMS is answered `unknown`, `silent`")
 
 
 class ModelResponse(BaseModel):
@@ -158,24 +158,24 @@ class ModelResponse(BaseModel):
     revision: str | None = Field(description="Revision of the code of the pipeline run, as in the model card")
     emotions: list[str]
     parts: list[dict[str, Any]] = Field(description="The networks: settings, weights' sha256, clips learned from")
-    features: dict[str, Any] = Field(description="From samples to the model's input")
+    features: dict[str, Any] = Field(description="How the model's input is computed from samples")
     origin: Literal["heard", "other"] = Field(
-        description="Of the recordings that it is set to answer: of the corpora that it learned from, or of any other"
+        description="Origin of the recordings that it is set to answer: the corpora that it learned from, or any other"
     )
     calibration: dict[str, Any] = Field(
         description="For that origin: temperature, and the probability from which an answer is given"
     )
     calibrations: dict[str, Any] = Field(description="For each origin; null where the run could not fit one")
     gate: dict[str, Any] = Field(
-        description="The second model, which hears whether somebody speaks, and how often it errs"
+        description="The second model, which decides whether somebody speaks, and its error rates"
     )
     corpora: list[CorpusResponse]
     clips: dict[str, Any] = Field(description="Fingerprints of the run's clips: of all contents, and by role")
-    params: dict[str, Any] = Field(description="Of the pipeline run")
-    versions: dict[str, str] = Field(description="Of the packages of the pipeline run")
+    params: dict[str, Any] = Field(description="Params of the pipeline run")
+    versions: dict[str, str] = Field(description="Versions of packages in the pipeline run")
     figures: dict[str, Any] = Field(
         description="On speakers heard, speakers never heard and corpora never heard (`left_out_corpora`, or why they "
-        "are not known), beside those of chance and of the most frequent emotion"
+        "are not known), and those of chance and of the most frequent emotion"
     )
     expectation: str = Field(description="How often it is right on a recording of your own, in words")
     voice: dict[str, Any] | None = Field(

@@ -1,4 +1,4 @@
-"""What a server serves: the application around a model of a folder of models."""
+"""The application of a server, around one model of a folder of models."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +18,7 @@ from deepemo.serving.recognizer import Recognizer
 
 @dataclass(frozen=True, kw_only=True)
 class Served:
-    """A model and the settings of its server; it travels to processes that are started later.
+    """A model and the settings of its server, to be passed to processes that are started later.
 
     Attributes:
         models: folder of a finished run.
@@ -36,7 +36,7 @@ class Served:
 
     @classmethod
     def find(cls, models: Path, model: str | None, origin: Origin | None, settings: Settings) -> Self:
-        """What a folder of models offers to serve, without loading it.
+        """Choose a model of a folder of models, without loading it.
 
         Raises:
             InputError: the folder has no bundle or an unusable one, or there is no such model or origin in it.
@@ -49,8 +49,8 @@ class Served:
         """The application, ready to answer.
 
         Raises:
-            InputError: a file is missing or is not the one that was evaluated, or the bundle is another one by now:
-                processes that are started at different times must not answer by different models.
+            InputError: a file is missing or is not the one that was evaluated, or the bundle has changed since the
+                server was started: all its processes must answer by the same model.
         """
         path = self.models / BUNDLE_FILE
         found = file_sha256(path)

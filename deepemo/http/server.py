@@ -1,4 +1,4 @@
-"""How a server is run: its limits, who may use it, and the address it listens at.
+"""Run a server: its limits, who may use it, and the address it listens at.
 
 This module imports no web framework, so that the command line knows the limits without it.
 """
@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 MIB = 1 << 20
-# Addresses of this machine alone, with the host names under which it is reached at them.
+# Loopback addresses, with the host names of requests to them.
 LOOPBACK = {"127.0.0.1": "127.0.0.1", "localhost": "localhost", "::1": "[::1]"}
-# For requests that have begun; then they are cancelled.
+# Time for requests that have begun, after which they are cancelled.
 SHUTDOWN_SECONDS = 30.0
-# After that, for the process to end by itself.
+# Time after that for the process to end by itself.
 EXIT_SECONDS = 10.0
 RATE_SECONDS = 5.0
 UNREAD_BYTES = 256 << 10
-# Of a stream: five seconds of 48 kHz in single precision, and more than a browser sends at once.
+# Of a stream: five seconds at 48 kHz in single precision, more than a browser sends at once.
 LARGEST_MESSAGE = MIB
 # Exit status of a server that was ended while something still ran.
 STOPPED = 1
@@ -40,28 +40,28 @@ class Settings:
     """Limits of a server, and who may use it.
 
     Attributes:
-        max_upload_bytes: of one recording.
+        max_upload_bytes: of all recordings of a request together.
         max_seconds: of one recording.
         max_channels: of one recording.
-        upload_seconds: in which an upload must have arrived.
-        min_bytes_per_second: rate of an upload, over each `RATE_SECONDS`.
-        header_seconds: in which the headers of a request must have arrived.
+        upload_seconds: time limit for an upload to arrive.
+        min_bytes_per_second: least rate of an upload, over each `RATE_SECONDS`.
+        header_seconds: time limit for the headers of a request to arrive.
         write_seconds: for which a client may leave its answer unread.
-        connections: at once; where there are more, those that wait for a request are closed.
-        connections_per_address: the same, of one client's address.
-        at_once: recordings that are recognized at once, each in a thread and decoded in a process of its own.
-        waiting: further ones that have arrived and wait; more are refused with 503.
-        streams: live ones at once; more are refused.
-        streams_per_address: the same, of one client's address.
-        idle_seconds: in which a stream must bring further sound.
+        connections: most at once; if there are more, those that wait for a request are closed.
+        connections_per_address: most at once of one client's address.
+        at_once: most recordings recognized at once, each in a thread, and decoded in a process of its own.
+        waiting: most further recordings that wait; more are refused with 503.
+        streams: most live streams at once; more are refused.
+        streams_per_address: most live streams of one client's address.
+        idle_seconds: time limit for further sound of a stream to arrive.
         ready_decoders: processes that are started before the first recording comes.
-        decode_seconds: in which a recording must be decoded.
-        work_seconds: in which the work on a recording must be done, decoding included.
-        held_bytes: of all uploads in memory together; more are refused with 503.
+        decode_seconds: time limit for decoding a recording.
+        work_seconds: time limit for the work on a recording, including decoding.
+        held_bytes: most bytes of all uploads in memory together; more are refused with 503.
         batch_windows: windows after which a batch is full.
         api_key: that clients must send; None lets everybody use the server.
-        hosts: names under which the server answers, which keeps out pages of others whose names resolve to this
-            machine (DNS rebinding); empty for any.
+        hosts: names under which the server answers; empty for any. They keep out pages of other sites under names that
+            resolve to this machine (DNS rebinding).
         origins: of other sites whose pages may use the server, such as `https://example.org`.
     """
 
@@ -99,7 +99,7 @@ def bind(host: str, port: int) -> socket.socket:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         bound = socket.socket(family, kind, protocol)
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        # Of each connection: the system would keep megabytes for a client that does not read.
+        # Per connection; otherwise the system would keep megabytes for a client that does not read.
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNREAD_BYTES)
         bound.bind(address)
     except OSError as error:
@@ -114,7 +114,7 @@ def address_of(host: str, bound: socket.socket) -> str:
 
 
 def configure(app: "FastAPI", settings: Settings, **named: Any) -> "uvicorn.Config":
-    """What uvicorn needs to serve an application within the limits; further arguments are uvicorn's."""
+    """Configuration of uvicorn to serve an application within the limits; further arguments are uvicorn's."""
     import uvicorn  # of the extra `serve`, as the application is
 
     from deepemo.http.connections import Connections, GuardedProtocol, GuardedSocket
@@ -127,7 +127,7 @@ def configure(app: "FastAPI", settings: Settings, **named: Any) -> "uvicorn.Conf
         http=http,
         ws=ws,
         ws_max_size=LARGEST_MESSAGE,
-        # A message of a few bytes could unpack to a thousand times as many.
+        # A compressed message could unpack to a thousand times its size.
         ws_per_message_deflate=False,
         server_header=False,
         **named,
@@ -161,12 +161,12 @@ def run(
 
         def handle_exit(self, sig: int, frame: FrameType | None) -> None:
             super().handle_exit(sig, frame)
-            # A thread inside the model cannot be interrupted, and Python waits for it at its end.
+            # A thread inside the model cannot be interrupted, and Python waits for it at exit.
             last = threading.Timer(shutdown_seconds + EXIT_SECONDS, os._exit, (STOPPED,))
             last.daemon = True
             last.start()
 
-    # uvicorn finishes what has begun, then sends itself the signal again: an exit that still tidies up.
+    # uvicorn finishes what has begun, then sends itself the signal again; this exit still cleans up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = configure(app, settings, timeout_graceful_shutdown=shutdown_seconds)
     Server(config).run(sockets=[bound])

@@ -1,4 +1,4 @@
-"""Streams over WebSockets: sound as it comes, an answer at each hop, and a whole recognition at the end."""
+"""Streams over WebSockets: sound as it arrives, an answer at each hop, and one for the whole recording at the end."""
 
 import asyncio
 import hmac
@@ -65,7 +65,7 @@ class StreamStart(BaseModel):
         return self
 
     def options(self, max_seconds: float) -> RecognitionOptions:
-        """Of the recognition."""
+        """Options of the recognition."""
         return RecognitionOptions(
             timeline=self.timeline,
             hop_seconds=self.hop_seconds,
@@ -79,12 +79,12 @@ class Streams:
     """The streams of a server: how many there are, and the threads that work on them."""
 
     def __init__(self, settings: Settings, metrics: ServerMetrics) -> None:
-        """Start without any."""
+        """Start with no stream."""
         self._settings = settings
         self._metrics = metrics
         self._of_address: Counter[str] = Counter()
-        # One for each stream at its hops, so that no stream waits for another one's decoder, and windows that are due
-        # together share a batch; a whole recognition is more work, and few are made at once.
+        # One thread for each stream at its hops, so that no stream waits for another one's decoder, and windows due at
+        # the same time share a batch. A whole recognition is more work, so few are made at once.
         self._hops = ThreadPoolExecutor(settings.streams or 1, thread_name_prefix="hop")
         self._wholes = ThreadPoolExecutor(settings.at_once, thread_name_prefix="whole")
 
@@ -93,7 +93,7 @@ class Streams:
         """A place for one stream, freed at the end of the block.
 
         Raises:
-            ProblemError: there is none.
+            ProblemError: no place is free.
         """
         most, same = self._settings.streams, self._settings.streams_per_address
         if self._of_address.total() >= most or self._of_address[address] >= same:
@@ -122,7 +122,7 @@ class Streams:
         return await asyncio.get_running_loop().run_in_executor(self._wholes, work)
 
     def close(self) -> None:
-        """End the threads once they have done what they do."""
+        """End the threads after their current work."""
         for threads in (self._hops, self._wholes):
             threads.shutdown(wait=True, cancel_futures=True)
 
@@ -158,7 +158,7 @@ class _Session:
                 arrived = time.perf_counter()
                 content = message.get("bytes")
                 if content is not None and start.format is StreamFormat.WEBM:
-                    # It is kept as it comes; the samples of PCM are bounded by its length alone.
+                    # WebM is kept as it arrives. PCM needs no such limit, because its duration is limited.
                     if upload.held + len(content) > settings.max_upload_bytes:
                         raise ProblemError("too_large", f"more than {settings.max_upload_bytes} bytes of WebM")
                     upload.hold(len(content))
@@ -176,7 +176,7 @@ class _Session:
 
     @contextmanager
     def _sound(self, start: StreamStart, admission: Admission) -> Iterator[StreamedSound]:
-        """What will come, given up at the end of the block."""
+        """The sound of the stream, closed at the end of the block."""
         settings = self._settings
         options = start.options(settings.max_seconds)
         voice = read_reference(None if start.voice is None else json.dumps(start.voice))
@@ -206,7 +206,7 @@ class _Session:
             sound.close()
 
     async def refuse(self, problem: ProblemError) -> None:
-        """Say why the stream ends, as far as the client listens."""
+        """Tell the client why the stream ends, if it still listens."""
         status, title = PROBLEMS[problem.reason]
         content = {
             "type": "problem",
@@ -239,7 +239,7 @@ class _Session:
         """The next message: its `text` or its `bytes`.
 
         Raises:
-            ProblemError: none comes in time.
+            ProblemError: none arrives in time.
             WebSocketDisconnect: the client has gone.
         """
         try:

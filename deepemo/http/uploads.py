@@ -25,9 +25,9 @@ if TYPE_CHECKING:
 
 FIELD = "file"
 VOICE_FIELD = "voice"
-# Room for boundaries and headers around the recording. A body that announces more than the limit and this is not read.
+# Room for boundaries and headers around the recording. A body that announces more than the limit plus this is not read.
 ENVELOPE_BYTES = 16 << 10
-# The same for each further recording.
+# Room for those of each further recording.
 FURTHER_PART_BYTES = 512
 
 
@@ -45,7 +45,7 @@ def read_reference(content: bytes | str | None) -> VoiceReference | None:
 
 @dataclass(frozen=True)
 class Expected:
-    """What a form holds.
+    """What a form may hold.
 
     Attributes:
         most_files: parts named `file`; at least one is expected.
@@ -183,8 +183,8 @@ async def receive(
     Args:
         request: its body has not been read.
         boundary: from `check_announced`.
-        expected: what it holds.
-        seconds: in which it must have arrived.
+        expected: what it may hold.
+        seconds: time limit for the whole form.
         min_bytes_per_second: rate at which it must arrive, over each `RATE_SECONDS`.
         hold: called with the number of bytes of each chunk before it is kept; may raise a `ProblemError`.
 

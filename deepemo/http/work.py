@@ -11,10 +11,10 @@ from deepemo.serving.hearing import Predict
 
 
 class Work:
-    """Work that is checked now and then, and ended by an error where it is not wanted any more."""
+    """Work that is checked now and then, and ended by an error if it is no longer wanted or takes too long."""
 
     def __init__(self, seconds: float) -> None:
-        """Work that may take so many seconds, all channels of a recording together."""
+        """Limit the work to so many seconds, for all channels of a recording together."""
         self.gone = threading.Event()
         self.submitted = time.perf_counter()
         self._seconds = seconds

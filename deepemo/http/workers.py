@@ -1,7 +1,7 @@
-"""Several processes behind one port: started anew, watched, started again when they die, and ended together.
+"""Several processes behind one port: started, watched, started again when they die, and ended together.
 
-They share the listening socket, the folder in which their metrics add up, and nothing else: each has a model of its
-own. This module imports no web framework, so that the process that watches stays small.
+They share only the listening socket and the folder in which their metrics add up; each has a model of its own. This
+module imports no web framework, so that the process that watches the others stays small.
 """
 
 import logging
@@ -27,27 +27,28 @@ if TYPE_CHECKING:
     from fastapi import FastAPI
 
 _LOG = logging.getLogger(__name__)
-# prometheus_client looks at it when it is imported.
+# prometheus_client reads it when it is imported.
 METRICS_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
-# A worker that dies so often in a row, each time before it was ready for `STEADY_SECONDS`, would do so for ever.
+# If a worker dies so many times in a row, each time before it had been ready for `STEADY_SECONDS`, the server ends.
 MOST_DEATHS = 3
 STEADY_SECONDS = 60.0
-# How often a worker looks whether it can still answer.
+# Time between a worker's checks whether it can still answer.
 LOOK_SECONDS = 5.0
-# For a worker whose own time to end is over, before it is killed.
+# Further time for a worker that did not end in its own time, before it is killed.
 _GRACE_SECONDS = 2.0
 
 
 class TurnTakingSocket(socket.socket):
-    """A listening socket of several processes, which gives each one connection a turn of its event loop.
+    """A listening socket of several processes, which accepts one connection per turn of a process's event loop.
 
-    asyncio takes all connections that wait. Of clients that come at once, the process that wakes first would get all.
+    asyncio accepts all waiting connections. If many clients came at once, the process that wakes first would get them
+    all.
     """
 
     _took = False
 
     def accept(self) -> tuple[socket.socket, Any]:
-        """A connection, or the error of a socket at which none waits."""
+        """Accept a connection; the next call raises the error of a socket at which none waits."""
         if self._took:
             self._took = False
             raise BlockingIOError("one connection a turn")
@@ -76,7 +77,7 @@ def serve_by_workers(
         shutdown_seconds: for requests that have begun. All processes end `EXIT_SECONDS` later at most.
 
     Raises:
-        InputError: what is to be served cannot be loaded, or a process died again and again.
+        InputError: the application cannot be loaded, or a process died again and again.
         SystemExit: a process had to be ended while something still ran.
     """
     with tempfile.TemporaryDirectory(prefix="deepemo-metrics-") as metrics:
@@ -89,7 +90,7 @@ def serve_by_workers(
 
 
 class _Worker:
-    """One process, and what it says once: that it serves, or why it cannot."""
+    """One process, and its only message: that it serves, or why it cannot."""
 
     def __init__(self, number: int, work: Callable[[Connection], None], deaths: int) -> None:
         self.number = number
@@ -103,10 +104,10 @@ class _Worker:
         told.close()
 
     def hear(self) -> None:
-        """Take what it says.
+        """Receive its message.
 
         Raises:
-            InputError: it cannot load what is to be served.
+            InputError: it cannot load the application.
         """
         try:
             problem: str | None = self.told.recv()
@@ -147,7 +148,7 @@ class _Supervisor:
         self._stopped, self._stop = multiprocessing.Pipe(duplex=False)
 
     def run(self, count: int, end_seconds: float) -> None:
-        """Start so many workers and watch them until a signal comes; then end all within so many seconds."""
+        """Start `count` workers and watch them until a signal arrives; then end all within `end_seconds`."""
 
         def stop(sig: int, frame: FrameType | None) -> None:
             self._stop.send(sig)
@@ -166,11 +167,11 @@ class _Supervisor:
             sys.exit(STOPPED)
 
     def _watch(self) -> None:
-        """Wait for the next thing that happens, and do what it asks for."""
+        """Wait for the next event, and handle it."""
         tellers = {worker.told: worker for worker in self._workers if not worker.told.closed}
         lives = {worker.process.sentinel: worker for worker in self._workers}
         happened = wait([self._stopped, *tellers, *lives])
-        # First of all, so that the reason for which a worker ended is known.
+        # Messages come first, so that the reason for which a worker ended is known.
         for told in tellers.keys() & set(happened):
             tellers[told].hear()
         if not self._announced and all(worker.ready_at is not None for worker in self._workers):
@@ -193,13 +194,13 @@ class _Supervisor:
                 f"{STEADY_SECONDS:g} s; the server ends"
             )
         _LOG.warning("%s %s; it is started again", name, dead.end)
-        # What it had under way counts no more; what it has counted stays.
+        # Its gauges no longer count; its counters stay.
         multiprocess.mark_process_dead(dead.process.pid, self._metrics)  # type: ignore[no-untyped-call]
         self._workers[self._workers.index(dead)] = _Worker(dead.number, self._work, deaths)
 
     def _end(self, seconds: float) -> None:
         until = time.monotonic() + seconds
-        # Clients that come now are refused, and do not wait for processes that take nobody any more.
+        # New clients are refused, instead of waiting for processes that accept nobody any more.
         self._bound.close()
         for worker in self._workers:
             worker.process.terminate()
@@ -220,7 +221,7 @@ def _work(
     shutdown_seconds: float,
     told: Connection,
 ) -> None:
-    # Ctrl+C in a terminal reaches all processes: until the server runs, it is for the supervisor alone.
+    # Ctrl+C in a terminal reaches all processes. Until the server runs, only the supervisor reacts to it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     guard = _Guard()
     guard.start()
@@ -240,7 +241,7 @@ def _work(
 
 
 class _Guard(threading.Thread):
-    """Ends this process when its supervisor is gone, or when it can answer no recording any more.
+    """Ends this process when its supervisor is gone, or when it can no longer answer recordings.
 
     Attributes:
         app: the application, once it is loaded.
@@ -251,7 +252,7 @@ class _Guard(threading.Thread):
         self.app: FastAPI | None = None
 
     def run(self) -> None:
-        """Look until there is a reason to end."""
+        """Check until there is a reason to end."""
         supervisor = multiprocessing.parent_process()
         assert supervisor is not None
         while not wait([supervisor.sentinel], LOOK_SECONDS):

@@ -1,1 +1,1 @@
-"""The recognizer, and the ways to it: command line, HTTP API and page."""
+"""The recognizer, live recognition, and the command line."""

@@ -19,14 +19,14 @@ CAUTIONS = (
 )
 
 
-# Of all predictors; the last one says why no corpus was left out, if none was.
+# Figures that belong to no predictor; the last one says why, if no corpus was left out of training.
 _COMMON_FIGURES = ("chance", "majority", "left_out_corpora")
 
 
 def expectation(bundle: Bundle, name: str, origin: Origin | None = None) -> str:
-    """How often a predictor names a recording of somebody's own rightly, in words.
+    """How often a predictor is right on users' own recordings, in words.
 
-    That is its figure on corpora never heard. Where the run has none, the words say so and why.
+    This is its figure on corpora never heard. If the run has none, the text says so and why.
 
     Args:
         bundle: of the run.
@@ -55,7 +55,7 @@ def describe(bundle: Bundle, name: str | None = None, origin: Origin | None = No
 
     Args:
         bundle: of the run.
-        name: of the predictor; by default the one that answers by default.
+        name: of the predictor; by default the bundle's default.
         origin: of the recordings that it is to answer; by default as `PredictorRecord.default_origin`.
 
     Raises:

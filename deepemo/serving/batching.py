@@ -61,7 +61,7 @@ class Batcher:
 
         Args:
             predict: called from that thread alone.
-            batch_windows: rows from which on a batch is full.
+            batch_windows: number of rows at which a batch is full.
             on_batch: called with the number of rows of each batch.
         """
         self._predict = predict
@@ -92,7 +92,7 @@ class Batcher:
         return self._open
 
     def close(self) -> None:
-        """Answer those who wait, then end the thread."""
+        """Answer the waiting callers, then end the thread."""
         self._shut()
         self._thread.join()
 
@@ -107,7 +107,7 @@ class Batcher:
             while (first := self._waiting.get()) is not None and self._answer(self._gather(first)):
                 pass
         finally:
-            # Whatever ended the thread, nobody waits for it for ever.
+            # Whatever ended the thread, no caller waits for ever.
             self._shut()
             with suppress(queue.Empty):
                 while True:
@@ -115,7 +115,7 @@ class Batcher:
                         left[1].set_exception(ClosedError("the batcher has ended"))
 
     def _gather(self, first: _Asked) -> list[_Asked | None]:
-        """What waits, up to a full batch; None at the end if nothing comes any more."""
+        """The waiting requests, up to a full batch; None at the end if the batcher was closed."""
         batch: list[_Asked | None] = [first]
         rows = len(first[0][0])
         while rows < self._batch_windows:
@@ -143,7 +143,7 @@ class Batcher:
             for _, answer in batch:
                 answer.set_exception(error)
         except BaseException:
-            # Before the callers are told, so that whoever asks after them hears the same.
+            # Close before the callers get the error, so that later callers get it too.
             self._shut()
             for _, answer in batch:
                 answer.set_exception(ClosedError("the batcher has ended"))

@@ -1,7 +1,7 @@
-"""The bundle `models/serving/bundle.json`: all that serving needs to know of the run that made the models.
+"""The bundle `models/serving/bundle.json`: all that serving needs to know about the run that made the models.
 
-`evaluate` writes it beside the model card; serving reads the bundle and the networks it names (`models_folder`), and
-nothing outside the folder of models, so that a copied or moved folder gives the same answers with the same lineage.
+`evaluate` writes it beside the model card. Serving reads the bundle and the networks that it names (`models_folder`),
+and nothing outside the folder of models. So a copied or moved folder gives the same answers with the same lineage.
 """
 
 import hashlib
@@ -29,7 +29,7 @@ CARD_FILE = Path("serving/model_card.md")
 
 
 class ClipLimits(Record):
-    """Limits by which the run sorted its own clips, and so those of recordings that are answered.
+    """Limits on the clips of the run, which are also the limits on recordings to recognize.
 
     Attributes:
         min_seconds: shortest recording.
@@ -48,7 +48,7 @@ class Part(Record):
         description: of the network, in words.
         settings: of the network.
         features: description of its front end.
-        parameters: how many it has.
+        parameters: number of its parameters.
         weights_sha256: digest of its weights.
         about_sha256: digest of its `model.json`.
         trained_on: fingerprint of the clips it learned from.
@@ -100,11 +100,11 @@ class Bundle(Record):
         versions: of packages, by name.
         params: of the run, without folders of its machine.
         emotions: names, in the order of the networks' outputs.
-        clips: fingerprints: of the contents of all clips of the split, and of the clips of each role.
-        corpora: that the clips come from.
+        clips: fingerprints of the contents of all clips of the split, and of the clips of each role.
+        corpora: of the clips.
         parts: the networks, by the folder that holds each.
         predictors: by name.
-        voice: how recordings are answered whose voice is known; None if no network takes a reference.
+        voice: how recordings of known voices are answered; None if no network takes a reference.
         default: name of the predictor that validation chose.
         gate: of the voice gate.
         limits: of recordings.
@@ -140,8 +140,8 @@ class Bundle(Record):
     def voice_for(self, name: str) -> VoiceRecord | None:
         """How recordings of known voices are answered in place of a predictor; None if it takes no references.
 
-        The default predictor takes them if the run has a network that does, others if that network is part of them.
-        None does where validation gave that network no weight, so that a reference would change nothing.
+        The default predictor takes references if the run has a network that does; others do if that network is part of
+        them. If validation gave that network no weight, none does, because a reference would change nothing.
         """
         if self.voice is None or self.voice.part not in self.voice.parts:
             return None
@@ -161,7 +161,7 @@ class Bundle(Record):
 
 
 def write_bundle(models: Path, bundle: Bundle, card: str) -> None:
-    """Write a bundle and the model card into a folder of models; the bundle comes last, so that it has its card."""
+    """Write the model card and then the bundle into a folder of models, so that a bundle always has its card."""
     write_text(models / CARD_FILE, card)
     write_json(models / BUNDLE_FILE, bundle.model_dump())
 

@@ -54,7 +54,7 @@ from deepemo.serving.results import UNREADABLE
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
 
 app = typer.Typer(
-    help="Which emotion is heard in a recording of speech.",
+    help="Recognize emotions in recordings of speech.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -68,8 +68,8 @@ def predict(
         list[Path],
         typer.Argument(metavar="FILE_OR_FOLDER", help="Sound files, folders of them, or - for standard input."),
     ],
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line.")] = False,
-    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: a row a file, or a row a segment.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON object per line.")] = False,
+    csv: Annotated[bool, typer.Option("--csv", help="Print CSV: one row per file, or one per segment.")] = False,
     timeline: Annotated[
         bool, typer.Option("--timeline", help="Show how the answer changes over long recordings.")
     ] = False,
@@ -79,7 +79,7 @@ def predict(
             min=SHORTEST_HOP_SECONDS,
             max=LONGEST_HOP_SECONDS,
             callback=finite,
-            help="From one window of a timeline to the next.",
+            help="Seconds from one window of a timeline to the next.",
         ),
     ] = HOP_SECONDS,
     min_confidence: MinConfidence = None,
@@ -87,20 +87,20 @@ def predict(
         float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
     channel: Annotated[
-        Channels, typer.Option("--channel", help="What is heard of several channels; each: an answer for every one.")
+        Channels, typer.Option("--channel", help="Which of several channels is heard; each: one answer per channel.")
     ] = Channels.MIX,
     voice: OfVoice = None,
     same_voice: Annotated[
         bool, typer.Option("--same-voice", help="All recordings are of one speaker: compare each with the others.")
     ] = False,
     voice_per_folder: Annotated[
-        bool, typer.Option("--voice-per-folder", help="The same, with one speaker for each folder that holds some.")
+        bool, typer.Option("--voice-per-folder", help="The same, but with one speaker for each folder.")
     ] = False,
     model: Which = None,
     origin: OfOrigin = None,
     models: Models = Path("models"),
 ) -> None:
-    """Say which emotion is heard in recordings.
+    """Recognize the emotion in recordings.
 
     Exit status 1 if some of them could not be read; the others are answered. 2 if the command is wrong, there is no
     usable model, or the answers cannot be written.
@@ -110,7 +110,7 @@ def predict(
     if sum((voice is not None, same_voice, voice_per_folder)) > 1:
         raise typer.BadParameter("choose one of --voice, --same-voice and --voice-per-folder")
     if (voice is not None or same_voice or voice_per_folder) and channel is Channels.EACH:
-        raise typer.BadParameter("--channel each answers several speakers; choose one channel of one voice")
+        raise typer.BadParameter("--channel each is for several speakers, and a voice is of one; choose one channel")
     if given.count(STANDARD_INPUT) > 1:
         raise typer.BadParameter("standard input can be read once")
     paths = list_files(given)
@@ -118,7 +118,7 @@ def predict(
         typer.echo(f"error: no recordings in {', '.join(map(str, given))}", err=True)
         raise typer.Exit(SOME_UNREADABLE)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="surrogateescape")  # names that are not UTF-8 go out as they came in
+        sys.stdout.reconfigure(errors="surrogateescape")  # names that are not UTF-8 are printed unchanged
     with clear_errors():
         options = RecognitionOptions(
             timeline=timeline,
@@ -145,7 +145,7 @@ def predict(
             for path, recognitions in answers:
                 with tqdm.external_write_mode(file=sys.stdout):
                     for recognition in recognitions:
-                        # Without `color`, what looks like a colour is cut out of the names of files.
+                        # Without `color`, typer cuts what looks like a colour out of the names of files.
                         typer.echo(printer.answer(path, recognition), color=True)
                     sys.stdout.flush()
                 progress.update()
@@ -170,13 +170,13 @@ def make_voice(
     max_seconds: Annotated[
         float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Longest recording that is read.")
     ] = MAX_SECONDS,
-    channel: Annotated[Channel, typer.Option("--channel", help="What is heard of several channels.")] = Channel.MIX,
+    channel: Annotated[Channel, typer.Option("--channel", help="Which of several channels is heard.")] = Channel.MIX,
     model: Which = None,
     models: Models = Path("models"),
 ) -> None:
-    """Make a reference of a speaker's voice of some recordings, whatever they express, for `predict --voice`.
+    """Make a reference of a speaker's voice from recordings with any emotions, for `predict --voice`.
 
-    It tells voices apart as a fingerprint tells people apart: keep it as carefully.
+    A reference can tell this voice from others, as a fingerprint tells people apart: protect it like one.
     """
     with clear_errors():
         paths = list_files(given)
@@ -185,13 +185,13 @@ def make_voice(
         reference = recognizer.make_reference(paths, options=options)
         write_text(to, reference.to_json() + "\n")
     counted = "1 clip" if reference.recordings == 1 else f"{reference.recordings} clips"
-    typer.echo(f"{to}: {counted} with speech, in files given: {len(paths)}")
+    typer.echo(f"{to}: {counted} with speech (files given: {len(paths)})")
     if recognizer.voice is not None and (problem := recognizer.voice.problem(reference)):
-        typer.echo(f"warning: it will not be used as it is. {problem}", err=True)
+        typer.echo(f"warning: this reference will not be used. {problem}", err=True)
 
 
 class Format(StrEnum):
-    """What a model is exported to."""
+    """Format of an exported model."""
 
     TFLITE = "tflite"
     ONNX = "onnx"
@@ -222,18 +222,18 @@ def export_model(
 
 @app.command()
 def serve(
-    host: Annotated[str, typer.Option(help="Address to listen at; by default this machine alone.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65535, help="0: any that is free.")] = 8000,
+    host: Annotated[str, typer.Option(help="Address to listen at; by default only for this machine.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 for any free port.")] = 8000,
     hosts: Annotated[
         list[str] | None,
         typer.Option(
             "--allow-host",
-            help="Name under which the server is reached; any number; * for any. Default: its own names on loopback.",
+            help="Host name of the server; may be repeated; * for any. Default: the names of loopback addresses.",
         ),
     ] = None,
     origins: Annotated[
         list[str] | None,
-        typer.Option("--allow-origin", help="Other site whose pages may use the server: https://NAME. Any number."),
+        typer.Option("--allow-origin", help="Other site whose pages may use the server: https://NAME; repeatable."),
     ] = None,
     max_upload_mib: Annotated[int, typer.Option(min=1, max=4096, help="Largest upload.")] = Settings.max_upload_bytes
     // MIB,
@@ -244,9 +244,9 @@ def serve(
         int,
         typer.Option(min=1, max=1024, help="Processes that share the port, each with a model and limits of its own."),
     ] = 1,
-    at_once: Annotated[int, typer.Option(min=1, max=1024, help="Recordings worked on at once.")] = Settings.at_once,
+    at_once: Annotated[int, typer.Option(min=1, max=1024, help="Recordings recognized at once.")] = Settings.at_once,
     waiting: Annotated[
-        int, typer.Option(min=0, max=1 << 20, help="Further ones that wait; more get 503.")
+        int, typer.Option(min=0, max=1 << 20, help="Further recordings that may wait; more get 503.")
     ] = Settings.waiting,
     connections: Annotated[
         int, typer.Option(min=1, max=1 << 20, help="Connections at once; idle ones are closed for new ones.")
@@ -257,7 +257,7 @@ def serve(
             "--connections-per-address",
             min=1,
             max=1 << 20,
-            help="The same, of one client's address; behind a proxy, all clients have one.",
+            help="Connections of one client's address; behind a proxy, all clients have the same one.",
         ),
     ] = Settings.connections_per_address,
     model: Which = None,
@@ -266,15 +266,15 @@ def serve(
 ) -> None:
     """Serve the HTTP API and the page.
 
-    With the environment variable DEEPEMO_API_KEY set, the API asks for that key.
+    If the environment variable DEEPEMO_API_KEY is set, the API requires that key.
     """
     quiet_tensorflow()
     api_key = os.environ.get(API_KEY_VARIABLE) or None
     own = tuple(LOOPBACK.values()) if host in LOOPBACK else ()
     if not own and not hosts:
         raise typer.BadParameter(
-            f"at {host}, a page of any site can reach the server by a name of its own; give each name under which it "
-            "is to be reached, as --allow-host NAME, or --allow-host '*' for any"
+            f"at {host}, a page of any site could reach the server under that site's own name; give each name of the "
+            "server as --allow-host NAME, or --allow-host '*' for any"
         )
     settings = Settings(
         max_upload_bytes=max_upload_mib * MIB,
@@ -294,7 +294,7 @@ def serve(
         bound = bind(host, port)  # first of all, so that a port that is taken is reported at once
         served = Served.find(models, model, origin, settings)
         if not own and api_key is None:
-            typer.echo(f"warning: everybody who reaches {host} may ask; set {API_KEY_VARIABLE} to want a key", err=True)
+            typer.echo(f"warning: all who reach {host} can use it; set {API_KEY_VARIABLE} to require a key", err=True)
         say_where = partial(typer.echo, f"{address_of(host, bound)} (Ctrl+C ends it)", err=True)
         if workers > 1:
             serve_by_workers(served.load, bound, settings, count=workers, on_ready=say_where)
@@ -305,17 +305,16 @@ def serve(
 
 @app.command()
 def corpora(
-    raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the corpora that are here.")] = Path("data/raw"),
+    raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the downloaded corpora.")] = Path("data/raw"),
     source_dir: Annotated[
         Path | None,
         typer.Option(
             "--source-dir",
-            help="Folder in which corpora of your own are looked for; by default download.source_dir of the "
-            "params.yaml that is here.",
+            help="Folder of your own corpora; by default download.source_dir of the params.yaml in this folder.",
         ),
     ] = None,
-    table: Annotated[bool, typer.Option("--table", help="Print a table, a line a corpus.")] = False,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON array, an object a corpus.")] = False,
+    table: Annotated[bool, typer.Option("--table", help="Print a table with one line per corpus.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print a JSON array with one object per corpus.")] = False,
 ) -> None:
     """List the corpora, your own included: licence, size, how to get each, and what is on disk."""
     with clear_errors():

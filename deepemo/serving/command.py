@@ -1,4 +1,4 @@
-"""What the commands of `deepemo` share: options, exit statuses, and how errors are reported."""
+"""Shared by the commands of `deepemo`: options, exit statuses, and the report of errors."""
 
 import math
 import os
@@ -26,7 +26,7 @@ Which = Annotated[
     str | None,
     typer.Option(
         "--model",
-        help="Which of its models answers; a name that it does not have lists those that it has.",
+        help="Name of the model that answers; an unknown name lists the models there are.",
         show_default="the best on validation",
     ),
 ]
@@ -35,15 +35,15 @@ OfOrigin = Annotated[
     Origin | None,
     typer.Option(
         "--origin",
-        help="Of the recordings: heard, of the corpora that the model learned from, or other. Decides how sure it is, "
-        "and from when on it answers.",
-        show_default="other, or heard where the run left no corpus out of training",
+        help="Origin of the recordings: heard, for the corpora that the model learned from, or other. Decides the "
+        "probabilities, and from which one on an emotion is answered.",
+        show_default="other, or heard if the run left no corpus out of training",
     ),
 ]
 
 
 def finite(value: float | None) -> float | None:
-    """A number of an option as it was given, if it is one."""
+    """The value of an option, if it is a finite number."""
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a finite number.")
     return value
@@ -55,14 +55,14 @@ MinConfidence = Annotated[
         min=0,
         max=1,
         callback=finite,
-        help="Probability from which an emotion is answered; 0: always.",
+        help="Probability from which an emotion is answered; 0 answers always.",
         show_default="as evaluated",
     ),
 ]
 
 OfVoice = Annotated[
     Path | None,
-    typer.Option("--voice", help="Reference of the speaker's voice, as `deepemo voice` makes it.", show_default=False),
+    typer.Option("--voice", help="Reference of the speaker's voice, made by `deepemo voice`.", show_default=False),
 ]
 
 
@@ -78,11 +78,11 @@ def read_voice(path: Path | None) -> VoiceReference | None:
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Report what users can correct in one line, with status 2; stay silent if nobody reads the output any more."""
+    """Report errors that users can correct in one line, with status 2; stay silent if the output is read no more."""
     try:
         yield
     except BrokenPipeError as error:
-        # At its end, Python would write what is left, and report an error.
+        # Otherwise Python would write the rest of the output at its end, and report an error.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(READER_GONE) from error
     except (InputError, OSError) as error:
@@ -91,7 +91,7 @@ def clear_errors() -> Iterator[None]:
 
 
 def quiet_tensorflow() -> None:
-    """Keep TensorFlow from logging in C++ when it is imported, which is of no use to users of commands."""
+    """Turn off the C++ log of TensorFlow at its import, which is of no use to users of commands."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 

@@ -1,6 +1,6 @@
 """How a predictor's probabilities become a confidence, for recordings of the corpora it learned from and of any others.
 
-These are parts of the bundle, which `evaluate` writes; like it they need no TensorFlow.
+These classes are parts of the bundle, which `evaluate` writes. Like the bundle, they need no TensorFlow.
 """
 
 from enum import StrEnum
@@ -28,7 +28,7 @@ class Calibration(Record):
 
 
 class OtherOriginCalibration(Record):
-    """The same for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
+    """A predictor's confidence for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
 
     temperature: float
     threshold: float
@@ -52,7 +52,7 @@ class Origin(StrEnum):
         """The origin of a name.
 
         Raises:
-            InputError: there is none.
+            InputError: there is no such origin.
         """
         if name not in [origin.value for origin in cls]:
             raise InputError(f"Bad origin {name!r}, expected one of {[origin.value for origin in cls]}")
@@ -66,8 +66,8 @@ class PredictorRecord(Record):
         parts: names of the networks.
         weights: of each; together 1.
         calibration: fitted on validation clips, which are of the corpora that it learned from.
-        other_origin: fitted on corpora that were left out of training; None if none was, or not for this predictor.
-        calibrated_sha256: digest of the networks and weights that both were fitted on, see
+        other_origin: fitted on corpora left out of training; None if no corpus was left out, or not for this predictor.
+        calibrated_sha256: digest of the networks and weights that both calibrations were fitted on, see
             `deepemo.serving.bundle.calibration_digest`.
     """
 
@@ -79,7 +79,7 @@ class PredictorRecord(Record):
 
     @property
     def default_origin(self) -> Origin:
-        """Recordings are taken to be of other origin, as those of users are, if there is a confidence for that."""
+        """Other origin, which users' recordings have, if there is a confidence for it; otherwise heard."""
         return Origin.HEARD if self.other_origin is None else Origin.OTHER
 
     def calibration_for(self, origin: Origin | None) -> Calibration | OtherOriginCalibration:
@@ -110,17 +110,18 @@ def when_sure(found: OtherOriginCalibration | None, origin: Origin) -> str:
 
 
 class VoiceRecord(Record):
-    """How recordings are answered whose voice is known from others of it, see `deepemo.models.voice`.
+    """How recordings of known voices are answered, see `deepemo.models.voice`.
 
     Attributes:
-        part: the network that hears the difference; its probabilities take the place of those it gives a clip alone.
-        parts: the networks whose weighted mean answers, `part` among them.
+        part: the network that takes references; its probabilities with a reference replace those for a clip alone.
+        parts: all networks of the weighted mean, including `part`.
         weights: of each; together 1.
         calibration: of the mean, fitted on validation clips, each with all others of its voice as reference.
         calibrated_sha256: see `deepemo.serving.bundle.calibration_digest`.
-        least_recordings: a reference of fewer is not used.
-        least_deviation: RMS distance of a reference's recordings from their mean, below which they are too much alike.
-        figures: of unseen speakers by the number of recordings in the reference, "0", "3", "10" and "all".
+        least_recordings: a reference of fewer recordings is not used.
+        least_deviation: smallest RMS distance of a reference's recordings from their mean; below it they are too
+            similar.
+        figures: on unseen speakers, by the number of recordings in the reference, "0", "3", "10" and "all".
     """
 
     part: str

@@ -1,6 +1,6 @@
-"""Processes that work on what strangers sent, with limits, so that a hostile file costs one of them at most.
+"""Processes with limits for files of unknown origin: a file that crashes or loops ends only its own process.
 
-`ContainedProcess` is the end of the process that starts one; `limit_process` is called in the process itself.
+`ContainedProcess` is used by the process that starts one; `limit_process` is called in the started process.
 """
 
 import os
@@ -18,9 +18,9 @@ import deepemo
 MIB = 1 << 20
 READY = b"ready"
 START_SECONDS = 120.0
-# Memory that a process keeps; getting it anew from the system for each recording takes longer than the copies.
+# Memory that a process keeps; getting it from the system again for each recording takes longer than the copies.
 KEPT_BYTES = 16 * MIB
-# glibc keeps so much too.
+# glibc keeps the same amount.
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
     "MALLOC_MMAP_THRESHOLD_": str(KEPT_BYTES),
@@ -38,7 +38,7 @@ class ContainedProcess:
     """A process that runs a module of this package, started at once; it ends when `connection` is closed.
 
     Attributes:
-        connection: to it. Its first message is `READY`.
+        connection: to the process, whose first message is `READY`.
     """
 
     def __init__(self, module: str, arguments: Sequence[int], *, passed: Sequence[int] = ()) -> None:
@@ -46,8 +46,8 @@ class ContainedProcess:
 
         Args:
             module: its name.
-            arguments: after the number of its end of a pair of sockets.
-            passed: numbers of open files that it gets too.
+            arguments: further ones, after the number of the process's end of a pair of sockets.
+            passed: numbers of open files that it inherits too.
         """
         root = str(Path(deepemo.__file__).parents[1])
         paths = [root, *filter(None, [os.environ.get("PYTHONPATH")])]
@@ -59,7 +59,7 @@ class ContainedProcess:
                 stdout=subprocess.DEVNULL,
                 pass_fds=[theirs.fileno(), *passed],
                 env={**os.environ, **_ENVIRONMENT, "PYTHONPATH": os.pathsep.join(paths)},
-                # Ctrl+C in a terminal is for the server alone, which first finishes what has begun.
+                # Ctrl+C in a terminal must reach only the server, which first finishes what has begun.
                 start_new_session=True,
             )
         finally:
@@ -68,7 +68,7 @@ class ContainedProcess:
         self._is_ready = False
 
     def wait_ready(self) -> None:
-        """Wait until it is ready, the first time.
+        """Wait until it is ready; after the first time, return at once.
 
         Raises:
             EOFError: the process died.
@@ -84,7 +84,7 @@ class ContainedProcess:
 
         Raises:
             TimeoutError: none came in time.
-            CancelledError: `gone`, which is asked now and then, said so.
+            CancelledError: `gone`, which is called now and then, returned True.
         """
         until = time.monotonic() + seconds
         while not self.connection.poll(_LOOK_SECONDS):
@@ -94,14 +94,14 @@ class ContainedProcess:
                 raise CancelledError
 
     def end(self) -> int:
-        """Kill the process; its exit status."""
+        """Kill the process, and return its exit status."""
         self._process.kill()
         self.connection.close()
         return self._process.wait()
 
 
 def limit_process(memory_bytes: int, *, cpu_seconds: int | None = None) -> None:
-    """Limit this process: its memory beyond what it has, its files, what it leaves behind, and its processor time."""
+    """Limit this process: memory beyond that in use, open and written files, core dumps, and processor time."""
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
     resource.setrlimit(resource.RLIMIT_NOFILE, (_MOST_OPEN_FILES, _MOST_OPEN_FILES))
@@ -109,11 +109,11 @@ def limit_process(memory_bytes: int, *, cpu_seconds: int | None = None) -> None:
         used = resource.getrusage(resource.RUSAGE_SELF)
         most = round(used.ru_utime + used.ru_stime) + cpu_seconds
         resource.setrlimit(resource.RLIMIT_CPU, (most, most + 1))
-    if sys.platform == "linux":  # elsewhere it is not known how much it has, and the limit does not hold
+    if sys.platform == "linux":  # elsewhere, the memory in use is not known, and the limit does not hold
         held = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
         resource.setrlimit(resource.RLIMIT_AS, (held + memory_bytes, held + memory_bytes))
 
 
 def hush() -> None:
-    """Throw away what this process prints: what decoders say of a hostile file is of no use in the log of a server."""
+    """Discard what this process prints: messages of decoders about hostile files are of no use in a server's log."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), 2)

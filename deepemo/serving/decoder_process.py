@@ -1,8 +1,8 @@
-"""A process that decodes recordings for `decoders.Decoders`, one after the other, with limits of memory and time.
+"""A process that decodes recordings for `decoders.Decoders`, one after the other, with limits on memory and time.
 
-Run as `python -m deepemo.serving.decoder_process SOCKET SHARED MEMORY_BYTES`: the numbers of one end of a pair of
-sockets and of a file in memory, through which contents and samples go. It imports nothing that it does not need, opens
-no file, and ends with the process that started it.
+Run as `python -m deepemo.serving.decoder_process SOCKET SHARED MEMORY_BYTES`. SOCKET and SHARED are numbers of open
+files: one end of a pair of sockets, and a file in memory through which contents and samples are passed. The process
+imports only what it needs, opens no file, and ends with the process that started it.
 """
 
 import json
@@ -29,7 +29,7 @@ class DecodingRequest:
 
     Attributes:
         content_bytes: of the file, at the start of the shared memory.
-        seconds: in which it must be done; the process ends if it is not.
+        seconds: time limit, after which the process ends.
         max_seconds: of the recording.
         max_samples: of all channels together.
         max_channels: of the recording.
@@ -44,15 +44,15 @@ class DecodingRequest:
     channel: int | None
 
     def to_json(self) -> bytes:
-        """As the message that the process expects."""
+        """The message that the process expects."""
         return json.dumps(asdict(self)).encode()
 
 
 def main(connected: int, shared: int, memory_bytes: int) -> None:
     """Answer requests until the other end is closed.
 
-    An answer is a JSON object: what is known of the recording, and how many samples float32 are at the start of the
-    shared memory; or why it is refused.
+    An answer is a JSON object. It has facts about the recording, with the number of float32 samples at the start of
+    the shared memory, or the reason why the recording is refused.
     """
     memory = mmap.mmap(shared, 0)
     limit_process(memory_bytes)
@@ -62,7 +62,7 @@ def main(connected: int, shared: int, memory_bytes: int) -> None:
         while True:
             try:
                 request = DecodingRequest(**json.loads(connection.recv_bytes()))
-                # Not handled, so that it ends the process in the middle of a decoder's loop too.
+                # The signal is not handled, so that it ends the process even inside a decoder's loop.
                 signal.setitimer(signal.ITIMER_REAL, request.seconds)
                 about = _decode(memory, request)
                 signal.setitimer(signal.ITIMER_REAL, 0)

@@ -1,8 +1,8 @@
-"""Decode recordings of strangers in processes of their own, so that a hostile file costs one of them at most.
+"""Decode recordings of unknown origin in separate processes: a file that crashes or loops ends only its own decoder.
 
-A file can make a decoder crash, loop or take gigabytes. Here a decoder has limits of memory and time; one that dies is
-replaced, and only the request that it worked on is refused. Samples come back as bytes and a few checked fields, never
-as pickled objects.
+A file can make a decoder crash, loop or take gigabytes. Here a decoder has limits on memory and time. One that dies is
+replaced, and only the request that it worked on is refused. Results come back as samples and a few checked fields,
+never as pickled objects.
 """
 
 import fcntl
@@ -26,11 +26,11 @@ from deepemo.errors import DecodeError, TooLongError
 from deepemo.serving.containment import KEPT_BYTES, MIB, CancelledError, ContainedProcess
 from deepemo.serving.decoder_process import TOO_LONG, DecodingRequest
 
-# Beyond the content and the samples: tables, blocks and the buffers of decoders.
+# Memory beyond the content and the samples: for tables, blocks and the buffers of decoders.
 _WORKING_BYTES = 192 * MIB
 _ABOUT_BYTES = 1 << 16
 _LONGEST_DETAIL = 1000
-# A decoder that ends itself is waited for a little longer than its own time limit.
+# Wait beyond the time limit at which a decoder ends itself.
 _GRACE_SECONDS = 2.0
 
 
@@ -57,12 +57,12 @@ class DecodingLimits:
 
     @property
     def memory_bytes(self) -> int:
-        """Of a decoder: the content twice, the samples of one channel three times, and room to work."""
+        """Memory of a decoder: the content twice, the samples of one channel three times, and room to work."""
         return _WORKING_BYTES + 2 * self.content_bytes + 3 * self._samples_bytes
 
     @property
     def shared_bytes(self) -> int:
-        """Of the memory that a decoder shares: a content, then its samples in its place."""
+        """Size of the memory shared with a decoder, for the content, and then for the samples in its place."""
         return max(self.content_bytes, self._samples_bytes, mmap.PAGESIZE)
 
     @property
@@ -71,7 +71,7 @@ class DecodingLimits:
 
 
 class _About(BaseModel):
-    """What a decoder says of a recording, checked: a hostile file may have taken the decoder over."""
+    """A decoder's answer about a recording, checked because a hostile file may control the decoder."""
 
     model_config = ConfigDict(extra="forbid", strict=True)
 
@@ -86,7 +86,7 @@ class _About(BaseModel):
         """The recording, with a copy of its samples from the start of shared memory.
 
         Raises:
-            ValueError: the samples or the remarks are no such.
+            ValueError: the samples or the remarks are invalid.
         """
         samples = np.frombuffer(memory, np.float32, self.frames)[:, np.newaxis].copy()
         remarks = tuple(Remark(*remark) for remark in self.remarks)
@@ -116,9 +116,9 @@ class _Decoder:
             TooLongError: it refused the length.
             EOFError: the process died.
             OSError: the same.
-            ValueError: its answer is none.
+            ValueError: its answer is invalid.
             TimeoutError: it took too long.
-            CancelledError: `gone` said so.
+            CancelledError: `gone` returned True.
         """
         self._process.wait_ready()
         self._memory[: len(content)] = content
@@ -139,14 +139,14 @@ class _Decoder:
             self._memory.madvise(mmap.MADV_REMOVE, KEPT_BYTES)
 
     def end(self) -> int:
-        """Kill the process; its exit status."""
+        """Kill the process, and return its exit status."""
         status = self._process.end()
         self._memory.close()
         return status
 
 
 def _memory_file(size_bytes: int) -> int:
-    """A file in memory that keeps its size, so that nobody can take away what is mapped."""
+    """A file in memory of a fixed size, so that no process can shrink it while it is mapped."""
     if hasattr(os, "memfd_create"):
         file = os.memfd_create("decoder", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(file, size_bytes)
@@ -162,7 +162,7 @@ class Decoders:
     """A few processes that decode for many threads; those that die are replaced."""
 
     def __init__(self, processes: int, limits: DecodingLimits, *, on_death: Callable[[], None] = lambda: None) -> None:
-        """Start none yet: each is started when there are none free, or by `start`.
+        """Start no process yet: one is started when none is free, or by `start`.
 
         Args:
             processes: how many at most.
@@ -190,12 +190,12 @@ class Decoders:
         Args:
             content: of the file.
             channel: the one to decode; None for the mix.
-            gone: whether nobody waits for the answer any more; asked now and then.
+            gone: whether nobody waits for the answer any more; called now and then.
 
         Raises:
             DecodeError: the content is no sound that can be decoded, costs too much to decode, or killed the decoder.
             TooLongError: the recording exceeds a limit.
-            CancelledError: `gone` said so, or the decoders are closed.
+            CancelledError: `gone` returned True, or the decoders are closed.
         """
         request = DecodingRequest(
             content_bytes=len(content),
@@ -234,7 +234,7 @@ class Decoders:
         return recording
 
     def close(self) -> None:
-        """End all processes; what they work on is refused."""
+        """End all processes; the requests that they work on are refused."""
         with self._lock:
             self._open = False
         while True:

@@ -1,7 +1,7 @@
 """Export a trained model as one file that runs without TensorFlow: samples of a clip to probabilities.
 
-The file holds the front end, the network or networks, their weighted mean, and the temperature. The steps before it
-(resample, trim, cut or pad) are simple and are described beside it, in JSON.
+The file holds the front end, the network or networks, their weighted mean, and the temperature. The steps before them
+(resample, trim, cut or pad) are simple; a JSON file beside the model describes them.
 """
 
 import hashlib
@@ -29,8 +29,8 @@ TFLITE = "tflite"
 ONNX = "onnx"
 FORMATS = (TFLITE, ONNX)
 ONNX_OPSET = 17
-# Single precision, in another order of sums: a spectrogram's network stays within 1e-6 on the made-up clips, the speech
-# encoder within 2e-4, and within 5e-5 on speech.
+# Sums are in single precision and in another order. On the made-up clips, networks of spectrograms stay within 1e-6
+# and the speech encoder within 2e-4; on speech, the encoder stays within 5e-5.
 LARGEST_DIFFERENCE = 1e-3
 CHECKED_CLIPS = 8
 TIMED_RUNS = 20
@@ -60,7 +60,7 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
 
     Args:
         predictor: what to export.
-        folder: where to; made if missing.
+        folder: to write to; created if missing.
         kind: `tflite` or `onnx`; the latter needs the packages of the extra `onnx`.
 
     Raises:
@@ -70,7 +70,7 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
     if kind not in FORMATS:
         raise InputError(f"Bad format {kind!r}, expected one of {list(FORMATS)}")
     original = from_samples(predictor)
-    # Once without tracing, which would wrap the error of a network that cannot be exported.
+    # Run once without tracing, which would wrap the error of a network that cannot be exported.
     original.python_function(tf.zeros(original.input_signature[0].shape))
     content = to_tflite(original) if kind == TFLITE else to_onnx(original)
     exported = load_tflite(content) if kind == TFLITE else load_onnx(content)
@@ -84,7 +84,7 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
         expected = f"expected at most {LARGEST_DIFFERENCE:g}"
         raise InputError(f"{predictor.name}: as {kind}, probabilities differ by {difference:.2g}, {expected}")
     path = folder / f"{predictor.name}.{kind}"
-    # Both or none: a model beside the description of another one would be fed the wrong clips.
+    # Both or none, because a model with the description of another one would get the wrong clips.
     with written_whole(path) as partial, written_whole(folder / f"{predictor.name}.json") as partial_about:
         partial.write_bytes(content)
         write_json(partial_about, {**_about(predictor), "sha256": hashlib.sha256(content).hexdigest()})
@@ -117,7 +117,7 @@ def from_samples(predictor: Predictor) -> tf.types.experimental.GenericFunction:
     """The function that is exported: float32 [clip_samples] to probabilities float32 [classes].
 
     Raises:
-        InputError: as by `_clip_samples`.
+        InputError: see `_clip_samples`.
     """
     clip_samples = _clip_samples(predictor)
 

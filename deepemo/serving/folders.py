@@ -1,4 +1,4 @@
-"""Many files through a recognizer: answered in their order as soon as possible; a bad file does not stop the others."""
+"""Recognize many files: answers come in the order of the files, and a bad file does not stop the others."""
 
 import os
 import sys
@@ -19,17 +19,17 @@ from deepemo.threads import map_in_threads
 # Stands for a file that comes through a pipe.
 STANDARD_INPUT = Path("-")
 WORKERS = 4
-# Files that are decoded or wait at once, for each worker.
+# Files that are being decoded or waiting, for each worker.
 AHEAD = 2
 BATCH_WINDOWS = 64
 
 
 def list_files(given: Iterable[Path]) -> list[Path]:
-    """The files given, whatever they are called, and in place of each folder the recordings anywhere in it, by name.
+    """The given files, whatever their names; in place of a folder, the recordings in it and below it, by name.
 
-    A folder that cannot be listed stays in the list: opening it says what is wrong.
+    A folder that cannot be listed stays in the list, so that opening it reports the error.
     """
-    # Path.is_dir raises where a folder above may not be entered.
+    # Path.is_dir raises if a parent folder may not be entered.
     return [each for path in given for each in (_inside(path) if os.path.isdir(path) else [path])]  # noqa: PTH112
 
 
@@ -75,7 +75,7 @@ def recognize_all(
 
 
 def by_folder(paths: Iterable[Path]) -> list[list[Path]]:
-    """Files grouped by the folder that each lies in, folders in the order of their first file."""
+    """Files grouped by their folder; folders are in the order of their first file."""
     groups: dict[Path, list[Path]] = {}
     for path in paths:
         groups.setdefault(path.parent, []).append(path)
@@ -85,11 +85,11 @@ def by_folder(paths: Iterable[Path]) -> list[list[Path]]:
 def recognize_voices(
     recognizer: Recognizer, voices: Iterable[Sequence[Path]], options: RecognitionOptions
 ) -> Iterator[tuple[Path, list[Recognition]]]:
-    """Recognize files of speakers, each in the light of the others of its speaker; see `Recognizer.recognize_voice`.
+    """Recognize files, each compared with the others of its speaker; see `Recognizer.recognize_voice`.
 
     Args:
         recognizer: to use.
-        voices: paths of the files of each speaker; all of a speaker are heard before the first is answered.
+        voices: paths of the files of each speaker; all of a speaker are processed before the first is answered.
         options: for each file.
 
     Yields:

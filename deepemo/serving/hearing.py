@@ -1,6 +1,6 @@
-"""Hear a recording: check it, look for speech, run a model on its windows; and make an answer of what was heard.
+"""Recognize a recording in two steps: run a model on its windows with speech, then make an answer from its outputs.
 
-Between the two steps, what the model gave for each window can be seen in the light of other recordings.
+Between the steps, the outputs may be compared with those of other recordings of the same voice.
 """
 
 from collections.abc import Callable, Sequence
@@ -31,7 +31,7 @@ WINDOWS_AT_ONCE = 32
 
 
 class Hearing(Protocol):
-    """What cuts a recording into windows and makes a model's inputs of them, and the classes of its probabilities."""
+    """The part of a model that is needed to cut a recording into windows and to make inputs of them."""
 
     name: str
     emotions: Emotions
@@ -47,11 +47,11 @@ class Heard:
     """What was heard in a recording with speech.
 
     Attributes:
-        info: on the recording.
+        info: facts about the recording.
         speech: probability of speech in each frame of 32 ms, float32 [frames].
         windows: start and end in seconds of each window, in order.
         spoken: whether there is speech in each.
-        rows: what the model gave for each window with speech, float64 [windows with speech, ...].
+        rows: outputs of the model for each window with speech, float64 [windows with speech, ...].
     """
 
     info: RecordingInfo
@@ -75,13 +75,13 @@ def hear(
     gate: VoiceDecision,
     limits: ClipLimits,
 ) -> Heard | Recognition:
-    """Hear a decoded recording of one channel; the answer `unknown` where there is nothing to judge.
+    """Check a decoded recording of one channel and run a model on it; `unknown` if there is nothing to judge.
 
     Args:
-        recording: to hear.
+        recording: to process.
         options: of the recognition.
         model: says how long windows are, and makes inputs of them.
-        predict: a row for each of its windows.
+        predict: gives a row for each of its windows.
         gate: when a recording counts as speech.
         limits: of its length and level.
     """
@@ -150,13 +150,13 @@ def answer(
     gate: VoiceDecision,
     voice: VoiceUse | None = None,
 ) -> Recognition:
-    """The answer to a recording, on the mean over its windows with speech.
+    """The answer to a recording, from the mean over its windows with speech.
 
     Args:
         heard: the recording.
         probabilities: calibrated, of each window with speech, [windows with speech, classes].
         options: of the recognition.
-        model: that gave them: its name, its emotions and its threshold.
+        model: gave the probabilities; its name, emotions and threshold are used.
         gate: when frames count as speech.
         voice: whether a reference of the voice was used.
     """

@@ -1,8 +1,8 @@
-"""Answer recordings whose voice is known from others of it: the networks and the arithmetic.
+"""Answer recordings with a reference of their voice: the networks and the arithmetic.
 
-A window is heard in two steps. `hear` runs the networks on it, which takes time and needs no reference; `probabilities`
-takes the offset of the voice off the components, which is quick. So every recording of a voice goes through the
-networks once, whichever others it is compared with.
+A window is processed in two steps. `hear` runs the networks, which takes time and needs no reference. `probabilities`
+subtracts the voice's offset from the components, which is quick. So each recording of a voice goes through the networks
+only once, whichever others it is compared with.
 """
 
 from collections.abc import Mapping
@@ -25,17 +25,17 @@ from deepemo.serving.predictor import Predictor
 from deepemo.serving.voice import VoiceReference
 from deepemo.serving.voices import components_of
 
-# What answers call the model that answered with a reference.
+# Name of the model in answers that were given with a reference.
 NAME = "known_voice"
 
 
 class KnownVoice:
-    """The weighted mean of networks of which one hears how a clip differs from others of its voice.
+    """The weighted mean of several networks, one of which compares a clip with a reference of its voice.
 
     Attributes:
         name: `known_voice`.
         emotions: the classes of its networks, in their order.
-        record: how such recordings are answered.
+        record: how recordings of known voices are answered.
         weights_sha256: digest of the network that takes references.
         front_end: decides how a recording is cut into windows.
         threshold: calibrated confidence from which an answer is given.
@@ -80,7 +80,7 @@ class KnownVoice:
             models: the folder.
             bundle: its bundle.
             record: how recordings of known voices are answered.
-            loaded: networks that have been loaded and checked before, by name.
+            loaded: networks that are already loaded and checked, by name.
 
         Raises:
             InputError: a file is missing, or is not the one that was evaluated.
@@ -96,9 +96,9 @@ class KnownVoice:
         return self._joined.prepare(samples, rate_hz)
 
     def hear(self, inputs: Inputs) -> Float64Array:
-        """What the networks make of n clips, float64 [n, components + classes].
+        """Outputs of the networks for n clips, float64 [n, components + classes].
 
-        Components of the network that takes references, then the weighted probabilities of all others.
+        The components of the network that takes references, then the weighted sum of the probabilities of all others.
         """
         joined = self._joined
         others = np.zeros((len(inputs[0]), len(self.emotions)))
@@ -117,7 +117,7 @@ class KnownVoice:
             offsets: of their voices, float32 [n, components] or [components].
 
         Raises:
-            InputError: the offsets are of another number of components.
+            InputError: the offsets have another number of components than the network.
         """
         components = components_of(rows, self)
         if offsets.shape[-1] != components.shape[1]:

@@ -1,4 +1,4 @@
-"""The command `deepemo listen`: an answer at each hop while somebody speaks, and one to all of it at the end."""
+"""The command `deepemo listen`: an answer at each hop while somebody speaks, and one for the whole at the end."""
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
@@ -48,7 +48,7 @@ def listen(
             "--rate",
             min=LOWEST_RATE_HZ,
             max=HIGHEST_RATE_HZ,
-            help="Samples a second; of standard input it must be given.",
+            help="Samples per second; required for standard input.",
             show_default="the microphone's own",
         ),
     ] = None,
@@ -63,20 +63,20 @@ def listen(
     hop_seconds: Annotated[
         float,
         typer.Option(
-            min=SHORTEST_HOP_SECONDS, max=LONGEST_HOP_SECONDS, callback=finite, help="From one answer to the next."
+            min=SHORTEST_HOP_SECONDS, max=LONGEST_HOP_SECONDS, callback=finite, help="Time from one answer to the next."
         ),
     ] = HOP_SECONDS,
     min_confidence: MinConfidence = None,
     max_seconds: Annotated[
-        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Listening ends after as long.")
+        float, typer.Option(min=1, max=LONGEST_SECONDS, callback=finite, help="Listening ends after this time.")
     ] = MAX_SECONDS,
     voice: OfVoice = None,
-    json: Annotated[bool, typer.Option("--json", help="Print a JSON object a line, as WS /v1/stream sends.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, as WS /v1/stream.")] = False,
     model: Which = None,
     origin: OfOrigin = None,
     models: Models = Path("models"),
 ) -> None:
-    """Say which emotion is heard while somebody speaks; Ctrl+C ends it, and all that was heard is answered.
+    """Recognize emotions while somebody speaks; Ctrl+C ends it, and the whole recording is answered.
 
     The sound comes from the microphone, which needs the extra deepemo[microphone], or through a pipe:
     ffmpeg -i call.mp3 -f s16le -ac 1 -ar 16000 - | deepemo listen - --rate 16000
@@ -94,7 +94,7 @@ def listen(
             opened = microphone(device, rate_hz)
         else:
             opened = nullcontext(standard_input(kind, rate_hz=rate_hz, channels=channels))
-        # After the sound was found, so that a microphone that is missing is told at once.
+        # After the microphone was found, so that a missing one is reported at once.
         recognizer = load(models, model, origin)
         one_thread_a_product()
         recognizer.warm_up()
@@ -110,7 +110,7 @@ def listen(
 
 
 def _follow(live: LiveStream, sound: Sound, printer: HopPrinter) -> None:
-    """Print the answers at the hops of some sound until it ends, is too long, or somebody presses Ctrl+C."""
+    """Print the answers at hops until the sound ends or is too long, or somebody presses Ctrl+C."""
     try:
         if header := printer.header():
             _print(header)

@@ -1,8 +1,8 @@
-"""Recognize emotions while somebody speaks: an answer at each hop, and a whole recognition at the end.
+"""Recognize emotions while somebody speaks: an answer at each hop, and one for the whole recording at the end.
 
-Windows start where those over a long recording do (`windows.cut_windows`), so that each is answered as it will be at
-the end. Until the first one is full, the answer is that of all that was heard. Whether somebody speaks in a window is
-decided on the last few seconds; the recognition at the end decides on all of the sound.
+Windows start at the same times as those over a long recording (`windows.cut_windows`), so that each gets the same
+answer as at the end. Until the first window is full, the answer is for all sound so far. At a hop, the last few seconds
+decide whether somebody speaks in a window; at the end, all of the sound does.
 """
 
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ from deepemo.vad.gate import speech_probabilities
 
 CONTAINER = "PCM"
 MOST_CHANNELS = 2
-# Sound on which voice is looked for: what was said before sets the level, and the network needs a start.
+# Sound in which speech is looked for. It begins before the window, to set the level and to let the network settle.
 CONTEXT_SECONDS = 6.0
 
 
@@ -36,13 +36,13 @@ class LiveAnswer(Value):
     """The answer at one hop."""
 
     window: Span
-    """The last window, or all that was heard while no window is full; `no_voice` if nobody speaks in it."""
+    """The last window, or all sound so far while no window is full; `no_voice` if nobody speaks in it."""
     is_full: bool
-    """Whether the window has its whole length, so that it counts for the answer so far."""
+    """Whether the window has its full length, and so counts for the answer so far."""
     so_far: Span
     """The answer from the start up to here, as the mean over the full windows with speech."""
     heard_seconds: Annotated[float, Field(ge=0)]
-    """Sound that has come."""
+    """Length of the sound received."""
 
 
 class _Due(NamedTuple):
@@ -54,7 +54,7 @@ class _Due(NamedTuple):
 
 
 class LiveStream:
-    """One stream of sound; its methods are called by one thread at a time."""
+    """One stream of sound; only one thread at a time may call its methods."""
 
     def __init__(
         self,
@@ -72,7 +72,8 @@ class LiveStream:
             recognizer: to use.
             options: of the recognition; `max_seconds` is the longest stream, see `blocks.FULL_RATE_HZ`.
             rate_hz: of the samples that will come.
-            channels: of the samples; each answer is about their mix, and the recognition at the end as for a file.
+            channels: of the samples. Answers at hops are for their mix; the options name the channel of the answer at
+                the end.
             keeps: whether all samples are kept, for `finish`.
             voice: reference of the voice. Hops and the end are answered with it, if it is used; see `voice_use`.
 
@@ -113,11 +114,11 @@ class LiveStream:
 
     @property
     def seconds(self) -> float:
-        """Sound that has come."""
+        """Length of the sound received."""
         return self._frames / self._rate_hz
 
     def add(self, samples: Float32Array) -> None:
-        """Take sound, float32 [frames, channels] with full scale at 1.
+        """Add sound, float32 [frames, channels] with full scale at 1.
 
         Raises:
             DecodeError: a sample is not a finite number.
@@ -138,7 +139,7 @@ class LiveStream:
         self._recent_end += len(mono)
 
     def answers(self) -> Iterator[LiveAnswer]:
-        """The answers of all hops that are complete and were not answered before.
+        """Answers for all hops that are complete and not yet answered.
 
         Raises:
             InputError: the reference of the voice has another number of components than the network.
@@ -151,13 +152,13 @@ class LiveStream:
             for one, window in zip(due, windows, strict=True):
                 yield self._answer(one, None if window is None else next(found))
             keep = max(0, self._next.start - round(CONTEXT_SECONDS * self._model_hz))
-            keep = min(keep, self._recent_end)  # what is left out between windows far apart is still to come
-            # A copy, so that what it was a part of is freed.
+            keep = min(keep, self._recent_end)  # windows may be so far apart that the next one's start has not arrived
+            # A copy, so that the samples before it are freed.
             self._recent = [recent[keep - self._recent_start :].copy()]
             self._recent_start = keep
 
     def finish(self) -> Recognition:
-        """The recognition of all that came, as of a file with the same samples.
+        """The recognition of all sound received, as for a file with the same samples.
 
         Raises:
             RuntimeError: the samples were not kept.
@@ -171,7 +172,7 @@ class LiveStream:
         return self._recognizer.recognize_decoded(chosen, self._options, self._voice)
 
     def _due(self) -> list[_Due]:
-        """The next windows that have come completely; a few at most."""
+        """The next windows that have arrived completely; at most a few."""
         found: list[_Due] = []
         while self._next.end <= self._recent_end and len(found) < WINDOWS_AT_ONCE:
             found.append(self._next)
@@ -187,7 +188,7 @@ class LiveStream:
         return _Due(0, end, False) if end < self._window else _Due(0, self._window, True)
 
     def _cut(self, due: _Due, recent: Float32Array) -> Window | None:
-        """The window, if somebody speaks in it, of the samples from `_recent_start` on."""
+        """The window, cut from the samples from `_recent_start` on; None if nobody speaks in it."""
         first = max(self._recent_start, due.end - round(CONTEXT_SECONDS * self._model_hz), 0)
         context = recent[first - self._recent_start : due.end - self._recent_start]
         samples = context[due.start - first :]

@@ -1,6 +1,6 @@
-"""Read the folder of models of a finished run: its bundle, checked against itself, and whether its networks are those.
+"""Read the folder of models of a finished run, and check that its bundle is consistent and its networks are unchanged.
 
-This module imports no TensorFlow: what is missing is said at once.
+This module imports no TensorFlow, so that missing files are reported at once.
 """
 
 from collections.abc import Iterable
@@ -28,7 +28,7 @@ def read_bundle(models: Path) -> Bundle:
     """Read the bundle of a folder of models.
 
     Raises:
-        InputError: there is none, or it is not one of this version of the software.
+        InputError: there is no bundle, or it is not one of this version of the software.
     """
     path = models / BUNDLE_FILE
     content = read_json(path, expected=EXPECTED)
@@ -63,7 +63,7 @@ def read_bundle(models: Path) -> Bundle:
 
 
 def check_parts(models: Path, bundle: Bundle, parts: Iterable[str]) -> None:
-    """Check that networks are those that were evaluated.
+    """Check that networks are the ones that were evaluated.
 
     Args:
         models: folder of models.

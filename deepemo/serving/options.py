@@ -9,13 +9,13 @@ HOP_SECONDS = 1.0
 SHORTEST_HOP_SECONDS = 0.1
 LONGEST_HOP_SECONDS = 3600.0
 MAX_SECONDS = 3600.0
-# The largest `max_seconds`: more is no recording that is held in memory.
+# The largest `max_seconds`, because the whole recording is held in memory.
 LONGEST_SECONDS = 86_400.0
 MOST_CHANNEL = 1023
 
 
 class Channel(StrEnum):
-    """What of a recording is used: the mix of its channels, or one of them."""
+    """Which channel of a recording is used: the mix of all, or one of them."""
 
     MIX = "mix"
     LEFT = "left"
@@ -23,12 +23,12 @@ class Channel(StrEnum):
 
     @property
     def number(self) -> int | None:
-        """Of the channel, the first being 0; None for the mix."""
+        """Number of the channel, counted from 0; None for the mix."""
         return {Channel.MIX: None, Channel.LEFT: 0, Channel.RIGHT: 1}[self]
 
 
 class Channels(StrEnum):
-    """What of a recording is answered: the mix of its channels, one of them, or each by itself."""
+    """Which channels of a recording are answered: the mix of all, one of them, or each separately."""
 
     MIX = "mix"
     LEFT = "left"
@@ -37,7 +37,7 @@ class Channels(StrEnum):
 
     @property
     def number(self) -> int | None:
-        """Of the one channel, the first being 0; None for the mix, and for each of them."""
+        """Number of the one channel, counted from 0; None for the mix, and for `each`."""
         return None if self is Channels.EACH else Channel(self.value).number
 
 
@@ -52,11 +52,11 @@ class RecognitionOptions:
     Attributes:
         timeline: whether a recording longer than a clip gets a timeline.
         hop_seconds: from the start of one window to the start of the next.
-        min_confidence: probability in [0, 1] from which an emotion is answered; 0 for always, None for what `evaluate`
-            chose.
+        min_confidence: probability in [0, 1] from which an emotion is answered; 0 answers always, None takes the
+            threshold that `evaluate` chose.
         max_seconds: longest recording that is read.
-        channel: which channel to use, the first being 0; the last one of a recording that has fewer. None for the mix
-            of all, or for the loudest channel if they cancel one another in the mix.
+        channel: which channel to use, counted from 0; if there are fewer, the last one. None for the mix of all, or for
+            the loudest channel if they cancel one another in the mix.
 
     Raises:
         InputError: a value is out of its range.

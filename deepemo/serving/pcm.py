@@ -9,7 +9,7 @@ from deepemo.arrays import Float32Array
 
 
 class PcmFormat(StrEnum):
-    """How a sample is written, its bytes from the least to the most significant one."""
+    """Format of a sample: 16-bit integer or 32-bit float, little-endian."""
 
     S16 = "s16"
     F32 = "f32"
@@ -34,7 +34,7 @@ class PcmReader:
         """Start with nothing read."""
         self._dtype, self._full_scale = _SAMPLES[kind]
         self._channels = channels
-        self._left = b""  # of a frame whose other bytes are still to come
+        self._left = b""  # bytes of an incomplete frame
 
     def frames(self, content: bytes) -> Float32Array:
         """The frames that are complete with these bytes, float32 [frames, channels] with full scale at 1."""

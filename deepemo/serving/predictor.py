@@ -65,7 +65,7 @@ class Predictor:
         Args:
             models: holds a folder for each network, and the bundle.
             name: of the predictor; by default the one that validation chose.
-            bundle: of that folder, if it has been read before.
+            bundle: of that folder, if it is already read.
             origin: of the recordings; by default as `PredictorRecord.default_origin`.
 
         Raises:

@@ -17,7 +17,7 @@ from deepemo.serving.results import Recognition, RecordingInfo, Span
 # Wide enough for the times of a segment.
 NARROWEST_NAME = 22
 WIDEST_NAME = 60
-# Columns of CSV on the recording: the only channel that was used, the first being 1, and the names of remarks.
+# Columns of CSV about the recording: the only channel that was used, counted from 1, and the names of remarks.
 _RECORDING = ("channel", "remarks")
 
 
@@ -32,7 +32,7 @@ class Printer(Protocol):
 
 
 class JsonLines:
-    """An object a line."""
+    """One JSON object per line."""
 
     def header(self) -> str | None:
         """Nothing."""
@@ -45,7 +45,7 @@ class JsonLines:
 
 
 class Csv:
-    """A row a file, or a row a segment."""
+    """One row per file, or one per segment."""
 
     def __init__(self, emotions: Emotions, *, timeline: bool) -> None:
         self._emotions = emotions
@@ -72,7 +72,7 @@ class Csv:
 
 
 class Table:
-    """Columns wide enough for the names."""
+    """A table with columns wide enough for the names of the files."""
 
     def __init__(self, paths: Sequence[Path], *, timeline: bool, colour: bool) -> None:
         longest = max((len(_plain(str(path))) for path in paths), default=0)
@@ -85,7 +85,7 @@ class Table:
         return f"{'FILE':<{self._width}}  {'ANSWER':<9}{'SURE':>5}{'SECONDS':>9}  REMARK"
 
     def answer(self, path: Path, recognition: Recognition) -> str:
-        """A line a file, and one a segment."""
+        """One line for the file, and one for each segment."""
         name = _plain(str(path))
         shown = name if len(name) <= self._width else "…" + name[-(self._width - 1) :]
         seconds = f"{recognition.recording.seconds:.1f}" if recognition.recording else ""
@@ -113,11 +113,11 @@ class HopPrinter(Protocol):
         """The answer at a hop, in one line."""
 
     def whole(self, name: str, recognition: Recognition) -> str:
-        """The answer to all of the sound, which came from what has this name."""
+        """The answer to all of the sound; `name` says where the sound came from."""
 
 
 class HopJson:
-    """An object a line, as those of `WS /v1/stream`."""
+    """One JSON object per line, as in the messages of `WS /v1/stream`."""
 
     def header(self) -> str | None:
         """Nothing."""
@@ -133,7 +133,7 @@ class HopJson:
 
 
 class HopTable:
-    """A line a hop, and the table of a file at the end."""
+    """One line per hop, and at the end the table as for a file."""
 
     def __init__(self, *, colour: bool) -> None:
         self._colour = colour
@@ -143,7 +143,7 @@ class HopTable:
         return f"{'WINDOW':>{NARROWEST_NAME}}  {'ANSWER':<9}{'SURE':>5}  {'SO FAR':<9}{'SURE':>5}  REMARK"
 
     def hop(self, answer: LiveAnswer) -> str:
-        """Times and answer of the window, the answer so far, and why the window has none."""
+        """Times and answer of the window, the answer so far, and the reason if the window's answer is unknown."""
         span = f"{answer.window.start_seconds:.1f} to {answer.window.end_seconds:.1f} s"
         window, so_far = (
             _sure(each.answer, each.probabilities, self._colour) for each in (answer.window, answer.so_far)
@@ -168,12 +168,12 @@ def _sure(answer: str, probabilities: dict[str, float] | None, colour: bool) -> 
 
 
 def _percent(share: float) -> str:
-    """In whole per cent; what is not certain is never shown as 100 %."""
+    """In whole per cent; a share below 1 is never shown as 100 %."""
     return ">99%" if 0.995 <= share < 1 else f"{share:.0%}"
 
 
 def _plain(text: str) -> str:
-    """Text in one line without characters that control a terminal, which file names may hold."""
+    """Text in one line, with escapes for characters that control a terminal, which file names may contain."""
     return "".join(sign if sign.isprintable() else sign.encode("unicode_escape").decode("ascii") for sign in text)
 
 
@@ -219,6 +219,6 @@ def _recording_cells(info: RecordingInfo | None) -> list[str]:
 
 def _row(cells: Sequence[str]) -> str:
     line = io.StringIO()
-    # csv is sure to quote a carriage return or line feed in a cell only if it ends its own lines with it.
+    # csv always quotes a carriage return or line feed in a cell only if its own lines end with it.
     csv.writer(line, lineterminator="\r\n").writerow(cells)
     return line.getvalue().removesuffix("\r\n")

@@ -30,7 +30,7 @@ MOST_CHANNELS = 32
 
 
 class Model(Hearing, Protocol):
-    """What a recognizer needs of a model: `predictor.Predictor` is one."""
+    """What a recognizer needs from a model, such as `predictor.Predictor`."""
 
     def probabilities(self, inputs: Inputs) -> Float64Array:
         """Calibrated probabilities [n, classes] of the inputs of n clips."""
@@ -57,8 +57,8 @@ class Recognizer:
             gate: when a recording counts as speech.
             limits: of the length and level of recordings.
             predict: used in place of `model.probabilities`, such as a function that batches windows of many callers.
-            expectation: how often it is right on recordings of somebody's own, in words.
-            voice: answers recordings whose voice is known; None if the model takes no references.
+            expectation: how often it is right on users' own recordings, in words.
+            voice: answers recordings of known voices; None if the model takes no references.
             hear_voice: used in place of `voice.hear`.
         """
         self.model = model
@@ -78,13 +78,13 @@ class Recognizer:
         Args:
             models: the folder.
             model: name of a predictor; by default the one that validation chose.
-            origin: `heard` for recordings of the corpora that it learned from, `other` for any others; it decides
-                probabilities, and from which one on an emotion is answered. By default `other`, or `heard` where the
-                run left no corpus out of training.
+            origin: `heard` for recordings of the corpora that it learned from, `other` for any others. It decides the
+                calibration of probabilities and the threshold for an answer. By default `other`, or `heard` if the run
+                left no corpus out of training.
 
         Raises:
-            InputError: a file is missing, does not hold what it should, or is not the one that was evaluated; or there
-                is no such origin, or no confidence for it.
+            InputError: a file is missing, invalid, or not the one that was evaluated; or there is no such origin, or
+                no confidence for it.
         """
         bundle = read_bundle(Path(models))
         # Before TensorFlow is imported, so that an unknown name is reported at once.
@@ -102,7 +102,7 @@ class Recognizer:
         return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=words, voice=voice)
 
     def with_predict(self, predict: Predict, hear_voice: Predict | None = None) -> Recognizer:
-        """The same recognizer with these functions in place of the model's, and of those of known voices."""
+        """A copy that calls `predict` in place of the model, and `hear_voice` in place of `voice.hear`."""
         return Recognizer(
             self.model,
             gate=self.gate,
@@ -138,20 +138,20 @@ class Recognizer:
     ) -> Recognition:
         """Recognize the emotion in a recording.
 
-        A recording that fits into a clip once the silence at its ends is cut off is one input of the model, as in
-        training. A longer one is cut into windows; its answer rests on the mean over the windows with speech.
+        A recording that fits into a clip after the silence at its ends is cut off is one input of the model, as in
+        training. A longer one is cut into windows, and its answer is from the mean over the windows with speech.
 
         Args:
             source: path or content of a sound file, or float samples [n] or [n, channels], full scale at 1.
             rate_hz: sample rate of samples; files have it in their header.
             timeline: whether a recording longer than a clip gets a timeline.
             hop_seconds: from the start of one window to the start of the next, at least 0.1.
-            min_confidence: probability in [0, 1] from which an emotion is answered; 0 for always, None for what
-                `evaluate` chose.
+            min_confidence: probability in [0, 1] from which an emotion is answered; 0 answers always, None takes the
+                threshold that `evaluate` chose.
             max_seconds: longest recording that is read.
-            channel: which channel to use, the first being 0; None for the mix of all. See `RecognitionOptions`.
-            voice: reference of the voice, of other recordings of it; the field `voice` of the answer says whether it
-                was used, and why not.
+            channel: which channel to use, counted from 0; None for the mix of all. See `RecognitionOptions`.
+            voice: reference of the voice, made from other recordings of it. The field `voice` of the answer says
+                whether it was used, and if not, why.
 
         Returns:
             The answer. A recording that cannot be read, or in which no emotion is recognized, is answered `unknown`
@@ -201,7 +201,7 @@ class Recognizer:
             voice: reference of the voice, for each channel.
 
         Returns:
-            An answer for each channel; one answer alone for a recording that cannot be read, or has more than
+            An answer for each channel; a single answer for a recording that cannot be read, or has more than
             `MOST_CHANNELS` channels.
 
         Raises:
@@ -220,7 +220,7 @@ class Recognizer:
     def recognize_decoded(
         self, recording: Recording, options: RecognitionOptions, voice: VoiceReference | None = None
     ) -> Recognition:
-        """Recognize the emotion in a decoded recording of one channel, whose voice may be known."""
+        """Recognize the emotion in a decoded recording of one channel, with or without a reference of its voice."""
         known, use = self._known(voice)
         if voice is None or known is None:
             return self._answer_alone(recording, options, use)
@@ -252,14 +252,14 @@ class Recognizer:
     def recognize_voice(
         self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
     ) -> list[Recognition]:
-        """Recognize the emotion in recordings of one voice, each in the light of the others.
+        """Recognize the emotion in recordings of one voice, each compared with the others.
 
-        The reference of each is the mean of the others; the windows of a long one that has not enough others are
-        compared with one another. Where that makes no reference that can be used, a recording is answered alone; the
-        field `voice` of its answer says so, and why.
+        The reference of each recording is the mean of the others. If there are too few others, each window of a long
+        recording is also compared with its other windows. If there is still no usable reference, a recording is
+        answered alone, and the field `voice` of its answer says why.
 
         Args:
-            recordings: all of one person, as for `recognize`; what each expresses need not be known.
+            recordings: all of one person, with any emotions; each as for `recognize`.
             rate_hz: sample rate of samples.
             options: for each.
 
@@ -280,7 +280,7 @@ class Recognizer:
     def make_reference(
         self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
     ) -> VoiceReference:
-        """Make a reference of a voice, to be kept and given to `recognize`.
+        """Make a reference of a voice, which can be kept and given to `recognize`.
 
         Args:
             recordings: all of one person, as for `recognize`. Those without speech are left out.
@@ -288,7 +288,7 @@ class Recognizer:
             options: `channel` and `max_seconds` are used.
 
         Raises:
-            InputError: the model takes no references, a recording cannot be read, or there is speech in none.
+            InputError: the model takes no references, a recording cannot be read, or none has speech.
             OSError: a path cannot be read.
         """
         options = options or RecognitionOptions()
@@ -296,7 +296,7 @@ class Recognizer:
         return self.reference_of(decoded, options)
 
     def reference_of(self, recordings: Iterable[Recording], options: RecognitionOptions) -> VoiceReference:
-        """The same as `make_reference`, of decoded recordings of one channel; one is in memory at a time."""
+        """The same as `make_reference`, for decoded recordings of one channel; one is in memory at a time."""
         if self.voice is None:
             raise InputError(TAKES_NONE)
         heard = [self._hear_voice(recording, options, self.voice) for recording in recordings]
@@ -311,7 +311,7 @@ class Recognizer:
     def hear_voice(
         self, source: Source, options: RecognitionOptions, rate_hz: int | None = None
     ) -> Heard | Recognition | None:
-        """Hear a recording for `answer_together`: the answer if there is nothing to judge; None without references."""
+        """Run the networks for `answer_together`; the answer if there is nothing to judge, None without references."""
         if self.voice is None:
             return None
         try:
@@ -323,7 +323,7 @@ class Recognizer:
     def answer_together(
         self, heard: Sequence[Heard | Recognition | None], options: RecognitionOptions
     ) -> list[Recognition | VoiceUse]:
-        """Answers to recordings of one voice that `hear_voice` heard; why not, for those to be answered alone."""
+        """Answers to recordings of one voice, from `hear_voice`; for those to be answered alone, the reason."""
         if self.voice is None:
             return [VoiceUse(recordings=0, used=False, reason=TAKES_NONE) for _ in heard]
         spoken = [one if isinstance(one, Heard) else None for one in heard]
@@ -333,7 +333,7 @@ class Recognizer:
     def recognize_alone(
         self, source: Source, options: RecognitionOptions, use: VoiceUse, rate_hz: int | None = None
     ) -> Recognition:
-        """Recognize a recording without a reference, and say why there is none."""
+        """Recognize a recording without a reference; `use` says why there is none."""
         try:
             return self._answer_alone(read(source, rate_hz, options), options, use)
         except (TooLongError, DecodeError) as error:

@@ -1,4 +1,4 @@
-"""Make the bundle of a run from what its stages wrote; `evaluate` does this once."""
+"""Make the bundle of a run from the outputs of its stages, for `evaluate`."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -49,7 +49,7 @@ def record_run(
         models: folder of models, a folder in it for each network.
         abouts: content of each network's `model.json`, by the name of its folder.
         evaluation: of the networks' predictors, and of their ensemble.
-        known_voices: how recordings are answered whose voice is known; None if no network takes references.
+        known_voices: how recordings of known voices are answered; None if no network takes references.
         split: the split table.
         clips: the good rows of the clip table.
         provenance: the record of each corpus.
@@ -128,7 +128,7 @@ def _part(folder: Path, about: Mapping[str, Any], params: Params) -> Part:
 
 
 def _fingerprints(split: pd.DataFrame, clips: pd.DataFrame) -> dict[str, dict[str, Any]]:
-    """Of the contents of the split's clips, and of the clips of each role."""
+    """Fingerprints of the contents of the split's clips, and of the clips of each role."""
     content = split[["clip"]].merge(clips[["clip", "sha256"]], on="clip")
     found = {"contents": fingerprint_clips(content["clip"] + " " + content["sha256"])}
     found |= {str(role): fingerprint_clips(rows["clip"]) for role, rows in split.groupby("role")}

@@ -80,7 +80,7 @@ class Value(BaseModel):
 
 
 class RecordingRemark(Value):
-    """A remark on a recording that was recognized all the same."""
+    """A remark on a recording that was still recognized."""
 
     remark: Annotated[str, Field(json_schema_extra={"enum": list(REMARKS)})]
     """Its name."""
@@ -91,12 +91,12 @@ class RecordingRemark(Value):
 
     @classmethod
     def of(cls, remark: Remark) -> Self:
-        """From what the reader of recordings reports."""
+        """From a remark of the reader of recordings."""
         return cls(remark=remark.name, explanation=remark.explanation, detail=remark.detail)
 
 
 class RecordingInfo(Value):
-    """The recording as it came."""
+    """The recording as it was received."""
 
     seconds: Seconds
     """Duration."""
@@ -134,7 +134,7 @@ class Span(Value):
     confidence: float | None = None
     """Probability of the likeliest emotion; follows from `probabilities`."""
     probabilities: Probabilities | None
-    """By emotion; null without a voice."""
+    """Probability of each emotion; null if nobody speaks."""
 
     @model_validator(mode="before")
     @classmethod
@@ -156,14 +156,14 @@ class Timeline(Value):
 
 
 class VoiceUse(Value):
-    """Whether a recording was answered in the light of others of the same voice."""
+    """Whether a recording was compared with others of the same voice."""
 
     recordings: Annotated[int, Field(ge=0)]
-    """In the reference; a recording longer than a clip counts as its windows that do not overlap."""
+    """Number of recordings in the reference; one longer than a clip counts as its windows that do not overlap."""
     used: bool
     """Whether the reference was used."""
     reason: str | None = None
-    """Why it was not; null otherwise."""
+    """Why it was not used; null otherwise."""
 
 
 class Recognition(Value):
@@ -181,19 +181,19 @@ class Recognition(Value):
     explanation: str | None = None
     """The reason in words; follows from `reason`."""
     detail: str | None = None
-    """What was found, where the reason alone does not say it."""
+    """What was found, if the reason alone does not say it."""
     confidence: float | None = None
     """Probability of the likeliest emotion; follows from `probabilities`."""
     probabilities: Probabilities | None = None
-    """By emotion; null if the model was not run."""
+    """Probability of each emotion; null if the model was not run."""
     recording: RecordingInfo | None = None
-    """The recording as it came; null if it could not be read."""
+    """The recording as it was received; null if it could not be read."""
     timeline: Timeline | None = None
     """For a recording longer than a clip, if asked for."""
     model: str
     """Name of the model that answered; `known_voice` with a reference of the voice."""
     voice: VoiceUse | None = None
-    """Whether a reference of the voice was used; null if there was none to use, or no speech to judge."""
+    """Whether a reference of the voice was used; null if none was given, or there was no speech to judge."""
 
     @model_validator(mode="before")
     @classmethod

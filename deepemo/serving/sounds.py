@@ -1,4 +1,4 @@
-"""Where live sound comes from: a microphone of this machine, or PCM from standard input."""
+"""Sources of live sound: a microphone of this machine, or PCM from standard input."""
 
 import queue
 import sys
@@ -13,23 +13,23 @@ from deepemo.errors import InputError, extra
 from deepemo.serving.pcm import PcmFormat, PcmReader
 
 BLOCK_SECONDS = 0.1
-# Between looks at whether somebody pressed Ctrl+C.
+# Time between checks for Ctrl+C.
 _WAIT_SECONDS = 0.2
-# Read at once, if as many are there.
+# Most bytes that are read at once.
 _PIECE_BYTES = 1 << 16
-# First bytes of what is piped by mistake.
+# First bytes of files that are piped by mistake.
 _CONTAINERS = {b"RIFF": "WAV", b"fLaC": "FLAC", b"OggS": "Ogg", b"ID3": "MP3", b"\x1aE\xdf\xa3": "WebM or Matroska"}
 
 
 @dataclass(frozen=True)
 class Sound:
-    """Sound that is still coming.
+    """Sound that is still arriving.
 
     Attributes:
         name: where it comes from.
         rate_hz: of its samples.
         channels: of its samples.
-        pieces: of it, float32 [frames, channels] with full scale at 1, as they come.
+        pieces: the sound as it arrives, float32 [frames, channels] with full scale at 1.
     """
 
     name: str
@@ -63,10 +63,10 @@ def _pieces(reader: PcmReader) -> Iterator[Float32Array]:
 
 
 def microphone(device: str | None = None, rate_hz: int | None = None) -> AbstractContextManager[Sound]:
-    """A microphone, through PortAudio: it is listened to in the block, and its pieces come without end.
+    """A microphone, through PortAudio. It records inside the block, and its pieces never end.
 
     Args:
-        device: its number, or a part of its name; None for the one that the system is set to.
+        device: its number, or a part of its name; None for the default of the system.
         rate_hz: of its samples; None for its own rate.
 
     Raises:
@@ -109,7 +109,7 @@ def microphone(device: str | None = None, rate_hz: int | None = None) -> Abstrac
 
 @contextmanager
 def _told(*faults: type[Exception]) -> Iterator[None]:
-    """Tell what goes wrong with a microphone in the block as an error of what was given."""
+    """Turn errors of a microphone inside the block into `InputError`."""
     try:
         yield
     except faults as error:

@@ -1,4 +1,4 @@
-"""What a recognizer is given as a recording: a file, its content, or samples."""
+"""Recordings that a recognizer takes: a file, its content, or samples."""
 
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ def read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> Re
     Raises:
         DecodeError: it is no sound file, or a sample is not a finite number.
         TooLongError: it is longer than the options allow.
-        InputError: samples have no rate, or are no such array.
+        InputError: samples have no rate, or are not floats [n] or [n, channels].
         OSError: the path cannot be read.
     """
     max_seconds = options.max_seconds

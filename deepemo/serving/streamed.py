@@ -1,4 +1,4 @@
-"""What the client of a stream sends, from bytes to answers: PCM, or WebM as the recorder of a browser gives it."""
+"""From the bytes that a client streams to answers: PCM, or WebM from a browser's recorder."""
 
 from collections.abc import Callable
 from enum import StrEnum
@@ -16,7 +16,7 @@ from deepemo.serving.webm import WebmDecoder
 
 
 class StreamFormat(StrEnum):
-    """What a stream consists of: PCM of one kind, or WebM."""
+    """Format of a stream: PCM of one kind, or WebM."""
 
     S16 = PcmFormat.S16.value
     F32 = PcmFormat.F32.value
@@ -24,7 +24,7 @@ class StreamFormat(StrEnum):
 
 
 class StreamedSound(Protocol):
-    """Sound that comes as bytes, cut anywhere; its methods are called by one thread at a time, but `close` by any.
+    """Sound that arrives as bytes, cut anywhere. One thread at a time calls its methods, but any may call `close`.
 
     Attributes:
         voice_use: whether a reference of the voice is used; None if there is none.
@@ -36,23 +36,23 @@ class StreamedSound(Protocol):
         """The answers of the hops that are complete with these bytes.
 
         Raises:
-            DecodeError: they are not what was announced.
+            DecodeError: they are not in the announced format.
             TooLongError: there is more sound than is accepted.
             CancelledError: the stream was closed.
         """
 
     def end(self) -> list[LiveAnswer]:
-        """The answers of the hops that are complete now that nothing more comes; raises as `hear` does."""
+        """The remaining answers after the last bytes; raises the same errors as `hear`."""
 
     def recognition(self) -> Recognition:
-        """The recognition of all that came, as of an upload of it; raises as `hear` and what reads it do."""
+        """The recognition of all sound received, as for an upload; raises the errors of `hear` and of its reader."""
 
     def close(self) -> None:
-        """Give up the work on it, and what is held for it."""
+        """Drop the work on the stream, and free what is held for it."""
 
 
 class PcmSound:
-    """PCM."""
+    """A stream of PCM."""
 
     def __init__(self, live: LiveStream, reader: PcmReader) -> None:
         """Start with nothing heard."""
@@ -66,7 +66,7 @@ class PcmSound:
         return list(self._live.answers())
 
     def end(self) -> list[LiveAnswer]:
-        """None: PCM keeps nothing back."""
+        """No answers: PCM is answered completely as it arrives."""
         return []
 
     def recognition(self) -> Recognition:
@@ -74,11 +74,11 @@ class PcmSound:
         return self._live.finish()
 
     def close(self) -> None:
-        """Nothing is to be given up."""
+        """There is nothing to free."""
 
 
 class WebmSound:
-    """WebM: heard as it comes, and read once more at its end, as an upload of the same bytes is."""
+    """A stream of WebM. It is decoded as it arrives, and again at its end, like an upload of the same bytes."""
 
     def __init__(
         self,
@@ -93,8 +93,8 @@ class WebmSound:
         Args:
             recognizer: to use.
             options: of the recognition.
-            decoder: of the stream; it is closed with it.
-            read: decodes the whole to one channel.
+            decoder: of the stream; `close` closes it too.
+            read: decodes the whole stream to one channel.
             voice: reference of the voice, see `LiveStream`.
         """
         self._recognizer = recognizer

@@ -1,7 +1,7 @@
 """A reference of a voice: what some recordings of one speaker have in common, kept as a small JSON file.
 
-It is a summary of how somebody sounds, and so of a kind with a fingerprint: docs/knowing-the-voice.md says what that
-means for those who keep one. Nothing here imports TensorFlow.
+A reference describes how somebody sounds, so it must be protected like a fingerprint; see docs/knowing-the-voice.md.
+This module imports no TensorFlow.
 """
 
 import base64
@@ -18,10 +18,10 @@ from deepemo.errors import InputError
 from deepemo.models.voice import deviation, offset
 from deepemo.serving.confidence import VoiceRecord
 
-# Of the JSON; a reference of 512 components has 3 kB.
+# Size of the JSON; a reference of 512 components has 3 kB.
 MOST_BYTES = 64 << 10
 MOST_COMPONENTS = 8192
-# Networks make components of about 1; what is far beyond that was not made by one.
+# Components of networks are about 1; values far beyond that are not from a network.
 LARGEST_COMPONENT = 1e6
 _MOST_RECORDINGS = 10_000_000
 
@@ -31,16 +31,16 @@ class VoiceJson(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
-    format: Literal["deepemo-voice-1"] = Field(description="Of this object")
+    format: Literal["deepemo-voice-1"] = Field(description="Format of this object")
     recordings: Annotated[int, Field(ge=1, le=_MOST_RECORDINGS)] = Field(
-        description="It is the mean of so many; one longer than a clip counts as its windows that do not overlap"
+        description="Number of recordings; one longer than a clip counts as its windows that do not overlap"
     )
     deviation: Annotated[float, Field(ge=0, le=LARGEST_COMPONENT)] = Field(
         description="How much they differ: the root mean square over the components of their standard deviations; 0 "
         "of one alone"
     )
     weights_sha256: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] = Field(
-        description="Of the network that made the components; no other one understands them"
+        description="Digest of the network that made the components; other networks cannot use them"
     )
     mean: Annotated[str, Field(max_length=MOST_BYTES)] = Field(
         description="Mean of their components: base64 of little-endian float32"
@@ -53,8 +53,8 @@ class VoiceReference:
 
     Attributes:
         mean: of their components, float32 [components].
-        recordings: how many they are, at least 1.
-        deviation: how much they differ, root mean square over the components of their standard deviations; 0 of one.
+        recordings: number of recordings, at least 1.
+        deviation: how much they differ, root mean square over the components of their standard deviations; 0 for one.
         weights_sha256: digest of the network that made the components.
     """
 
@@ -107,11 +107,11 @@ class VoiceReference:
         )
 
     def offset(self) -> Float32Array:
-        """What is taken off every clip of the voice, float32 [components]."""
+        """The offset that is subtracted from every clip of the voice, float32 [components]."""
         return offset(self.mean, self.recordings)
 
     def problem(self, record: VoiceRecord, weights_sha256: str) -> str | None:
-        """Why it is not used; None if it is.
+        """Why it cannot be used; None if it can.
 
         Args:
             record: how recordings of known voices are answered.
@@ -151,12 +151,12 @@ class VoiceReference:
             source: its name, for errors.
 
         Raises:
-            InputError: it is no reference, or one with impossible values.
+            InputError: the content is not a reference, or has impossible values.
         """
         if len(content) > MOST_BYTES:
             raise InputError(f"{source}: found {len(content)} characters, expected a reference of at most {MOST_BYTES}")
         try:
-            # Strict types are those of JSON: `true` is no number, and neither is NaN.
+            # Strict types as in JSON: neither `true` nor NaN is a number.
             values = VoiceJson.model_validate_json(content)
         except (ValidationError, UnicodeError) as error:
             raise InputError(

@@ -1,7 +1,7 @@
-"""Recordings of one voice, each answered in the light of the others; and the reference that they make.
+"""Recognize recordings of one voice, each compared with the others, and make references of voices.
 
-A reference counts clips: a recording no longer than a clip is one, and a longer one is its windows that do not overlap.
-Windows without speech are no part of it, and neither is a recording of what is answered with it.
+A reference counts clips: a recording no longer than a clip is one, and a longer one counts as its windows that do not
+overlap. Windows without speech are not part of it. A clip is never part of the reference that it is compared with.
 """
 
 from __future__ import annotations
@@ -25,23 +25,23 @@ NOBODY_ELSE = "No speech is heard in other recordings of this voice."
 
 
 class Known(Hearing, Protocol):
-    """What answers recordings whose voice is known: `known_voice.KnownVoice` is one."""
+    """Answers recordings of known voices, such as `known_voice.KnownVoice`."""
 
     weights_sha256: str
 
     def hear(self, inputs: Inputs) -> Float64Array:
-        """A row for each of n clips: components, then what no reference changes, float64 [n, components + classes]."""
+        """A row for each of n clips, float64 [n, components + classes]; a reference changes only the components."""
 
     def probabilities(self, rows: Float64Array, offsets: Float32Array) -> Float64Array:
         """Calibrated probabilities [n, classes] of rows of `hear` and offsets [n, components] or [components]."""
 
     def problem(self, reference: VoiceReference) -> str | None:
-        """Why a reference is not used; None if it is."""
+        """Why a reference cannot be used; None if it can."""
 
 
 @dataclass(frozen=True)
 class Sums:
-    """Of the components of some clips, so that clips can be taken out of a reference again.
+    """Sums over the components of some clips, so that clips can be removed from a reference again.
 
     Attributes:
         clips: how many they are.
@@ -55,16 +55,16 @@ class Sums:
 
     @classmethod
     def of(cls, components: Float32Array) -> Sums:
-        """Of clips, float32 [n, components]."""
+        """The sums of clips, float32 [n, components]."""
         values = components.astype(np.float64)
         return cls(len(values), values.sum(axis=0), np.square(values).sum(axis=0))
 
     def __add__(self, other: Sums) -> Sums:
-        """Of both."""
+        """The sums of the clips of both."""
         return Sums(self.clips + other.clips, self.total + other.total, self.squares + other.squares)
 
     def __sub__(self, other: Sums) -> Sums:
-        """Without the other's clips, which are among them."""
+        """The sums without the clips of `other`, which must be among these."""
         return Sums(self.clips - other.clips, self.total - other.total, self.squares - other.squares)
 
     def reference(self, weights_sha256: str) -> VoiceReference:
@@ -76,7 +76,7 @@ class Sums:
 
 
 def apart(windows: Sequence[tuple[float, float]]) -> list[int]:
-    """Positions of windows that do not overlap: the first, and always the next one that begins after the last.
+    """Positions of windows that do not overlap: the first, and always the next one that starts after the last ends.
 
     Args:
         windows: start and end in seconds, in order.
@@ -92,7 +92,7 @@ def apart(windows: Sequence[tuple[float, float]]) -> list[int]:
 
 
 def beside(windows: Sequence[tuple[float, float]], window: int) -> list[int]:
-    """Positions of windows that overlap neither one of them nor one another.
+    """Positions of windows that overlap neither the given window nor one another.
 
     >>> beside([(0.0, 2.5), (1.0, 3.5), (2.0, 4.5), (3.0, 5.5), (4.0, 6.5), (5.0, 7.5)], 2)
     [5]
@@ -109,7 +109,7 @@ def components_of(rows: Float64Array, known: Hearing) -> Float32Array:
 
 
 def make_reference(heard: Sequence[Heard], known: Known) -> VoiceReference | None:
-    """The reference that recordings make; None if there are none."""
+    """The reference of recordings; None if there are none."""
     components = [_clips(one, known) for one in heard]
     return VoiceReference.of(np.concatenate(components), known.weights_sha256) if components else None
 
@@ -117,7 +117,7 @@ def make_reference(heard: Sequence[Heard], known: Known) -> VoiceReference | Non
 def answer_with(
     reference: VoiceReference, heard: Heard, known: Known, options: RecognitionOptions, gate: VoiceDecision
 ) -> Recognition:
-    """The answer to a recording with a reference of its voice that has no problem.
+    """The answer to a recording with a usable reference of its voice.
 
     Raises:
         InputError: the reference has another number of components than the network.
@@ -132,8 +132,8 @@ def answer_together(
 ) -> list[Recognition | VoiceUse]:
     """Answers to recordings of one voice, each with the others as reference.
 
-    Where the others do not make a reference that is used, and a recording is long, each of its windows is answered with
-    the others and those of its own windows that do not overlap it.
+    If the others make no usable reference, each window of a long recording is compared with the others and with those
+    of its own windows that do not overlap it.
 
     Args:
         heard: the recordings; None for one without speech.
@@ -142,7 +142,7 @@ def answer_together(
         gate: when frames count as speech.
 
     Returns:
-        The answer to each recording; for one that has no usable reference, and for None, why.
+        The answer to each recording; for one without a usable reference, and for None, the reason.
     """
     sums = [None if one is None else Sums.of(_clips(one, known)) for one in heard]
     spoken = [one for one in sums if one is not None]
@@ -164,7 +164,7 @@ def answer_together(
 def _answer_beside(
     others: Sums, heard: Heard, known: Known, options: RecognitionOptions, gate: VoiceDecision
 ) -> Recognition | VoiceUse | None:
-    """The answer to a long recording, each window with its own others, or why not; None if it is not long."""
+    """The answer to a long recording, each window with its own reference, or why there is none; None if it is short."""
     windows, components = heard.spoken_windows, components_of(heard.rows, known)
     if len(apart(windows)) < 2:
         return None
@@ -180,7 +180,7 @@ def _answer_beside(
 
 
 def _clips(heard: Heard, known: Known) -> Float32Array:
-    """What a recording gives a reference: components of its windows with speech that do not overlap, float32 [n, c]."""
+    """Clips of a recording for a reference: components of windows with speech that do not overlap, float32 [n, c]."""
     return components_of(heard.rows, known)[apart(heard.spoken_windows)]
 
 

@@ -1,4 +1,4 @@
-"""Decode WebM while it comes, as the recorder of a browser gives it, in a process of its own."""
+"""Decode WebM from a browser's recorder as it arrives, in a separate process."""
 
 import signal
 import threading
@@ -13,17 +13,17 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.serving.containment import MIB, CancelledError, ContainedProcess
 from deepemo.serving.webm_process import ENDED, HUNGRY, MESSAGE_SAMPLES, RATE, REFUSED, SOUND
 
-# Beyond what the process starts with: the packets and buffers of FFmpeg, and the sound of a message.
+# Memory beyond that at the start of the process: for packets and buffers of FFmpeg, and the sound of a message.
 MEMORY_BYTES = 64 * MIB
 _LONGEST_DETAIL = 1000
 _LARGEST_MESSAGE = 8 * MESSAGE_SAMPLES
 
 
 class WebmDecoder:
-    """Decodes one stream of WebM with Opus or Vorbis, for one thread; `close` may be called by another.
+    """Decodes one stream of WebM with Opus or Vorbis. One thread uses it; another may call `close`.
 
     Attributes:
-        rate_hz: of the sound, once there was any.
+        rate_hz: of the sound; None until the first sound is decoded.
     """
 
     def __init__(
@@ -37,9 +37,9 @@ class WebmDecoder:
         """Start the process, without waiting for it.
 
         Args:
-            max_seconds: of sound, see `blocks.FULL_RATE_HZ`.
-            seconds: of processor time in all, and of waiting for what one piece of the stream holds.
-            memory_bytes: of the process, beyond what it starts with.
+            max_seconds: longest sound, see `blocks.FULL_RATE_HZ`.
+            seconds: limit on the processor time in all, and on the wait for the sound of one piece of the stream.
+            memory_bytes: limit on the memory of the process, beyond that at its start.
             on_death: called if it dies or takes too long.
         """
         self.rate_hz: int | None = None
@@ -55,21 +55,21 @@ class WebmDecoder:
         self._process = ContainedProcess("deepemo.serving.webm_process", arguments)
 
     def decode(self, content: bytes) -> Float32Array:
-        """The sound that is complete with these bytes of the stream, cut anywhere: the channels' mix, float32 [n].
+        """Decode the next bytes of the stream, cut anywhere: the mix of the channels, float32 [n].
 
         Raises:
-            DecodeError: it is no such stream, takes too much time or memory, or killed the process.
+            DecodeError: it is not such a stream, takes too much time or memory, or killed the process.
             TooLongError: there is more sound than is accepted.
             CancelledError: `close` was called.
         """
         return self._told(content) if content else np.zeros(0, np.float32)
 
     def finish(self) -> Float32Array:
-        """The sound that is left at the end of the stream; raises as `decode` does."""
+        """The remaining sound at the end of the stream; raises the same errors as `decode`."""
         return self._told(b"")
 
     def close(self) -> None:
-        """End the process; what it works on is given up."""
+        """End the process, and drop its current work."""
         self._is_closed.set()
         with self._lock:
             self._process.end()
@@ -99,7 +99,7 @@ class WebmDecoder:
         return np.concatenate([np.zeros(0, np.float32), *found])
 
     def _until_hungry(self) -> list[Float32Array]:
-        """What the process has decoded by the time that it wants more, or nothing more."""
+        """The sound that the process decodes until it asks for more bytes, or has finished."""
         found = []
         while True:
             self._process.wait(self._seconds, self._is_closed.is_set)
@@ -116,7 +116,7 @@ class WebmDecoder:
                 raise ValueError("not a message")
 
     def _take(self, content: bytes) -> Float32Array:
-        """The samples of a message, checked: a hostile stream may have taken the process over."""
+        """The samples of a message, checked because a hostile stream may control the process."""
         rate_hz = int.from_bytes(content[: RATE.size], "little", signed=True)
         if not LOWEST_RATE_HZ <= rate_hz <= HIGHEST_RATE_HZ or self.rate_hz not in (None, rate_hz):
             raise ValueError(f"a rate of {rate_hz} Hz")

@@ -1,8 +1,8 @@
-"""A process that decodes one stream of WebM for `webm.WebmDecoder`, as it comes, with limits of memory and time.
+"""A process that decodes one stream of WebM for `webm.WebmDecoder`, as it arrives, with limits on memory and time.
 
-Run as `python -m deepemo.serving.webm_process SOCKET MEMORY_BYTES CPU_SECONDS`. It gets the bytes of the stream as
-messages, an empty one at their end. It says `HUNGRY` each time that it has decoded all it got, and before that sends
-the sound in messages of `SOUND`: the rate as int32, then float32 samples of the mix of the channels.
+Run as `python -m deepemo.serving.webm_process SOCKET MEMORY_BYTES CPU_SECONDS`. It receives the bytes of the stream as
+messages; an empty one ends it. When all received bytes are decoded, it sends their sound in messages of `SOUND` (the
+rate as int32, then float32 samples of the mix of the channels), then `HUNGRY`.
 """
 
 import os
@@ -21,7 +21,7 @@ from deepemo.serving.containment import READY, hush, limit_process
 # The first byte of each message to the other end.
 HUNGRY, SOUND, ENDED, REFUSED = b"h", b"s", b"e", b"r"
 RATE = struct.Struct("<i")
-# Sound of a message, in samples; what an Opus packet of the longest kind has comes on top.
+# Samples of a message, which may have those of one Opus packet more.
 MESSAGE_SAMPLES = 1 << 16
 
 _EBML = b"\x1a\x45\xdf\xa3"
@@ -34,7 +34,7 @@ _MOST_CHANNELS = 8
 
 
 class _Feed:
-    """The stream as a file that cannot seek; reading it waits for what comes, once all that came is decoded."""
+    """The stream as a file that cannot seek; a read waits for more bytes once all received ones are decoded."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
@@ -46,7 +46,7 @@ class _Feed:
 
     @property
     def is_over(self) -> bool:
-        """Whether its end was read."""
+        """Whether its end was reached."""
         return self._is_over
 
     def read(self, count: int) -> bytes:
@@ -57,16 +57,16 @@ class _Feed:
         return content
 
     def peek(self, count: int) -> bytes:
-        """The first bytes, which are read again; fewer if there are no more."""
+        """The first bytes, which a later read returns again; fewer if the stream is shorter."""
         while len(self._left) < count and not self._is_over:
             self._left += self._next()
         return self._left[:count]
 
     def give(self, rate_hz: int, samples: Float32Array) -> None:
-        """Send sound, float32 [n], to the other end with what follows it.
+        """Add sound, float32 [n], to the next message to the other end.
 
         Raises:
-            DecodeError: its rate is another than before.
+            DecodeError: its rate differs from the rate before.
         """
         if self._rate_hz not in (None, rate_hz):
             raise DecodeError(f"its rate changes from {self._rate_hz} to {rate_hz} Hz, expected one rate")
@@ -88,7 +88,7 @@ class _Feed:
             self._connection.send_bytes(HUNGRY)
             content = self._connection.recv_bytes()
         except (EOFError, ConnectionError):
-            # Nobody is there any more; FFmpeg, which has called this, would not hand an exception on everywhere.
+            # The other end is gone. FFmpeg, which calls this, does not pass on an exception everywhere.
             os._exit(0)
         self._is_over = not content
         return content
@@ -119,8 +119,8 @@ def _frames(feed: _Feed) -> Iterator[av.AudioFrame]:
     """The decoded frames of the first audio stream; packets that cannot be decoded are left out.
 
     Raises:
-        DecodeError: it is no WebM, or has no sound of a codec that is read, or it cannot be read on before its end.
-        av.FFmpegError: its headers cannot be read.
+        DecodeError: it is not WebM, or has no sound in a codec that is read.
+        av.FFmpegError: its headers cannot be read, or reading fails before its end.
     """
     head = feed.peek(len(_EBML))
     if not head:
@@ -160,7 +160,7 @@ def _mix(frame: av.AudioFrame) -> Float32Array:
     """The mean of the channels, float32 [n].
 
     Raises:
-        DecodeError: there are too many, or samples of another kind.
+        DecodeError: there are too many channels, or samples of another kind.
     """
     channels = frame.layout.nb_channels
     if frame.format.name != _SAMPLES or channels > _MOST_CHANNELS:

@@ -13,12 +13,12 @@ from deepemo.vad.gate import decide_voice
 from deepemo.vad.silero import FRAME_SAMPLES, RATE_HZ
 
 FRAMES_PER_SECOND = RATE_HZ / FRAME_SAMPLES
-# About the length of one acted sentence. Silence pads the rest of the clip, as in training. Windows of this length
-# named 62.0 % of the seconds of joined clips rightly, and windows of 3.5 s, the length of a clip, 55.6 % (511 seconds;
-# the length was chosen on others). docs/serving.md has more.
+# About the length of one acted sentence. Silence pads the rest of the clip, as in training. With windows of this
+# length, 62.0 % of 511 seconds of joined clips were recognized correctly; with windows of 3.5 s, the length of a clip,
+# 55.6 %. The length was chosen on other clips. More in docs/serving.md.
 SENTENCE_SECONDS = 2.5
-# A recording that is longer than a clip and no longer than this is likely one slow sentence, which windows of a clip's
-# length hold better: they named 69 % of 93 such clips rightly, the shorter windows 63 %.
+# A recording that is longer than a clip and no longer than this is probably one slow sentence. Windows of a clip's
+# length suit it better: with them 69 % of 93 such clips were recognized correctly, with the shorter windows 63 %.
 LONGEST_SENTENCE_SECONDS = 5.0
 
 
@@ -41,7 +41,7 @@ class Window(NamedTuple):
 
 
 def window_starts(length: int, *, window: int, hop: int) -> list[int]:
-    """First samples of windows of `window` samples that cover `length` samples; the last one ends where they end.
+    """First samples of windows that cover `length` samples. The last window ends at the last of these samples.
 
     >>> window_starts(10, window=4, hop=3)
     [0, 3, 6]
@@ -59,12 +59,12 @@ def cut_windows(recording: Recording, front_end: FrontEnd, hop_seconds: float) -
 
     Args:
         recording: of one channel.
-        front_end: of the model. It says how long a clip is, and what does not count for its length.
+        front_end: of the model; gives the length of a clip, and trims what does not count towards it.
         hop_seconds: from the start of one window to the start of the next.
 
     Returns:
-        One window, the recording as it came, if it fits into a clip once the silence at its ends is cut off. Otherwise
-        windows of equal length, in order, that cover the recording.
+        One window with the unchanged recording, if it fits into a clip after the silence at its ends is cut off.
+        Otherwise windows of equal length, in order, that cover the recording.
     """
     rate_hz = front_end.sample_rate_hz
     clip_samples = round(front_end.clip_seconds * rate_hz)
@@ -92,7 +92,7 @@ def frames_between(speech: Float32Array, start_seconds: float, end_seconds: floa
 
 
 def has_speech(window: Window, speech: Float32Array, gate: VoiceDecision, clip_seconds: float) -> bool:
-    """Whether there is speech in a part of a window that is as long as a clip, so that silence around it is ignored.
+    """Whether any part of a window that is as long as a clip has speech. Silence around that part does not matter.
 
     Args:
         window: of the recording.

@@ -51,7 +51,7 @@ SCALE = """# Benchmarks
 | validate | 100.0 | 180.0 (1.80x) |
 | embed speech | 25.5 | 40.0 (1.57x) |
 
-A chunk of 32 recordings of 50 kB on which nothing is done takes 40.0 ms by processes and 16.0 ms by Dask: so much.
+A chunk of 32 recordings of 50 kB that are only counted takes 40.0 ms by processes and 16.0 ms by Dask: so much.
 """
 
 

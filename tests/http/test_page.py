@@ -187,7 +187,7 @@ def test_a_stream_that_breaks_off_does_not_end_the_recording(browser, start_live
     page.keyboard.press("r")
     expect(page.locator("#scope")).to_contain_text("So far", timeout=ANSWER_MS)
     page.evaluate("window.socket.close()")
-    expect(page.locator("#scope")).to_have_text("The answer to all of it comes when you stop")
+    expect(page.locator("#scope")).to_have_text("The answer comes when you stop")
     stop(page)
     assert troubles == []
     page.close()
@@ -286,7 +286,7 @@ def test_it_can_be_used_by_keyboard_alone(open_page):
     expect(rows.nth(1)).to_contain_text("50%")
     expect(page.locator("#about")).to_contain_text("as yours are, expect 35% to be named rightly.")
     expect(page.locator("#about")).to_contain_text("It answers when it is at least 60% sure")
-    expect(page.locator("#about")).to_contain_text("That comes nearest to having 80% of the answers")
+    expect(page.locator("#about")).to_contain_text("This threshold comes nearest to 80% right answers")
     expect(page.locator("#about")).to_contain_text("fake: a gauge of loudness; 0 parameters.")
     page.keyboard.press("Escape")
     expect(page.locator("#about")).to_be_hidden()
@@ -444,7 +444,7 @@ def three_page(browser, start_live):
 
 def test_the_page_of_a_model_of_three_emotions_shows_these_alone(three_page, wav, tmp_path):
     page = three_page
-    expect(page.locator("#lead")).to_contain_text("Three emotions are listened for")
+    expect(page.locator("#lead")).to_contain_text("Three emotions can be recognized")
     (tmp_path / "long.wav").write_bytes(wav(np.concatenate([tone(6), tone(6, 0.1)])))
     upload(page, tmp_path / "long.wav")
     assert page.locator("#bars .name").all_text_contents() == ["angry", "happy", "sad"]

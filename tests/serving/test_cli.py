@@ -399,11 +399,11 @@ def test_a_voice_is_kept_in_a_file_and_used(run, recordings, tmp_path):
     kept = tmp_path / "kept" / "voice.json"
     made = run("voice", recordings / "a.wav", recordings / "c.flac", "-o", kept)
     assert (made.exit_code, made.stderr) == (0, "")
-    assert made.stdout == f"{kept}: 2 clips with speech, in files given: 2\n"
+    assert made.stdout == f"{kept}: 2 clips with speech (files given: 2)\n"
     answer = json.loads(run("predict", recordings / "a.wav", "--voice", kept, "--json").stdout)
     assert (answer["answer"], answer["voice"]) == ("angry", {"recordings": 2, "used": True, "reason": None})
     few = run("voice", recordings / "a.wav", "-o", kept)
-    assert "warning: it will not be used as it is. The reference rests on 1 recording" in few.stderr
+    assert "warning: this reference will not be used. The reference rests on 1 recording" in few.stderr
 
 
 def test_a_voice_that_is_none_is_said_by_name(run, recordings, tmp_path):

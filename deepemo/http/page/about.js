@@ -41,14 +41,14 @@ function introduction(model) {
   const networks = model.parts.length > 1 ? `The mean of ${model.parts.length} networks answers.` : "One network answers.";
   const answer = wanted
     ? ` It answers when it is at least ${percent(threshold)} sure, and says “unknown” otherwise. ` +
-      (reached === false ? `That comes nearest to having ${percent(wanted)}` : `That was chosen to have ${percent(wanted)}`) +
-      ` of the answers on ${on} right.`
+      (reached === false ? "This threshold comes nearest to" : "This threshold was chosen for") +
+      ` ${percent(wanted)} right answers on ${on}.`
     : "";
-  const before = " Before that, a second model makes sure that a human voice is heard.";
+  const before = " Before that, a second model checks that a human voice is heard.";
   return networks + answer + before + gate(model.gate);
 }
 
-// Without the backticks that stand around names in Markdown.
+// Removes the backticks around names in Markdown.
 const plain = (markdown) => markdown.replaceAll("`", "");
 
 // How often the second model errs, if the pipeline measured it.
@@ -56,13 +56,13 @@ function gate({ speech, non_speech: nonSpeech, made_sounds: made }) {
   const others = nonSpeech ?? made;
   if (!speech || !others) return "";
   const share = (value) => `${(value * 100).toFixed(1)}%`;
-  return ` That one misses ${share(speech.rejected)} of speech and takes ${share(others.accepted)} of ` +
+  return ` It misses ${share(speech.rejected)} of speech and mistakes ${share(others.accepted)} of ` +
     `${nonSpeech ? "recordings without speech" : "made-up sounds"} for a voice.`;
 }
 
 function figures(model) {
   const own = model.figures[model.model];
-  if (!own) return [text("p", "No figures lie beside this model: the pipeline has not evaluated it.", "small")];
+  if (!own) return [text("p", "There are no figures for this model: the pipeline has not evaluated it.", "small")];
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
   for (const title of ["Tested on", "Accuracy", "UAR", "Clips"]) head.append(text("th", title));
@@ -86,7 +86,7 @@ function figures(model) {
   return [table, text("p", model.expectation), text("p", note, "small")];
 }
 
-// What it is worth to know the voice, by the number of other recordings of it.
+// How often it is right when it knows the voice, by the number of other recordings of the voice.
 function knownVoices({ voice }) {
   const roles = Object.entries(ROLES).filter(([role]) => voice?.figures[role]);
   if (roles.length === 0) return [];

@@ -56,7 +56,7 @@ async function answer(recordings) {
   return voice.recordings.at(-1);
 }
 
-// Of one voice, every recording so far with its answer; choosing one shows it.
+// Lists the recordings of one voice so far with their answers; choosing one shows it.
 function showVoice(shown) {
   byId("recordings").replaceChildren(...voice.recordings.map((one) => {
     const { recognition } = one;
@@ -144,7 +144,7 @@ async function toggleRecording() {
   if (recording) await recognizeAndShow([recording]);
 }
 
-// Shows what the server says while somebody speaks, where it can be reached so.
+// Shows the server's answers while somebody speaks, if a stream is possible.
 function startLive() {
   let growing = null;
   return new Live({

@@ -41,7 +41,7 @@ async function send(path, recording, voice = null) {
   }
 }
 
-// A stream of sound; `start` says what will be sent.
+// Opens a stream of sound; `start` says what will be sent.
 export function openStream(start) {
   const address = new URL("v1/stream", document.baseURI);
   address.protocol = address.protocol.replace("http", "ws");

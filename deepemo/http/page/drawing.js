@@ -2,7 +2,7 @@
 
 import { among, colour } from "./emotions.js";
 
-// From quiet to loud; the quiet end is the card they lie on.
+// From quiet to loud; the quiet end is the colour of the card.
 const LIGHT = ["#f3efe7", "#d9d3ea", "#a493cf", "#66489f", "#2b1456"];
 const DARK = ["#15161b", "#2d1d52", "#86306f", "#e0703f", "#ffe8ac"];
 

@@ -1,15 +1,15 @@
-// What is heard while somebody speaks, as it grows: waveform, voice, bars, probabilities over time and segments.
+// Shows a recording while it grows: waveform, voice, bars, probabilities over time and segments.
 
 import { drawStream, drawWave } from "./drawing.js";
 import { seconds } from "./emotions.js";
 
 const byId = (id) => document.getElementById(id);
-// The picture fills its width from then on, and is pressed together as it grows further.
+// From this length on, the picture fills its width, and is compressed as the recording grows.
 const FULL_SECONDS = 10;
 const COLUMN_SECONDS = 0.02;
 
 export class Growing {
-  // result: of the page, whose places are used; threshold: probability from which an emotion is answered;
+  // result: of the page, whose elements are used; threshold: probability from which an emotion is answered;
   // use: whether a reference of the voice is used, or null.
   constructor(result, threshold, use) {
     this.result = result;
@@ -49,9 +49,9 @@ export class Growing {
     this.draw();
   }
 
-  // Nothing more comes, though the microphone still records.
+  // No more live answers will come, but the microphone still records.
   stall() {
-    byId("scope").textContent = "The answer to all of it comes when you stop";
+    byId("scope").textContent = "The answer comes when you stop";
   }
 
   draw() {

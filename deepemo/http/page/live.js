@@ -1,8 +1,8 @@
-// Sends what a microphone hears to the server while somebody speaks, and hands on its answers.
+// Sends a microphone's sound to the server while somebody speaks, and passes its answers on.
 
 import { openStream } from "./client.js";
 
-// Sound that waits to be sent, or for the server to be ready; with more of it, the network is too slow for this.
+// Most sound that may wait to be sent, or for the server to be ready; with more, the network is too slow.
 const MOST_WAITING_SECONDS = 10;
 
 export class Live {
@@ -15,7 +15,7 @@ export class Live {
     this.ended = false;
   }
 
-  // source: the node of a microphone. Where a stream cannot be had, nothing happens: the recording is sent at its end.
+  // source: the node of a microphone. If no stream is possible, nothing happens: the recording is sent at its end.
   async follow(source) {
     try {
       const { audioWorklet, sampleRate } = source.context;

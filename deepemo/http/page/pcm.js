@@ -1,4 +1,4 @@
-// Runs in the thread of the sound: hands on the mean of the channels, some thousand samples at a time.
+// Runs in the audio thread: passes on the mean of the channels, some thousand samples at a time.
 
 const PIECE = 4096;
 

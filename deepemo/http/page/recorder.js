@@ -1,4 +1,4 @@
-// The microphone: records what it hears, and says how loud it is meanwhile.
+// The microphone: records it, and reports its level meanwhile.
 
 const TYPES = ["audio/webm;codecs=opus", "audio/ogg;codecs=opus", "audio/mp4"];
 const QUIETEST_DBFS = -55;
@@ -15,7 +15,7 @@ export class Recorder {
 
   // Resolves with the recording once stop() is called or it is as long as it may be.
   async record() {
-    // What browsers do to make calls clear takes away what feelings sound like.
+    // The processing that makes calls clear removes part of how feelings sound.
     const wanted = { echoCancellation: false, noiseSuppression: false, autoGainControl: false };
     const stream = await navigator.mediaDevices.getUserMedia({ audio: wanted });
     const context = new AudioContext();

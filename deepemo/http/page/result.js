@@ -1,4 +1,4 @@
-// One answer on the page: the word, the bars, the pictures, the timeline, and listening to it again.
+// One answer on the page: the word, the bars, the pictures, the timeline, and the player.
 
 import { text } from "./about.js";
 import { drawSpectrogram, drawStream, drawWave } from "./drawing.js";
@@ -30,7 +30,7 @@ export class Result {
     dark.addEventListener("change", () => this.draw());
   }
 
-  // Bars stay as they are where they are of these emotions, so that they grow and shrink from one answer to the next.
+  // Keeps bars that are of these emotions already, so that they grow and shrink from one answer to the next.
   makeBars(emotions) {
     const found = [...byId("bars").children].map((row) => row.dataset.emotion);
     if (String(found) !== String(emotions)) byId("bars").replaceChildren(...emotions.map((emotion) => this.bar(emotion)));
@@ -59,7 +59,7 @@ export class Result {
     byId("answer").focus({ preventScroll: true });
   }
 
-  // Makes room for what grows while somebody speaks.
+  // Makes room for an answer that grows while somebody speaks.
   listen(threshold) {
     this.threshold = threshold;
     this.shown = null;
@@ -74,7 +74,7 @@ export class Result {
     byId("remarks").hidden = true;
   }
 
-  // A refusal of the server, in the place of an answer.
+  // Shows a refusal of the server in place of an answer.
   refuse(reason, words) {
     this.shown = null;
     byId("result").hidden = false;

@@ -18,7 +18,7 @@ export class Voice {
     this.recordings.push({ recording, name, reference, recognition: null });
   }
 
-  // Every recording is answered anew, for each has one more to be compared with.
+  // Answers every recording again, because each has one more to be compared with.
   async answer() {
     for (const one of this.recordings) one.recognition = await recognize(one.recording, this.reference(one));
   }
@@ -34,7 +34,7 @@ export class Voice {
   }
 }
 
-// As VoiceReference.joined of the library: the reference of all recordings that some references were made of.
+// As VoiceReference.joined of the library: one reference of the recordings of several references.
 export function joined(references) {
   const means = references.map((reference) => decoded(reference.mean));
   const count = references.reduce((sum, { recordings }) => sum + recordings, 0);
