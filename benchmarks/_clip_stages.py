@@ -158,23 +158,23 @@ def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
     from deepemo.corpora.archive import Archive
     from deepemo.models.speech.embed import EmbedWindow, EncoderSource, embed_clips
     from deepemo.models.speech.family import SPEECH_EMBEDDINGS, EmbedSpeech
+    from deepemo.models.speech.front_end import SpeechFrontEnd
     from deepemo.training.seeding import seed_everything
 
     section = params.section("embed_speech", EmbedSpeech)
     source = EncoderSource(
         section.model_dump(include={"encoder", "taps"}), SPEECH_EMBEDDINGS.resolve(), section.batch_size
     )
-    embedder = source.open()
+    embedder, front_end = source.open(), SpeechFrontEnd(section)
     archive = Archive(RAW / f"{CORPUS.name}.zip")
     rows = [(clip, archive, member) for clip, member in zip(clips["clip"], clips["member"], strict=True)]
 
     def here(count: int, workers: int) -> Iterable[object]:
-        reading = section.model_copy(update={"workers": workers})
-        return embed_clips(embedder, source, reading, clips.head(count), RAW)
+        return embed_clips(embedder, source, front_end, clips.head(count), RAW, workers=workers)
 
     return Task(
         here,
-        EmbedWindow(section, source),
+        EmbedWindow(front_end, source),
         lambda: [rows[begin : begin + WINDOW_CLIPS] for begin in range(0, len(rows), WINDOW_CLIPS)],
         chunk=1,
         start=partial(seed_everything, params.seed),

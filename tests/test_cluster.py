@@ -28,8 +28,8 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[1]
 
-# Every stage whose clips go through the map.
-STAGES = ("validate", "featurize", "embed transfer", "embed speech")
+# `split` gives the views their training clips; the clips of all others go through the map.
+STAGES = ("validate", "split", "featurize", "embed transfer", "embed speech", "embed_views speech")
 TINY = {
     "featurize": {"clip_seconds": 1.0, "mel_bands": 16, "clips_per_shard": 40},
     "embed_speech": {"taps": ["layer1"], "clip_seconds": 1.0, "clips_per_shard": 40},
@@ -150,7 +150,12 @@ def test_a_cluster_gives_the_bytes_of_one_machine_also_with_a_worker_killed(
 ) -> None:
     environment = dask_cluster.environment
     here = run_stages(tmp_path / "here", environment)
-    assert {"data/clips.csv", "data/features/0000.tfrecord", "data/embeddings/speech/0001.tfrecord"} < set(here)
+    assert {
+        "data/clips.csv",
+        "data/features/0000.tfrecord",
+        "data/embeddings/speech/0001.tfrecord",
+        "data/embeddings/speech_views/0/0001.tfrecord",
+    } < set(here)
     there = {**environment, ADDRESS: dask_cluster.address}
     dies = tmp_path / "dies.py"
     dies.write_text(DIES.format(path=str(tmp_path / "there" / "data" / "clips.csv")))

@@ -1,19 +1,19 @@
 """The predictors in adverse conditions: the same clips in all conditions, compared with the clips as recorded."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from tqdm import tqdm
 
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.decode import read_recording
 from deepemo.audio.samples import resample, rms
-from deepemo.corpora.archive import Archive
+from deepemo.corpora.archive import Archive, Recordings
 from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN
 from deepemo.emotions import Emotions
 from deepemo.errors import InputError
@@ -24,11 +24,14 @@ from deepemo.evaluation.groups import Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions
 from deepemo.evaluation.report import RESAMPLED_BY, ROLE_NAMES
 from deepemo.models.family import FrontEnd, TrainedModel
+from deepemo.parallel import map_clips
 from deepemo.params import Robustness
-from deepemo.threads import map_in_threads
+from deepemo.training.seeding import seed_everything
 
 # Number of other clips from which the voices of each clip's babble are drawn.
 _POOL_CLIPS = 60
+# Clips that a worker of a cluster takes at once: the inputs of one have some megabytes.
+_CHUNK = 4
 DIGITS = 4
 
 
@@ -108,58 +111,52 @@ def _digest(clip: str, seed: int) -> int:
     return int.from_bytes(hashlib.blake2b(f"{seed}/{clip}".encode(), digest_size=8).digest(), "big")
 
 
-class Recordings:
-    """Samples of clips at one rate, read from their corpora's archives."""
-
-    def __init__(self, clips: pd.DataFrame, raw_dir: Path, rate_hz: int) -> None:
-        """Set the clip table, the folder of `<corpus>.zip`, and the rate in Hz."""
-        self.rate_hz = rate_hz
-        places = clips[["corpus", "member"]].itertuples(index=False, name=None)
-        self._places: dict[str, tuple[str, str]] = dict(zip(clips["clip"], places, strict=True))
-        self._archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
-
-    def __getitem__(self, clip: str) -> Float32Array:
-        """Mono samples of a clip, float32 [n]."""
-        corpus, member = self._places[clip]
-        recording = read_recording(self._archives[corpus].read(member), name=f"{corpus}/{member}")
-        return resample(recording.mono(), recording.rate_hz, self.rate_hz)
-
-
+@dataclass(frozen=True)
 class Surroundings:
     """Puts clips into conditions. Every draw depends only on the clip's id, the condition and the seed.
 
     Attributes:
-        made: the conditions by name.
+        section: bit rates.
+        front_ends: make the inputs of the networks.
+        rate_hz: of all samples.
+        voices: speakers and clips, float32 [n] each, from which babble is made.
+        seed: of the draws.
     """
 
-    def __init__(self, section: Robustness, recordings: Recordings, others: pd.DataFrame, *, seed: int) -> None:
-        """Read the voices from which babble is made.
+    section: Robustness
+    front_ends: Sequence[FrontEnd]
+    rate_hz: int
+    voices: Sequence[tuple[str, Float32Array]]
+    seed: int
+
+    def __call__(self, row: tuple[str, str, Recordings, str]) -> list[Float32Array]:
+        """Inputs [conditions, ...] of a clip for each front end.
 
         Args:
-            section: bit rates.
-            recordings: of all clips.
-            others: rows of the clip table that may be part of a babble.
-            seed: of the draws.
+            row: the clip's id, its speaker, an archive and the path inside it.
         """
-        self.made = conditions(section)
-        self._recordings, self._seed = recordings, seed
-        names = sorted(zip(others["clip"], others["speaker"], strict=True), key=lambda name: _digest(name[0], seed))
-        voices = [(speaker, recordings[clip]) for clip, speaker in names[:_POOL_CLIPS]]
-        self._voices = [(speaker, voice) for speaker, voice in voices if rms(voice)]
+        clip, speaker, archive, member = row
+        versions = self.versions(clip, speaker, _samples(archive, member, self.rate_hz))
+        return [np.stack([front_end(each, self.rate_hz) for each in versions]) for front_end in self.front_ends]
 
-    def versions(self, clip: str, speaker: str) -> list[Float32Array]:
-        """A clip in each condition, float32 [m] at the rate of the recordings.
+    def versions(self, clip: str, speaker: str, samples: Float32Array) -> list[Float32Array]:
+        """A clip, float32 [n], in each condition, float32 [m].
 
         The voices of its babble are from other speakers, if there are any.
         """
-        samples = self._recordings[clip]
-        strangers = [voice for who, voice in self._voices if who != speaker] or [voice for _, voice in self._voices]
+        strangers = [voice for who, voice in self.voices if who != speaker] or [voice for _, voice in self.voices]
         found = []
-        for name, condition in self.made.items():
-            random = np.random.default_rng([self._seed, _digest(clip, self._seed), _digest(name, self._seed)])
+        for name, condition in conditions(self.section).items():
+            random = np.random.default_rng([self.seed, _digest(clip, self.seed), _digest(name, self.seed)])
             voices = [strangers[number] for number in random.permutation(len(strangers))[:BABBLE_VOICES]]
-            found.append(condition(Heard(samples, self._recordings.rate_hz, random, voices)))
+            found.append(condition(Heard(samples, self.rate_hz, random, voices)))
         return found
+
+
+def _samples(archive: Recordings, member: str, rate_hz: int) -> Float32Array:
+    """Mono samples of a clip at a rate, float32 [n]."""
+    recording = read_recording(archive.read(member), name=f"{archive.name}/{member}")
+    return resample(recording.mono(), recording.rate_hz, rate_hz)
 
 
 def predict_conditions(
@@ -191,19 +188,30 @@ def predict_conditions(
         if model.front_end not in front_ends:
             front_ends.append(model.front_end)
     # The highest rate, so that no front end loses frequencies that it uses.
-    recordings = Recordings(clips, raw_dir, max(front_end.sample_rate_hz for front_end in front_ends))
+    rate_hz = max(front_end.sample_rate_hz for front_end in front_ends)
+    archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
+    members = dict(zip(clips["clip"], zip(clips["corpus"], clips["member"], strict=True), strict=True))
+
+    def place(clip: str) -> tuple[Archive, str]:
+        corpus, member = members[clip]
+        return archives[corpus], member
+
     others = clips[~clips["clip"].isin(drawn["clip"])]
-    surroundings = Surroundings(section, recordings, others, seed=seed)
-
-    def prepare(row: tuple[str, str]) -> list[Float32Array]:
-        """Inputs [conditions, ...] of a clip for each front end."""
-        versions = surroundings.versions(*row)
-        return [np.stack([front_end(each, recordings.rate_hz) for each in versions]) for front_end in front_ends]
-
+    speakers = sorted(zip(others["clip"], others["speaker"], strict=True), key=lambda name: _digest(name[0], seed))
+    voices = [(speaker, _samples(*place(clip), rate_hz)) for clip, speaker in speakers[:_POOL_CLIPS]]
+    voices = [(speaker, voice) for speaker, voice in voices if rms(voice)]
     answers: dict[str, list[Float64Array]] = {name: [] for name in models}
-    rows = zip(drawn["clip"], drawn["speaker"], strict=True)
-    prepared = map_in_threads(prepare, rows, workers=section.workers)
-    for inputs in tqdm(prepared, total=len(drawn), desc="robustness", unit="clip", disable=None, mininterval=1):
+    prepared = map_clips(
+        Surroundings(section, front_ends, rate_hz, voices, seed),
+        ((clip, speaker, *place(clip)) for clip, speaker in zip(drawn["clip"], drawn["speaker"], strict=True)),
+        name="robustness",
+        total=len(drawn),
+        workers=section.workers,
+        chunk=_CHUNK,
+        start=partial(seed_everything, 0),
+        carry=lambda row: (*row[:2], row[2].carried(row[3]), row[3]),
+    )
+    for inputs in prepared:
         for name, model in models.items():
             found = model.logits_of_clips(inputs[front_ends.index(model.front_end)])
             answers[name].append(softmax(found.astype(np.float64)))
@@ -211,7 +219,7 @@ def predict_conditions(
     table = drawn[list(CLIP_COLUMNS)].reset_index(drop=True)
     return {
         condition: Predictions(table, {name: values[:, number] for name, values in probabilities.items()}, emotions)
-        for number, condition in enumerate(surroundings.made)
+        for number, condition in enumerate(conditions(section))
     }
 
 

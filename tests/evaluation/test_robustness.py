@@ -1,8 +1,11 @@
 """The same clips in every condition, perturbed only by their ids, and figures that are paired clip by clip."""
 
 import io
+import pickle
 import zipfile
+from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -122,7 +125,7 @@ def run(tmp_path: Path, speech: np.ndarray) -> tuple[pd.DataFrame, pd.DataFrame,
 
 @pytest.mark.slow
 def test_inputs_depend_on_neither_order_nor_workers(
-    run: tuple[pd.DataFrame, pd.DataFrame, Path],
+    run: tuple[pd.DataFrame, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split, clips, folder = run
     drawn = draw_clips(split, 8, seed=1)
@@ -139,10 +142,20 @@ def test_inputs_depend_on_neither_order_nor_workers(
         assert found[CLEAN].clips["clip"].tolist() == drawn["clip"].tolist()
         return {name: each.probabilities["one"] for name, each in found.items()}
 
+    def by_another_machine(work: Any, items: Iterable[Any], *, carry: Any, **options: Any) -> Iterator[Any]:
+        assert options["name"] == "robustness"
+        packed = [pickle.dumps((work, carry(item))) for item in items]
+        (folder / "made.zip").rename(folder / "away.zip")
+        for each in packed:
+            sent, item = pickle.loads(each)
+            yield sent(item)
+
     first, alone = probabilities(drawn, 2), probabilities(drawn, 1)
     backwards = probabilities(drawn[::-1], 2)
+    monkeypatch.setattr("deepemo.evaluation.robustness.map_clips", by_another_machine)
+    elsewhere = probabilities(drawn, 1)
     for name in NAMES:
-        assert first[name].tobytes() == alone[name].tobytes()
+        assert first[name].tobytes() == alone[name].tobytes() == elsewhere[name].tobytes()
         np.testing.assert_array_equal(backwards[name][::-1], first[name])
         assert name == CLEAN or not np.array_equal(first[name], first[CLEAN])
 

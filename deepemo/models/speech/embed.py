@@ -34,6 +34,9 @@ WINDOW_CLIPS = 256
 # Clips that each thread decodes in advance while a window is embedded.
 _AHEAD = 64
 
+# From a clip's id and its samples, float32 [n] at the front end's rate, to samples [m].
+Change = Callable[[str, Float32Array], Float32Array]
+
 
 class Embedder(Protocol):
     """A frozen encoder with the statistics of its outputs.
@@ -89,12 +92,7 @@ def _pad(clips: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def prepare_clips(
-    clips: pd.DataFrame,
-    raw_dir: Path,
-    front_end: SpeechFrontEnd,
-    *,
-    workers: int,
-    change: Callable[[str, Float32Array], Float32Array] | None = None,
+    clips: pd.DataFrame, raw_dir: Path, front_end: SpeechFrontEnd, *, workers: int
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Ids of clips and the samples that the encoder takes, float32 [samples] each, in the order of the table.
 
@@ -103,10 +101,8 @@ def prepare_clips(
         raw_dir: folder of `<corpus>.zip`.
         front_end: prepares the recordings.
         workers: threads of this machine.
-        change: applied to a clip before it is prepared: takes its id and its samples, float32 [n] at the front end's
-            rate, and returns samples [m].
     """
-    return map_in_threads(_Prepare(front_end, change), _rows(clips, raw_dir), workers=workers, ahead=_AHEAD)
+    return map_in_threads(_Prepare(front_end), _rows(clips, raw_dir), workers=workers, ahead=_AHEAD)
 
 
 def _rows(clips: pd.DataFrame, raw_dir: Path) -> Iterator[tuple[str, Archive, str]]:
@@ -155,7 +151,7 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
     embedder = source.open()
     count = write_shards(
         embeddings,
-        embed_clips(embedder, source, section, clips, raw_dir),
+        embed_clips(embedder, source, SpeechFrontEnd(section), clips, raw_dir, workers=section.workers),
         shards=shards_for(len(clips), section.clips_per_shard),
         shape=(embedder.width,),
         about={"features": SpeechFrontEnd(section).describe(), **source.made},
@@ -190,7 +186,15 @@ class EncoderSource:
 
 
 def embed_clips(
-    embedder: Embedder, source: EncoderSource, section: EmbedSpeech, clips: pd.DataFrame, raw_dir: Path
+    embedder: Embedder,
+    source: EncoderSource,
+    front_end: SpeechFrontEnd,
+    clips: pd.DataFrame,
+    raw_dir: Path,
+    *,
+    workers: int,
+    name: str = "embed_speech",
+    change: Change | None = None,
 ) -> Iterator[tuple[str, np.ndarray]]:
     """Ids and embeddings float32 [width] of clips, in the order of the table.
 
@@ -200,23 +204,24 @@ def embed_clips(
     Args:
         embedder: of the source.
         source: where workers of a cluster load the encoder from.
-        section: how recordings are prepared, and by how many threads.
+        front_end: prepares the recordings.
         clips: rows of the clip table; all must be decodable.
         raw_dir: folder of `<corpus>.zip`.
+        workers: threads of this machine that read recordings.
+        name: of the work, for the progress bar and for what a cluster has finished.
+        change: applied to each clip before it is prepared; for clusters, it can be pickled.
     """
     rows = _rows(clips, raw_dir)
     if not on_cluster():
-        prepare = _Prepare(SpeechFrontEnd(section))
-        prepared = map_clips(
-            prepare, rows, name="embed_speech", total=len(clips), workers=section.workers, ahead=_AHEAD
-        )
+        prepare = _Prepare(front_end, change)
+        prepared = map_clips(prepare, rows, name=name, total=len(clips), workers=workers, ahead=_AHEAD)
         return embed_in_order(embedder, prepared)
     windows = map_clips(
-        EmbedWindow(section, source),
+        EmbedWindow(front_end, source, change),
         iter(lambda: list(islice(rows, WINDOW_CLIPS)), []),
-        name="embed_speech",
+        name=name,
         total=len(clips),
-        workers=section.workers,
+        workers=workers,
         chunk=1,
         start=partial(seed_everything, 0),
         carry=lambda window: [(clip, archive.carried(member), member) for clip, archive, member in window],
@@ -230,7 +235,7 @@ class _Prepare:
     """Reads a recording, given as its id, an archive and the path inside it, and prepares it for the encoder."""
 
     front_end: SpeechFrontEnd
-    change: Callable[[str, Float32Array], Float32Array] | None = None
+    change: Change | None = None
 
     def __call__(self, row: tuple[str, Recordings, str]) -> tuple[str, np.ndarray]:
         clip, archive, member = row
@@ -245,8 +250,9 @@ class _Prepare:
 class EmbedWindow:
     """Reads and embeds a window of rows, on a worker of a cluster."""
 
-    section: EmbedSpeech
+    front_end: SpeechFrontEnd
     source: EncoderSource
+    change: Change | None = None
 
     @cached_property
     def _embedder(self) -> Embedder:
@@ -254,5 +260,5 @@ class EmbedWindow:
 
     def __call__(self, window: Sequence[tuple[str, Recordings, str]]) -> list[tuple[str, np.ndarray]]:
         """Ids and embeddings float32 [width] of the window's clips."""
-        prepare = _Prepare(SpeechFrontEnd(self.section))
+        prepare = _Prepare(self.front_end, self.change)
         return list(embed_in_order(self._embedder, map(prepare, window)))

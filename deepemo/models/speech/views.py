@@ -1,22 +1,49 @@
 """Embeddings of perturbed copies of the training clips, by the encoder that embedded the clips themselves."""
 
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
-from tqdm import tqdm
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.perturb.views import generator_of, random_view
 from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
 from deepemo.dataset.split import TRAIN
 from deepemo.files import write_json
-from deepemo.models.speech.embed import EncoderSource, embed_in_order, prepare_clips
+from deepemo.models.speech.embed import EncoderSource, embed_clips, prepare_clips
 from deepemo.models.speech.family import EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.stored_views import MADE_BY, VIEWS_FILE
+from deepemo.params import WaveformViews
 
 # Number of training clips from which babble is made.
 _VOICES = 60
+
+
+@dataclass(frozen=True, kw_only=True)
+class Perturb:
+    """Makes one view of a clip; every draw depends on the clip's id, the view and the seed.
+
+    Attributes:
+        strength: how strongly clips are perturbed.
+        voices: clips by id from which babble is made, float32 [m] each at `rate_hz`.
+        rate_hz: of all samples.
+        view: number of the view.
+        seed: of the draws.
+    """
+
+    strength: WaveformViews
+    voices: Mapping[str, Float32Array]
+    rate_hz: int
+    view: int
+    seed: int
+
+    def __call__(self, clip: str, samples: Float32Array) -> Float32Array:
+        """Perturb a clip, float32 [n]."""
+        random = generator_of(clip, view=self.view, seed=self.seed)
+        others = [voice for other, voice in self.voices.items() if other != clip]
+        return random_view(samples, self.rate_hz, self.strength, random, others)
 
 
 def write_views(
@@ -52,29 +79,27 @@ def write_views(
     made = read_spec(embeddings)
     front_end = SpeechFrontEnd.from_dict(made["features"], source=str(embeddings / SPEC_FILE))
     training = clips[clips["clip"].isin(split.loc[split["role"] == TRAIN, "clip"])]
+    source = EncoderSource(made, embeddings.resolve(), section.batch_size)
     if section.views:
-        embedder = EncoderSource(made, embeddings, section.batch_size).open()
+        embedder = source.open()
     voices = {}
     if section.views and section.strength.babble_share:
         speaking = training.sample(min(_VOICES, len(training)), random_state=seed)
         voices = dict(prepare_clips(speaking, raw_dir, front_end, workers=section.workers))
     for view in range(section.views):
-
-        def change(clip: str, samples: Float32Array, view: int = view) -> Float32Array:
-            random = generator_of(clip, view=view, seed=seed)
-            others = [voice for other, voice in voices.items() if other != clip]
-            return random_view(samples, front_end.sample_rate_hz, section.strength, random, others)
-
-        prepared = prepare_clips(training, raw_dir, front_end, workers=section.workers, change=change)
-        progress = tqdm(
-            embed_in_order(embedder, prepared),
-            total=len(training),
-            desc=f"embed_speech_views {view + 1} of {section.views}",
-            unit="clip",
-            disable=None,
-            mininterval=1,
+        embedded = embed_clips(
+            embedder,
+            source,
+            front_end,
+            training,
+            raw_dir,
+            workers=section.workers,
+            name=f"embed_speech_views {view + 1} of {section.views}",
+            change=Perturb(
+                strength=section.strength, voices=voices, rate_hz=front_end.sample_rate_hz, view=view, seed=seed
+            ),
         )
         about = {name: made[name] for name in MADE_BY if name in made}
-        write_shards(folder / str(view), progress, shards=made["shards"], shape=(embedder.width,), about=about)
+        write_shards(folder / str(view), embedded, shards=made["shards"], shape=(embedder.width,), about=about)
     write_json(folder / VIEWS_FILE, section.model_dump(exclude={"batch_size", "workers"}))
     return len(training)
