@@ -2,11 +2,12 @@
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 from itertools import islice
 from pathlib import Path
-from typing import Any, Protocol
+from tempfile import TemporaryDirectory
+from typing import Any, Protocol, Self
 
 import keras
 import numpy as np
@@ -167,11 +168,19 @@ class EncoderSource:
         made: the entries of `spec.json` about the encoder: its name, the digest of an ONNX file, and the outputs that
             are used.
         batch_size: clips that a Keras network takes at once.
+        content: of the ONNX file, for machines that cannot read the folder; None to read it there.
     """
 
     made: Mapping[str, Any]
     folder: Path
     batch_size: int
+    content: bytes | None = field(default=None, repr=False)
+
+    def carried(self) -> Self:
+        """The encoder with the content of its ONNX file, if it has one."""
+        if DIGEST not in self.made:
+            return self
+        return replace(self, content=(self.folder / ENCODER_FILE).read_bytes())
 
     def open(self) -> Embedder:
         """The encoder with its weights, ready to embed.
@@ -180,7 +189,12 @@ class EncoderSource:
             InputError: its weights are missing or wrong, or its ONNX file cannot be used.
         """
         if DIGEST in self.made:
-            return OnnxEncoder(self.folder / ENCODER_FILE, self.made)
+            if self.content is None:
+                return OnnxEncoder(self.folder / ENCODER_FILE, self.made)
+            with TemporaryDirectory(prefix="deepemo-") as folder:
+                path = Path(folder) / ENCODER_FILE
+                path.write_bytes(self.content)
+                return OnnxEncoder(path, self.made)
         network = build_embedder(load_encoder(self.made["encoder"]), self.made["taps"])
         return SpeechEmbedder(network, batch_size=self.batch_size)
 
@@ -217,7 +231,7 @@ def embed_clips(
         prepared = map_clips(prepare, rows, name=name, total=len(clips), workers=workers, ahead=_AHEAD)
         return embed_in_order(embedder, prepared)
     windows = map_clips(
-        EmbedWindow(front_end, source, change),
+        EmbedWindow(front_end, source.carried(), change),
         iter(lambda: list(islice(rows, WINDOW_CLIPS)), []),
         name=name,
         total=len(clips),

@@ -1,8 +1,10 @@
 """A user's own encoder: its embeddings of clips, and every way in which a file cannot be an encoder."""
 
+import pickle
 import shutil
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +12,7 @@ import numpy as np
 import pytest
 
 from deepemo.errors import InputError
-from deepemo.models.speech.embed import check_tracked
+from deepemo.models.speech.embed import EncoderSource, check_tracked
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder, check_encoder, keep_encoder
 from tests.fixtures.onnx_encoder import EARLY, EPSILON, KERNEL, LATE, SmallEncoder
 
@@ -49,6 +51,18 @@ def test_a_clip_is_embedded_alone_whatever_company_it_is_in(file: Path, tmp_path
     assert encoder(CLIPS[::-1])[::-1].tobytes() == together.tobytes()
     assert np.concatenate([encoder([clip]) for clip in CLIPS]).tobytes() == together.tobytes()
     assert encoder([]).shape == (0, encoder.width)
+
+
+def test_another_machine_needs_no_folder_of_this_one(file: Path, tmp_path: Path) -> None:
+    kept = {**keep_encoder(file, tmp_path / "kept"), "taps": ["early"]}
+    source = EncoderSource(kept, tmp_path / "kept", 4)
+    here = source.open()(CLIPS)
+    sent = pickle.dumps(source.carried())
+    shutil.rmtree(tmp_path / "kept")
+    assert pickle.loads(sent).open()(CLIPS).tobytes() == here.tobytes()
+    damaged = replace(pickle.loads(sent), content=file.read_bytes()[:-1])
+    with pytest.raises(InputError, match=r"encoder\.onnx: found sha256"):
+        damaged.open()
 
 
 def test_one_clip_at_a_time_is_enough(tmp_path: Path) -> None:
