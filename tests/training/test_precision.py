@@ -152,6 +152,7 @@ def test_on_learns_as_well_resumes_to_the_same_bytes_and_saves_a_network_in_floa
     assert (model.logits(values.numpy()).argmax(axis=1) == targets.numpy().argmax(axis=1)).mean() > 0.8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mixed_precision", [False, True])
 def test_products_alone_are_in_bfloat16_and_only_if_it_is_on(easy: Path, mixed_precision: bool) -> None:
     network = small_network()
