@@ -13,8 +13,10 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import Archive, find_ending, leads_out, named_apart
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus, ZipDownload
+from deepemo.corpora.members import find_ending, leads_out, named_apart
+from deepemo.corpora.parts import belongs_to_another
 from deepemo.errors import InputError
 from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, is_hidden, printable, read_pointer
 
@@ -32,7 +34,7 @@ class Place(Protocol):
     path: Path
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, sorted, as `archive.named_apart` writes them."""
+        """Paths of the recordings inside, sorted, as `members.named_apart` writes them."""
 
     def size_bytes(self, member: str) -> int:
         """Size of a recording."""
@@ -63,7 +65,7 @@ class Folder:
         self._files = named_apart((_inside(file.relative_to(path).as_posix()), file) for file in files)
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, sorted, as `archive.named_apart` writes them."""
+        """Paths of the recordings inside, sorted, as `members.named_apart` writes them."""
         return sorted(self._files)
 
     def size_bytes(self, member: str) -> int:
@@ -255,7 +257,7 @@ def _under_known_names(corpus: Corpus, source_dir: Path, broken: list[InputError
 def _archives(paths: Sequence[Path], broken: list[InputError]) -> list[Place]:
     archives: list[Place] = []
     for path in paths:
-        if _is_zip(path):
+        if _is_zip(path) and not belongs_to_another(path):
             try:
                 archives.append(Archive(path))
             except InputError as error:

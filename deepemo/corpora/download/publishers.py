@@ -6,7 +6,7 @@ from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import Archive, find_ending
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import (
     ByHand,
     Corpus,
@@ -28,6 +28,7 @@ from deepemo.corpora.download.listings import (
     zenodo_files,
 )
 from deepemo.corpora.download.transfer import Expected, Partial, Progress
+from deepemo.corpora.members import find_ending
 from deepemo.errors import InputError
 from deepemo.recordings import find_recordings, is_recording, read_pointer
 from deepemo.threads import map_in_threads

@@ -13,10 +13,11 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from deepemo.corpora.archive import leads_out
 from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.folders import CopyNotFoundError, known_names, same_name
 from deepemo.corpora.download.transfer import Progress
+from deepemo.corpora.members import leads_out
+from deepemo.corpora.parts import first_path
 from deepemo.errors import InputError
 from deepemo.files import explained_full_disk, require_room, written_whole
 from deepemo.recordings import is_hidden, is_recording
@@ -102,7 +103,7 @@ class Store:
                     found = self._store.find(entry["name"], detail=True)
                     stored = (self._stored(each) for each in found.values())
                     yield from (file for file in stored if is_recording(file.path) or _is_zip(file.path))
-            elif _is_zip(path) and any(same_name(plain.stem, name) for name in names):
+            elif _is_zip(path) and any(same_name(first_path(Path(path)).stem, name) for name in names):
                 yield self._stored(entry)
 
     def _below(self, name: str) -> str:
