@@ -1,8 +1,8 @@
 """The reader of zip archives of recordings, which checks every member before it reads any."""
 
 import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -37,7 +37,7 @@ class Archive:
             OSError: it cannot be opened.
         """
         self.path = path
-        self._parts = [SharedZip(part) for part in all_parts(path)]
+        self._parts = self._open_files(path)
         found, ignored = [], []
         for number, part in enumerate(self._parts):
             recordings, others = _checked(part)
@@ -145,11 +145,32 @@ class Archive:
     def __reduce__(self) -> tuple[Any, ...]:
         return (_reopened, (self.path,))
 
+    def _open_files(self, path: Path) -> Sequence["ArchiveFile"]:
+        """The files of the archive. The reader of another kind of archive opens others, and is checked as a zip is."""
+        return [SharedZip(part) for part in all_parts(path)]
+
     def _entry(self, member: str) -> zipfile.ZipInfo:
         try:
             return self._members[member]
         except KeyError as error:
             raise InputError(f"{self.path}: holds no member {member!r}") from error
+
+
+class ArchiveFile(Protocol):
+    """A file of an archive that is open for reading: a `SharedZip`, or one of another kind with the same methods."""
+
+    @property
+    def path(self) -> Path:
+        """The file."""
+
+    def entries(self) -> list[zipfile.ZipInfo]:
+        """All entries of its directory, in their order."""
+
+    def open(self, entry: zipfile.ZipInfo, member: str) -> AbstractContextManager[IO[bytes]]:
+        """Open a member for reading; `member` is its name, for errors."""
+
+    def close(self) -> None:
+        """Close the file; the next read opens it again."""
 
 
 class Recordings(Protocol):
@@ -222,8 +243,8 @@ def _opened(path: Path, states: tuple[tuple[int, int], ...]) -> Archive:
     return Archive(path)
 
 
-def _checked(part: SharedZip) -> tuple[list[tuple[str, zipfile.ZipInfo]], list[str]]:
-    """The recordings of a zip with their paths, and stored names of other members that would have been refused."""
+def _checked(part: ArchiveFile) -> tuple[list[tuple[str, zipfile.ZipInfo]], list[str]]:
+    """The recordings of a file with their paths, and stored names of other members that would have been refused."""
     found, ignored = [], []
     for entry in part.entries():
         name = entry.filename.replace("\\", "/")

@@ -12,6 +12,7 @@ from deepemo.corpora.download.http import Patience
 from deepemo.corpora.download.packing import Contents, pack, remove_parts, take_stock
 from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
 from deepemo.corpora.download.publishers import address, fetch_corpus
+from deepemo.corpora.download.rar import RarArchive
 from deepemo.corpora.download.stores import Store, StoredCopy, is_address
 from deepemo.corpora.parts import first_path
 from deepemo.corpora.synthetic.generate import generate
@@ -128,7 +129,7 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
         )
         place, digest = fetched.place, fetched.digest
         contents = take_stock(corpus, [place])
-        if isinstance(place, Archive):
+        if isinstance(place, Archive) and not isinstance(place, RarArchive):
             # The record is written first: if the run is killed in between, the next one still finds the archive.
             known = record(corpus, contents, place.path, source=source, published_digest=digest)
             write_provenance(archive.with_suffix(".json"), known)
@@ -136,7 +137,7 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
             place.path.replace(archive)
         else:
             pack(contents, archive)
-            known = _write(corpus, contents, archive, source=source)
+            known = _write(corpus, contents, archive, source=source, published_digest=digest)
     if incoming.is_dir():
         shutil.rmtree(incoming)
     return known
@@ -151,7 +152,9 @@ def _known(archive: Path) -> Provenance | None:
         return None
 
 
-def _write(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
-    provenance = record(corpus, contents, archive, source=source, dated=dated)
+def _write(
+    corpus: Corpus, contents: Contents, archive: Path, *, source: str, published_digest: str = "", dated: bool = True
+) -> Provenance:
+    provenance = record(corpus, contents, archive, source=source, published_digest=published_digest, dated=dated)
     write_provenance(archive.with_suffix(".json"), provenance)
     return provenance
