@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from benchmarks._growth_heads import HEADS, HEADS_MADE, Prepare, make_embeddings
 from deepemo.dataset.clips import Clip, good_clips, read_clips, write_clips
 from deepemo.dataset.split import TRAIN, VALIDATION, fingerprint_clips, read_split, split_clips
 from deepemo.emotions import EMOTIONS
@@ -33,8 +34,6 @@ NETWORKS = ("shallow", "transfer", "speech")
 
 ARCHIVE, TABLE, ROLES = Path("raw") / f"{CORPUS}.zip", Path("clips.csv"), Path("split.csv")
 SHARDS, SAID = Path("shards"), Path("predictions.csv")
-# Prepares a part for a number of clips, in the folder of a run, and returns its work; only the work is timed.
-Prepare = Callable[[int], Callable[[], object]]
 
 
 def make_archive(clips: int) -> Callable[[], object]:
@@ -317,6 +316,8 @@ PARTS: Mapping[str, Prepare] = {
     "evaluate: figures by the bootstrap": bootstrap,
     "DVC hashes the archive": hash_archive,
     "DVC hashes the shards": hash_shards,
+    HEADS_MADE: make_embeddings,
+    **HEADS,
 }
 # Parts whose work is done by a process that they start.
 ELSEWHERE = frozenset({"DVC hashes the archive", "DVC hashes the shards"})

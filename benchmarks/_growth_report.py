@@ -15,7 +15,8 @@ _STAGE = re.compile(r"^\| (?P<stage>[a-z ]+) \| (?P<rate>[\d.]+) \|", re.MULTILI
 _CHUNK = re.compile(rf"A chunk of {CHUNK} recordings of (?P<kilobytes>\d+) kB .* and (?P<ms>[\d.]+) ms by Dask")
 # Start of the names of parts that do nothing.
 IMPORTS = "imports"
-TOGETHER = "all parts of the first table"
+TRAINING = "train_"
+TOGETHER = "all parts of the first table but training"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,7 +69,7 @@ def _cell(cost: Cost) -> str:
 
 
 def serial_seconds(costs: Costs, clips: int) -> float:
-    """CPU seconds of all parts: measured, or calculated from the largest number of clips that was measured.
+    """CPU seconds of all parts but training: measured, or calculated from the largest number that was measured.
 
     The calculation takes a part's exponent, or 1 if it is less, because with few clips most of the time is start-up.
     """
@@ -78,7 +79,7 @@ def serial_seconds(costs: Costs, clips: int) -> float:
     return sum(
         cost.cpu_seconds * grown ** max(1.0, exponent(costs, part))
         for part, cost in near.items()
-        if not part.startswith(IMPORTS)
+        if not part.startswith((IMPORTS, TRAINING))
     )
 
 

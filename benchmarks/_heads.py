@@ -17,6 +17,7 @@ from deepemo.evaluation.references import components_of, with_references
 from deepemo.files import MODELS, SPLIT
 from deepemo.models.family import VoiceModel
 from deepemo.models.speech.family import NAME, SPEECH_EMBEDDINGS, load
+from deepemo.models.voice import Voices, voices_of
 
 UAR, ACCURACY, VOICES_KNOWN = "heads.uar", "heads.accuracy", "heads.voices_known.uar"
 DIGITS = 4
@@ -59,7 +60,8 @@ def judge(folder: Path) -> dict[str, float]:
     batches = list(read_features(folder / SPEECH_EMBEDDINGS, clips["clip"], batch_size=_BATCH))
     alone = predict(clips, {NAME: (model, batches)}, emotions)
     components = components_of(model, batches, clips["clip"])
-    known = with_references(alone, NAME, model, components, None, np.random.default_rng(0))
+    voices = Voices(components, voices_of(clips))
+    known = with_references(alone, NAME, model, voices, None, np.random.default_rng(0))
     figures = {UAR: uar(_counts(alone)), ACCURACY: accuracy(_counts(alone)), VOICES_KNOWN: uar(_counts(known))}
     return {name: round(float(value), DIGITS) for name, value in figures.items()}
 

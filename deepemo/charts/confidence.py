@@ -5,7 +5,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from deepemo.charts.predictors import ROLE_TITLES, predictor_colours
+from deepemo.charts.predictors import ROLE_TITLES, draw_legend, predictor_colours
 from deepemo.charts.style import per_cent, styled
 from deepemo.evaluation.calibration import BINS, Reliability
 from deepemo.evaluation.confidence import Confidence, ConfidenceReport
@@ -83,7 +83,7 @@ def draw_risk_coverage(evaluation: Evaluation) -> Figure:
         per_cent(axes.xaxis)
         axes.set_xlabel("share of clips answered")
         axes.set_title(ROLE_TITLES[name])
-    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    draw_legend(figure, rows[0])
     rows[0].set_ylim(top=1)
     per_cent(rows[0].yaxis)
     rows[0].set_ylabel("accuracy of the answers")

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from matplotlib.figure import Figure
 
-from deepemo.charts.predictors import draw_estimate, predictor_colours
+from deepemo.charts.predictors import draw_estimate, draw_legend, predictor_colours
 from deepemo.charts.style import caption, page_figure, per_cent, styled
 from deepemo.evaluation.groups import Estimate
 
@@ -57,5 +57,5 @@ def draw_cross_corpus(summary: Mapping[str, Any]) -> Figure:
     axes.grid(visible=False, axis="x")
     per_cent(axes.yaxis)
     axes.set_ylabel("UAR")
-    axes.legend(loc="upper center", ncols=len(means) + 1)
+    draw_legend(figure, axes, above=True)
     return figure

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from deepemo.arrays import Int64Array
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
 from deepemo.charts.cross_corpus import draw_cross_corpus
-from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, predictor_colours
+from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, draw_legend, predictor_colours
 from deepemo.charts.style import name_emotions, per_cent, save, styled
 from deepemo.emotions import Emotions
 from deepemo.evaluation.groups import GroupScores
@@ -104,7 +104,7 @@ def draw_class_recall(evaluation: Evaluation) -> Figure:
         axes.set_title(f"{ROLE_TITLES[name]}, {role.clips} clips")
     per_cent(rows[0].yaxis)
     rows[0].set_ylabel("recall (95 % interval)")
-    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    draw_legend(figure, rows[0])
     figure.suptitle("How many clips of each emotion are recognized")
     return figure
 
@@ -147,7 +147,7 @@ def draw_groups(evaluation: Evaluation) -> Figure:
     for axes, (name, role) in zip(rows, evaluation.roles.items(), strict=True):
         _draw_group_panel(axes, role, evaluation.chance)
         axes.set_title(ROLE_TITLES[name])
-    figure.legend(*rows[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
+    draw_legend(figure, rows[0])
     figure.suptitle("Who is recognized how well: mean recall over the emotions present")
     return figure
 

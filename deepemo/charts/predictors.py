@@ -1,10 +1,11 @@
-"""How charts of the evaluation show predictors, test roles and estimates."""
+"""How charts of the evaluation show predictors, test roles and estimates, and the legend of all these charts."""
 
 from collections.abc import Iterable
 from itertools import cycle
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from deepemo.evaluation.groups import Estimate
 from deepemo.evaluation.report import SEEN, UNSEEN, UNSEEN_CORPUS
@@ -56,3 +57,28 @@ def draw_estimate(
         line, dot = line[::-1], dot[::-1]
     axes.plot(*line, color=colour, linewidth=1.5, alpha=0.7, solid_capstyle="butt")
     axes.plot(*dot, color=colour, marker="o", linestyle="none", clip_on=False, **marker)
+
+
+def draw_legend(figure: Figure, axes: Axes, *, above: bool = False) -> None:
+    """Explain the labelled lines and dots of some axes.
+
+    The legend has one row if that fits the width of the figure, else as few rows as fit it. The entries are read row by
+    row in the order in which they were drawn.
+
+    Args:
+        figure: the figure.
+        axes: those of its axes whose lines and dots are explained.
+        above: write the legend above the axes; by default it is at the bottom of the figure, where no note may be.
+    """
+    entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
+    place: dict[str, Any] = {"loc": "outside lower center"}
+    if above:
+        place = {"loc": "lower center", "bbox_to_anchor": (0.5, 1.0)}
+    for rows in range(1, len(entries) + 1):
+        columns = -(-len(entries) // rows)
+        # matplotlib fills a legend column by column, and gives the first columns the entries that are left over.
+        handles, labels = zip(*(entry for first in range(columns) for entry in entries[first::columns]), strict=True)
+        legend = (axes if above else figure).legend(handles, labels, ncols=columns, **place)
+        if legend.get_window_extent().width <= figure.bbox.width or columns == 1:
+            return
+        legend.remove()

@@ -63,7 +63,7 @@ class ZenodoRecord:
 
     Attributes:
         record_url: address of that JSON.
-        archive: name of the zip in it that holds the recordings; None if each recording is a file of the record.
+        archive: name of the zip or RAR in it that holds the recordings; None if each recording is a file of the record.
         md5: of the archive, where it is known already.
     """
 

@@ -5,9 +5,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
+from deepemo.corpora.definition import ByHand, Corpus, Generated, Own, ZenodoRecord
 from deepemo.corpora.download.own import own_corpus, own_names
-from deepemo.corpora.download.provenance import Provenance, read_provenance
+from deepemo.corpora.download.provenance import Provenance, read_provenance, zip_bytes
+from deepemo.corpora.download.rar import PROGRAMS, is_rar
 from deepemo.corpora.registry import CORPORA
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
@@ -58,6 +59,11 @@ def how_to_get(corpus: Corpus) -> str:
             )
         case Own(folder=folder):
             return f"{wanted} takes it from {folder}, with download.source_dir: {folder.parent}"
+        case ZenodoRecord(archive=archive) if archive and is_rar(archive):
+            return (
+                f"{wanted} fetches it, and unpacks its RAR if this machine has {PROGRAMS}; or download.source_dir: "
+                f"<folder> where <folder>/{corpus.name} holds a copy"
+            )
         case _:
             return f"{wanted} fetches it; or download.source_dir: <folder> where <folder>/{corpus.name} holds a copy"
 
@@ -137,15 +143,15 @@ def _describe(corpus: Corpus, raw_dir: Path) -> CorpusState:
     record = archive.with_suffix(".json")
     if not archive.is_file():
         return CorpusState(corpus=corpus, on_disk="nothing")
-    zip_bytes = archive.stat().st_size
+    found_bytes = zip_bytes(archive)
     try:
         known = read_provenance(record)
     except InputError as error:
-        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}); {error}")
+        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(found_bytes)}); {error}")
     if known is None:
-        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(zip_bytes)}) without {record.name}")
-    if known.zip_bytes != zip_bytes:
-        on_disk = f"{archive} has {zip_bytes:,} bytes, but {record.name} tells of {known.zip_bytes:,}"
+        return CorpusState(corpus=corpus, on_disk=f"{archive} ({_size(found_bytes)}) without {record.name}")
+    if known.zip_bytes != found_bytes:
+        on_disk = f"{archive} has {found_bytes:,} bytes, but {record.name} tells of {known.zip_bytes:,}"
         return CorpusState(corpus=corpus, on_disk=f"{on_disk}: run download again")
     share = f"{known.recordings:,} of {known.published_recordings:,} recordings"
     when = f", {known.fetched}" if known.fetched else ""

@@ -13,6 +13,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from deepemo.corpora.archive import Archive, Recordings
 from deepemo.corpora.definition import Corpus
 from deepemo.corpora.packed import corpus_in
+from deepemo.corpora.parts import belongs_to_another
 from deepemo.dataset.clips import GOOD, QUARANTINED
 from deepemo.dataset.inspect import MAX_BYTES, REPAIRS, Inspection, inspect_recording
 from deepemo.dataset.verdicts import REASONS, Verdict, pass_verdicts
@@ -38,7 +39,7 @@ def find_archives(folder: Path) -> list[Archive]:
     Raises:
         InputError: there is none; or one is not a zip, belongs to no known corpus, or lacks a table of its corpus.
     """
-    paths = sorted(folder.glob("*.zip"))
+    paths = [path for path in sorted(folder.glob("*.zip")) if not belongs_to_another(path)]
     if not paths:
         raise InputError(f"{folder}: no <corpus>.zip in it; run the stage `download` first")
     archives = [Archive(path) for path in paths]

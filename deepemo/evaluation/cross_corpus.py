@@ -22,7 +22,7 @@ from deepemo.evaluation import leakage
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions, predict, write_predictions
-from deepemo.evaluation.references import REFERENCES, components_of, voice_part, with_references
+from deepemo.evaluation.references import REFERENCES, components_of, voice_part, voices_among, with_references
 from deepemo.files import write_csv, write_text
 from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel, VoiceModel
 from deepemo.models.registry import ENSEMBLE, family_names, load_family
@@ -136,11 +136,11 @@ def _known_voices(
     The weights of the models are fitted on validation clips, with all other recordings of a voice as its reference, as
     in `evaluate`.
     """
+    voices = {role: voices_among(predictions, components, role) for role in (VALIDATION, TEST_CORPUS)}
 
     def relative(role: str, recordings: int | None) -> Predictions:
-        chosen = (predictions.clips["role"] == role).to_numpy()
-        random = np.random.default_rng([seed, 0])
-        return with_references(predictions.only(chosen), part, model, components[chosen], recordings, random)
+        chosen, random = predictions.where("role", role), np.random.default_rng([seed, 0])
+        return with_references(chosen, part, model, voices[role], recordings, random)
 
     weights = fit_weights(relative(VALIDATION, None))
     return {size: relative(TEST_CORPUS, recordings).with_ensemble(weights) for size, recordings in REFERENCES.items()}

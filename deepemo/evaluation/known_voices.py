@@ -6,6 +6,7 @@ nothing from training. They use no labels.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -17,11 +18,11 @@ from deepemo.evaluation.confidence import Confidence, fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, GroupScores, Resampling, score
 from deepemo.evaluation.predictions import Predictions
-from deepemo.evaluation.references import REFERENCES, WITHOUT, with_references
+from deepemo.evaluation.references import REFERENCES, WITHOUT, voices_among, with_references
 from deepemo.evaluation.report import LEFT_OUT_CORPORA, ROLE_NAMES, UNSEEN, UNSEEN_CORPUS
 from deepemo.models.family import VoiceModel
 from deepemo.models.registry import ENSEMBLE
-from deepemo.models.voice import LEAST_RECORDINGS, deviations, voices_of
+from deepemo.models.voice import LEAST_RECORDINGS, Voices, deviations, voices_of
 
 # Sizes of references that are tried on validation clips, the smallest first, and the number of draws for each clip.
 TRIED_RECORDINGS = (LEAST_RECORDINGS, 5, 10, 20, 40)
@@ -79,14 +80,19 @@ def judge_known_voices(
         wanted_accuracy: wanted accuracy of the answers given.
         samples: bootstrap samples of each interval.
         seed: of the draws of references and resamples.
+
+    Raises:
+        InputError: the disk is full.
     """
-    roles = predictions.clips["role"].to_numpy()
+
+    @cache
+    def voices(role: str) -> Voices:
+        return voices_among(predictions, components, role)
 
     def relative(role: str, recordings: int | None, *, draw: int = 0) -> Predictions:
         """Predictions for a role's clips in which the part knows their voices; each draw takes other references."""
         random = np.random.default_rng([seed, draw])
-        chosen, own = predictions.where("role", role), components[roles == role]
-        return with_references(chosen, part, model, own, recordings, random)
+        return with_references(predictions.where("role", role), part, model, voices(role), recordings, random)
 
     validation = relative(VALIDATION, None)
     weights = fit_weights(validation)
@@ -97,7 +103,7 @@ def judge_known_voices(
     }
     judged: dict[str, dict[str, GroupScores]] = {}
     for role, name in ROLE_NAMES.items():
-        if name not in (UNSEEN, UNSEEN_CORPUS) or role not in roles:
+        if name not in (UNSEEN, UNSEEN_CORPUS) or role not in set(predictions.clips["role"]):
             continue
         resampling = Resampling(samples, seed, BY_SPEAKER)
         judged[name] = {WITHOUT: score(predictions.where("role", role), ENSEMBLE, resampling)}
@@ -108,7 +114,7 @@ def judge_known_voices(
         weights=weights,
         confidence=fit_confidence(validation.with_ensemble(weights), ENSEMBLE, wanted_accuracy),
         least_recordings=least_harmless({size: float(np.mean(uars)) for size, uars in tried.items()}, alone),
-        least_deviation=_least_deviation(components[roles == VALIDATION], voices_of(validation.clips), seed),
+        least_deviation=_least_deviation(voices(VALIDATION).components, voices_of(validation.clips), seed),
         roles=judged,
         left_out_corpora=_left_out_corpora(cross_corpus),
     )

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
+from deepemo.mapped import blocks, mapped
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -67,14 +68,18 @@ def deviations(
         recordings: number of recordings in each reference.
         random: draws the recordings.
     """
-    names = np.asarray(voices)
     found = []
-    for name in np.unique(names):
-        own = np.flatnonzero(names == name)
+    for own in _by_voice(voices):
         if len(own) < recordings:
             continue
         found += [deviation(components[random.choice(own, recordings, replace=False)]) for _ in own]
     return np.array(found)
+
+
+def _by_voice(voices: Sequence[str]) -> list[Int64Array]:
+    """Positions of the clips of each voice, in the order of the voices' names."""
+    _, voice, counts = np.unique(np.asarray(voices), return_inverse=True, return_counts=True)
+    return np.split(np.argsort(voice, kind="stable"), np.cumsum(counts)[:-1])
 
 
 def voices_of(clips: pd.DataFrame) -> list[str]:
@@ -85,7 +90,10 @@ def voices_of(clips: pd.DataFrame) -> list[str]:
 class Voices:
     """Offsets of clips from other recordings of the same voice, for training and for judging what a reference gains.
 
-    A clip is never part of its own reference.
+    A clip is never part of its own reference. The sums of all voices are in a file, see `deepemo.mapped`.
+
+    Attributes:
+        components: of the clips, float32 [n, components].
     """
 
     def __init__(self, components: Float32Array, voices: Sequence[str]) -> None:
@@ -94,19 +102,26 @@ class Voices:
         Args:
             components: of the clips, float32 [n, components].
             voices: the voice of each clip, [n]; see `voices_of`.
+
+        Raises:
+            InputError: the disk is full.
         """
-        self._components = components
+        self.components = components
         names, self._voice = np.unique(np.asarray(voices), return_inverse=True)
         self._order = np.argsort(self._voice, kind="stable")  # clips of each voice side by side
         self._counts = np.bincount(self._voice, minlength=len(names))
         self._starts = np.cumsum(self._counts) - self._counts
         self._place = np.empty(len(self._order), np.int64)  # position of each clip among those of its voice
         self._place[self._order] = np.arange(len(self._order)) - np.repeat(self._starts, self._counts)
-        self._sums = np.zeros((len(names), components.shape[1]))
-        np.add.at(self._sums, self._voice, components)
+        self._sums: Float64Array = mapped((len(names), components.shape[1]), np.float64)
+        for rows in blocks(len(components)):
+            np.add.at(self._sums, self._voice[rows], components[rows])
 
     def offsets(self, clips: Int64Array, recordings: int | None, random: np.random.Generator) -> Float32Array:
         """Offsets of some clips, each from a number of other clips of its voice, or from all others if there are fewer.
+
+        Blocks of clips, one after the other with the same generator, get the offsets that all of them would get at
+        once.
 
         Args:
             clips: positions [m].
@@ -118,7 +133,7 @@ class Voices:
         """
         voice = self._voice[clips]
         others = self._counts[voice] - 1
-        total = self._sums[voice] - self._components[clips]
+        total = self._sums[voice] - self.components[clips]
         taken = others.copy()
         if recordings is not None:
             few = np.flatnonzero(others > recordings)
@@ -126,7 +141,7 @@ class Voices:
                 drawn = random.choice(others[row], recordings, replace=False, shuffle=False)
                 drawn += drawn >= self._place[clips[row]]  # skips the clip itself
                 members = self._order[self._starts[voice[row]] + drawn]
-                total[row] = self._components[members].sum(axis=0, dtype=np.float64)
+                total[row] = self.components[members].sum(axis=0, dtype=np.float64)
             taken[few] = recordings
         mean = total / np.maximum(taken, 1)[:, np.newaxis]
         share = taken / (taken + SHRINKAGE_RECORDINGS)

@@ -11,6 +11,7 @@ import pytest
 import typer
 
 from benchmarks import growth
+from benchmarks._growth_heads import HEADS, HEADS_MADE
 from benchmarks._growth_parts import (
     ARCHIVE,
     BLANK_EVERY,
@@ -104,7 +105,7 @@ def test_the_section_names_its_command_and_holds_both_tables(tmp_path: Path, mon
     monkeypatch.chdir(tmp_path)
     Path("docs").mkdir()
     Path("docs/benchmarks.md").write_text(SCALE)
-    monkeypatch.setattr(growth, "measure", lambda clips: costs(sorts=1.0)[clips])
+    monkeypatch.setattr(growth, "measure", lambda clips, parts: costs(sorts=1.0)[clips])
     growth.main(clips=[100_000, 1_000])
     written = Path("docs/benchmarks.md").read_text()
     assert "## Growth\n\n`python -m benchmarks.growth --clips 100000 --clips 1000` on " in written
@@ -117,6 +118,30 @@ def test_the_section_names_its_command_and_holds_both_tables(tmp_path: Path, mon
 def test_one_number_of_clips_shows_no_growth() -> None:
     with pytest.raises(typer.BadParameter, match="expected two numbers or more"):
         growth.main(clips=[1000])
+
+
+def test_a_part_alone_is_printed_and_not_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    asked = list[object]()
+    monkeypatch.setattr(
+        growth, "measured", lambda part, clips, folder: asked.append(part) or costs(sorts=1.0)[clips]["reads"]
+    )
+    head = next(iter(HEADS))
+    growth.main(clips=[100_000, 1_000], part=[head])
+    assert asked == [HEADS_MADE, head] * 2
+    assert f"| {head} | 0.02 / 0.01 / 102 | 2.00 / 1.00 / 300 | 1.00 | 2.00 |" in capsys.readouterr().out
+    assert not Path("docs").exists()
+    with pytest.raises(typer.BadParameter, match=r"found \['walks'\], expected some of"):
+        growth.main(clips=[100_000, 1_000], part=["walks"])
+
+
+def test_training_is_none_of_what_no_workers_share() -> None:
+    made = costs(sorts=1.0)
+    before = serial_seconds(made, 100_000)
+    made[100_000][next(iter(HEADS))] = made[1_000][next(iter(HEADS))] = made[100_000]["reads"]
+    assert serial_seconds(made, 100_000) == before
 
 
 def test_what_the_guide_says_of_scale_is_what_was_measured() -> None:

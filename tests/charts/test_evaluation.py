@@ -112,6 +112,26 @@ def test_after_fine_tuning_the_kept_epoch_is_of_its_phase() -> None:
     assert any("finetune starts" in str(line.get_label()) for line in axes.lines)
 
 
+DRAWN = [draw_class_recall, draw_groups, draw_risk_coverage, lambda found: draw_cross_corpus(found.cross_corpus)]
+
+
+@pytest.mark.parametrize("draw", DRAWN)
+def test_legends_name_the_predictors_in_their_order_and_hide_nothing(
+    made_evaluation: Evaluation, draw: Callable[[Evaluation], Figure]
+) -> None:
+    figure = draw(made_evaluation)
+    figure.draw_without_rendering()
+    (legend,) = figure.legends or [figure.axes[0].get_legend()]
+    boxes = {text.get_text(): text.get_window_extent() for text in legend.get_texts()}
+    read = sorted(boxes, key=lambda word: (-round(boxes[word].y0 / 5), boxes[word].x0))
+    assert read == figure.axes[0].get_legend_handles_labels()[1]
+    whole = legend.get_window_extent()
+    assert 0 <= whole.x0 < whole.x1 <= figure.bbox.width
+    others = [figure._suptitle, figure._supxlabel, *(axes.xaxis.label for axes in figure.axes)]
+    others += [axes.patch for axes in figure.axes]
+    assert not any(other.get_window_extent().overlaps(whole) for other in others if other is not None)
+
+
 @pytest.mark.slow
 def test_all_charts_are_the_same_bytes_every_time(tmp_path: Path, made_evaluation: Evaluation) -> None:
     for folder in ("first", "second"):

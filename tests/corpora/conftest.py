@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import unquote
 
 import pytest
 
@@ -31,7 +32,8 @@ class Handler(BaseHTTPRequestHandler):
     server: "Server"
 
     def do_GET(self) -> None:
-        page = self.server.pages.get(self.path)
+        # A client writes a letter outside ASCII as its bytes: %C3%A9.
+        page = self.server.pages.get(self.path) or self.server.pages.get(unquote(self.path))
         with self.server.lock:
             self.server.asked.append((self.path, self.headers.get("Range")))
             fault = page.faults.pop(0) if page and page.faults else None

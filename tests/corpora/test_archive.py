@@ -6,13 +6,15 @@ import sys
 import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+from copy import copy
 from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
 
-from deepemo.corpora import archive
-from deepemo.corpora.archive import Archive, named_apart
+from deepemo.corpora import members
+from deepemo.corpora.archive import Archive
+from deepemo.corpora.members import named_apart
 from deepemo.errors import InputError
 
 SOUND = b"RIFF and so on"
@@ -73,11 +75,22 @@ def test_encrypted_member_is_refused(tmp_path: Path) -> None:
 def test_absurd_sizes_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = write_zip(tmp_path / "a.zip", {"a.wav": bytes(60), "b.wav": bytes(60)})
     assert len(Archive(path).recordings()) == 2
-    monkeypatch.setattr(archive, "MAX_ARCHIVE_BYTES", 119)
-    with pytest.raises(InputError, match="its recordings declare 120 bytes, expected 119 or less"):
-        Archive(path)
-    monkeypatch.setattr(archive, "MAX_MEMBER_BYTES", 59)
+    monkeypatch.setattr(members, "MAX_MEMBER_BYTES", 59)
     with pytest.raises(InputError, match=r"member 'a\.wav' is refused: it declares 60 bytes, expected at most 59"):
+        Archive(path)
+
+
+def test_members_that_overlap_are_refused(tmp_path: Path) -> None:
+    """A bomb that stays within the limits of each member: many entries of the directory lead to the same bytes."""
+    path = tmp_path / "a.zip"
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("0.wav", bytes(range(256)) * 40)
+        for number in range(1, 9):
+            entry = copy(file.filelist[0])
+            entry.filename = entry.orig_filename = f"{number}.wav"
+            file.filelist.append(entry)
+    told = rf"a\.zip: its recordings declare 92,160 compressed bytes, expected at most the {path.stat().st_size:,} of"
+    with pytest.raises(InputError, match=told):
         Archive(path)
 
 
@@ -291,9 +304,9 @@ def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(corpus_zip: Pa
 def test_it_survives_pickling_and_closing(corpus_zip: Path) -> None:
     corpus = Archive(corpus_zip)
     corpus.read("b/001.wav")
-    copy = pickle.loads(pickle.dumps(corpus))
+    same = pickle.loads(pickle.dumps(corpus))
     corpus.close()
-    assert copy.read("b/001.wav") == corpus.read("b/001.wav") == CONTENTS["b/001.wav"]
+    assert same.read("b/001.wav") == corpus.read("b/001.wav") == CONTENTS["b/001.wav"]
 
 
 def test_a_member_said_to_lie_outside_the_archive_is_named(corpus_zip: Path) -> None:

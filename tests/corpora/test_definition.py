@@ -74,7 +74,7 @@ def test_has_a_source_that_can_be_followed(corpus: Corpus) -> None:
             assert source.size_bytes == corpus.size_bytes
         case ZenodoRecord():
             addresses = [source.record_url]
-            assert source.archive is None or source.archive.endswith(".zip")
+            assert source.archive is None or source.archive.endswith((".zip", ".rar"))
             assert source.md5 is None or re.fullmatch(r"[0-9a-f]{32}", source.md5)
         case GitFiles():
             addresses = [source.tree_url, source.file_url]

@@ -56,6 +56,8 @@ def test_every_corpus_is_listed_with_its_terms_size_and_way(tmp_path: Path) -> N
 def test_way_to_a_corpus_tells_what_to_do() -> None:
     assert how_to_get(CORPORA["synthetic"]) == "download.corpora: [synthetic] makes it on this machine"
     assert how_to_get(CORPORA["ravdess"]).startswith("download.corpora: [ravdess] fetches it; or download.source_dir:")
+    needs = "fetches it, and unpacks its RAR if this machine has unrar, unar, 7-Zip or bsdtar; or download.source_dir:"
+    assert how_to_get(CORPORA["oreau"]).startswith(f"download.corpora: [oreau] {needs}")
     by_hand = how_to_get(CORPORA["savee"])
     assert by_hand.startswith("SAVEE is given out after registration alone: fetch it from http://kahlan.eps.surrey.ac.")
     assert by_hand.endswith("into <folder>/savee, then download.source_dir: <folder>")

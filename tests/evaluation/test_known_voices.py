@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepemo import mapped
 from deepemo.emotions import EMOTIONS
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.known_voices import judge_known_voices, known_voice_figures, least_harmless
@@ -81,6 +82,16 @@ def test_the_reference_takes_off_what_the_voice_adds(clips: pd.DataFrame, compon
     figures = known_voice_figures(known)["known_voices"]["unseen_speakers"]
     assert figures["all"] == {"accuracy": 1.0, "uar": 1.0, "clips": 84}
     assert "left_out_corpora" not in known_voice_figures(known)["known_voices"]
+
+
+def test_blocks_change_no_figure(clips: pd.DataFrame, components: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once = judge_known_voices(predictions(clips, components), "speech", Difference(), components, **GIVEN)
+    monkeypatch.setattr(mapped, "BLOCK", 10)
+    assert len(list(mapped.blocks(63))) == 7
+    in_blocks = judge_known_voices(predictions(clips, components), "speech", Difference(), components, **GIVEN)
+    assert known_voice_figures(in_blocks) == known_voice_figures(at_once)
+    assert (in_blocks.weights, in_blocks.confidence) == (at_once.weights, at_once.confidence)
+    assert in_blocks.least_deviation == at_once.least_deviation
 
 
 def test_corpora_that_were_left_out_stand_beside_voices_never_heard(

@@ -4,6 +4,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from deepemo import mapped
 from deepemo.models.voice import SHRINKAGE_RECORDINGS, Voices, deviation, deviations, offset, voices_of
 
 
@@ -51,6 +52,21 @@ def test_few_recordings_are_shrunk_towards_the_general_mean(recordings: int, kep
     np.testing.assert_allclose(offset(np.array([2.0, -1.0], np.float32), recordings), [2 * kept, -kept], atol=1e-6)
 
 
+@pytest.mark.parametrize("recordings", [2, None])
+def test_blocks_of_clips_get_the_offsets_of_all_clips_at_once(
+    monkeypatch: pytest.MonkeyPatch, recordings: int | None
+) -> None:
+    random = np.random.default_rng(6)
+    components = random.normal(size=(200, 5)).astype(np.float32)
+    names = [f"v{number}" for number in random.integers(9, size=200)]
+    at_once = Voices(components, names).offsets(np.arange(200), recordings, np.random.default_rng(1))
+    monkeypatch.setattr(mapped, "BLOCK", 7)
+    voices, same = Voices(components, names), np.random.default_rng(1)
+    found = [voices.offsets(np.arange(200)[rows], recordings, same) for rows in mapped.blocks(200)]
+    assert len(found) == 29
+    np.testing.assert_array_equal(np.concatenate(found), at_once)
+
+
 def test_a_speaker_of_two_corpora_is_two_voices() -> None:
     clips = pd.DataFrame({"corpus": ["x", "y"], "speaker": ["01", "01"]})
     assert voices_of(clips) == ["x/01", "y/01"]
@@ -60,6 +76,16 @@ def test_recordings_that_are_all_alike_do_not_deviate() -> None:
     assert deviation(np.ones((4, 3), np.float32)) == 0.0
     spread = np.random.default_rng(0).normal(scale=2.0, size=(4000, 30)).astype(np.float32)
     assert deviation(spread) == pytest.approx(2.0, rel=0.02)
+
+
+def test_references_for_deviations_are_drawn_voice_by_voice_in_the_order_of_names() -> None:
+    components, voices = made()
+    random, expected = np.random.default_rng(2), []
+    for name in "abc":
+        own = [row for row, voice in enumerate(voices) if voice == name]
+        if len(own) >= 2:
+            expected += [deviation(components[random.choice(own, 2, replace=False)]) for _ in own]
+    np.testing.assert_array_equal(deviations(components, voices, 2, np.random.default_rng(2)), expected)
 
 
 def test_one_reference_is_drawn_for_each_clip_of_a_voice_that_has_enough() -> None:

@@ -2,12 +2,12 @@
 
 This is version 2: the 434 of 502 recordings whose emotion listeners recognised. Names: speaker, `a`, sentence, letter
 of the French word for the emotion, take (`31a06Ja`). Folders `m` and `f` tell the gender. Speaker, sentence, emotion
-and take identify a performance.
+and take identify a performance. The record has a RAR for each version.
 """
 
 import re
 
-from deepemo.corpora.definition import ByHand, Corpus
+from deepemo.corpora.definition import Corpus, ZenodoRecord
 
 CORPUS = Corpus(
     name="oreau",
@@ -22,10 +22,7 @@ CORPUS = Corpus(
     clips=434,
     size_bytes=60_000_000,
     speakers=32,
-    source=ByHand(
-        url="https://zenodo.org/records/4405783",
-        reason="is published as RAR archives, which this package does not unpack (OréauFR_02.rar is version 2)",
-    ),
+    source=ZenodoRecord(record_url="https://zenodo.org/api/records/4405783", archive="OréauFR_02.rar"),
     folders=("oreau2", "OréauFR_02", "OreauFR_02"),
     # f/31/31a06Ja
     name_pattern=re.compile(

@@ -1,4 +1,4 @@
-"""Bring the wanted corpora into one folder: a zip and its provenance for each, and nothing else."""
+"""Bring the wanted corpora into one folder: a zip, in parts if it is large, and its provenance."""
 
 import logging
 import shutil
@@ -9,10 +9,12 @@ from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
 from deepemo.corpora.download.folders import CopyNotFoundError, Folder, Place, find_copy
 from deepemo.corpora.download.http import Patience
-from deepemo.corpora.download.packing import Contents, pack, take_stock
+from deepemo.corpora.download.packing import Contents, pack, remove_parts, take_stock
 from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
 from deepemo.corpora.download.publishers import address, fetch_corpus
+from deepemo.corpora.download.rar import RarArchive
 from deepemo.corpora.download.stores import Store, StoredCopy, is_address
+from deepemo.corpora.parts import first_path
 from deepemo.corpora.synthetic.generate import generate
 from deepemo.errors import InputError
 from deepemo.params import Download
@@ -53,7 +55,8 @@ def acquire(
     raw_dir.mkdir(parents=True, exist_ok=True)
     wanted = {f"{corpus.name}{suffix}" for corpus in corpora for suffix in (".zip", ".json")}
     for path in raw_dir.iterdir():
-        if path.name not in wanted:
+        # Parts may be from a packing that was killed, which goes on from them.
+        if first_path(path).name not in wanted:
             path.unlink()
     return [_acquire_one(corpus, params, raw_dir, seed, patience or Patience()) for corpus in corpora]
 
@@ -62,6 +65,7 @@ def _acquire_one(corpus: Corpus, params: Download, raw_dir: Path, seed: int, pat
     archive = raw_dir / f"{corpus.name}.zip"
     if isinstance(corpus.source, Generated):
         generate(archive, params.synthetic, seed=seed)
+        remove_parts(archive)
         contents = take_stock(corpus, [Archive(archive)])
         return _write(corpus, contents, archive, source="made here by deepemo.corpora.synthetic.generate", dated=False)
     if isinstance(corpus.source, Own):
@@ -125,14 +129,15 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
         )
         place, digest = fetched.place, fetched.digest
         contents = take_stock(corpus, [place])
-        if isinstance(place, Archive):
+        if isinstance(place, Archive) and not isinstance(place, RarArchive):
             # The record is written first: if the run is killed in between, the next one still finds the archive.
             known = record(corpus, contents, place.path, source=source, published_digest=digest)
             write_provenance(archive.with_suffix(".json"), known)
+            remove_parts(archive)
             place.path.replace(archive)
         else:
             pack(contents, archive)
-            known = _write(corpus, contents, archive, source=source)
+            known = _write(corpus, contents, archive, source=source, published_digest=digest)
     if incoming.is_dir():
         shutil.rmtree(incoming)
     return known
@@ -147,7 +152,9 @@ def _known(archive: Path) -> Provenance | None:
         return None
 
 
-def _write(corpus: Corpus, contents: Contents, archive: Path, *, source: str, dated: bool = True) -> Provenance:
-    provenance = record(corpus, contents, archive, source=source, dated=dated)
+def _write(
+    corpus: Corpus, contents: Contents, archive: Path, *, source: str, published_digest: str = "", dated: bool = True
+) -> Provenance:
+    provenance = record(corpus, contents, archive, source=source, published_digest=published_digest, dated=dated)
     write_provenance(archive.with_suffix(".json"), provenance)
     return provenance

@@ -1,6 +1,6 @@
 """Find a corpus in a folder that holds corpora: under its names, or by the names of its recordings.
 
-Recordings are in a `Place`: a folder tree (`Folder`) or a zip archive (`archive.Archive`).
+Recordings are in a `Place`: a folder tree (`Folder`), a zip (`archive.Archive`) or a RAR (`rar.RarArchive`).
 """
 
 import logging
@@ -13,10 +13,12 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Protocol
 from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import Archive, find_ending, leads_out, named_apart
 from deepemo.corpora.definition import Corpus, ZipDownload
+from deepemo.corpora.download.rar import is_archive, open_archive
+from deepemo.corpora.members import find_ending, leads_out, named_apart
+from deepemo.corpora.parts import belongs_to_another
 from deepemo.errors import InputError
-from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, is_hidden, printable, read_pointer
+from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, printable, read_pointer
 
 _LOG = logging.getLogger(__name__)
 
@@ -32,7 +34,7 @@ class Place(Protocol):
     path: Path
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, sorted, as `archive.named_apart` writes them."""
+        """Paths of the recordings inside, sorted, as `members.named_apart` writes them."""
 
     def size_bytes(self, member: str) -> int:
         """Size of a recording."""
@@ -63,7 +65,7 @@ class Folder:
         self._files = named_apart((_inside(file.relative_to(path).as_posix()), file) for file in files)
 
     def recordings(self) -> list[str]:
-        """Paths of the recordings inside, sorted, as `archive.named_apart` writes them."""
+        """Paths of the recordings inside, sorted, as `members.named_apart` writes them."""
         return sorted(self._files)
 
     def size_bytes(self, member: str) -> int:
@@ -243,7 +245,7 @@ def _under_known_names(corpus: Corpus, source_dir: Path, broken: list[InputError
     folders, beside = list[Path](), list[Path]()
     for name in known_names(corpus):
         folders += [each for each in entries if each.is_dir() and same_name(each.name, name)]
-        beside += [each for each in entries if _is_zip(each) and same_name(each.stem, name)]
+        beside += [each for each in entries if _is_archive(each) and same_name(each.stem, name)]
     for folder in dict.fromkeys(folders):
         yield [Folder(folder)]
     for folder in dict.fromkeys(folders):
@@ -255,16 +257,16 @@ def _under_known_names(corpus: Corpus, source_dir: Path, broken: list[InputError
 def _archives(paths: Sequence[Path], broken: list[InputError]) -> list[Place]:
     archives: list[Place] = []
     for path in paths:
-        if _is_zip(path):
+        if _is_archive(path) and not belongs_to_another(path):
             try:
-                archives.append(Archive(path))
+                archives.append(open_archive(path))
             except InputError as error:
                 broken.append(error)
     return archives
 
 
-def _is_zip(path: Path) -> bool:
-    return path.suffix.lower() == ".zip" and not is_hidden(path.name) and path.is_file()
+def _is_archive(path: Path) -> bool:
+    return is_archive(path.name) and path.is_file()
 
 
 def _count(corpus: Corpus, places: Sequence[Place]) -> _Copy:
@@ -283,7 +285,9 @@ def _under_unknown_name(corpus: Corpus, source_dir: Path, copies: Sequence[_Copy
     places = [Selection(place, lambda member: bool(_name(corpus, member))) for place in everything]
     best = max(places, key=lambda place: len({_name(corpus, member) for member in place.recordings()}))
     found = {_name(corpus, member): member for member in best.recordings()}
-    looked = ", ".join([*(f"{name}/" for name in known_names(corpus)), *(f"{n}.zip" for n in known_names(corpus))])
+    looked = ", ".join(
+        [*(f"{name}/" for name in known_names(corpus)), *(f"{n}.zip or .rar" for n in known_names(corpus))]
+    )
     absence = f"{printable(str(source_dir))} has no folder or archive of {corpus.title} (looked for {looked})"
     where = (
         f"{printable(str(best.path))}: {len(found):,} recordings, such as {next(iter(found.values()))}" if found else ""

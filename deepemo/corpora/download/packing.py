@@ -1,4 +1,7 @@
-"""Pack a corpus's recordings into one zip, each once and in a fixed order, so that the zip is reproducible."""
+"""Pack a corpus's recordings into one zip, each once and in a fixed order, so that the zip is reproducible.
+
+A corpus larger than `PART_BYTES` is packed into several zips, see `deepemo.corpora.parts`.
+"""
 
 import hashlib
 import logging
@@ -8,13 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
 from pathlib import Path, PurePosixPath
-from typing import NamedTuple
+from typing import NamedTuple, NoReturn
 
 from tqdm import tqdm
 
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.folders import Place, is_pointer, read_beside
+from deepemo.corpora.parts import Mark, later_parts, part_path, read_mark
 from deepemo.errors import InputError
 from deepemo.files import explained_full_disk, require_room, written_whole
 from deepemo.recordings import POINTER_ADVICE, SUFFIXES, format_rank
@@ -23,6 +27,8 @@ _LOG = logging.getLogger(__name__)
 
 _DATE = (1980, 1, 1, 0, 0, 0)
 _CHUNK_BYTES = 1 << 20
+# Most bytes of recordings in one zip: about 70,000 clips. DVC and object stores hash, send and fetch file by file.
+PART_BYTES = 8 << 30
 
 
 class Found(NamedTuple):
@@ -98,25 +104,114 @@ def take_stock(corpus: Corpus, places: Sequence[Place]) -> Contents:
     return Contents(recordings=tuple(recordings), repeated=len(present) - len(recordings), beside=beside)
 
 
-def pack(contents: Contents, target: Path) -> None:
+def pack(contents: Contents, target: Path, *, part_bytes: int = PART_BYTES) -> None:
     """Write the recordings to a zip, uncompressed. `target` is replaced only when the new zip is complete.
+
+    If the recordings are more than `part_bytes`, they are divided into parts in their order; `target` is the first part
+    and holds the files beside the recordings. Parts that an earlier run of the same packing completed are kept, and
+    parts of other packings are removed. While only some parts are replaced, the reader refuses the archive.
+
+    Args:
+        contents: what to pack.
+        target: path of the zip.
+        part_bytes: most bytes of recordings in one part; a part has at least one recording.
 
     Raises:
         InputError: the disk is full.
         OSError: it cannot be written for other reasons.
     """
-    require_room(target, contents.size_bytes)
+    parts = _divide(contents.recordings, part_bytes)
+    paths = [part_path(target, number) for number in range(1, len(parts) + 1)]
+    marks = _marks(parts)
+    beside = [contents.beside, *[dict[str, bytes]()] * (len(parts) - 1)]
+    wanted = [
+        part for part in zip(paths, parts, marks, beside, strict=True) if part[2] is None or not _is_complete(*part)
+    ]
+    require_room(target, sum(found.size_bytes for _, recordings, _, _ in wanted for found in recordings))
+    progress = tqdm(
+        desc=f"{target.stem}: packing",
+        total=sum(len(recordings) for _, recordings, _, _ in wanted),
+        unit="file",
+        disable=None,
+    )
+    with progress:
+        for path, recordings, mark, tables in wanted:
+            _write_zip(path, recordings, mark, tables, progress)
+    remove_parts(target, keep=paths)
+
+
+def remove_parts(target: Path, *, keep: Sequence[Path] = ()) -> None:
+    """Remove later parts of an archive, except some."""
+    for path in later_parts(target):
+        if path not in keep:
+            path.unlink()
+
+
+def _divide(recordings: Sequence[Found], part_bytes: int) -> list[list[Found]]:
+    """The recordings of each part, at least one part."""
+    parts = [list[Found]()]
+    size_bytes = 0
+    for found in recordings:
+        if parts[-1] and size_bytes + found.size_bytes > part_bytes:
+            parts.append([])
+            size_bytes = 0
+        parts[-1].append(found)
+        size_bytes += found.size_bytes
+    return parts
+
+
+def _marks(parts: Sequence[Sequence[Found]]) -> list[Mark | None]:
+    """The mark of each part; none if there is only one."""
+    if len(parts) == 1:
+        return [None]
+    packing = hashlib.sha256()
+    for part in parts:
+        packing.update(b"part\n")
+        for found in part:
+            packing.update(f"{found.sha256}  {found.member}\n".encode())
+    return [Mark(number, len(parts), packing.hexdigest()) for number in range(1, len(parts) + 1)]
+
+
+def _write_zip(
+    target: Path,
+    recordings: Sequence[Found],
+    mark: Mark | None,
+    beside: Mapping[str, bytes],
+    progress: "tqdm[NoReturn]",
+) -> None:
     with (
         explained_full_disk(target),
         written_whole(target) as partial,
         zipfile.ZipFile(partial, "w", zipfile.ZIP_STORED) as archive,
     ):
-        for found in tqdm(contents.recordings, desc=f"{target.stem}: packing", unit="file", disable=None):
+        for found in recordings:
             entry = _entry(found.member, found.size_bytes)
             with found.place.open(found.member) as source, archive.open(entry, "w") as sink:
                 shutil.copyfileobj(source, sink, _CHUNK_BYTES)
-        for path, content in contents.beside.items():
+            progress.update()
+        for path, content in beside.items():
             archive.writestr(_entry(path, len(content)), content)
+        if mark is not None:
+            archive.comment = mark.comment()
+
+
+def _is_complete(path: Path, recordings: Sequence[Found], mark: Mark | None, beside: Mapping[str, bytes]) -> bool:
+    """Whether a part is there with all that belongs into it. Every byte is read."""
+    if not path.is_file() or read_mark(path) != mark:
+        return False
+    expected = {found.member: found.sha256 for found in recordings}
+    expected |= {name: hashlib.sha256(content).hexdigest() for name, content in beside.items()}
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.namelist() != list(expected):
+                return False
+            for name, digest in expected.items():
+                with archive.open(name) as stream:
+                    if hashlib.file_digest(stream, "sha256").hexdigest() != digest:  # type: ignore[arg-type]
+                        return False
+    except (zipfile.BadZipFile, EOFError):
+        return False
+    return True
 
 
 def _entry(path: str, size_bytes: int) -> zipfile.ZipInfo:

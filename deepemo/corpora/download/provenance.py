@@ -1,5 +1,6 @@
 """Provenance of a corpus: a small JSON file beside its zip that says where the recordings came from."""
 
+import hashlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
@@ -8,6 +9,7 @@ from typing import Any
 
 from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.packing import Contents, file_sha256
+from deepemo.corpora.parts import later_parts
 from deepemo.errors import InputError
 from deepemo.files import read_json, write_json
 
@@ -16,7 +18,7 @@ _KINDS: dict[Any, str] = {str: "text", int: "a whole number"}
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Provenance of one zip of recordings.
+    """Provenance of one zip of recordings, which may have several parts.
 
     Attributes:
         corpus: name in the registry.
@@ -34,8 +36,8 @@ class Provenance:
         repeated: number of recordings that were left out, see `Contents.repeated`.
         size_bytes: size of all recordings.
         sha256: digest of the recordings and their names; see `Contents.sha256`.
-        zip_bytes: size of the zip.
-        zip_sha256: digest of the zip.
+        zip_bytes: size of the zip, or of all its parts.
+        zip_sha256: digest of the zip; of several parts, that of the lines that `sha256sum` prints of them.
     """
 
     corpus: str
@@ -56,10 +58,21 @@ class Provenance:
     zip_sha256: str
 
     def describes(self, archive: Path) -> bool:
-        """Whether a zip is there and has the recorded size and digest."""
-        return (
-            archive.is_file() and archive.stat().st_size == self.zip_bytes and file_sha256(archive) == self.zip_sha256
-        )
+        """Whether a zip is there and has the recorded size and digest, all its parts together."""
+        return archive.is_file() and zip_bytes(archive) == self.zip_bytes and _zip_sha256(archive) == self.zip_sha256
+
+
+def zip_bytes(archive: Path) -> int:
+    """Size of an archive with all its parts."""
+    return sum(path.stat().st_size for path in (archive, *later_parts(archive)))
+
+
+def _zip_sha256(archive: Path) -> str:
+    later = later_parts(archive)
+    if not later:
+        return file_sha256(archive)
+    lines = "".join(f"{file_sha256(path)}  {path.name}\n" for path in (archive, *later))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def record(
@@ -81,8 +94,8 @@ def record(
         repeated=contents.repeated,
         size_bytes=contents.size_bytes,
         sha256=contents.sha256,
-        zip_bytes=archive.stat().st_size,
-        zip_sha256=file_sha256(archive),
+        zip_bytes=zip_bytes(archive),
+        zip_sha256=_zip_sha256(archive),
     )
 
 

@@ -1,12 +1,13 @@
-"""Fetch a corpus from its publisher: one zip, or files of a git repository, a Zenodo record or a Dataverse dataset."""
+"""Fetch a corpus from its publisher: an archive, or files of a repository, a Zenodo record or a Dataverse dataset."""
 
+import unicodedata
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 from urllib.parse import urlsplit
 
-from deepemo.corpora.archive import Archive, find_ending
+from deepemo.corpora.archive import Archive
 from deepemo.corpora.definition import (
     ByHand,
     Corpus,
@@ -27,7 +28,9 @@ from deepemo.corpora.download.listings import (
     listed_names,
     zenodo_files,
 )
+from deepemo.corpora.download.rar import is_rar, lacking, open_archive
 from deepemo.corpora.download.transfer import Expected, Partial, Progress
+from deepemo.corpora.members import find_ending
 from deepemo.errors import InputError
 from deepemo.recordings import find_recordings, is_recording, read_pointer
 from deepemo.threads import map_in_threads
@@ -80,8 +83,8 @@ def fetch_corpus(
 
     Raises:
         InputError: the corpus is to be fetched by hand, its publisher's list is not understood, the archive has changed
-            since it was fetched or since this package was made, a file is not available, the archive is unsafe to read,
-            or the disk is full. The message says which, and what to do.
+            since it was fetched or since this package was made, a file is not available, the archive is unsafe to read
+            or is a RAR that this machine cannot unpack, or the disk is full. The message says which, and what to do.
     """
     source = corpus.source
     if isinstance(source, ZipDownload):
@@ -91,11 +94,7 @@ def fetch_corpus(
     if isinstance(source, LfsFiles | GitFiles | ZenodoRecord | Dataverse):
         return Fetched(place=_fetch_files(corpus, source, incoming, connections=connections, patience=patience))
     if isinstance(source, ByHand):
-        folders = " or ".join(f"{name}/" for name in known_names(corpus))
-        raise InputError(
-            f"{corpus.title} {source.reason}: fetch it from {source.url}, unpack it, and set download.source_dir to "
-            f"the folder that holds it as {folders}"
-        )
+        raise InputError(f"{corpus.title} {source.reason}: fetch it from {source.url}{_unpacked_by_hand(corpus)}")
     raise ValueError(f"{corpus.name}: is made here, not fetched")
 
 
@@ -112,22 +111,37 @@ def _fetch_from_record(
 ) -> Fetched:
     with Progress(f"{corpus.name}: record", total_bytes=0) as progress:
         files = zenodo_files(source, _fresh(patience, progress, source.record_url, incoming / "record.json"))
-    archive = next((file for file in files if file.member == source.archive), None)
+    archive = next((file for file in files if _composed(file.member) == _composed(source.archive or "")), None)
     if archive is None:
         named = [file.member for file in files]
         raise InputError(f"{source.record_url}: lists {named}, expected {source.archive!r} among them")
+    if is_rar(archive.member) and (fault := lacking()):
+        raise InputError(
+            f"{source.record_url}: {archive.member} is a RAR archive, and {fault}; or fetch it by hand from "
+            f"{corpus.homepage}{_unpacked_by_hand(corpus)}"
+        )
     digest = f"md5:{archive.expected.digest}"
     for known in filter(None, (known_digest, f"md5:{source.md5}" if source.md5 else "")):
         if digest.lower() != known.lower():
             raise InputError(
                 f"{source.record_url}: {source.archive} has changed: found {digest}, expected {known} as before; "
-                f"look at what changed, fetch it by hand, unpack it, and set download.source_dir to the folder that "
-                f"holds it as {corpus.name}/"
+                f"look at what changed, fetch it by hand{_unpacked_by_hand(corpus)}"
             )
     target = incoming / PurePosixPath(archive.member).name
     with Progress(f"{corpus.name}: fetching", total_bytes=archive.expected.size_bytes or 0) as progress:
         Fetcher(patience, progress).fetch(archive.urls, target, archive.expected)
-    return Fetched(place=Archive(target), digest=digest)
+    return Fetched(place=open_archive(target), digest=digest)
+
+
+def _unpacked_by_hand(corpus: Corpus) -> str:
+    """The rest of a sentence that sends a user to fetch a corpus."""
+    folders = " or ".join(f"{name}/" for name in known_names(corpus))
+    return f", unpack it, and set download.source_dir to the folder that holds it as {folders}"
+
+
+def _composed(name: str) -> str:
+    """A name in which each letter with an accent is one character: computers differ in how they write them."""
+    return unicodedata.normalize("NFC", name)
 
 
 def _fetch_files(

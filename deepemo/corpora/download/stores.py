@@ -13,13 +13,15 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-from deepemo.corpora.archive import leads_out
 from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.folders import CopyNotFoundError, known_names, same_name
+from deepemo.corpora.download.rar import is_archive
 from deepemo.corpora.download.transfer import Progress
+from deepemo.corpora.members import leads_out
+from deepemo.corpora.parts import first_path
 from deepemo.errors import InputError
 from deepemo.files import explained_full_disk, require_room, written_whole
-from deepemo.recordings import is_hidden, is_recording
+from deepemo.recordings import is_recording
 from deepemo.threads import map_in_threads
 
 _SECRET = re.compile(r"KEY|SECRET|TOKEN|PASSWORD|CREDENTIAL", re.IGNORECASE)
@@ -89,7 +91,7 @@ class Store:
                 "check the address, and the credentials in the environment"
             ) from error
         if not files:
-            looked = ", ".join([*(f"{name}/" for name in names), *(f"{name}.zip" for name in names)])
+            looked = ", ".join([*(f"{name}/" for name in names), *(f"{name}.zip or .rar" for name in names)])
             raise CopyNotFoundError(f"{self.shown} has no folder or archive of {corpus.title} (looked for {looked})")
         return StoredCopy(self._store, self.shown, files)
 
@@ -101,8 +103,8 @@ class Store:
                 if any(same_name(plain.name, name) for name in names):
                     found = self._store.find(entry["name"], detail=True)
                     stored = (self._stored(each) for each in found.values())
-                    yield from (file for file in stored if is_recording(file.path) or _is_zip(file.path))
-            elif _is_zip(path) and any(same_name(plain.stem, name) for name in names):
+                    yield from (file for file in stored if is_recording(file.path) or is_archive(file.path))
+            elif is_archive(path) and any(same_name(first_path(Path(path)).stem, name) for name in names):
                 yield self._stored(entry)
 
     def _below(self, name: str) -> str:
@@ -175,11 +177,6 @@ class StoredCopy:
             found = partial.stat().st_size
             if found != file.size_bytes:
                 raise InputError(f"{self._address}: {file.path} has {found:,} bytes, {file.size_bytes:,} were listed")
-
-
-def _is_zip(path: str) -> bool:
-    name = PurePosixPath(path).name
-    return name.lower().endswith(".zip") and not is_hidden(name)
 
 
 def _without_secrets(error: BaseException) -> str:

@@ -65,7 +65,8 @@ class Projection(keras.layers.Layer):
         for values in batches:
             total += values.sum(axis=0, dtype=np.float64)
             squares += np.square(values, dtype=np.float64).sum(axis=0)
-            kept.append(values[-seen % every :: every])
+            # A copy, because a slice would keep its whole batch in memory.
+            kept.append(values[-seen % every :: every].copy())
             seen += len(values)
         mean = total / seen
         deviation = np.maximum(np.sqrt(np.maximum(squares / seen - mean**2, 0.0)), _LEAST_DEVIATION)

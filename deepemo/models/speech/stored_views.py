@@ -1,6 +1,6 @@
 """Read the embeddings of perturbed training clips that `deepemo.models.speech.views` wrote."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import numpy.typing as npt
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.errors import InputError
 from deepemo.files import read_json
+from deepemo.mapped import mapped
 
 VIEWS_FILE = "views.json"
 # Entries of `spec.json` in which the embeddings of clips and of their views must agree.
@@ -26,7 +27,7 @@ def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
     Raises:
         InputError: they were prepared in another way or by another encoder, or the folder holds no views.
     """
-    for view in range(_count(folder)):
+    for view in range(count_views(folder)):
         found = read_spec(folder / str(view))
         if differing := [name for name in MADE_BY if found.get(name) != made_by.get(name)]:
             name = differing[0]
@@ -36,31 +37,38 @@ def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
             )
 
 
-def read_views(folder: Path, clips: Sequence[str]) -> npt.NDArray[np.float16]:
-    """Embeddings of all views of training clips, float16 [views, clips, width], as they are stored.
+def read_views(folder: Path, clips: Sequence[str]) -> Iterator[npt.NDArray[np.float16]]:
+    """Embeddings of training clips, one view after the other, as they are stored.
 
     Args:
         folder: folder that `write_views` wrote.
-        clips: ids of training clips, in the order of the returned embeddings.
+        clips: ids of training clips, in the order of the embeddings.
 
-    Returns:
-        Without views, float16 [0, clips, 0].
+    Yields:
+        float16 [clips, width], in a file (see `deepemo.mapped`) that ends with its last use.
 
     Raises:
-        InputError: there are no views of one of the clips, or the folder holds none at all.
+        InputError: there are no views of one of the clips, or the folder holds none at all; or the disk is full.
     """
-    count = _count(folder)
     row_of = {clip: row for row, clip in enumerate(clips)}
     if len(row_of) != len(clips):
         raise InputError(f"{folder}: a clip was asked for twice among {len(clips)}")
-    width = read_spec(folder / "0")["shape"][0] if count else 0
-    views = np.empty((count, len(clips), width), np.float16)
-    for view in range(count):
-        for names, values in read_features(folder / str(view), clips, batch_size=256):
-            views[view, [row_of[name] for name in names]] = values
-    return views
+    for view in range(count_views(folder)):
+        yield _read_view(folder / str(view), row_of)
 
 
-def _count(folder: Path) -> int:
+def _read_view(folder: Path, row_of: Mapping[str, int]) -> npt.NDArray[np.float16]:
+    view = mapped((len(row_of), read_spec(folder)["shape"][0]), np.float16)
+    for names, values in read_features(folder, row_of, batch_size=256):
+        view[[row_of[name] for name in names]] = values
+    return view
+
+
+def count_views(folder: Path) -> int:
+    """How many views of each training clip there are.
+
+    Raises:
+        InputError: the folder holds no views.
+    """
     count: int = read_json(folder / VIEWS_FILE, expected="views of the training clips")["views"]
     return count

@@ -13,6 +13,7 @@ from deepemo.arrays import Float32Array, Int64Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
 from deepemo.emotions import Emotions
+from deepemo.mapped import blocks, mapped
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
@@ -26,7 +27,7 @@ from deepemo.models.speech.network import (
     build_speech,
 )
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
-from deepemo.models.speech.stored_views import check_views, read_views
+from deepemo.models.speech.stored_views import check_views, count_views, read_views
 from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
@@ -37,7 +38,7 @@ READ_TOGETHER = 256
 
 @dataclass(frozen=True)
 class Clips:
-    """Clips as the heads take them.
+    """Clips as the heads take them. Components are in files, see `deepemo.mapped`.
 
     Attributes:
         components: float32 [n, components].
@@ -125,7 +126,8 @@ def train_speech(
         over the members; the epochs of the second phase are numbered after those of the first.
 
     Raises:
-        InputError: the ONNX encoder is not the one that made the embeddings, or another encoder made the views.
+        InputError: the ONNX encoder is not the one that made the embeddings, another encoder made the views, or the
+            disk is full.
     """
     made_by = read_spec(embeddings)
     check_views(views, made_by)
@@ -191,19 +193,18 @@ def _clips(
     views: Path | None = None,
 ) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
-    parts = [
-        (names, projection(values).numpy())
-        for names, values in read_features(embeddings, rows["clip"], batch_size=READ_TOGETHER)
-    ]
-    table = rows.set_index("clip").loc[[name for names, _ in parts for name in names]]
-    components = np.concatenate([values for _, values in parts])
+    components: Float32Array = mapped((len(rows), projection.components), np.float32)
+    order = list[str]()
+    for names, values in read_features(embeddings, rows["clip"], batch_size=READ_TOGETHER):
+        components[len(order) : len(order) + len(names)] = projection(values).numpy()
+        order += names
+    table = rows.set_index("clip").loc[order]
     labels = np.array(labels_of(table, emotions))
-    perturbed = np.empty((0, *components.shape), np.float32)
+    perturbed = mapped((0 if views is None else count_views(views), *components.shape), np.float32)
     if views is not None:
-        stored = read_views(views, list(table.index))
-        perturbed = (
-            np.stack([projection(view.astype(np.float32)).numpy() for view in stored]) if len(stored) else perturbed
-        )
+        for view, stored in enumerate(read_views(views, order)):
+            for part in blocks(len(order)):
+                perturbed[view, part] = projection(stored[part].astype(np.float32)).numpy()
     return Clips(components, labels, emotions, Voices(components, voices_of(table)), perturbed)
 
 
@@ -229,11 +230,12 @@ def _relative(
     learning: Clips, recordings: Sequence[int], random: np.random.Generator
 ) -> Iterator[tuple[Float32Array, Int64Array]]:
     """The clips minus the offsets of references of each size, and each view minus those of the largest size."""
-    every = np.arange(len(learning.labels))
-    for size in recordings:
-        yield learning.components - learning.voices.offsets(every, size, random), learning.labels
-    for view in learning.views:
-        yield view - learning.voices.offsets(every, max(recordings), random), learning.labels
+    sizes = [(learning.components, size) for size in recordings]
+    sizes += [(view, max(recordings)) for view in learning.views]
+    for values, size in sizes:
+        for rows in blocks(len(learning.labels)):
+            offsets = learning.voices.offsets(np.arange(rows.start, rows.stop), size, random)
+            yield values[rows] - offsets, learning.labels[rows]
 
 
 def _train_member(
@@ -248,10 +250,7 @@ def _train_member(
     resume: Path,
     fingerprint: str,
 ) -> History:
-    values = judging.components
-    if knows_voice:
-        every = np.arange(len(values))
-        values = values - judging.voices.offsets(every, None, np.random.default_rng(seed))
+    values = _without_voices(judging, np.random.default_rng(seed)) if knows_voice else judging.components
     batches = [
         (values[start : start + VALIDATION_BATCH], judging.labels[start : start + VALIDATION_BATCH])
         for start in range(0, len(values), VALIDATION_BATCH)
@@ -271,6 +270,14 @@ def _train_member(
         class_weights=weights,
     )
     return trainer.run(resume, fingerprint)
+
+
+def _without_voices(clips: Clips, random: np.random.Generator) -> Float32Array:
+    """The components minus the offsets of references that hold all other clips of a voice."""
+    values: Float32Array = mapped(clips.components.shape, np.float32)
+    for rows in blocks(len(values)):
+        values[rows] = clips.components[rows] - clips.voices.offsets(np.arange(rows.start, rows.stop), None, random)
+    return values
 
 
 def _mean(members: Sequence[History], *, phase: str, after: int) -> History:

@@ -15,6 +15,7 @@ from deepemo.corpora.download.folders import CopyNotFoundError, find_copy, known
 from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
+from tests.fixtures.rars import Stored, rar5
 
 
 def tiny_wav(number: int) -> bytes:
@@ -307,6 +308,30 @@ def test_empty_folder_does_not_hide_the_archive_beside_it(tmp_path: Path) -> Non
     assert isinstance(find_copy(CORPORA["emodb"], tmp_path)[0], Archive)
 
 
+RARS = ["oreau2.rar", "OréauFR_02.rar", "Ore\u0301auFR_02.RAR", "oreau/any name.rar"]
+
+
+@pytest.mark.parametrize("name", RARS)
+def test_a_rar_is_found_and_read_as_a_zip_is(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).parent.mkdir(exist_ok=True)
+    members = {"OréauFR_02/m/31/31a06Ja.wav": 1, "OréauFR_02/f/02/02a12Cb.wav": 2}
+    (tmp_path / name).write_bytes(
+        rar5(*(Stored(name=member, content=tiny_wav(number)) for member, number in members.items()))
+    )
+    assert names("oreau", stock("oreau", tmp_path)) == ["02a12Cb", "31a06Ja"]
+
+
+def test_an_archive_in_volumes_does_not_hide_the_unpacked_copy(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    write_tree(tmp_path, {"oreau/m/31/31a06Ja.wav": 1})
+    for number in (1, 2):
+        part = rar5(Stored(name="m/31/31a06Ja.wav", content=b"half", split=True), volume=True)
+        (tmp_path / f"oreau/oreau.part{number}.rar").write_bytes(part)
+    assert names("oreau", stock("oreau", tmp_path)) == ["31a06Ja"]
+    assert "oreau.part2.rar: it is one volume of several" in caplog.text
+
+
 def test_broken_archive_is_named(tmp_path: Path) -> None:
     (tmp_path / "emodb.zip").write_bytes(b"half a download")
     with pytest.raises(InputError, match=r"emodb\.zip: expected a zip archive"):
@@ -323,7 +348,7 @@ def test_missing_corpus_is_told_with_what_was_looked_for(tmp_path: Path, corpus:
     assert message.startswith(f"{tmp_path} has no folder or archive of {CORPORA[corpus].title} (looked for {corpus}/, ")
     for name in known_names(CORPORA[corpus]):
         assert f" {name}/" in message
-        assert f" {name}.zip" in message
+        assert f" {name}.zip or .rar" in message
 
 
 def test_names_of_a_corpus_start_with_its_own_and_hold_that_of_its_archive() -> None:

@@ -3,11 +3,13 @@
 import hashlib
 import io
 import json
+import unicodedata
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -19,6 +21,7 @@ from deepemo.corpora.download.publishers import Fetched, fetch_corpus
 from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
 from deepemo.pipeline import load_params
+from tests.fixtures.rars import Stored, rar4, write_program
 
 RECORDINGS = {"audio/1.wav": b"one" * 900, "audio/2.wav": b"two" * 900}
 TABLES = {
@@ -31,6 +34,8 @@ NEMO = {
     "data.tsv": b"file_id\traw_text\tgender\nEB0_anger_1.wav\tTak.\tfemale\nEB0_fear_1.wav\tTak.\tfemale\n",
     "README.md": b"nEMO",
 }
+
+OREAU = {"OréauFR_02/m/31/31a06Ja.wav": b"happy" * 300, "OréauFR_02/f/02/02a12Cb.wav": b"angry" * 300}
 
 Bring = Callable[[Corpus], Fetched]
 
@@ -259,3 +264,94 @@ def test_what_listeners_heard_comes_with_crema_d(server: Any, bring: Bring) -> N
     labelled = CORPORA["crema_d"].with_labels(place.read_beside)
     assert labelled.parse(place.recordings()[0]).agreement == pytest.approx(3 / 4)
     assert "/raw/processedResults/other.csv" not in server.counts()
+
+
+@pytest.fixture
+def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The only folder with programs, empty at first."""
+    monkeypatch.setenv("PATH", str(tmp_path / "programs"))
+    return tmp_path / "programs"
+
+
+def composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
+
+
+def decomposed(name: str) -> str:
+    return unicodedata.normalize("NFD", name)
+
+
+def put_oreau(server: Any, spelled: Callable[[str], str] = composed, **changes: Any) -> Corpus:
+    """Oréau as published, but with two recordings, which are compressed."""
+    members = (Stored(name=name, content=content, compressed=True) for name, content in OREAU.items())
+    files = {spelled("OréauFR_01.rar"): b"version 1", spelled("OréauFR_02.rar"): rar4(*members)}
+    source = CORPORA["oreau"].source
+    assert isinstance(source, ZenodoRecord)
+    return replace(CORPORA["oreau"], source=replace(source, record_url=put_record(server, files, **changes)), clips=2)
+
+
+@pytest.mark.parametrize("spelled", [composed, decomposed])
+@pytest.mark.parametrize("written", [str, quote])
+def test_a_rar_comes_by_name_is_packed_as_a_zip_and_its_checksum_is_kept(
+    server: Any, into_raw: Any, tmp_path: Path, programs: Path, spelled: Any, written: Any
+) -> None:
+    write_program(programs / "unar")
+    name = spelled("OréauFR_02.rar")
+    corpus = put_oreau(server, spelled)
+    listed = json.loads(server.pages["/api/records/1"].content)
+    listed["files"][1]["links"]["self"] = server.url(written(f"/files/{name}/content"))
+    server.pages["/api/records/1"].content = json.dumps(listed).encode()
+    record = into_raw(corpus)
+    published = server.pages[f"/files/{name}/content"].content
+    assert record.published_digest == f"md5:{hashlib.md5(published).hexdigest()}"
+    assert (record.recordings, record.language) == (2, "fr")
+    with zipfile.ZipFile(tmp_path / "data/raw/oreau.zip") as packed:
+        assert {name: packed.read(name) for name in packed.namelist()} == OREAU
+    assert server.counts()[quote(f"/files/{name}/content")] == 1
+    assert not list((tmp_path / "data/incoming").iterdir())
+    assert into_raw(corpus) == record
+    assert server.counts()[quote(f"/files/{name}/content")] == 1
+
+
+def test_a_rar_that_broke_off_is_continued(server: Any, faults: Any, bring: Bring, programs: Path) -> None:
+    write_program(programs / "bsdtar")
+    corpus = put_oreau(server)
+    server.pages["/files/OréauFR_02.rar/content"].faults = [faults.cut_after(700), faults.status(503)]
+    assert bring(corpus).place.recordings() == sorted(OREAU)
+    assert (quote("/files/OréauFR_02.rar/content"), "bytes=700-") in server.asked
+
+
+def test_a_rar_is_not_fetched_where_no_program_unpacks_it(
+    server: Any, bring: Bring, tmp_path: Path, programs: Path
+) -> None:
+    corpus = put_oreau(server)
+    with pytest.raises(InputError) as refusal:
+        bring(corpus)
+    told = str(refusal.value)
+    assert "/api/records/1: OréauFR_02.rar is a RAR archive, and no program that unpacks RARs is installed" in told
+    assert "install the package unar" in told
+    assert "or fetch it by hand from https://zenodo.org/records/4405783, unpack it, and set download.source_dir" in told
+    assert told.endswith("to the folder that holds it as oreau/ or oreau2/ or OréauFR_02/ or OreauFR_02/")
+    assert list(server.counts()) == ["/api/records/1"]
+
+
+def test_an_unpacked_copy_needs_no_program(bring: Bring, tmp_path: Path, programs: Path, impatient: Patience) -> None:
+    for name, content in OREAU.items():
+        path = tmp_path / "corpora" / name
+        path.parent.mkdir(parents=True)
+        path.write_bytes(content)
+    params = load_params().download.model_copy(update={"source_dir": str(tmp_path / "corpora")})
+    (record,) = acquire([CORPORA["oreau"]], params, raw_dir=tmp_path / "data/raw", seed=1, patience=impatient)
+    assert (record.recordings, record.published_digest) == (2, "")
+
+
+def test_a_rar_that_has_changed_since_it_was_fetched_is_an_error(
+    server: Any, into_raw: Any, tmp_path: Path, programs: Path
+) -> None:
+    write_program(programs / "unrar")
+    before = into_raw(put_oreau(server))
+    (tmp_path / "data/raw/oreau.zip").unlink()
+    with pytest.raises(
+        InputError, match=rf"OréauFR_02\.rar has changed: .*expected {before.published_digest} as before"
+    ):
+        into_raw(put_oreau(server, checksum=f"md5:{'0' * 32}"))

@@ -25,6 +25,7 @@ from deepemo.corpora.registry import CORPORA
 from deepemo.errors import InputError
 from deepemo.params import Download
 from deepemo.pipeline import load_params
+from tests.fixtures.rars import Stored, rar5
 
 ROOT = Path(__file__).parents[3]
 SECRET = "not-a-real-secret-key"
@@ -113,6 +114,21 @@ def test_an_archive_in_a_bucket_gives_the_same_zip_as_a_folder_here(bucket: Buck
             archive.writestr(f"DC/{name}", wav(name))
     bucket.put("Savee (1).zip", packed.getvalue())
     assert bring("s3://corpora", tmp_path / "a").zip_sha256 == bring(str(here.parents[1]), tmp_path / "b").zip_sha256
+
+
+def test_a_rar_at_a_web_address_gives_the_same_zip_as_a_folder_here(tmp_path: Path) -> None:
+    here, served = tmp_path / "source" / "savee" / "DC", tmp_path / "served"
+    for folder in (here, served):
+        folder.mkdir(parents=True)
+    for name in NAMES:
+        (here / name).write_bytes(wav(name))
+    (served / "Savee (1).rar").write_bytes(rar5(*(Stored(name=f"DC/{name}", content=wav(name)) for name in NAMES)))
+    handler = partial(SimpleHTTPRequestHandler, directory=str(served))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        fetched = bring(f"http://127.0.0.1:{server.server_port}/", tmp_path / "a")
+        server.shutdown()
+    assert fetched.zip_sha256 == bring(str(here.parents[1]), tmp_path / "b").zip_sha256
 
 
 def test_a_web_address_that_lists_its_folders_will_do(tmp_path: Path) -> None:

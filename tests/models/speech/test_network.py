@@ -1,9 +1,13 @@
 """The network of the family `speech`: components, members that are averaged, and the head that knows voices."""
 
+import weakref
+from collections.abc import Iterator
+
 import keras
 import numpy as np
 import pytest
 
+from deepemo.models.speech import network
 from deepemo.models.speech.moonshine import moonshine_tiny, samples_of
 from deepemo.models.speech.network import (
     DISCRIMINANT,
@@ -41,6 +45,27 @@ def test_components_are_centred_apart_and_of_unit_deviation_in_batches_of_any_si
     assert found.std() == pytest.approx(1.0, abs=0.01)
     assert abs(np.corrcoef(found.T)[0, 1]) < 0.01
     assert found[:, 0].std() >= found[:, 1].std()
+
+
+def test_no_batch_of_many_is_held_until_all_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
+    """With more clips than the directions are found from, only a few of each batch are kept."""
+    monkeypatch.setattr(network, "_MOST_CLIPS", 42)
+    held = list[int]()
+
+    def batches() -> Iterator[np.ndarray]:
+        given = list[weakref.ref[np.ndarray]]()
+        for at in range(0, 420, 20):
+            held.append(sum(batch() is not None for batch in given))
+            values = made()[at : at + 20].copy()
+            given.append(weakref.ref(values))
+            yield values
+            del values
+
+    layer = Projection(2)
+    layer.build((None, WIDTH))
+    layer.adapt(batches(), 420, seed=1)
+    assert max(held) <= 1
+    assert layer(made()).numpy().std() == pytest.approx(1.0, abs=0.1)
 
 
 def test_two_components_hold_all_that_two_causes_lead() -> None:
