@@ -24,7 +24,6 @@ TRAINING_SPEAKERS, VALIDATION_SPEAKERS = 14, 3
 _SHARDS = 16
 _DRAWN_TOGETHER = 4096
 ENCODER = {"features": {}, "encoder": "moonshine_tiny", "taps": ["output"]}
-# A part's work in the folder of a run, prepared for so many clips; what it prepares is not timed.
 # Prepares a part for a number of clips, in the folder of a run, and returns its work; only the work is timed.
 Prepare = Callable[[int], Callable[[], object]]
 
