@@ -1,0 +1,62 @@
+"""Training of heads on components that go through memory in blocks: as if they were in memory at once."""
+
+import shutil
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+
+from benchmarks._growth_heads import EMBEDDINGS, VIEWS, make_embeddings, split_of
+from deepemo import mapped
+from deepemo.emotions import EMOTIONS
+from deepemo.files import RESUME
+from deepemo.models.speech.family import TrainSpeech
+from deepemo.models.speech.network import DISCRIMINANT, HEAD, VOICE_HEAD
+from deepemo.models.speech.train import train_speech
+from deepemo.pipeline import load_params
+from deepemo.training.seeding import seed_everything
+
+ROOT = Path(__file__).parents[3]
+CLIPS = 2000
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        make_embeddings(CLIPS)()
+    return folder
+
+
+def trained() -> keras.Model:
+    params = load_params(ROOT / "params.yaml")
+    few = {"components": 32, "epochs": 2, "members": 1, "reference_recordings": [3, 10]}
+    keras.utils.clear_session()
+    seed_everything(1)
+    return train_speech(
+        params.section("train_speech", TrainSpeech).model_copy(update=few),
+        embeddings=EMBEDDINGS,
+        views=VIEWS,
+        split=split_of(CLIPS),
+        emotions=EMOTIONS,
+        seed=1,
+        resume=Path("heads/resume"),
+    ).network
+
+
+@pytest.mark.slow
+def test_blocks_change_nothing_but_the_rounding(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    at_once = trained()
+    assert list(RESUME.iterdir()) == [], "files without a name"
+    monkeypatch.setattr(mapped, "BLOCK", 500)
+    assert len(list(mapped.blocks(CLIPS))) == 4
+    in_blocks = trained()
+    for one, other in zip(at_once.variables, in_blocks.variables, strict=True):
+        np.testing.assert_allclose(one.numpy(), other.numpy(), rtol=1e-3, atol=1e-3, err_msg=one.path)
+    for name in (HEAD, VOICE_HEAD):
+        kernel, _ = at_once.get_layer(name).get_layer(DISCRIMINANT).get_weights()
+        assert np.abs(kernel).max() > 0.05
+    shutil.rmtree(RESUME)
