@@ -23,6 +23,7 @@ from deepemo.serving.decoders import Decoders, DecodingLimits
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition
+from deepemo.serving.sources import check_samples
 from deepemo.serving.voice import VoiceReference
 
 Done = TypeVar("Done")
@@ -240,7 +241,9 @@ class Admission:
             CancelledError: `gone` returned True, or the server stops.
         """
         try:
-            return self._decoders.read_mono(content, channel=options.channel, gone=gone)
+            recording = self._decoders.read_mono(content, channel=options.channel, gone=gone)
+            check_samples(recording.samples, "recording")
+            return recording
         except TooLongError as error:
             self._metrics.count_unreadable(Reason.TOO_LONG)
             raise ProblemError(Reason.TOO_LONG, str(error)) from error

@@ -154,6 +154,17 @@ def test_errors_have_the_reasons_of_uploads(serve):
     assert (messages[-1]["reason"], code) == ("too_short", 1000)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samples_whose_squares_are_infinite_are_refused(serve, channels):
+    client = serve()
+    loud = np.repeat(tone(1, 1.0)[:, None], channels, axis=1) * np.float32(3e38)
+    start = {"format": "f32", "rate_hz": RATE_HZ, "channels": channels}
+    assert "3e+38, expected at most 1e+12" in assert_refused(talk_to(client, loud.tobytes(), start), "undecodable")
+    upload = client.post("/v1/recognitions", files={"file": ("a.wav", to_wav(loud[:, 0], subtype="FLOAT"))})
+    assert (upload.status_code, upload.json()["reason"]) == (422, "undecodable")
+    assert "3e+38, expected at most 1e+12" in upload.json()["detail"]
+
+
 def test_the_key_comes_with_the_first_message_or_as_a_header(serve):
     client = serve(api_key="sésame")
     assert_refused(talk_to(client, b""), "no_key")
