@@ -243,8 +243,10 @@ def test_a_connection_that_took_the_place_of_another_counts(start_live, opened) 
     live = start_live(connections_per_address=1)
     opened.append(connect(live))
     time.sleep(0.1)
-    stream = Live(live)
-    opened += [stream.socket, connect(live)]
+    opened.append(connect(live))
+    opened[-1].sendall(HEAD)
+    time.sleep(0.3)
+    opened.append(connect(live))
     time.sleep(0.3)
     assert [is_open(connection) for connection in opened] == [False, True, False]
 
