@@ -23,6 +23,7 @@ from deepemo.serving.decoders import Decoders, DecodingLimits
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition
+from deepemo.serving.sources import check_samples
 from deepemo.serving.voice import VoiceReference
 
 Done = TypeVar("Done")
@@ -240,13 +241,20 @@ class Admission:
             CancelledError: `gone` returned True, or the server stops.
         """
         try:
-            return self._decoders.read_mono(content, channel=options.channel, gone=gone)
+            recording = self._decoders.read_mono(content, channel=options.channel, gone=gone)
+            check_samples(recording.samples, "recording")
+            return recording
         except TooLongError as error:
             self._metrics.count_unreadable(Reason.TOO_LONG)
             raise ProblemError(Reason.TOO_LONG, str(error)) from error
         except DecodeError as error:
             self._metrics.count_unreadable(Reason.UNDECODABLE)
             raise ProblemError(Reason.UNDECODABLE, str(error)) from error
+
+    def recognizer_for(self, work: Work) -> Recognizer:
+        """The recognizer, with batches that requests share, and a check of the work before each."""
+        hear = None if self._hear is None else work.checking(self._hear)
+        return self.batched.with_predict(work.checking(self._batcher), hear)
 
     def close(self) -> None:
         """Drop all work, and end threads and decoders; blocks for as long as the model runs on a batch."""
@@ -283,7 +291,7 @@ class Admission:
         if each:
             self._check_together(recording)
         try:
-            recognition = self._recognizer_for(work).recognize_decoded(recording, options, voice)
+            recognition = self.recognizer_for(work).recognize_decoded(recording, options, voice)
         except InputError as error:
             raise ProblemError("bad_voice", str(error)) from error
         drawn = draw(recording.mono(), recording.rate_hz) if picture and len(recording.samples) else None
@@ -315,14 +323,9 @@ class Admission:
                 yield self.read(content, options, work.gone.is_set)
 
         try:
-            return self._recognizer_for(work).reference_of(recordings(), options)
+            return self.recognizer_for(work).reference_of(recordings(), options)
         except InputError as error:
             raise ProblemError("no_reference", str(error)) from error
-
-    def _recognizer_for(self, work: Work) -> Recognizer:
-        """The recognizer, with batches that requests share, and a check of the work before each."""
-        hear = None if self._hear is None else work.checking(self._hear)
-        return self.batched.with_predict(work.checking(self._batcher), hear)
 
     def _count(self, *, receiving: int = 0, working: int = 0) -> None:
         self._receiving += receiving

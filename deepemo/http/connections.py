@@ -6,7 +6,7 @@ that has waited longest for a request is closed, so that idle clients cannot shu
 
 import asyncio
 from collections import defaultdict
-from typing import Any
+from typing import Any, Protocol
 
 import h11
 from uvicorn.protocols.http.h11_impl import H11Protocol
@@ -15,26 +15,43 @@ from uvicorn.protocols.websockets.wsproto_impl import WSProtocol
 from deepemo.http.server import Settings
 
 
+class Connection(Protocol):
+    """A connection that counts.
+
+    Attributes:
+        address: of the client.
+        transport: its transport.
+    """
+
+    address: str
+    transport: asyncio.Transport
+
+    @property
+    def idle_since(self) -> float | None:
+        """Since when it may be closed for another one, by the clock of the event loop; None while it may not."""
+
+
 class Connections:
     """The open connections of a server."""
 
     def __init__(self, settings: Settings) -> None:
         """Start with no connection."""
         self.settings = settings
-        self._all: dict[GuardedProtocol, None] = {}
-        self._of_address: dict[str, dict[GuardedProtocol, None]] = defaultdict(dict)
+        self._all: dict[Connection, None] = {}
+        self._of_address: dict[str, dict[Connection, None]] = defaultdict(dict)
 
-    def enter(self, connection: "GuardedProtocol") -> bool:
+    def enter(self, connection: Connection) -> bool:
         """Count a new connection; False if there is no room for it."""
         same = self._of_address[connection.address]
         fits = self._room(same, self.settings.connections_per_address)
         if not fits or not self._room(self._all, self.settings.connections):
             return False
         self._all[connection] = None
-        same[connection] = None
+        # Not `same`, which is forgotten if its last connection was closed for this one.
+        self._of_address[connection.address][connection] = None
         return True
 
-    def leave(self, connection: "GuardedProtocol") -> None:
+    def leave(self, connection: Connection) -> None:
         """Remove a connection."""
         self._all.pop(connection, None)
         same = self._of_address[connection.address]
@@ -42,7 +59,7 @@ class Connections:
         if not same:
             del self._of_address[connection.address]
 
-    def _room(self, among: dict["GuardedProtocol", None], most: int) -> bool:
+    def _room(self, among: dict[Connection, None], most: int) -> bool:
         if len(among) < most:
             return True
         waiting = (one for one in among if one.idle_since is not None)
@@ -91,7 +108,7 @@ class GuardedProtocol(H11Protocol):
             self._stop_timer()
 
     def handle_websocket_upgrade(self, event: h11.Request) -> None:
-        """Hand the connection on. From here on it is a stream, and streams have a limit of their own."""
+        """Hand the connection on to a `GuardedSocket`, which counts in its place."""
         self._stop_timer()
         self._connections.leave(self)
         super().handle_websocket_upgrade(event)
@@ -132,12 +149,29 @@ class GuardedProtocol(H11Protocol):
 
 
 class GuardedSocket(WSProtocol):
-    """uvicorn's WebSocket with a time limit for a client that does not read."""
+    """uvicorn's WebSocket with a time limit for a client that does not read.
+
+    Attributes:
+        address: of the client.
+    """
 
     def __init__(self, *arguments: Any, connections: Connections, **named: Any) -> None:
         super().__init__(*arguments, **named)
+        self.address = ""
+        self._connections = connections
         self._seconds = connections.settings.write_seconds
         self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def idle_since(self) -> float | None:
+        """When it was told to close; None before. Its client may leave it open for some seconds more."""
+        return None if self.close_timer is None else self.close_timer.when() - self.close_timeout
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Count the connection, whose stream may still be refused; its `GuardedProtocol` has just made room."""
+        super().connection_made(transport)
+        self.address = self.client[0] if self.client else ""
+        self._connections.enter(self)
 
     def pause_writing(self) -> None:
         """The client does not read: start its time limit, which is longer than that of its stream."""
@@ -152,6 +186,7 @@ class GuardedSocket(WSProtocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Forget the connection."""
         self._stop_timer()
+        self._connections.leave(self)
         super().connection_lost(exc)
 
     def _stop_timer(self) -> None:

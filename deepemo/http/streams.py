@@ -4,13 +4,13 @@ import asyncio
 import hmac
 import json
 import logging
-import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from functools import partial
+from itertools import islice
 from typing import Any, Self, TypeVar
 
 from fastapi import APIRouter, WebSocket
@@ -25,11 +25,13 @@ from deepemo.http.problems import PROBLEMS, TYPE_PREFIX, ProblemError
 from deepemo.http.schemas import RecognitionResponse
 from deepemo.http.server import Settings
 from deepemo.http.uploads import read_reference
+from deepemo.http.work import Work
 from deepemo.serving.containment import CancelledError
-from deepemo.serving.live import MOST_CHANNELS, LiveStream
+from deepemo.serving.hearing import WINDOWS_AT_ONCE
+from deepemo.serving.live import MOST_CHANNELS, LiveAnswer, LiveStream
 from deepemo.serving.options import HOP_SECONDS, Channel, RecognitionOptions
 from deepemo.serving.pcm import PcmFormat, PcmReader
-from deepemo.serving.results import Reason
+from deepemo.serving.results import Reason, Recognition
 from deepemo.serving.streamed import PcmSound, StreamedSound, StreamFormat, WebmSound
 from deepemo.serving.webm import WebmDecoder
 
@@ -144,7 +146,8 @@ class _Session:
         """
         settings = self._settings
         start = self._start(await self._receive(settings.header_seconds))
-        with admission.holding() as upload, self._sound(start, admission) as sound:
+        work = Work(settings.work_seconds)
+        with admission.holding() as upload, self._sound(start, admission, work) as sound:
             await self._send(
                 {
                     "type": "ready",
@@ -162,28 +165,52 @@ class _Session:
                     if upload.held + len(content) > settings.max_upload_bytes:
                         raise ProblemError("too_large", f"more than {settings.max_upload_bytes} bytes of WebM")
                     upload.hold(len(content))
-                work = sound.end if content is None else partial(sound.hear, content)
-                for answer in await streams.at_hop(work):
-                    await self._send({"type": "answer", **answer.to_dict()})
-                    self._metrics.live_seconds.observe(time.perf_counter() - arrived)
+                answers = sound.end() if content is None else sound.hear(content)
+                # A few at a time, because sending finds out whether the client has gone.
+                some, is_over = partial(_take, answers), False
+                while not is_over:
+                    found = await streams.at_hop(some)
+                    is_over = len(found) < WINDOWS_AT_ONCE
+                    for answer in found:
+                        await self._send({"type": "answer", **answer.to_dict()})
+                        self._metrics.live_seconds.observe(time.perf_counter() - arrived)
                 if content is None:
                     break
-            recognition = await streams.at_end(sound.recognition)
+            recognition = await self._unless_gone(streams.at_end(partial(_recognition, sound, work)), work)
         self._metrics.count_answer(recognition, time.perf_counter() - arrived)
         whole = RecognitionResponse.of(recognition, None).to_dict()
         await self._send({"type": "recognition", **whole})
         await self._socket.close(DONE)
 
+    async def _unless_gone(self, recognition: Awaitable[_Returned], work: Work) -> _Returned:
+        """The result of work on the whole stream, which ends early if the client goes; what it sends is dropped.
+
+        Raises:
+            CancelledError: the client has gone.
+        """
+
+        async def watch() -> None:
+            while (await self._socket.receive())["type"] != "websocket.disconnect":
+                pass
+            work.gone.set()
+
+        watching = asyncio.ensure_future(watch())
+        try:
+            return await recognition
+        finally:
+            watching.cancel()
+
     @contextmanager
-    def _sound(self, start: StreamStart, admission: Admission) -> Iterator[StreamedSound]:
-        """The sound of the stream, closed at the end of the block."""
+    def _sound(self, start: StreamStart, admission: Admission, work: Work) -> Iterator[StreamedSound]:
+        """The sound of the stream, closed at the end of the block, with any work on it."""
         settings = self._settings
         options = start.options(settings.max_seconds)
         voice = read_reference(None if start.voice is None else json.dumps(start.voice))
+        recognizer = admission.recognizer_for(work)
         sound: StreamedSound
         if start.rate_hz is not None:
             channels = start.channels or 1
-            live = LiveStream(admission.batched, options, rate_hz=start.rate_hz, channels=channels, voice=voice)
+            live = LiveStream(recognizer, options, rate_hz=start.rate_hz, channels=channels, voice=voice)
             sound = PcmSound(live, PcmReader(PcmFormat(start.format), channels=channels))
         else:
             decoder = WebmDecoder(
@@ -192,17 +219,16 @@ class _Session:
                 on_death=self._metrics.decoder_deaths.inc,
             )
             sound = WebmSound(
-                admission.batched,
+                recognizer,
                 options,
                 decoder,
-                read=lambda content: admission.read(content, options, gone.is_set),
+                read=lambda content: admission.read(content, options, work.gone.is_set),
                 voice=voice,
             )
-        gone = threading.Event()
         try:
             yield sound
         finally:
-            gone.set()
+            work.gone.set()
             sound.close()
 
     async def refuse(self, problem: ProblemError) -> None:
@@ -262,6 +288,18 @@ class _Session:
                 await self._socket.send_text(json.dumps(content))
         except TimeoutError as error:
             raise ProblemError("too_slow", "the client does not read its answers") from error
+
+
+def _take(answers: Iterator[LiveAnswer]) -> list[LiveAnswer]:
+    """The next answers, as many as the model gives at once; fewer at the end."""
+    return list(islice(answers, WINDOWS_AT_ONCE))
+
+
+def _recognition(sound: StreamedSound, work: Work) -> Recognition:
+    """The recognition of a whole stream, in a limited time."""
+    work.begin()
+    work.check()
+    return sound.recognition()
 
 
 def stream_router(settings: Settings, metrics: ServerMetrics) -> APIRouter:

@@ -16,11 +16,12 @@ from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.blocks import FULL_RATE_HZ
 from deepemo.audio.io.decode import Recording, choose_channel
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.errors import InputError, TooLongError
 from deepemo.serving.hearing import WINDOWS_AT_ONCE
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Recognition, Span, Value, VoiceUse
+from deepemo.serving.sources import check_samples
 from deepemo.serving.timeline import Interval, to_span
 from deepemo.serving.voice import VoiceReference
 from deepemo.serving.windows import SENTENCE_SECONDS, Window, has_speech
@@ -121,11 +122,10 @@ class LiveStream:
         """Add sound, float32 [frames, channels] with full scale at 1.
 
         Raises:
-            DecodeError: a sample is not a finite number.
+            DecodeError: a sample is not a number of a possible size.
             TooLongError: the stream is longer than it may be.
         """
-        if not np.isfinite(samples).all():
-            raise DecodeError("stream: some samples are NaN or infinite, expected numbers")
+        check_samples(samples, "stream")
         if self._frames + len(samples) > self._most_frames:
             most = f"{self._most_frames / self._rate_hz:g} s, the most that is accepted at {self._rate_hz} Hz"
             raise TooLongError(f"stream: longer than {most}")

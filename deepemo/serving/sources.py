@@ -12,22 +12,41 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.serving.options import RecognitionOptions
 
 Source = str | Path | bytes | npt.NDArray[Any]
+# Full scale is 1. Integers of 32 bits that were stored as floats are smaller; squares of much larger samples, as in
+# spectrograms, are infinite in single precision.
+LARGEST_SAMPLE = 1e12
+
+
+def check_samples(samples: npt.NDArray[Any], called: str) -> None:
+    """Check that all samples are numbers of a possible size.
+
+    Raises:
+        DecodeError: one is NaN, infinite, or larger than `LARGEST_SAMPLE`.
+    """
+    if not np.isfinite(samples).all():
+        raise DecodeError(f"{called}: some samples are NaN or infinite, expected numbers")
+    largest = float(np.abs(samples).max(initial=0.0))
+    if largest > LARGEST_SAMPLE:
+        raise DecodeError(
+            f"{called}: found a sample of {largest:.3g}, expected at most {LARGEST_SAMPLE:g}, full scale at 1"
+        )
 
 
 def read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> Recording:
     """Decode a file, or check samples, and choose a channel.
 
     Raises:
-        DecodeError: it is no sound file, or a sample is not a finite number.
+        DecodeError: it is no sound file, or a sample is not a number of a possible size.
         TooLongError: it is longer than the options allow.
         InputError: samples have no rate, or are not floats [n] or [n, channels].
         OSError: the path cannot be read.
     """
     max_seconds = options.max_seconds
-    if isinstance(source, str | Path):
-        return read_mono(Path(source), max_seconds=max_seconds, channel=options.channel)
-    if isinstance(source, bytes):
-        return read_mono(source, max_seconds=max_seconds, channel=options.channel)
+    if isinstance(source, str | Path | bytes):
+        file = source if isinstance(source, bytes) else Path(source)
+        decoded = read_mono(file, max_seconds=max_seconds, channel=options.channel)
+        check_samples(decoded.samples, "recording" if isinstance(source, bytes) else str(source))
+        return decoded
     samples = np.asarray(source)
     if rate_hz is None:
         raise InputError("samples need their rate_hz")
@@ -37,8 +56,7 @@ def read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> Re
         raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected floats [n] or [n, channels]")
     if samples.ndim == 2 and samples.shape[1] == 0:
         raise InputError(f"Bad samples {samples.dtype} {list(samples.shape)}, expected at least one channel")
-    if not np.isfinite(samples).all():
-        raise DecodeError("samples: some are NaN or infinite, expected numbers")
+    check_samples(samples, "samples")
     if len(samples) > max_seconds * rate_hz:
         raise TooLongError(f"samples: {len(samples) / rate_hz:g} s, expected at most {max_seconds:g} s")
     columns = samples[:, np.newaxis] if samples.ndim == 1 else samples

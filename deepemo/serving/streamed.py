@@ -1,6 +1,6 @@
 """From the bytes that a client streams to answers: PCM, or WebM from a browser's recorder."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import StrEnum
 from typing import Protocol
 
@@ -32,8 +32,8 @@ class StreamedSound(Protocol):
 
     voice_use: VoiceUse | None
 
-    def hear(self, content: bytes) -> list[LiveAnswer]:
-        """The answers of the hops that are complete with these bytes.
+    def hear(self, content: bytes) -> Iterator[LiveAnswer]:
+        """The answers of the hops that are complete with these bytes; the work is done while they are taken.
 
         Raises:
             DecodeError: they are not in the announced format.
@@ -41,7 +41,7 @@ class StreamedSound(Protocol):
             CancelledError: the stream was closed.
         """
 
-    def end(self) -> list[LiveAnswer]:
+    def end(self) -> Iterator[LiveAnswer]:
         """The remaining answers after the last bytes; raises the same errors as `hear`."""
 
     def recognition(self) -> Recognition:
@@ -60,14 +60,14 @@ class PcmSound:
         self._live = live
         self._reader = reader
 
-    def hear(self, content: bytes) -> list[LiveAnswer]:
+    def hear(self, content: bytes) -> Iterator[LiveAnswer]:
         """See `StreamedSound`."""
         self._live.add(self._reader.frames(content))
-        return list(self._live.answers())
+        yield from self._live.answers()
 
-    def end(self) -> list[LiveAnswer]:
+    def end(self) -> Iterator[LiveAnswer]:
         """No answers: PCM is answered completely as it arrives."""
-        return []
+        return iter(())
 
     def recognition(self) -> Recognition:
         """See `StreamedSound`."""
@@ -106,14 +106,14 @@ class WebmSound:
         self._content: list[bytes] = []
         self._live: LiveStream | None = None
 
-    def hear(self, content: bytes) -> list[LiveAnswer]:
+    def hear(self, content: bytes) -> Iterator[LiveAnswer]:
         """See `StreamedSound`."""
         self._content.append(content)
-        return self._hear(self._decoder.decode(content))
+        yield from self._hear(self._decoder.decode(content))
 
-    def end(self) -> list[LiveAnswer]:
+    def end(self) -> Iterator[LiveAnswer]:
         """See `StreamedSound`."""
-        return self._hear(self._decoder.finish())
+        yield from self._hear(self._decoder.finish())
 
     def recognition(self) -> Recognition:
         """See `StreamedSound`."""
@@ -123,11 +123,11 @@ class WebmSound:
         """End the decoder."""
         self._decoder.close()
 
-    def _hear(self, samples: Float32Array) -> list[LiveAnswer]:
+    def _hear(self, samples: Float32Array) -> Iterator[LiveAnswer]:
         if self._decoder.rate_hz is None:
-            return []
+            return
         if self._live is None:
             rate_hz = self._decoder.rate_hz
             self._live = LiveStream(self._recognizer, self._options, rate_hz=rate_hz, keeps=False, voice=self._voice)
         self._live.add(samples[:, None])
-        return list(self._live.answers())
+        yield from self._live.answers()

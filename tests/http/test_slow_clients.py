@@ -18,6 +18,7 @@ import pytest
 
 from tests.fixtures.serving import tone
 from tests.fixtures.slow_clients import HEAD
+from tests.http.test_streams import Live
 
 pytestmark = pytest.mark.slow
 
@@ -208,6 +209,46 @@ def test_one_address_cannot_take_all_connections(start_live, wav, opened) -> Non
             pass
     assert alive == 5
     assert ask(live, wav(tone(1))).status_code == 200
+
+
+def is_open(connection: socket.socket) -> bool:
+    connection.settimeout(0.02)
+    try:
+        while connection.recv(65536):
+            pass
+        return False
+    except TimeoutError:
+        return True
+    except ConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("first_message", ["no JSON", '{"format": "s16", "rate_hz": 16000}'], ids=["refused", "open"])
+def test_streams_are_connections_too(start_live, wav, opened, first_message) -> None:
+    live = start_live(connections_per_address=5, streams_per_address=8)
+    for _ in range(20):
+        with suppress(OSError, AssertionError):  # no connection is accepted
+            client = Live(live)
+            opened.append(client.socket)
+            client.send(first_message)
+    time.sleep(0.3)
+    assert sum(map(is_open, opened)) == 5
+    for connection in opened:
+        connection.close()
+    time.sleep(0.3)
+    assert ask(live, wav(tone(1))).status_code == 200
+
+
+def test_a_connection_that_took_the_place_of_another_counts(start_live, opened) -> None:
+    live = start_live(connections_per_address=1)
+    opened.append(connect(live))
+    time.sleep(0.1)
+    opened.append(connect(live))
+    opened[-1].sendall(HEAD)
+    time.sleep(0.3)
+    opened.append(connect(live))
+    time.sleep(0.3)
+    assert [is_open(connection) for connection in opened] == [False, True, False]
 
 
 def test_idle_connections_make_room_for_new_ones(start_live, wav, opened) -> None:

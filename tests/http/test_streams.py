@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from urllib.parse import urlsplit
 
+import httpx
 import numpy as np
 import pytest
 from starlette.websockets import WebSocketDisconnect
@@ -154,6 +155,17 @@ def test_errors_have_the_reasons_of_uploads(serve):
     assert (messages[-1]["reason"], code) == ("too_short", 1000)
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_samples_whose_squares_are_infinite_are_refused(serve, channels):
+    client = serve()
+    loud = np.repeat(tone(1, 1.0)[:, None], channels, axis=1) * np.float32(3e38)
+    start = {"format": "f32", "rate_hz": RATE_HZ, "channels": channels}
+    assert "3e+38, expected at most 1e+12" in assert_refused(talk_to(client, loud.tobytes(), start), "undecodable")
+    upload = client.post("/v1/recognitions", files={"file": ("a.wav", to_wav(loud[:, 0], subtype="FLOAT"))})
+    assert (upload.status_code, upload.json()["reason"]) == (422, "undecodable")
+    assert "3e+38, expected at most 1e+12" in upload.json()["detail"]
+
+
 def test_the_key_comes_with_the_first_message_or_as_a_header(serve):
     client = serve(api_key="sésame")
     assert_refused(talk_to(client, b""), "no_key")
@@ -203,6 +215,11 @@ def test_a_failing_model_ends_the_stream_alone(client, model, caplog):
     assert [record.getMessage() for record in caplog.records if record.levelname == "ERROR"] == ["a stream failed"]
     model.interrupt = lambda: None
     assert talk_to(client, s16(tone(3)))[1] == 1000
+
+
+def test_work_on_the_whole_stream_that_takes_too_long_is_ended(serve):
+    detail = assert_refused(talk_to(serve(work_seconds=1e-6), s16(tone(3))), "too_much_work")
+    assert detail.startswith("expected at most 1e-06 s")
 
 
 class Live:
@@ -278,6 +295,50 @@ def test_a_client_that_does_not_read_is_let_go(start_live):
     sender.start()
     sender.join(50)
     assert not sender.is_alive(), "the connection was not closed"
+
+
+def windows_after_it_went(live, model, client) -> int:
+    """Close a client; the windows that the model still answers until its stream is forgotten."""
+    before = sum(model.batches)
+    client.socket.close()
+    until = time.monotonic() + 60
+    while "deepemo_streams 0.0" not in httpx.get(f"{live}/metrics").text:
+        assert time.monotonic() < until, "the stream of a client that has gone goes on"
+        time.sleep(0.05)
+    return sum(model.batches) - before
+
+
+@pytest.mark.slow
+def test_work_on_the_hops_of_a_client_that_has_gone_ends(start_live, trusting, model):
+    live = start_live(trusting)
+    model.interrupt = lambda: time.sleep(0.2)
+    client = Live(live)
+    client.send(json.dumps({"format": "s16", "rate_hz": 2000, "hop_seconds": 0.25}))
+    client.send(s16(tone(125, rate_hz=2000)))  # 500 windows
+    until = time.monotonic() + 60
+    while not model.batches:
+        assert time.monotonic() < until
+        time.sleep(0.05)
+    assert windows_after_it_went(live, model, client) < 200
+
+
+@pytest.mark.slow
+def test_work_on_the_whole_stream_of_a_client_that_has_gone_ends(start_live, trusting, model):
+    live = start_live(trusting)
+    client = Live(live)
+    client.send(json.dumps({"format": "s16", "rate_hz": RATE_HZ, "hop_seconds": 0.5}))
+    sound = s16(tone(50))  # about 100 windows, which the whole recording has too
+    for first in range(0, len(sound), 320_000):
+        client.send(sound[first : first + 320_000])
+    told = {}
+    while told.get("type") != "answer" or told["window"]["end_seconds"] != 50:
+        event = client.next()
+        assert event is not None
+        if isinstance(event, TextMessage):
+            told = json.loads(event.data)
+    model.interrupt = lambda: time.sleep(0.5)
+    client.send(END)
+    assert windows_after_it_went(live, model, client) < 80
 
 
 def test_a_message_that_is_too_large_ends_the_stream(start_live):

@@ -117,6 +117,19 @@ def test_a_key_guards_references_too(serve, comparing, wav):
     assert server.post("/v1/voice", files=files(wav(tone(2)))).status_code == 401
 
 
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_dead_thread_of_known_voices_is_told_to_all_who_ask(serve, comparing, known, monkeypatch, wav):
+    def die(inputs):
+        raise SystemExit("the thread ends")
+
+    monkeypatch.setattr(known, "hear", die)
+    server = serve(comparing)
+    assert server.get("/healthz").status_code == 200
+    assert server.post("/v1/voice", files=files(wav(tone(2)))).status_code == 500
+    answer = server.get("/healthz")
+    assert (answer.status_code, answer.json()["reason"]) == (503, "unhealthy")
+
+
 def test_the_work_on_a_reference_ends_in_time(serve, comparing, wav):
     silence = wav(np.zeros(RATE_HZ, np.float32))
     answer = serve(comparing, work_seconds=1e-6).post("/v1/voice", files=files(silence, silence))

@@ -169,6 +169,20 @@ def test_too_long_is_answered_not_raised(recognizer, wav):
     assert recognizer.recognize(wav(tone(3)), max_seconds=2).reason == "too_long"
 
 
+@pytest.mark.parametrize("samples", [np.full(RATE_HZ, 2e12, np.float32), -tone(1, 3e38)])
+def test_samples_whose_squares_may_be_infinite_are_undecodable(trusting, wav, tmp_path, samples):
+    content = wav(samples, subtype="FLOAT")
+    (tmp_path / "a.wav").write_bytes(content)
+    for answer in (
+        trusting.recognize(samples, RATE_HZ),
+        trusting.recognize(content),
+        trusting.recognize(tmp_path / "a.wav"),
+    ):
+        assert answer.reason == "undecodable"
+        assert "expected at most 1e+12, full scale at 1" in answer.detail
+    assert trusting.recognize(samples / np.float32(1e30), RATE_HZ).reason != "undecodable"
+
+
 def test_misuse_is_an_error_that_says_what_was_expected(recognizer):
     with pytest.raises(InputError, match="rate_hz"):
         recognizer.recognize(tone(1))
