@@ -19,7 +19,7 @@ MIB = 1 << 20
 READY = b"ready"
 START_SECONDS = 120.0
 # Memory that a process keeps; getting it from the system again for each recording takes longer than the copies.
-KEPT_BYTES = 16 * MIB
+KEPT_BYTES = 32 * MIB
 # glibc keeps the same amount.
 _ENVIRONMENT = {
     "OPENBLAS_NUM_THREADS": "1",
