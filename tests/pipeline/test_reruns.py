@@ -131,7 +131,7 @@ def test_a_changed_param_reruns_what_depends_on_it(pipeline: Path, key: str, val
 
 
 # Stages whose inner loop is the map over clips.
-CLIP_BY_CLIP = {"validate", "eda", "gate", "featurize", "embed", "embed_speech", "embed_speech_views"}
+CLIP_BY_CLIP = {"validate", "eda", "gate", "featurize", "embed", "embed_speech", "embed_speech_views", "robustness"}
 
 EDITS = [
     ("deepemo/models/shallow/network.py", {"train_shallow", *JUDGING}),
@@ -152,7 +152,8 @@ EDITS = [
     ("deepemo/corpora/manifest.py", {"download", "validate"}),
     ("deepemo/corpora/tables.py", {"download", "validate"}),
     ("deepemo/cluster.py", CLIP_BY_CLIP),
-    ("deepemo/threads.py", {"download", "robustness", *CLIP_BY_CLIP}),
+    ("deepemo/threads.py", {"download", *CLIP_BY_CLIP}),
+    ("deepemo/corpora/download/rar.py", {"download"}),
     ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech", "cross_corpus"}),
     # Cosmetic changes rerun no featurizing and no training.
     ("deepemo/charts/style.py", {"validate", "eda", "evaluate", "robustness"}),
