@@ -47,6 +47,7 @@ def test_an_empty_one_needs_no_file(shape: tuple[int, ...]) -> None:
     assert not RESUME.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 def test_its_file_has_no_name_and_ends_with_its_last_use() -> None:
     values = mapped((1000, 1000), np.float64)
@@ -61,6 +62,7 @@ def test_its_file_has_no_name_and_ends_with_its_last_use() -> None:
     assert used_bytes(RESUME) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="limits private memory")
 def test_more_than_the_limit_of_private_memory_may_be_mapped() -> None:
     code = """

@@ -53,6 +53,7 @@ def rows_of(figure: Figure) -> list[list[str]]:
     return [[word for _, word in sorted(rows[height])] for height in sorted(rows, reverse=True)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("count", range(1, 12))
 @pytest.mark.parametrize("letters", [6, 30, 60])
 def test_a_legend_is_read_row_by_row_and_is_no_wider_than_its_figure(count: int, letters: int) -> None:

@@ -155,6 +155,7 @@ def test_errors_have_the_reasons_of_uploads(serve):
     assert (messages[-1]["reason"], code) == ("too_short", 1000)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [1, 2])
 def test_samples_whose_squares_are_infinite_are_refused(serve, channels):
     client = serve()

@@ -71,6 +71,7 @@ def test_other_rates_give_the_windows_of_the_file_too(recognizer, talk, rate_hz)
     assert sum(window == windows[window.start_seconds] for window in full) >= len(full) - 1
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chunk", [1600, 10**9])
 def test_windows_far_apart_are_those_of_the_file(recognizer, talk, chunk) -> None:
     """The distance between them is more than the context of the voice gate."""
@@ -84,6 +85,7 @@ def test_windows_far_apart_are_those_of_the_file(recognizer, talk, chunk) -> Non
     assert [window == windows[window.start_seconds] for window in full] == [True] * len(full)
 
 
+@pytest.mark.slow
 def test_answers_come_before_a_window_is_full(recognizer, talk) -> None:
     answers, _ = stream(recognizer, talk)
     ends = [answer.window.end_seconds for answer in answers]
@@ -92,6 +94,7 @@ def test_answers_come_before_a_window_is_full(recognizer, talk) -> None:
     assert all(after - before <= 1 for before, after in itertools.pairwise(ends))
 
 
+@pytest.mark.slow
 def test_the_answer_so_far_is_the_mean_over_windows_with_speech(recognizer, talk) -> None:
     answers, _ = stream(recognizer, talk)
     for number, answer in enumerate(answers):
@@ -104,6 +107,7 @@ def test_the_answer_so_far_is_the_mean_over_windows_with_speech(recognizer, talk
     assert pause[-1].so_far.probabilities is not None, "the answer so far outlasts it"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [0.05, 0.5])
 def test_a_voice_that_is_known_is_answered_with_its_reference_at_each_hop(comparing, level) -> None:
     sound = np.concatenate([tone(6, 0.1), tone(6, 0.15)])
