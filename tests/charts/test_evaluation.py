@@ -22,6 +22,8 @@ from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
 
+pytestmark = pytest.mark.slow
+
 
 def _history(uars: list[float], phases: list[str] | None = None) -> pd.DataFrame:
     """A history with these UARs. A higher UAR has a lower loss, except in the last epoch, whose loss is the lowest."""

@@ -17,6 +17,8 @@ from deepemo.serving.webm_process import HUNGRY, RATE, REFUSED, SOUND
 from tests.fixtures.recorders import webm
 from tests.fixtures.serving import tone
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def recorded() -> bytes:

@@ -16,6 +16,8 @@ from deepemo.corpora.members import MAX_RATIO
 from deepemo.errors import InputError
 from tests.fixtures.rars import Stored, rar4, rar5, write_program
 
+pytestmark = pytest.mark.slow
+
 SOUND = b"RIFF and so on"
 Write = Callable[..., bytes]
 
