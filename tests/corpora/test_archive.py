@@ -7,6 +7,7 @@ import zipfile
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from copy import copy
+from hashlib import sha256
 from multiprocessing import get_context
 from pathlib import Path
 
@@ -14,7 +15,9 @@ import pytest
 
 from deepemo.corpora import members
 from deepemo.corpora.archive import Archive
+from deepemo.corpora.download.packing import Contents, Found, pack
 from deepemo.corpora.members import named_apart
+from deepemo.corpora.parts import all_parts
 from deepemo.errors import InputError
 
 SOUND = b"RIFF and so on"
@@ -239,23 +242,36 @@ def test_missing_member_is_named(tmp_path: Path) -> None:
 CONTENTS = {f"b/{number:03d}.wav": bytes([number]) * (5000 + number) for number in range(40)}
 
 
-@pytest.fixture(params=[zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED], ids=["stored", "deflated"])
+METHODS = {"stored": zipfile.ZIP_STORED, "deflated": zipfile.ZIP_DEFLATED}
+
+
+@pytest.fixture(params=METHODS)
 def corpus_zip(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    members = {name: CONTENTS[name] for name in sorted(CONTENTS, reverse=True)}
+    return write_zip(tmp_path / "some_corpus.zip", members, METHODS[request.param])
+
+
+@pytest.fixture(params=[*METHODS, "in parts"])
+def corpus(request: pytest.FixtureRequest, tmp_path: Path) -> Archive:
+    """One zip of either method, or as `download` packs it into parts of seven recordings."""
     path = tmp_path / "some_corpus.zip"
-    with zipfile.ZipFile(path, "w", request.param) as file:
-        for name in sorted(CONTENTS, reverse=True):
-            file.writestr(name, CONTENTS[name])
-    return path
+    if request.param in METHODS:
+        return Archive(write_zip(path, CONTENTS, METHODS[request.param]))
+    source = Archive(write_zip(tmp_path / "source.zip", CONTENTS))
+    found = [Found(name, source, len(content), sha256(content).hexdigest()) for name, content in CONTENTS.items()]
+    pack(Contents(recordings=tuple(found), repeated=0), path, part_bytes=7 * 5040)
+    assert len(all_parts(path)) == 6
+    return Archive(path)
 
 
-def test_members_are_sorted_and_the_corpus_is_named_after_its_archive(corpus_zip: Path) -> None:
-    with Archive(corpus_zip) as corpus:
+def test_members_are_sorted_and_the_corpus_is_named_after_its_archive(corpus: Archive) -> None:
+    with corpus:
         assert corpus.recordings() == sorted(CONTENTS)
         assert corpus.name == "some_corpus"
 
 
-def test_a_member_gives_its_bytes_and_its_size(corpus_zip: Path) -> None:
-    with Archive(corpus_zip) as corpus:
+def test_a_member_gives_its_bytes_and_its_size(corpus: Archive) -> None:
+    with corpus:
         assert corpus.read("b/007.wav") == CONTENTS["b/007.wav"]
         assert corpus.size_bytes("b/007.wav") == 5007
 
@@ -268,16 +284,15 @@ def test_what_is_no_recording_is_left_out(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_threads_share_one_archive(corpus_zip: Path) -> None:
-    with Archive(corpus_zip) as corpus, ThreadPoolExecutor(8) as pool:
+def test_threads_share_one_archive(corpus: Archive) -> None:
+    with corpus, ThreadPoolExecutor(8) as pool:
         names = sorted(CONTENTS) * 20
         assert list(pool.map(corpus.read, names)) == [CONTENTS[name] for name in names]
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_processes_open_it_for_themselves(corpus_zip: Path, start: str) -> None:
-    corpus = Archive(corpus_zip)
+def test_processes_open_it_for_themselves(corpus: Archive, start: str) -> None:
     names = corpus.recordings() * 5
     with ProcessPoolExecutor(2, get_context(start)) as pool:
         contents = list(pool.map(Archive.read, [corpus] * len(names), names))
@@ -285,8 +300,7 @@ def test_processes_open_it_for_themselves(corpus_zip: Path, start: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(corpus_zip: Path) -> None:
-    corpus = Archive(corpus_zip)
+def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(corpus: Archive) -> None:
     names = corpus.recordings() * 20
 
     def read_all() -> None:
@@ -301,8 +315,7 @@ def test_a_fork_does_not_move_the_place_at_which_its_parent_reads(corpus_zip: Pa
     assert [child.exitcode for child in children] == [0, 0, 0, 0]
 
 
-def test_it_survives_pickling_and_closing(corpus_zip: Path) -> None:
-    corpus = Archive(corpus_zip)
+def test_it_survives_pickling_and_closing(corpus: Archive) -> None:
     corpus.read("b/001.wav")
     same = pickle.loads(pickle.dumps(corpus))
     corpus.close()

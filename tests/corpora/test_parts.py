@@ -2,11 +2,8 @@
 
 import pickle
 import shutil
-import sys
 import zipfile
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
-from multiprocessing import get_context
 from pathlib import Path
 
 import pytest
@@ -154,49 +151,6 @@ def test_a_damaged_member_names_its_part(archive: Path) -> None:
     with pytest.raises(InputError, match=rf"calls\.part004\.zip: member '{member}' cannot be unpacked"):
         Archive(archive).read(member)
     assert Archive(archive).read(sorted(CONTENTS)[12]) == CONTENTS[sorted(CONTENTS)[12]]
-
-
-@pytest.mark.slow
-def test_threads_share_the_parts(archive: Path) -> None:
-    with Archive(archive) as corpus, ThreadPoolExecutor(8) as pool:
-        names = sorted(CONTENTS) * 40
-        assert list(pool.map(corpus.read, names)) == [CONTENTS[name] for name in names]
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("start", ["fork", "spawn"])
-def test_processes_open_the_parts_for_themselves(archive: Path, start: str) -> None:
-    corpus = Archive(archive)
-    names = corpus.recordings() * 5
-    with ProcessPoolExecutor(2, get_context(start)) as pool:
-        contents = list(pool.map(Archive.read, [corpus] * len(names), names))
-    assert contents == [CONTENTS[name] for name in names]
-
-
-@pytest.mark.slow
-def test_a_fork_does_not_move_the_places_at_which_its_parent_reads(archive: Path) -> None:
-    corpus = Archive(archive)
-    names = corpus.recordings() * 40
-
-    def read_all() -> None:
-        sys.exit(any(corpus.read(name) != CONTENTS[name] for name in names))
-
-    children = [get_context("fork").Process(target=read_all) for _ in range(4)]
-    for child in children:
-        child.start()
-    assert [corpus.read(name) for name in names] == [CONTENTS[name] for name in names]
-    for child in children:
-        child.join()
-    assert [child.exitcode for child in children] == [0, 0, 0, 0]
-
-
-def test_parts_survive_pickling_and_closing(archive: Path) -> None:
-    corpus = Archive(archive)
-    last = sorted(CONTENTS)[-1]
-    corpus.read(last)
-    same = pickle.loads(pickle.dumps(corpus))
-    corpus.close()
-    assert same.read(last) == corpus.read(last) == CONTENTS[last]
 
 
 def test_a_pickled_archive_whose_part_has_gone_is_told(archive: Path) -> None:
