@@ -7,6 +7,7 @@ beside its place and then moved there.
 from __future__ import annotations
 
 import errno
+import hashlib
 import io
 import json
 import os
@@ -120,6 +121,12 @@ def read_json(path: Path, *, expected: str) -> Any:
         raise InputError(f"{path}: no such file, expected {expected}") from error
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not JSON ({error}), expected {expected}") from error
+
+
+def file_sha256(path: Path) -> str:
+    """Digest of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def write_csv(path: Path, table: pd.DataFrame, *, float_format: str = "%.6g") -> None:

@@ -2,21 +2,35 @@
 
 Selective prediction answers only the clips with a high confidence. This lowers the coverage, which is the share of
 clips that are answered, in exchange for a higher accuracy of the answers.
+
+What is fitted is also a part of the bundle, so serving imports this module, without pandas.
 """
 
+from __future__ import annotations
+
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict
 
 from deepemo.arrays import Float64Array, Int64Array
-from deepemo.dataset.split import Fingerprint, fingerprint_clips
 from deepemo.evaluation.calibration import Reliability, fit_temperature, negative_log_likelihood, reliability, scale
-from deepemo.evaluation.predictions import Predictions
+
+if TYPE_CHECKING:
+    from deepemo.evaluation.predictions import Predictions
 
 # The accuracy of fewer answers says little about the accuracy of later ones.
 FEWEST_ANSWERS = 20
 # A threshold that no confidence below certainty reaches.
 NEVER = 1.0
+
+
+class Record(BaseModel):
+    """A part of the bundle, see `deepemo.serving.bundle`: unknown keys, wrong types and later changes are refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
 @dataclass(frozen=True)
@@ -61,8 +75,7 @@ def risk_coverage(probabilities: Float64Array, labels: Int64Array, weights: Floa
     return RiskCoverage(confidence[last_of_ties], (answered / weights.sum())[last_of_ties], accuracy[last_of_ties])
 
 
-@dataclass(frozen=True)
-class Operating:
+class Operating(Record):
     """Result of a threshold on some clips: the share answered, and the accuracy of answers (None without answers)."""
 
     coverage: float
@@ -94,11 +107,10 @@ def operate(
     answered = probabilities.max(axis=1) >= threshold
     right = probabilities.argmax(axis=1) == labels
     accuracy = float(np.average(right[answered], weights=weights[answered])) if answered.any() else None
-    return Operating(float(np.average(answered, weights=weights)), accuracy)
+    return Operating(coverage=float(np.average(answered, weights=weights)), accuracy=accuracy)
 
 
-@dataclass(frozen=True)
-class Confidence:
+class Confidence(Record):
     """How a predictor's probabilities become a confidence, and the confidence from which it answers.
 
     Attributes:
@@ -113,7 +125,7 @@ class Confidence:
     threshold: float
     wanted_accuracy: float
     validation: Operating
-    fitted_on: Fingerprint
+    fitted_on: Mapping[str, Any]
 
 
 def fit_confidence(validation: Predictions, predictor: str, wanted_accuracy: float) -> Confidence:
@@ -122,6 +134,8 @@ def fit_confidence(validation: Predictions, predictor: str, wanted_accuracy: flo
     Raises:
         InputError: there are no clips.
     """
+    from deepemo.dataset.split import fingerprint_clips  # pandas, which serving does without
+
     raw, labels = validation.probabilities[predictor], validation.labels
     temperature = fit_temperature(raw, labels)
     calibrated = scale(raw, temperature)

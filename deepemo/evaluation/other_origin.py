@@ -3,18 +3,23 @@
 A user's recording comes from none of the corpora. The nearest data that a run has are the clips of corpora left out of
 training, as predicted by siblings of the models that never heard them. Temperature and threshold are therefore fitted
 on these predictions too, with the same weight for every corpus.
+
+What is fitted is also a part of the bundle, so serving imports this module, without pandas.
 """
 
+from __future__ import annotations
+
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from deepemo.arrays import Float64Array
-from deepemo.dataset.split import Fingerprint, fingerprint_clips
 from deepemo.evaluation.calibration import fit_temperature, scale
-from deepemo.evaluation.confidence import Confidence, Operating, operate, risk_coverage
-from deepemo.evaluation.predictions import Predictions
+from deepemo.evaluation.confidence import Confidence, Operating, Record, operate, risk_coverage
+
+if TYPE_CHECKING:
+    from deepemo.evaluation.predictions import Predictions
 
 # A predictor that answers fewer recordings than this share is of no use, however accurate it is.
 LEAST_COVERAGE = 0.2
@@ -22,8 +27,7 @@ LEAST_COVERAGE = 0.2
 ROUNDING = 1e-9
 
 
-@dataclass(frozen=True)
-class OtherOrigin:
+class OtherOrigin(Record):
     """How a predictor's probabilities become a confidence in recordings of other origin.
 
     Shares are of the clips of all corpora, with the same weight for every corpus.
@@ -49,7 +53,7 @@ class OtherOrigin:
     tested: Mapping[str, Operating]
     tested_overall: Operating | None
     by_validation: Operating
-    fitted_on: Fingerprint
+    fitted_on: Mapping[str, Any]
 
 
 def corpus_weights(predictions: Predictions) -> Float64Array:
@@ -71,6 +75,8 @@ def fit_other_origins(left_out: Predictions, validation: Mapping[str, Confidence
 
 def fit_other_origin(left_out: Predictions, predictor: str, validation: Confidence) -> OtherOrigin:
     """Fit the confidence of one predictor: the temperature, then the threshold."""
+    from deepemo.dataset.split import fingerprint_clips  # pandas, which serving does without
+
     wanted_accuracy = validation.wanted_accuracy
     temperature, threshold, result = _fit(left_out, predictor, wanted_accuracy)
     tested = {}
@@ -100,7 +106,7 @@ def _fit(left_out: Predictions, predictor: str, wanted_accuracy: float) -> tuple
     enough = curve.coverage >= LEAST_COVERAGE - ROUNDING
     good = np.flatnonzero(enough & (curve.accuracy >= wanted_accuracy - ROUNDING))
     step = int(good[-1]) if len(good) else int(np.where(enough, curve.accuracy, -1.0).argmax())
-    result = Operating(float(curve.coverage[step]), float(curve.accuracy[step]))
+    result = Operating(coverage=float(curve.coverage[step]), accuracy=float(curve.accuracy[step]))
     return temperature, float(curve.thresholds[step]), result
 
 
@@ -115,4 +121,4 @@ def _overall(corpora: Sequence[Operating]) -> Operating | None:
         return None
     coverage = sum(found.coverage for found in corpora)
     right = sum(found.coverage * found.accuracy for found in corpora if found.accuracy is not None)
-    return Operating(coverage / len(corpora), right / coverage if coverage else None)
+    return Operating(coverage=coverage / len(corpora), accuracy=right / coverage if coverage else None)

@@ -7,10 +7,11 @@ from typing import Self
 from fastapi import FastAPI
 
 from deepemo.errors import InputError
+from deepemo.files import file_sha256
 from deepemo.http.app import create_app
 from deepemo.http.server import Settings
 from deepemo.serving.about import describe
-from deepemo.serving.bundle import BUNDLE_FILE, file_sha256
+from deepemo.serving.bundle import BUNDLE_FILE
 from deepemo.serving.confidence import Origin
 from deepemo.serving.models_folder import read_bundle, read_card
 from deepemo.serving.recognizer import Recognizer

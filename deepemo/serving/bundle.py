@@ -14,15 +14,11 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from deepemo.emotions import Emotions
 from deepemo.errors import InputError
+from deepemo.evaluation.confidence import Confidence, Record
+from deepemo.evaluation.other_origin import OtherOrigin
 from deepemo.files import write_json, write_text
 from deepemo.params import VoiceDecision
-from deepemo.serving.confidence import (
-    Calibration,
-    OtherOriginCalibration,
-    PredictorRecord,
-    Record,
-    VoiceRecord,
-)
+from deepemo.serving.confidence import PredictorRecord, VoiceRecord
 
 BUNDLE_FILE = Path("serving/bundle.json")
 CARD_FILE = Path("serving/model_card.md")
@@ -170,16 +166,10 @@ def calibration_digest(
     parts: Mapping[str, Part],
     names: Sequence[str],
     weights: Sequence[float],
-    *calibrations: Calibration | OtherOriginCalibration | None,
+    *calibrations: Confidence | OtherOrigin | None,
 ) -> str:
     """Digest of calibrations and of what they were fitted on: each network's weights, and its weight in the mean."""
     fitted_on = [[name, parts[name].weights_sha256, weight] for name, weight in zip(names, weights, strict=True)]
     fitted = [calibration.model_dump() for calibration in calibrations if calibration is not None]
     content = json.dumps([fitted_on, *fitted], sort_keys=True, allow_nan=False)
     return hashlib.sha256(content.encode()).hexdigest()
-
-
-def file_sha256(path: Path) -> str:
-    """Digest of a file."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -6,39 +6,9 @@ These classes are parts of the bundle, which `evaluate` writes. Like the bundle,
 from enum import StrEnum
 from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
-
 from deepemo.errors import InputError
-
-
-class Record(BaseModel):
-    """A part of the bundle: unknown keys, wrong types and later changes are refused."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
-
-
-class Calibration(Record):
-    """A predictor's confidence, see `deepemo.evaluation.confidence.Confidence`."""
-
-    temperature: float
-    threshold: float
-    wanted_accuracy: float
-    validation: dict[str, float | None]
-    fitted_on: dict[str, Any]
-
-
-class OtherOriginCalibration(Record):
-    """A predictor's confidence for recordings of other origin, see `deepemo.evaluation.other_origin.OtherOrigin`."""
-
-    temperature: float
-    threshold: float
-    reached: bool
-    wanted_accuracy: float
-    left_out: dict[str, float | None]
-    tested: dict[str, dict[str, float | None]]
-    tested_overall: dict[str, float | None] | None
-    by_validation: dict[str, float | None]
-    fitted_on: dict[str, Any]
+from deepemo.evaluation.confidence import Confidence, Record
+from deepemo.evaluation.other_origin import OtherOrigin
 
 
 class Origin(StrEnum):
@@ -73,16 +43,16 @@ class PredictorRecord(Record):
 
     parts: list[str]
     weights: list[float]
-    calibration: Calibration
+    calibration: Confidence
     calibrated_sha256: str
-    other_origin: OtherOriginCalibration | None = None
+    other_origin: OtherOrigin | None = None
 
     @property
     def default_origin(self) -> Origin:
         """Other origin, which users' recordings have, if there is a confidence for it; otherwise heard."""
         return Origin.HEARD if self.other_origin is None else Origin.OTHER
 
-    def calibration_for(self, origin: Origin | None) -> Calibration | OtherOriginCalibration:
+    def calibration_for(self, origin: Origin | None) -> Confidence | OtherOrigin:
         """Temperature and threshold for recordings of an origin; None for the default one.
 
         Raises:
@@ -98,15 +68,17 @@ class PredictorRecord(Record):
         return self.other_origin
 
 
-def when_sure(found: OtherOriginCalibration | None, origin: Origin) -> str:
+def when_sure(found: OtherOrigin | None, origin: Origin) -> str:
     """How often answers are right, and how many recordings are answered, with the confidence for an origin."""
     if found is None:
         return ""
     answers = (found.tested_overall or found.left_out) if origin is Origin.OTHER else found.by_validation
-    coverage, accuracy = answers["coverage"], answers["accuracy"]
-    if coverage is None or accuracy is None:
+    if answers.accuracy is None:
         return ""
-    return f" It is sure enough to answer for {coverage:.0%} of them, and {accuracy:.0%} of these answers are right."
+    return (
+        f" It is sure enough to answer for {answers.coverage:.0%} of them, and {answers.accuracy:.0%} of these answers "
+        "are right."
+    )
 
 
 class VoiceRecord(Record):
@@ -127,7 +99,7 @@ class VoiceRecord(Record):
     part: str
     parts: list[str]
     weights: list[float]
-    calibration: Calibration
+    calibration: Confidence
     calibrated_sha256: str
     least_recordings: int
     least_deviation: float

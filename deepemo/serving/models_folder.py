@@ -10,15 +10,9 @@ from pydantic import ValidationError
 
 from deepemo.emotions import recorded_emotions
 from deepemo.errors import InputError
-from deepemo.files import read_json
+from deepemo.files import file_sha256, read_json
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
-from deepemo.serving.bundle import (
-    BUNDLE_FILE,
-    CARD_FILE,
-    Bundle,
-    calibration_digest,
-    file_sha256,
-)
+from deepemo.serving.bundle import BUNDLE_FILE, CARD_FILE, Bundle, calibration_digest
 from deepemo.serving.confidence import PredictorRecord, VoiceRecord
 
 EXPECTED = "the record of a finished pipeline run; `dvc repro` makes one"

@@ -1,7 +1,6 @@
 """Make the bundle of a run from the outputs of its stages, for `evaluate`."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +10,13 @@ from deepemo.dataset.split import fingerprint_clips
 from deepemo.evaluation.files import headlines
 from deepemo.evaluation.known_voices import KnownVoices, known_voice_figures
 from deepemo.evaluation.report import Evaluation
+from deepemo.files import file_sha256
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import Params
 from deepemo.pipeline import recorded
-from deepemo.serving.bundle import (
-    Bundle,
-    ClipLimits,
-    CorpusRecord,
-    GateRecord,
-    Part,
-    calibration_digest,
-    file_sha256,
-)
-from deepemo.serving.confidence import Calibration, OtherOriginCalibration, PredictorRecord, VoiceRecord
+from deepemo.serving.bundle import Bundle, ClipLimits, CorpusRecord, GateRecord, Part, calibration_digest
+from deepemo.serving.confidence import PredictorRecord, VoiceRecord
 
 NOT_RECORDED = "not recorded"
 
@@ -64,9 +56,7 @@ def record_run(
 
     def predictor(name: str) -> PredictorRecord:
         shares = list(weights[name]), list(weights[name].values())
-        calibration = Calibration.model_validate(asdict(evaluation.confidences[name]))
-        other = evaluation.other_origins.get(name)
-        other_origin = None if other is None else OtherOriginCalibration.model_validate(asdict(other))
+        calibration, other_origin = evaluation.confidences[name], evaluation.other_origins.get(name)
         return PredictorRecord(
             parts=shares[0],
             weights=shares[1],
@@ -100,13 +90,12 @@ def _voice(known: KnownVoices, parts: Mapping[str, Part]) -> VoiceRecord | None:
     weights = {name: weight for name, weight in known.weights.items() if weight}
     if known.part not in weights or known.least_recordings is None:
         return None
-    calibration = Calibration.model_validate(asdict(known.confidence))
     return VoiceRecord(
         part=known.part,
         parts=list(weights),
         weights=list(weights.values()),
-        calibration=calibration,
-        calibrated_sha256=calibration_digest(parts, list(weights), list(weights.values()), calibration),
+        calibration=known.confidence,
+        calibrated_sha256=calibration_digest(parts, list(weights), list(weights.values()), known.confidence),
         least_recordings=known.least_recordings,
         least_deviation=known.least_deviation,
         figures=known_voice_figures(known)["known_voices"],

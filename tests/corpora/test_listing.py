@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 from deepemo.corpora.download.folders import Folder
 from deepemo.corpora.download.packing import pack, take_stock
-from deepemo.corpora.download.provenance import record, write_provenance
+from deepemo.corpora.download.provenance import record_provenance, write_provenance
 from deepemo.corpora.listing import CorpusState, describe_corpora, how_to_get, listing
 from deepemo.corpora.registry import CORPORA, CORPUS_NAMES
 from deepemo.serving.cli import app
@@ -29,7 +29,7 @@ def raw_dir(tmp_path: Path) -> Path:
     contents = take_stock(CORPORA["savee"], [Folder(recordings)])
     pack(contents, archive)
     write_provenance(
-        archive.with_suffix(".json"), record(CORPORA["savee"], contents, archive, source="/somewhere/savee")
+        archive.with_suffix(".json"), record_provenance(CORPORA["savee"], contents, archive, source="/somewhere/savee")
     )
     with zipfile.ZipFile(raw / "emodb.zip", "w") as stranger:
         stranger.writestr("03a01Fa.wav", b"sound")

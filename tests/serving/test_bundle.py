@@ -12,10 +12,12 @@ import pytest
 import deepemo
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+from deepemo.evaluation.confidence import Confidence
+from deepemo.evaluation.other_origin import OtherOrigin
 from deepemo.params import VoiceDecision
 from deepemo.serving.about import CAUTIONS, describe, expectation
 from deepemo.serving.bundle import ClipLimits, Part, calibration_digest, write_bundle
-from deepemo.serving.confidence import Calibration, Origin, OtherOriginCalibration
+from deepemo.serving.confidence import Origin
 from deepemo.serving.models_folder import check_parts, read_bundle, read_card
 from tests.fixtures.voices import VOICE_RECORD
 
@@ -81,8 +83,8 @@ def _left_out(content: dict[str, Any]) -> None:
         {name: Part.model_validate(part) for name, part in content["parts"].items()},
         record["parts"],
         record["weights"],
-        Calibration.model_validate(record["calibration"]),
-        OtherOriginCalibration.model_validate(OTHER),
+        Confidence.model_validate(record["calibration"]),
+        OtherOrigin.model_validate(OTHER),
     )
     for name in ("ensemble", "transfer"):
         content["figures"].setdefault(name, {})["left_out_corpora"] = LEFT_OUT

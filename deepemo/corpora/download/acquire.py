@@ -10,7 +10,7 @@ from deepemo.corpora.definition import ByHand, Corpus, Generated, Own
 from deepemo.corpora.download.folders import CopyNotFoundError, Folder, Place, find_copy
 from deepemo.corpora.download.http import Patience
 from deepemo.corpora.download.packing import Contents, pack, remove_parts, take_stock
-from deepemo.corpora.download.provenance import Provenance, read_provenance, record, write_provenance
+from deepemo.corpora.download.provenance import Provenance, read_provenance, record_provenance, write_provenance
 from deepemo.corpora.download.publishers import address, fetch_corpus
 from deepemo.corpora.download.rar import RarArchive
 from deepemo.corpora.download.stores import Store, StoredCopy, is_address
@@ -131,7 +131,7 @@ def _fetch(corpus: Corpus, archive: Path, *, connections: int, patience: Patienc
         contents = take_stock(corpus, [place])
         if isinstance(place, Archive) and not isinstance(place, RarArchive):
             # The record is written first: if the run is killed in between, the next one still finds the archive.
-            known = record(corpus, contents, place.path, source=source, published_digest=digest)
+            known = record_provenance(corpus, contents, place.path, source=source, published_digest=digest)
             write_provenance(archive.with_suffix(".json"), known)
             remove_parts(archive)
             place.path.replace(archive)
@@ -155,6 +155,8 @@ def _known(archive: Path) -> Provenance | None:
 def _write(
     corpus: Corpus, contents: Contents, archive: Path, *, source: str, published_digest: str = "", dated: bool = True
 ) -> Provenance:
-    provenance = record(corpus, contents, archive, source=source, published_digest=published_digest, dated=dated)
+    provenance = record_provenance(
+        corpus, contents, archive, source=source, published_digest=published_digest, dated=dated
+    )
     write_provenance(archive.with_suffix(".json"), provenance)
     return provenance

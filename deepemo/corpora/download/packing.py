@@ -222,12 +222,6 @@ def _entry(path: str, size_bytes: int) -> zipfile.ZipInfo:
     return entry
 
 
-def file_sha256(path: Path) -> str:
-    """Sha256 of a file."""
-    with path.open("rb") as stream:
-        return hashlib.file_digest(stream, "sha256").hexdigest()
-
-
 def _without_pointers(corpus: Corpus, present: list[tuple[Place, str]]) -> list[tuple[Place, str]]:
     """The recordings without the Git LFS pointers among them."""
     recordings, pointers = list[tuple[Place, str]](), list[tuple[Place, str]]()

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from deepemo.corpora.definition import Corpus
-from deepemo.corpora.download.packing import Contents, file_sha256
+from deepemo.corpora.download.packing import Contents
 from deepemo.corpora.parts import later_parts
 from deepemo.errors import InputError
-from deepemo.files import read_json, write_json
+from deepemo.files import file_sha256, read_json, write_json
 
 _KINDS: dict[Any, str] = {str: "text", int: "a whole number"}
 
@@ -75,7 +75,7 @@ def _zip_sha256(archive: Path) -> str:
     return hashlib.sha256(lines.encode()).hexdigest()
 
 
-def record(
+def record_provenance(
     corpus: Corpus, contents: Contents, archive: Path, *, source: str, published_digest: str = "", dated: bool = True
 ) -> Provenance:
     """Describe a zip that was just packed; with `dated`, as of now."""
