@@ -83,10 +83,10 @@ class Timed:
 
 def validate_task(clips: pd.DataFrame, params: Params) -> Task:
     """Inspecting recordings, as `validate` does by processes."""
-    from deepemo.corpora.packed import corpus_in
+    from deepemo.corpora.registry import corpus_in
     from deepemo.dataset.inspect import MAX_BYTES
     from deepemo.dataset.validate import Inspector, find_archives
-    from deepemo.serving.batching import one_thread_a_product
+    from deepemo.threads import one_thread_a_product
 
     (archive,) = find_archives(RAW)
     inspector = Inspector(params.validate_, {archive.name: corpus_in(archive)})

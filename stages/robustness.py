@@ -6,7 +6,7 @@ from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.split import read_split
 from deepemo.emotions import check_emotions
 from deepemo.evaluation.conditions import explain
-from deepemo.evaluation.robustness import draw_clips, figures, judge, predict_conditions
+from deepemo.evaluation.robustness import figures, judge, predict_conditions, sample_clips
 from deepemo.files import CLIPS, METRICS, MODELS, PLOTS, RAW, REPORTS, SPLIT, write_json, write_text
 from deepemo.models.saved import load_model
 from deepemo.params import Params
@@ -26,7 +26,7 @@ def main(params: Params) -> str:
     predicted = predict_conditions(
         section,
         models={name: load_model(MODELS / name, params.emotions) for name in bundle.parts},
-        drawn=draw_clips(read_split(SPLIT, params.emotions), section.clips, seed=params.seed),
+        drawn=sample_clips(read_split(SPLIT, params.emotions), section.clips, seed=params.seed),
         clips=good_clips(read_clips(CLIPS)),
         raw_dir=RAW,
         emotions=params.emotions,

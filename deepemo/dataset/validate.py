@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pandas as pd
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deepemo.corpora.archive import Archive, Recordings
 from deepemo.corpora.definition import Corpus
-from deepemo.corpora.packed import corpus_in
 from deepemo.corpora.parts import belongs_to_another
+from deepemo.corpora.registry import corpus_in
 from deepemo.dataset.clips import GOOD, QUARANTINED
 from deepemo.dataset.inspect import MAX_BYTES, REPAIRS, Inspection, inspect_recording
 from deepemo.dataset.verdicts import REASONS, Verdict, pass_verdicts
@@ -22,6 +21,7 @@ from deepemo.files import write_csv
 from deepemo.parallel import map_clips
 from deepemo.params import Validate, VoiceDecision
 from deepemo.recordings import SUFFIXES
+from deepemo.threads import one_thread_a_product
 
 # Below this number of recordings, starting processes takes longer than they save.
 _MIN_FOR_PROCESSES = 256
@@ -75,15 +75,10 @@ def validate_recordings(archives: Sequence[Archive], limits: Validate, *, worker
         total=len(found),
         workers=workers,
         in_processes=True,
-        start=_one_thread_a_product,
+        start=one_thread_a_product,
         carry=lambda member: (member[0].carried(member[1], most_bytes=MAX_BYTES), member[1]),
     )
     return pass_verdicts(inspections, limits)
-
-
-def _one_thread_a_product() -> None:
-    """Use one thread: there is one process per core, so more threads would only wait for each other."""
-    threadpool_limits(1, user_api="blas")
 
 
 @dataclass(frozen=True)

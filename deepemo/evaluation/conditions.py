@@ -7,10 +7,9 @@ import numpy as np
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.perturb.codecs import coded, telephone
+from deepemo.audio.perturb.filters import at_speed, in_room, room_response
 from deepemo.audio.perturb.levels import clipped, gained, to_16_bits
 from deepemo.audio.perturb.noise import babble, with_noise, with_sound
-from deepemo.audio.perturb.room import in_room, room_response
-from deepemo.audio.perturb.speed import at_speed
 from deepemo.params import Robustness
 
 CLEAN = "clean"
@@ -25,7 +24,7 @@ SPEED_CHANGE = 0.1
 
 
 @dataclass(frozen=True)
-class Heard:
+class CleanClip:
     """A clip, and what its conditions are made from.
 
     Attributes:
@@ -41,25 +40,25 @@ class Heard:
     voices: Sequence[Float32Array]
 
 
-Condition = Callable[[Heard], Float32Array]
+Condition = Callable[[CleanClip], Float32Array]
 
 
 def conditions(section: Robustness) -> dict[str, Condition]:
     """All conditions by name, the clip as it was recorded first; each turns a clip into float32 [m]."""
     return {
-        CLEAN: lambda heard: heard.samples,
-        "telephone": lambda heard: telephone(heard.samples, heard.rate_hz),
-        f"mp3_{section.mp3_kbps}_kbps": lambda heard: coded(heard.samples, heard.rate_hz, "mp3", kbps=section.mp3_kbps),
-        f"opus_{section.opus_kbps}_kbps": lambda heard: coded(
-            heard.samples, heard.rate_hz, "opus", kbps=section.opus_kbps
+        CLEAN: lambda clip: clip.samples,
+        "telephone": lambda clip: telephone(clip.samples, clip.rate_hz),
+        f"mp3_{section.mp3_kbps}_kbps": lambda clip: coded(clip.samples, clip.rate_hz, "mp3", kbps=section.mp3_kbps),
+        f"opus_{section.opus_kbps}_kbps": lambda clip: coded(
+            clip.samples, clip.rate_hz, "opus", kbps=section.opus_kbps
         ),
         "far_microphone": _far,
         **{f"noise_{snr_db}_db": _in_noise(snr_db) for snr_db in SNRS_DB},
         **{f"babble_{snr_db}_db": _in_babble(snr_db) for snr_db in SNRS_DB},
-        f"quieter_{QUIETER_DB}_db": lambda heard: to_16_bits(gained(heard.samples, -QUIETER_DB)),
-        "clipped": lambda heard: clipped(heard.samples, below_peak_db=CLIPPED_BELOW_PEAK_DB),
-        "faster": lambda heard: at_speed(heard.samples, 1 + SPEED_CHANGE),
-        "slower": lambda heard: at_speed(heard.samples, 1 - SPEED_CHANGE),
+        f"quieter_{QUIETER_DB}_db": lambda clip: to_16_bits(gained(clip.samples, -QUIETER_DB)),
+        "clipped": lambda clip: clipped(clip.samples, below_peak_db=CLIPPED_BELOW_PEAK_DB),
+        "faster": lambda clip: at_speed(clip.samples, 1 + SPEED_CHANGE),
+        "slower": lambda clip: at_speed(clip.samples, 1 - SPEED_CHANGE),
     }
 
 
@@ -95,23 +94,23 @@ def label(condition: str) -> str:
     return " ".join(words.get(word, word) for word in condition.split("_"))
 
 
-def _far(heard: Heard) -> Float32Array:
+def _far(clip: CleanClip) -> Float32Array:
     response = room_response(
-        heard.random,
-        heard.rate_hz,
+        clip.random,
+        clip.rate_hz,
         reverberation_seconds=FAR_REVERBERATION_SECONDS,
         direct_to_reverberant_db=FAR_DIRECT_DB,
     )
-    return in_room(heard.samples, response)
+    return in_room(clip.samples, response)
 
 
 def _in_noise(snr_db: float) -> Condition:
-    return lambda heard: with_noise(heard.samples, heard.rate_hz, heard.random, slope=NOISE_SLOPE, snr_db=snr_db)
+    return lambda clip: with_noise(clip.samples, clip.rate_hz, clip.random, slope=NOISE_SLOPE, snr_db=snr_db)
 
 
 def _in_babble(snr_db: float) -> Condition:
-    def hear(heard: Heard) -> Float32Array:
-        others = babble(heard.voices, heard.rate_hz, heard.random, len(heard.samples))
-        return with_sound(heard.samples, heard.rate_hz, others, snr_db=snr_db)
+    def hear(clip: CleanClip) -> Float32Array:
+        others = babble(clip.voices, clip.rate_hz, clip.random, len(clip.samples))
+        return with_sound(clip.samples, clip.rate_hz, others, snr_db=snr_db)
 
     return hear

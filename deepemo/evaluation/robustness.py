@@ -19,7 +19,7 @@ from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.comparison import Difference, compare
-from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, Heard, conditions
+from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, CleanClip, conditions
 from deepemo.evaluation.groups import Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions
 from deepemo.evaluation.report import RESAMPLED_BY, ROLE_NAMES
@@ -84,7 +84,7 @@ class RobustnessReport:
         )
 
 
-def draw_clips(split: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
+def sample_clips(split: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
     """Draw test clips: of speakers never heard; without any, of a corpus never heard; else of heard speakers.
 
     Args:
@@ -149,7 +149,7 @@ class Surroundings:
         for name, condition in conditions(self.section).items():
             random = np.random.default_rng([self.seed, _digest(clip, self.seed), _digest(name, self.seed)])
             voices = [strangers[number] for number in random.permutation(len(strangers))[:BABBLE_VOICES]]
-            found.append(condition(Heard(samples, self.rate_hz, random, voices)))
+            found.append(condition(CleanClip(samples, self.rate_hz, random, voices)))
         return found
 
 
@@ -174,7 +174,7 @@ def predict_conditions(
     Args:
         section: bit rates, and the number of threads.
         models: networks by name.
-        drawn: rows of the split table, see `draw_clips`.
+        drawn: rows of the split table, see `sample_clips`.
         clips: the good rows of the clip table; those that are not drawn make up the babble.
         raw_dir: folder of `<corpus>.zip`.
         emotions: of the run, the classes of the networks.

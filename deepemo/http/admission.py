@@ -17,7 +17,7 @@ from deepemo.http.picture import Picture, draw
 from deepemo.http.problems import ProblemError
 from deepemo.http.server import Settings
 from deepemo.http.work import Work
-from deepemo.serving.batching import Batcher, one_thread_a_product
+from deepemo.serving.batching import Batcher
 from deepemo.serving.containment import CancelledError
 from deepemo.serving.decoders import Decoders, DecodingLimits
 from deepemo.serving.options import RecognitionOptions
@@ -25,6 +25,7 @@ from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition
 from deepemo.serving.sources import check_samples
 from deepemo.serving.voice import VoiceReference
+from deepemo.threads import one_thread_a_product
 
 Done = TypeVar("Done")
 

@@ -1,14 +1,16 @@
-"""Sections of the model card on the data: corpora, licences, quarantined clips, and the split."""
+"""Sections of the model card on the data: corpora, licences, quarantined clips, the split, and listeners."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pandas as pd
 
+from deepemo.charts.predictors import ROLE_TITLES
 from deepemo.dataset.clips import QUARANTINED, good_clips
 from deepemo.dataset.split import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, other_emotions
 from deepemo.emotions import Emotions
-from deepemo.reporting.markdown import per_cent, table
+from deepemo.evaluation.agreement import AgreementBand
+from deepemo.reporting.markdown import estimate, per_cent, table
 
 SYNTHETIC = "synthetic"
 ROLE_MEANINGS = {
@@ -18,6 +20,12 @@ ROLE_MEANINGS = {
     TEST_UNSEEN: "speakers never heard",
     TEST_CORPUS: "a corpus never heard",
 }
+
+LISTENERS = """\
+Makers of some corpora asked people what they heard in the voice alone. The agreement of a clip is the share of them who
+named the emotion that was meant; its mean is how often people are right. Where few agree, the label is the actor's
+intention alone, and a model that follows it has learned the actors.\
+"""
 
 
 def banner(split: pd.DataFrame) -> str:
@@ -145,3 +153,27 @@ def _left_out(clips: pd.DataFrame, emotions: Emotions) -> str:
 
 def _count(split: pd.DataFrame, role: str, emotion: str) -> int:
     return int(((split["role"] == role) & (split["emotion"] == emotion)).sum())
+
+
+def listeners(bands: Mapping[str, Sequence[AgreementBand]]) -> str:
+    """How well listeners name the emotions, and the model on the same clips; empty if nobody was asked.
+
+    Args:
+        bands: by test role, see `deepemo.evaluation.agreement.score_by_agreement`.
+    """
+    if not bands:
+        return ""
+    parts = [LISTENERS]
+    for role, found in bands.items():
+        rows = [
+            (_shares(band), band.model.clips, per_cent(band.listeners), estimate(band.model.accuracy)) for band in found
+        ]
+        listed = table(("listeners who agreed", "clips", "accuracy of people", "accuracy of the model"), rows)
+        parts.append(f"**{ROLE_TITLES[role].capitalize()}**\n\n{listed}")
+    return "\n\n".join(parts) + "\n"
+
+
+def _shares(band: AgreementBand) -> str:
+    if (band.low, band.high) == (0.0, 1.0):
+        return "any share"
+    return f"{band.low:.0%} to {band.high:.0%}"

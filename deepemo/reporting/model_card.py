@@ -15,7 +15,6 @@ from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.pipeline import recorded
 from deepemo.reporting import card_data, card_figures, card_origin
-from deepemo.reporting.card_listeners import listeners
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -129,7 +128,7 @@ def write_card(inputs: CardInputs) -> str:
         "Fairness by gender": card_figures.fairness(evaluation, chosen)
         + "\n"
         + _picture(inputs, "groups", "UAR by corpus and gender"),
-        **({"Listeners": text} if (text := listeners(inputs.agreement)) else {}),
+        **({"Listeners": text} if (text := card_data.listeners(inputs.agreement)) else {}),
         "Confidence": card_figures.confidence(evaluation)
         + "\n"
         + card_origin.confidence(evaluation)

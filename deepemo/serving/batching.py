@@ -7,26 +7,12 @@ from concurrent.futures import Future
 from contextlib import suppress
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deepemo.arrays import Float32Array, Float64Array
 
 # Arrays of clips, one for each distinct front end of a predictor: float32 [n, ...] each, or [...] for a single clip.
 Inputs = tuple[Float32Array, ...]
 _Asked = tuple[Inputs, Future[Float64Array]]
-
-
-class ClosedError(RuntimeError):
-    """The batcher is closed."""
-
-
-def one_thread_a_product() -> None:
-    """Limit numpy's matrix products to one thread each, in the whole process from now on.
-
-    OpenBLAS spreads each product over all cores, even if several threads compute products at once: with eight threads
-    on two cores, the voice gate took 640 ms a recording instead of 14.
-    """
-    threadpool_limits(1, user_api="blas")
 
 
 def stack(clips: Sequence[Inputs]) -> Inputs:
@@ -77,12 +63,12 @@ class Batcher:
         """Answers [n, ...] to inputs [n, ...]; blocks until they are there.
 
         Raises:
-            ClosedError: `close` was called before, or the thread has died.
+            RuntimeError: `close` was called before, or the thread has died.
         """
         answer: Future[Float64Array] = Future()
         with self._lock:
             if not self._open:
-                raise ClosedError("the batcher is closed")
+                raise RuntimeError("the batcher is closed")
             self._waiting.put((inputs, answer))
         return answer.result()
 
@@ -112,7 +98,7 @@ class Batcher:
             with suppress(queue.Empty):
                 while True:
                     if (left := self._waiting.get_nowait()) is not None:
-                        left[1].set_exception(ClosedError("the batcher has ended"))
+                        left[1].set_exception(RuntimeError("the batcher has ended"))
 
     def _gather(self, first: _Asked) -> list[_Asked | None]:
         """The waiting requests, up to a full batch; None at the end if the batcher was closed."""
@@ -146,7 +132,7 @@ class Batcher:
             # Close before the callers get the error, so that later callers get it too.
             self._shut()
             for _, answer in batch:
-                answer.set_exception(ClosedError("the batcher has ended"))
+                answer.set_exception(RuntimeError("the batcher has ended"))
             raise
         else:
             for (_, answer), part in zip(batch, parts, strict=True):

@@ -8,13 +8,13 @@ from pathlib import Path
 
 from deepemo.errors import DecodeError
 from deepemo.recordings import POINTER_ADVICE, find_recordings, is_pointer_file
-from deepemo.serving.batching import Batcher, one_thread_a_product
+from deepemo.serving.batching import Batcher
 from deepemo.serving.hearing import Heard
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
 from deepemo.serving.voice import VoiceReference
-from deepemo.threads import map_in_threads
+from deepemo.threads import map_in_threads, one_thread_a_product
 
 # Stands for a file that comes through a pipe.
 STANDARD_INPUT = Path("-")

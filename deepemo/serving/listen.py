@@ -2,14 +2,13 @@
 
 import sys
 from contextlib import AbstractContextManager, nullcontext
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import TooLongError
-from deepemo.serving.batching import one_thread_a_product
+from deepemo.files import MODELS
 from deepemo.serving.command import (
     MinConfidence,
     Models,
@@ -33,6 +32,7 @@ from deepemo.serving.options import (
 from deepemo.serving.pcm import PcmFormat
 from deepemo.serving.printing import HopJson, HopPrinter, HopTable
 from deepemo.serving.sounds import Sound, microphone, standard_input
+from deepemo.threads import one_thread_a_product
 
 STANDARD_INPUT = "-"
 
@@ -74,7 +74,7 @@ def listen(
     json: Annotated[bool, typer.Option("--json", help="Print JSON, one object per line, as WS /v1/stream.")] = False,
     model: Which = None,
     origin: OfOrigin = None,
-    models: Models = Path("models"),
+    models: Models = MODELS,
 ) -> None:
     """Recognize emotions while somebody speaks; Ctrl+C ends it, and the whole recording is answered.
 

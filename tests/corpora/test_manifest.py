@@ -13,7 +13,7 @@ from deepemo.audio.io.decode import read_recording
 from deepemo.corpora.archive import Archive
 from deepemo.corpora.download.acquire import acquire
 from deepemo.corpora.download.own import find_corpus, own_corpus, own_names, source_dir_of
-from deepemo.corpora.packed import corpus_in
+from deepemo.corpora.registry import corpus_in
 from deepemo.dataset.validate import find_archives, validate_recordings
 from deepemo.errors import InputError
 from deepemo.pipeline import load_params

@@ -12,9 +12,8 @@ from deepemo.corpora.archive import Archive
 from deepemo.corpora.download.folders import Folder
 from deepemo.corpora.download.packing import Contents, pack, take_stock
 from deepemo.corpora.manifest import read_manifest
-from deepemo.corpora.packed import corpus_in
 from deepemo.corpora.parts import Mark, all_parts, belongs_to_another, first_path, later_parts, part_path, read_mark
-from deepemo.corpora.registry import CORPORA
+from deepemo.corpora.registry import CORPORA, corpus_in
 from deepemo.dataset.validate import find_archives
 from deepemo.errors import InputError
 

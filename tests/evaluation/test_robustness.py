@@ -16,9 +16,9 @@ from deepemo.audio.samples import rms
 from deepemo.charts.robustness import draw_conditions
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, Heard, conditions, explain
+from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, CleanClip, conditions, explain
 from deepemo.evaluation.predictions import Predictions
-from deepemo.evaluation.robustness import draw_clips, figures, judge, predict_conditions
+from deepemo.evaluation.robustness import figures, judge, predict_conditions, sample_clips
 from deepemo.params import Robustness
 from deepemo.reporting.robustness import write_report
 
@@ -31,8 +31,8 @@ NAMES = (
 )
 
 
-def heard(speech: np.ndarray, seed: int = 1) -> Heard:
-    return Heard(speech, RATE_HZ, np.random.default_rng(seed), [speech[::-1], speech[8000:]])
+def heard(speech: np.ndarray, seed: int = 1) -> CleanClip:
+    return CleanClip(speech, RATE_HZ, np.random.default_rng(seed), [speech[::-1], speech[8000:]])
 
 
 def test_every_condition_has_a_name_and_an_explanation() -> None:
@@ -68,23 +68,23 @@ def test_what_is_drawn_follows_the_seed(speech: np.ndarray, name: str) -> None:
 
 
 def test_clips_of_speakers_never_heard_are_drawn_by_their_ids(made_split: pd.DataFrame) -> None:
-    drawn = draw_clips(made_split, 20, seed=1)
+    drawn = sample_clips(made_split, 20, seed=1)
     assert set(drawn["role"]) == {"test_unseen"}
     assert len(drawn) == 20
-    reordered = draw_clips(made_split.sample(frac=1, random_state=3), 20, seed=1)
-    assert set(drawn["clip"]) == set(reordered["clip"]) != set(draw_clips(made_split, 20, seed=2)["clip"])
+    reordered = sample_clips(made_split.sample(frac=1, random_state=3), 20, seed=1)
+    assert set(drawn["clip"]) == set(reordered["clip"]) != set(sample_clips(made_split, 20, seed=2)["clip"])
     # The clips of a smaller sample are in the larger one.
-    assert set(draw_clips(made_split, 10, seed=1)["clip"]) < set(drawn["clip"])
-    assert len(draw_clips(made_split, 10_000, seed=1)) == (made_split["role"] == "test_unseen").sum()
+    assert set(sample_clips(made_split, 10, seed=1)["clip"]) < set(drawn["clip"])
+    assert len(sample_clips(made_split, 10_000, seed=1)) == (made_split["role"] == "test_unseen").sum()
 
 
 def test_without_new_speakers_others_are_tried_or_nothing(made_split: pd.DataFrame) -> None:
     heard_alone = made_split[made_split["role"] != "test_unseen"]
-    assert set(draw_clips(heard_alone, 5, seed=1)["role"]) == {"test_seen"}
+    assert set(sample_clips(heard_alone, 5, seed=1)["role"]) == {"test_seen"}
     elsewhere = pd.concat([heard_alone, made_split.head(3).assign(role="test_corpus")])
-    assert set(draw_clips(elsewhere, 5, seed=1)["role"]) == {"test_corpus"}
+    assert set(sample_clips(elsewhere, 5, seed=1)["role"]) == {"test_corpus"}
     with pytest.raises(InputError, match="no test clips among"):
-        draw_clips(made_split[made_split["role"] == "train"], 5, seed=1)
+        sample_clips(made_split[made_split["role"] == "train"], 5, seed=1)
 
 
 class LevelFrontEnd:
@@ -128,7 +128,7 @@ def test_inputs_depend_on_neither_order_nor_workers(
     run: tuple[pd.DataFrame, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split, clips, folder = run
-    drawn = draw_clips(split, 8, seed=1)
+    drawn = sample_clips(split, 8, seed=1)
 
     def probabilities(drawn: pd.DataFrame, workers: int) -> dict[str, np.ndarray]:
         front_end = LevelFrontEnd()
@@ -164,10 +164,10 @@ def test_the_voices_of_a_babble_are_of_other_speakers_and_other_clips(
     run: tuple[pd.DataFrame, pd.DataFrame, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     split, clips, folder = run
-    drawn = draw_clips(split, 8, seed=1)
+    drawn = sample_clips(split, 8, seed=1)
     found: list[tuple[int, list[int]]] = []
 
-    def spy(heard: Heard) -> np.ndarray:
+    def spy(heard: CleanClip) -> np.ndarray:
         found.append((len(heard.samples), [len(voice) for voice in heard.voices]))
         return heard.samples
 

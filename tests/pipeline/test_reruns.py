@@ -140,7 +140,7 @@ EDITS = [
     ("deepemo/models/speech/embed.py", {"embed_speech", "embed_speech_views"}),
     ("deepemo/models/speech/views.py", {"embed_speech_views"}),
     ("deepemo/audio/perturb/views.py", {"embed_speech_views"}),
-    ("deepemo/audio/perturb/room.py", {"embed_speech_views", "robustness"}),
+    ("deepemo/audio/perturb/filters.py", {"embed_speech_views", "robustness"}),
     ("deepemo/audio/perturb/codecs.py", {"robustness"}),
     ("deepemo/audio/perturb/noise.py", {"gate", "embed_speech_views", "robustness"}),
     ("deepemo/evaluation/robustness.py", {"robustness"}),

@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from deepemo.serving.batching import Batcher, ClosedError
+from deepemo.serving.batching import Batcher
 
 
 def double(inputs):
@@ -78,7 +78,7 @@ def test_closing_answers_those_who_wait_and_refuses_later_ones():
         time.sleep(0.05)
         closing = pool.submit(batcher.close)
         time.sleep(0.05)
-        with pytest.raises(ClosedError):
+        with pytest.raises(RuntimeError, match="the batcher is closed"):
             batcher((np.ones((1, 1), np.float32),))
         release.set()
         assert [answer.result(5).item() for answer in waiting] == [0, 2, 4]
@@ -93,7 +93,7 @@ def test_whoever_is_told_that_the_thread_has_ended_finds_it_ended():
     for _ in range(300):
         batcher = Batcher(die, batch_windows=4)
         assert batcher.is_alive
-        with pytest.raises(ClosedError):
+        with pytest.raises(RuntimeError, match="the batcher has ended"):
             batcher((np.zeros((1, 2), np.float32),))
         assert not batcher.is_alive
         batcher.close()

@@ -1,20 +1,27 @@
-"""Filters defined by their gain at each frequency, without delay: band limits, and smooth random equalisation.
+"""Filters: band limits, smooth random equalisation and rooms; and speed, which moves all frequencies.
 
-Arrays are float32 [n] and keep their length. Filters are applied to the spectrum of the whole clip with silence after
-it. Without the silence, the end of the clip would leak into its beginning.
+Arrays are float32 [n]. Filters keep their length. Those defined by their gain at each frequency cause no delay. They
+are applied to the spectrum of the whole clip with silence after it. Without the silence, the end of the clip would leak
+into its beginning.
 """
 
 from collections.abc import Callable
 
 import numpy as np
 import scipy.fft
+from scipy.signal import fftconvolve
 
 from deepemo.arrays import Float32Array, Float64Array
+from deepemo.audio.samples import resample
 
 _LOWEST_HZ = 20.0
 # Silence after a clip, for the ringing of a filter.
 _RINGING_SECONDS = 0.25
 _KNOTS_PER_OCTAVE = 1.0
+# From the direct sound in a room to the first reflection.
+_GAP_SECONDS = 0.003
+# soxr takes integer rates.
+_UNIT_HZ = 1_000_000
 
 
 def filtered(samples: Float32Array, rate_hz: int, gain: Callable[[Float64Array], Float64Array]) -> Float32Array:
@@ -85,3 +92,39 @@ def equalised(samples: Float32Array, rate_hz: int, random: np.random.Generator, 
         return 10 ** (np.interp(above, knots, gains_db) / 20)
 
     return filtered(samples, rate_hz, gain)
+
+
+def room_response(
+    random: np.random.Generator, rate_hz: int, *, reverberation_seconds: float, direct_to_reverberant_db: float
+) -> Float64Array:
+    """Impulse response of a room, float64 [n]: 1, a gap of 3 ms, and noise that decays exponentially (Polack 1988).
+
+    Args:
+        random: gives the noise.
+        rate_hz: sample rate.
+        reverberation_seconds: time in which the tail decays by 60 dB; the response ends then.
+        direct_to_reverberant_db: energy of the direct sound relative to the tail. It falls with the distance from the
+            microphone, and is negative for a far microphone.
+    """
+    seconds = np.arange(round(reverberation_seconds * rate_hz)) / rate_hz
+    tail = random.standard_normal(len(seconds)) * 10 ** (-3 * seconds / reverberation_seconds)
+    tail *= np.sqrt(10 ** (-direct_to_reverberant_db / 10) / np.sum(tail**2))
+    return np.concatenate([[1.0], np.zeros(round(_GAP_SECONDS * rate_hz)), tail])
+
+
+def in_room(samples: Float32Array, response: Float64Array) -> Float32Array:
+    """A clip as a microphone in a room records it: float32 [n] to float32 [n]. The tail after its end is cut off."""
+    return fftconvolve(samples.astype(np.float64), response)[: len(samples)].astype(np.float32)
+
+
+def at_speed(samples: Float32Array, speed: float) -> Float32Array:
+    """Play a clip at another speed, as a tape that runs faster or slower.
+
+    Args:
+        samples: float32 [n], at any rate; the result has the same rate.
+        speed: above 1 is faster and higher. Frequencies are multiplied by it, and the length is divided by it.
+
+    Returns:
+        float32 [m], m = n / `speed` within a sample.
+    """
+    return resample(samples, round(_UNIT_HZ * speed), _UNIT_HZ)

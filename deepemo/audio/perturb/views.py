@@ -6,10 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.perturb.filters import band_limited, equalised
+from deepemo.audio.perturb.filters import at_speed, band_limited, equalised, in_room, room_response
 from deepemo.audio.perturb.noise import babble, with_noise, with_sound
-from deepemo.audio.perturb.room import in_room, room_response
-from deepemo.audio.perturb.speed import at_speed
 from deepemo.params import WaveformViews
 
 _LOWEST_CUT_HZ = 40.0

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from deepemo.audio.perturb.room import in_room, room_response
-from deepemo.audio.perturb.speed import at_speed
+from deepemo.audio.perturb.filters import at_speed, in_room, room_response
 
 RATE_HZ = 16_000
 
