@@ -13,13 +13,11 @@ from deepemo.arrays import Int64Array
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
 from deepemo.charts.cross_corpus import draw_cross_corpus
 from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, draw_legend, predictor_colours
-from deepemo.charts.style import name_emotions, per_cent, save, styled
+from deepemo.charts.style import DARK_SHARE, name_emotions, per_cent, save, styled
 from deepemo.emotions import Emotions
 from deepemo.evaluation.groups import GroupScores
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation, PredictorReport, RoleReport
 
-# Share from which a cell of a confusion matrix is so dark that its text must be white.
-DARK_SHARE = 0.55
 # Largest distance of a predictor's dot from the middle of its name, where names are 1 apart.
 MAX_OFFSET = 0.22
 

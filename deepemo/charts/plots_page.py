@@ -4,11 +4,11 @@ from pathlib import Path
 
 import vl_convert
 
-from deepemo.files import write_text
+from deepemo.files import PLOTS, write_text
 from deepemo.models.registry import family_names
 
 # .dvc/config names it as the template of DVC's page.
-TEMPLATE = Path("plots/page/template.html")
+TEMPLATE = PLOTS / "page/template.html"
 # The oldest version in the package. DVC's templates are written for Vega-Lite 5.
 VEGA_LITE = "5.8"
 # The name by which DVC's page calls the script for each plot.

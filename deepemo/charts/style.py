@@ -55,6 +55,8 @@ EMOTION_LINES: dict[str, dict[str, Any]] = {
     emotion: {"color": COLOURS[emotion], "linestyle": dash} for emotion, dash in zip(EMOTIONS, DASHES, strict=True)
 }
 GENDER_COLOURS = {"female": "#AA4499", "male": "#44AA99"}
+# Share of the highest value from which a cell of the colour map "Blues" is so dark that its text must be white.
+DARK_SHARE = 0.55
 
 
 def page_figure(height: float) -> Figure:

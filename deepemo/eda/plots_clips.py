@@ -13,6 +13,7 @@ from matplotlib.ticker import ScalarFormatter
 
 from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import (
+    DARK_SHARE,
     EMOTION_LINES,
     GENDER_COLOURS,
     caption,
@@ -25,11 +26,8 @@ from deepemo.charts.style import (
 from deepemo.eda.recommend import COVERAGES, FIRST_FRAMES, FIRST_RATE_HZ, Recommendation, holding
 from deepemo.emotions import EMOTIONS
 
-GENDERS = ("female", "male")
 # Up to this many corpora, their names are written horizontally below their speakers; more names do not fit.
 MOST_NAMES_ACROSS = 6
-# Share of the highest value from which a cell of the colour map "Blues" is so dark that its text must be white.
-DARK_SHARE = 0.55
 LENGTH_BINS = 60
 
 
@@ -225,7 +223,7 @@ def draw_gender_balance(clips: pd.DataFrame) -> Figure:
         of_corpus = clips[clips["corpus"] == corpus]
         bottom = np.zeros(len(EMOTIONS))
         totals = _counts(of_corpus, "corpus", [corpus])[0]
-        for gender in GENDERS:
+        for gender in GENDER_COLOURS:
             shares = _counts(of_corpus, "gender", [gender])[0] / np.maximum(totals, 1)
             axes.bar(range(len(EMOTIONS)), shares, bottom=bottom, color=GENDER_COLOURS[gender], edgecolor="white")
             for place, share in enumerate(shares):
@@ -234,7 +232,7 @@ def draw_gender_balance(clips: pd.DataFrame) -> Figure:
                     axes.text(place, middle, f"{100 * share:.0f}", ha="center", va="center", color="white", fontsize=7)
             bottom += shares
         speakers = of_corpus.groupby("gender")["speaker"].nunique()
-        counted = ", ".join(f"{speakers[gender]} {gender}" for gender in GENDERS if gender in speakers)
+        counted = ", ".join(f"{speakers[gender]} {gender}" for gender in GENDER_COLOURS if gender in speakers)
         axes.set_title(f"{corpus}: {counted}", fontsize=9)
         axes.grid(visible=False)
         name_emotions(axes)
@@ -244,7 +242,7 @@ def draw_gender_balance(clips: pd.DataFrame) -> Figure:
     for axes in panels[::columns]:
         per_cent(axes.yaxis)
         axes.set_ylabel("share of clips")
-    handles = [Patch(color=GENDER_COLOURS[gender], label=gender) for gender in GENDERS]
+    handles = [Patch(color=GENDER_COLOURS[gender], label=gender) for gender in GENDER_COLOURS]
     figure.legend(handles=handles, loc="outside lower right", ncols=2)
     caption(figure, "Clips by gender and class", "Per cent of the class; above, the number of speakers.")
     return figure

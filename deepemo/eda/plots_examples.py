@@ -15,7 +15,7 @@ from deepemo.audio.spec import FeatureSpec
 from deepemo.charts.colours import COLOURS
 from deepemo.charts.style import caption, grid_of, page_figure, styled
 from deepemo.eda.measure import MonoClip
-from deepemo.eda.views import pitched, stretched, with_noise
+from deepemo.eda.views import pitched, stretched, with_white_noise
 from deepemo.params import Augment, ViewStrength
 
 RANGE_DB = 80.0
@@ -195,7 +195,7 @@ def draw_views(clip: MonoClip, spec: FeatureSpec, strength: ViewStrength, *, see
     samples, rate_hz = clip
     shown = {
         "as recorded": samples,
-        f"white noise, {strength.snr_db:g} dB signal to noise": with_noise(samples, strength.snr_db, seed),
+        f"white noise, {strength.snr_db:g} dB signal to noise": with_white_noise(samples, strength.snr_db, seed),
         f"{strength.stretch:g} times as long": stretched(samples, rate_hz, strength.stretch),
         f"{strength.pitch_semitones:+g} semitones": pitched(samples, rate_hz, strength.pitch_semitones),
     }

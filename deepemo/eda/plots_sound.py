@@ -25,7 +25,6 @@ from deepemo.eda.measure import Measurements
 from deepemo.emotions import EMOTIONS
 
 BOX_NOTE = "Boxes: quartiles and median over clips; whiskers: 5 % to 95 %."
-GENDERS = ("female", "male")
 # With more lines, overlapping shaded ranges hide them.
 MOST_IN_ONE_PANEL = 5
 BOX: dict[str, Any] = {
@@ -84,7 +83,7 @@ def draw_pitch(measurements: Measurements) -> Figure:
     figure = page_figure(5.4)
     medians, ranges = figure.subplots(2, 1, sharex=True)
     table = measurements.table
-    for gender, offset in zip(GENDERS, (-0.2, 0.2), strict=True):
+    for gender, offset in zip(GENDER_COLOURS, (-0.2, 0.2), strict=True):
         of_gender = table[table["gender"] == gender]
         for axes, column in ((medians, "pitch_hz"), (ranges, "pitch_semitones")):
             places = [place + offset for place in range(len(EMOTIONS))]
@@ -100,7 +99,7 @@ def draw_pitch(measurements: Measurements) -> Figure:
     name_emotions(ranges, rotation=0)
     handles = [
         Patch(facecolor=GENDER_COLOURS[gender], edgecolor="black", label=f"{gender} ({count:,} clips)")
-        for gender in GENDERS
+        for gender in GENDER_COLOURS
         if (count := int((table["gender"] == gender).sum()))
     ]
     medians.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=2)

@@ -13,7 +13,7 @@ WINDOW_SECONDS = 0.04
 SLACK_SECONDS = 0.01
 
 
-def with_noise(samples: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
+def with_white_noise(samples: np.ndarray, snr_db: float, seed: int) -> np.ndarray:
     """Add white noise at a signal-to-noise ratio in dB: float32 [n] to float32 [n]."""
     noise = np.random.default_rng(seed).normal(size=len(samples)) * rms(samples) * 10 ** (-snr_db / 20)
     return (samples + noise).astype(np.float32)

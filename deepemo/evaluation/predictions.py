@@ -22,7 +22,7 @@ LEFT_OUT = PREDICTIONS.with_name("cross_corpus.csv")
 Batches = Iterable[tuple[list[str], Float32Array]]
 
 
-class Model(Protocol):
+class Classifier(Protocol):
     """The part of `deepemo.models.family.TrainedModel` that evaluation needs."""
 
     def logits(self, inputs: Float32Array) -> Float32Array:
@@ -86,7 +86,7 @@ class Predictions:
         return Predictions(self.clips, {**self.probabilities, ENSEMBLE: np.sum(parts, axis=0)}, self.emotions)
 
 
-def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]], emotions: Emotions) -> Predictions:
+def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Classifier, Batches]], emotions: Emotions) -> Predictions:
     """Predict clips by models, with one batch of inputs in memory at a time.
 
     Args:
@@ -108,7 +108,7 @@ def predict(clips: pd.DataFrame, models: Mapping[str, tuple[Model, Batches]], em
     )
 
 
-def _probabilities(clips: pd.DataFrame, name: str, model: Model, batches: Batches, classes: int) -> Float64Array:
+def _probabilities(clips: pd.DataFrame, name: str, model: Classifier, batches: Batches, classes: int) -> Float64Array:
     rows = {clip: row for row, clip in enumerate(clips["clip"])}
     probabilities = np.full((len(clips), classes), np.nan)
     for names, inputs in batches:

@@ -22,7 +22,7 @@ from deepemo.http.problems import ProblemError, install_handlers
 from deepemo.http.schemas import ChannelsResponse, HealthResponse, ModelResponse, RecognitionResponse, VoiceResponse
 from deepemo.http.server import Settings
 from deepemo.http.streams import Streams, stream_router
-from deepemo.http.uploads import Expected, Received, check_announced, read_reference, receive
+from deepemo.http.uploads import FormLimits, Received, check_announced, read_reference, receive
 from deepemo.serving.bundle import ClipLimits
 from deepemo.serving.options import HOP_SECONDS, Channel, Channels, RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
@@ -164,7 +164,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
             max_seconds=settings.max_seconds,
             channel=channel.number,
         )
-        expected = Expected(most_files=1, takes_voice=True, max_bytes=settings.max_upload_bytes)
+        expected = FormLimits(most_files=1, takes_voice=True, max_bytes=settings.max_upload_bytes)
         async with _uploaded(request, admission, expected, settings) as form:
             voice = read_reference(form.voice)
             if voice is not None and channel is Channels.EACH:
@@ -202,7 +202,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
         does not keep it. References of the same model can be joined, see docs/knowing-the-voice.md.
         """
         options = RecognitionOptions(max_seconds=settings.max_seconds, channel=channel.number)
-        expected = Expected(most_files=MOST_RECORDINGS, takes_voice=False, max_bytes=settings.max_upload_bytes)
+        expected = FormLimits(most_files=MOST_RECORDINGS, takes_voice=False, max_bytes=settings.max_upload_bytes)
         async with _uploaded(request, admission, expected, settings) as form:
             made = await admission.make_reference(form.files, options, disconnected=_disconnected(request))
         return Response(made.to_json(), media_type="application/json")
@@ -212,7 +212,7 @@ def _recognitions(settings: Settings, guarded: list[params.Depends]) -> APIRoute
 
 @asynccontextmanager
 async def _uploaded(
-    request: Request, admission: Admission, expected: Expected, settings: Settings
+    request: Request, admission: Admission, expected: FormLimits, settings: Settings
 ) -> AsyncIterator[Received]:
     """What a request sent, and a slot to work on it."""
     boundary = check_announced(request, expected)

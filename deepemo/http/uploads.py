@@ -44,7 +44,7 @@ def read_reference(content: bytes | str | None) -> VoiceReference | None:
 
 
 @dataclass(frozen=True)
-class Expected:
+class FormLimits:
     """What a form may hold.
 
     Attributes:
@@ -79,7 +79,7 @@ class Received:
 class _Form:
     """Collects the parts of a form, in callbacks of the parser."""
 
-    def __init__(self, expected: Expected, hold: Callable[[int], None]) -> None:
+    def __init__(self, expected: FormLimits, hold: Callable[[int], None]) -> None:
         self.files: list[bytearray] = []
         self.voice: bytearray | None = None
         self.complete = False
@@ -149,7 +149,7 @@ def too_large(max_bytes: int) -> ProblemError:
     return ProblemError("too_large", f"expected at most {max_bytes} bytes")
 
 
-def check_announced(request: Request, expected: Expected) -> bytes:
+def check_announced(request: Request, expected: FormLimits) -> bytes:
     """Refuse a request whose headers show that it cannot be received; otherwise return its boundary.
 
     Raises:
@@ -173,7 +173,7 @@ async def receive(
     request: Request,
     boundary: bytes,
     *,
-    expected: Expected,
+    expected: FormLimits,
     seconds: float,
     min_bytes_per_second: int,
     hold: Callable[[int], None],

@@ -19,7 +19,7 @@ from tqdm import tqdm
 from deepemo.corpora.download.own import source_dir_of
 from deepemo.corpora.listing import describe_corpora, json_listing, listing, short_listing
 from deepemo.errors import extra
-from deepemo.files import write_text
+from deepemo.files import MODELS, RAW, write_text
 from deepemo.http.server import LOOPBACK, MIB, Settings, address_of, bind, run
 from deepemo.http.workers import serve_by_workers
 from deepemo.serving.command import (
@@ -48,7 +48,7 @@ from deepemo.serving.options import (
     Channels,
     RecognitionOptions,
 )
-from deepemo.serving.printing import Csv, JsonLines, Printer, Table
+from deepemo.serving.printing import AnswerTable, Csv, JsonLines, Printer
 from deepemo.serving.results import UNREADABLE
 
 API_KEY_VARIABLE = "DEEPEMO_API_KEY"
@@ -98,7 +98,7 @@ def predict(
     ] = False,
     model: Which = None,
     origin: OfOrigin = None,
-    models: Models = Path("models"),
+    models: Models = MODELS,
 ) -> None:
     """Recognize the emotion in recordings.
 
@@ -129,7 +129,7 @@ def predict(
         )
         reference = read_voice(voice)
         recognizer = load(models, model, origin)
-        printer: Printer = Table(paths, timeline=timeline, colour=sys.stdout.isatty())
+        printer: Printer = AnswerTable(paths, timeline=timeline, colour=sys.stdout.isatty())
         if json or csv:
             printer = JsonLines() if json else Csv(recognizer.model.emotions, timeline=timeline)
         if same_voice or voice_per_folder:
@@ -172,7 +172,7 @@ def make_voice(
     ] = MAX_SECONDS,
     channel: Annotated[Channel, typer.Option("--channel", help="Which of several channels is heard.")] = Channel.MIX,
     model: Which = None,
-    models: Models = Path("models"),
+    models: Models = MODELS,
 ) -> None:
     """Make a reference of a speaker's voice from recordings with any emotions, for `predict --voice`.
 
@@ -203,7 +203,7 @@ def export_model(
     folder: Annotated[Path, typer.Option("--to", help="Folder to write to.")] = Path("exports"),
     model: Which = None,
     origin: OfOrigin = None,
-    models: Models = Path("models"),
+    models: Models = MODELS,
 ) -> None:
     """Write a model as one file that runs without TensorFlow, and check that it gives the same answers."""
     with clear_errors():
@@ -262,7 +262,7 @@ def serve(
     ] = Settings.connections_per_address,
     model: Which = None,
     origin: OfOrigin = None,
-    models: Models = Path("models"),
+    models: Models = MODELS,
 ) -> None:
     """Serve the HTTP API and the page.
 
@@ -305,7 +305,7 @@ def serve(
 
 @app.command()
 def corpora(
-    raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the downloaded corpora.")] = Path("data/raw"),
+    raw_dir: Annotated[Path, typer.Option("--raw-dir", help="Folder of the downloaded corpora.")] = RAW,
     source_dir: Annotated[
         Path | None,
         typer.Option(

@@ -17,6 +17,8 @@ import deepemo
 
 MIB = 1 << 20
 READY = b"ready"
+# Characters of what such a process says about a recording; it may be under the control of whoever made that.
+LONGEST_DETAIL = 1000
 START_SECONDS = 120.0
 # Memory that a process keeps; getting it from the system again for each recording takes longer than the copies.
 KEPT_BYTES = 32 * MIB

@@ -23,13 +23,12 @@ from deepemo.audio.io.blocks import FULL_RATE_HZ
 from deepemo.audio.io.decode import REMARKS, Recording, Remark
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, TooLongError
-from deepemo.serving.containment import KEPT_BYTES, MIB, CancelledError, ContainedProcess
+from deepemo.serving.containment import KEPT_BYTES, LONGEST_DETAIL, MIB, CancelledError, ContainedProcess
 from deepemo.serving.decoder_process import TOO_LONG, DecodingRequest
 
 # Memory beyond the content and the samples: for tables, blocks and the buffers of decoders.
 _WORKING_BYTES = 192 * MIB
 _ABOUT_BYTES = 1 << 16
-_LONGEST_DETAIL = 1000
 # Wait beyond the time limit at which a decoder ends itself.
 _GRACE_SECONDS = 2.0
 
@@ -130,7 +129,7 @@ class _Decoder:
         try:
             if isinstance(said, dict) and "refused" in said:
                 kind = TooLongError if said["refused"] == TOO_LONG else DecodeError
-                raise kind(str(said.get("detail"))[:_LONGEST_DETAIL])
+                raise kind(str(said.get("detail"))[:LONGEST_DETAIL])
             return _About.model_validate(said).to_recording(self._memory)
         finally:
             self._shrink()

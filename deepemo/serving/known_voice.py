@@ -23,7 +23,7 @@ from deepemo.serving.confidence import VoiceRecord
 from deepemo.serving.models_folder import check_parts
 from deepemo.serving.predictor import Predictor
 from deepemo.serving.voice import VoiceReference
-from deepemo.serving.voices import components_of
+from deepemo.serving.voices import components_in
 
 # Name of the model in answers that were given with a reference.
 NAME = "known_voice"
@@ -119,7 +119,7 @@ class KnownVoice:
         Raises:
             InputError: the offsets have another number of components than the network.
         """
-        components = components_of(rows, self)
+        components = components_in(rows, self)
         if offsets.shape[-1] != components.shape[1]:
             raise InputError(
                 f"voice: mean: found {offsets.shape[-1]} components, expected {components.shape[1]} as the network's"

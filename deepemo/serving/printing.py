@@ -71,7 +71,7 @@ class Csv:
         return "\n".join(_row([str(path), *_cells(span, self._emotions), *recording]) for span in spans)
 
 
-class Table:
+class AnswerTable:
     """A table with columns wide enough for the names of the files."""
 
     def __init__(self, paths: Sequence[Path], *, timeline: bool, colour: bool) -> None:
@@ -153,7 +153,7 @@ class HopTable:
     def whole(self, name: str, recognition: Recognition) -> str:
         """The answer to all of the sound, and its segments."""
         source = Path(name)
-        table = Table([source], timeline=True, colour=self._colour)
+        table = AnswerTable([source], timeline=True, colour=self._colour)
         return f"\n{table.header()}\n{table.answer(source, recognition)}"
 
 

@@ -12,6 +12,7 @@ import numpy as np
 from deepemo.arrays import Float64Array
 from deepemo.audio.io.decode import Recording
 from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.files import MODELS
 from deepemo.params import VoiceDecision
 from deepemo.serving.about import expectation
 from deepemo.serving.batching import Inputs, stack
@@ -21,9 +22,9 @@ from deepemo.serving.hearing import Heard, Hearing, Predict, WindowModel, answer
 from deepemo.serving.models_folder import read_bundle
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
-from deepemo.serving.sources import Source, read
+from deepemo.serving.sources import RecordingSource, read
 from deepemo.serving.voice import VoiceReference
-from deepemo.serving.voices import TAKES_NONE, Known, answer_together, answer_with, components_of, make_reference
+from deepemo.serving.voices import TAKES_NONE, Known, answer_together, answer_with, components_in, make_reference
 from deepemo.vad.gate import speech_probabilities
 
 MOST_CHANNELS = 32
@@ -70,9 +71,7 @@ class Recognizer:
         self._hear = hear_voice
 
     @classmethod
-    def load(
-        cls, models: Path | str = Path("models"), model: str | None = None, origin: Origin | str | None = None
-    ) -> Self:
+    def load(cls, models: Path | str = MODELS, model: str | None = None, origin: Origin | str | None = None) -> Self:
         """Load from the folder of models of a finished pipeline run.
 
         Args:
@@ -122,11 +121,11 @@ class Recognizer:
         self._predict(stack([self.model.prepare(samples, rate_hz)]))
         if self.voice is not None:
             rows = (self._hear or self.voice.hear)(stack([self.voice.prepare(samples, rate_hz)]))
-            self.voice.probabilities(rows, components_of(rows, self.voice)[0])
+            self.voice.probabilities(rows, components_in(rows, self.voice)[0])
 
     def recognize(
         self,
-        source: Source,
+        source: RecordingSource,
         rate_hz: int | None = None,
         *,
         timeline: bool = True,
@@ -173,7 +172,7 @@ class Recognizer:
     def recognize_with(
         self,
         options: RecognitionOptions,
-        source: Source,
+        source: RecordingSource,
         rate_hz: int | None = None,
         voice: VoiceReference | None = None,
     ) -> Recognition:
@@ -186,7 +185,7 @@ class Recognizer:
 
     def recognize_each(
         self,
-        source: Source,
+        source: RecordingSource,
         rate_hz: int | None = None,
         options: RecognitionOptions | None = None,
         voice: VoiceReference | None = None,
@@ -250,7 +249,10 @@ class Recognizer:
         return answer(heard, heard.rows, options, model=self.model, gate=self.gate, voice=use)
 
     def recognize_voice(
-        self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
+        self,
+        recordings: Sequence[RecordingSource],
+        rate_hz: int | None = None,
+        options: RecognitionOptions | None = None,
     ) -> list[Recognition]:
         """Recognize the emotion in recordings of one voice, each compared with the others.
 
@@ -278,7 +280,10 @@ class Recognizer:
         ]
 
     def make_reference(
-        self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
+        self,
+        recordings: Sequence[RecordingSource],
+        rate_hz: int | None = None,
+        options: RecognitionOptions | None = None,
     ) -> VoiceReference:
         """Make a reference of a voice, which can be kept and given to `recognize`.
 
@@ -309,7 +314,7 @@ class Recognizer:
         return reference
 
     def hear_voice(
-        self, source: Source, options: RecognitionOptions, rate_hz: int | None = None
+        self, source: RecordingSource, options: RecognitionOptions, rate_hz: int | None = None
     ) -> Heard | Recognition | None:
         """Run the networks for `answer_together`; the answer if there is nothing to judge, None without references."""
         if self.voice is None:
@@ -331,7 +336,7 @@ class Recognizer:
         return [one if isinstance(one, Recognition) else own for one, own in zip(heard, found, strict=True)]
 
     def recognize_alone(
-        self, source: Source, options: RecognitionOptions, use: VoiceUse, rate_hz: int | None = None
+        self, source: RecordingSource, options: RecognitionOptions, use: VoiceUse, rate_hz: int | None = None
     ) -> Recognition:
         """Recognize a recording without a reference; `use` says why there is none."""
         try:

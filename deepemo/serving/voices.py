@@ -103,7 +103,7 @@ def beside(windows: Sequence[tuple[float, float]], window: int) -> list[int]:
     return [side[chosen] for side in (before, after) for chosen in apart([windows[position] for position in side])]
 
 
-def components_of(rows: Float64Array, known: Hearing) -> Float32Array:
+def components_in(rows: Float64Array, known: Hearing) -> Float32Array:
     """Components float32 [n, components] in rows of `Known.hear`."""
     return rows[:, : -len(known.emotions)].astype(np.float32)
 
@@ -165,7 +165,7 @@ def _answer_beside(
     others: Sums, heard: Heard, known: Known, options: RecognitionOptions, gate: VoiceDecision
 ) -> Recognition | VoiceUse | None:
     """The answer to a long recording, each window with its own reference, or why there is none; None if it is short."""
-    windows, components = heard.spoken_windows, components_of(heard.rows, known)
+    windows, components = heard.spoken_windows, components_in(heard.rows, known)
     if len(apart(windows)) < 2:
         return None
     references = []
@@ -181,7 +181,7 @@ def _answer_beside(
 
 def _clips(heard: Heard, known: Known) -> Float32Array:
     """Clips of a recording for a reference: components of windows with speech that do not overlap, float32 [n, c]."""
-    return components_of(heard.rows, known)[apart(heard.spoken_windows)]
+    return components_in(heard.rows, known)[apart(heard.spoken_windows)]
 
 
 def _refused(sums: Sums, known: Known) -> VoiceUse | None:

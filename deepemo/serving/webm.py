@@ -10,12 +10,11 @@ from deepemo.arrays import Float32Array
 from deepemo.audio.io.blocks import FULL_RATE_HZ
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, InputError, TooLongError
-from deepemo.serving.containment import MIB, CancelledError, ContainedProcess
+from deepemo.serving.containment import LONGEST_DETAIL, MIB, CancelledError, ContainedProcess
 from deepemo.serving.webm_process import ENDED, HUNGRY, MESSAGE_SAMPLES, RATE, REFUSED, SOUND
 
 # Memory beyond that at the start of the process: for packets and buffers of FFmpeg, and the sound of a message.
 MEMORY_BYTES = 64 * MIB
-_LONGEST_DETAIL = 1000
 _LARGEST_MESSAGE = 8 * MESSAGE_SAMPLES
 
 
@@ -108,7 +107,7 @@ class WebmDecoder:
             if kind == SOUND:
                 found.append(self._take(content))
             elif kind == REFUSED:
-                raise DecodeError(f"stream: {content.decode(errors='replace')[:_LONGEST_DETAIL]}")
+                raise DecodeError(f"stream: {content.decode(errors='replace')[:LONGEST_DETAIL]}")
             elif kind in (HUNGRY, ENDED):
                 self._is_hungry, self._is_over = kind == HUNGRY, kind == ENDED
                 return found

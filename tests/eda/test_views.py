@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from deepemo.eda.views import pitched, stretched, with_noise
+from deepemo.eda.views import pitched, stretched, with_white_noise
 
 RATE_HZ = 16000
 
@@ -18,15 +18,15 @@ def strongest_hz(samples: np.ndarray) -> float:
 @pytest.mark.parametrize("snr_db", [0.0, 10.0, 30.0])
 def test_noise_has_the_asked_level(snr_db: float) -> None:
     sound = tone(440)
-    noise = with_noise(sound, snr_db, seed=1) - sound
+    noise = with_white_noise(sound, snr_db, seed=1) - sound
     found = 10 * np.log10(np.mean(sound**2) / np.mean(noise**2))
     assert found == pytest.approx(snr_db, abs=0.2)
 
 
 def test_noise_is_drawn_by_its_seed() -> None:
     sound = tone(440)
-    np.testing.assert_array_equal(with_noise(sound, 10, seed=1), with_noise(sound, 10, seed=1))
-    assert not np.array_equal(with_noise(sound, 10, seed=1), with_noise(sound, 10, seed=2))
+    np.testing.assert_array_equal(with_white_noise(sound, 10, seed=1), with_white_noise(sound, 10, seed=1))
+    assert not np.array_equal(with_white_noise(sound, 10, seed=1), with_white_noise(sound, 10, seed=2))
 
 
 @pytest.mark.parametrize("factor", [0.7, 1.0, 1.25, 2.0])

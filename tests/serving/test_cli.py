@@ -16,7 +16,7 @@ from deepemo.emotions import EMOTIONS
 from deepemo.serving import cli
 from deepemo.serving.command import READER_GONE, UNUSABLE
 from deepemo.serving.options import RecognitionOptions
-from deepemo.serving.printing import Table
+from deepemo.serving.printing import AnswerTable
 from deepemo.serving.results import Recognition
 from tests.fixtures.serving import LIMITS, LoudnessModel, tone
 
@@ -68,7 +68,11 @@ def test_unknown_is_an_answer(predict, tmp_path, wav):
 def test_certainty_is_not_rounded_up_to(share, shown):
     probabilities = dict.fromkeys(EMOTIONS, 0.0) | {"sad": share}
     answer = Recognition(answer="sad", probabilities=probabilities, model="fake")
-    assert Table([], timeline=False, colour=False).answer(Path("a.wav"), answer).split() == ["a.wav", "sad", shown]
+    assert AnswerTable([], timeline=False, colour=False).answer(Path("a.wav"), answer).split() == [
+        "a.wav",
+        "sad",
+        shown,
+    ]
 
 
 def test_json_lines_hold_everything(predict, recordings):
