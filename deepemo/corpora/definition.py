@@ -114,7 +114,7 @@ class Own:
     folder: Path
 
 
-Source = ZipDownload | ZenodoRecord | LfsFiles | GitFiles | Dataverse | ByHand | Generated | Own
+CorpusSource = ZipDownload | ZenodoRecord | LfsFiles | GitFiles | Dataverse | ByHand | Generated | Own
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -199,7 +199,7 @@ class Corpus:
     clips: int
     size_bytes: int
     speakers: int | None = None
-    source: Source
+    source: CorpusSource
     name_pattern: re.Pattern[str]
     emotions: Mapping[str, str]
     other_emotions: tuple[str, ...] = ()

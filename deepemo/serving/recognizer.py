@@ -22,7 +22,7 @@ from deepemo.serving.hearing import Heard, Hearing, Predict, WindowModel, answer
 from deepemo.serving.models_folder import read_bundle
 from deepemo.serving.options import HOP_SECONDS, MAX_SECONDS, RecognitionOptions
 from deepemo.serving.results import Reason, Recognition, VoiceUse, unknown
-from deepemo.serving.sources import RecordingSource, read
+from deepemo.serving.sources import Source, read
 from deepemo.serving.voice import VoiceReference
 from deepemo.serving.voices import TAKES_NONE, Known, answer_together, answer_with, components_in, make_reference
 from deepemo.vad.gate import speech_probabilities
@@ -125,7 +125,7 @@ class Recognizer:
 
     def recognize(
         self,
-        source: RecordingSource,
+        source: Source,
         rate_hz: int | None = None,
         *,
         timeline: bool = True,
@@ -172,7 +172,7 @@ class Recognizer:
     def recognize_with(
         self,
         options: RecognitionOptions,
-        source: RecordingSource,
+        source: Source,
         rate_hz: int | None = None,
         voice: VoiceReference | None = None,
     ) -> Recognition:
@@ -185,7 +185,7 @@ class Recognizer:
 
     def recognize_each(
         self,
-        source: RecordingSource,
+        source: Source,
         rate_hz: int | None = None,
         options: RecognitionOptions | None = None,
         voice: VoiceReference | None = None,
@@ -249,10 +249,7 @@ class Recognizer:
         return answer(heard, heard.rows, options, model=self.model, gate=self.gate, voice=use)
 
     def recognize_voice(
-        self,
-        recordings: Sequence[RecordingSource],
-        rate_hz: int | None = None,
-        options: RecognitionOptions | None = None,
+        self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
     ) -> list[Recognition]:
         """Recognize the emotion in recordings of one voice, each compared with the others.
 
@@ -280,10 +277,7 @@ class Recognizer:
         ]
 
     def make_reference(
-        self,
-        recordings: Sequence[RecordingSource],
-        rate_hz: int | None = None,
-        options: RecognitionOptions | None = None,
+        self, recordings: Sequence[Source], rate_hz: int | None = None, options: RecognitionOptions | None = None
     ) -> VoiceReference:
         """Make a reference of a voice, which can be kept and given to `recognize`.
 
@@ -314,7 +308,7 @@ class Recognizer:
         return reference
 
     def hear_voice(
-        self, source: RecordingSource, options: RecognitionOptions, rate_hz: int | None = None
+        self, source: Source, options: RecognitionOptions, rate_hz: int | None = None
     ) -> Heard | Recognition | None:
         """Run the networks for `answer_together`; the answer if there is nothing to judge, None without references."""
         if self.voice is None:
@@ -336,7 +330,7 @@ class Recognizer:
         return [one if isinstance(one, Recognition) else own for one, own in zip(heard, found, strict=True)]
 
     def recognize_alone(
-        self, source: RecordingSource, options: RecognitionOptions, use: VoiceUse, rate_hz: int | None = None
+        self, source: Source, options: RecognitionOptions, use: VoiceUse, rate_hz: int | None = None
     ) -> Recognition:
         """Recognize a recording without a reference; `use` says why there is none."""
         try:

@@ -12,7 +12,7 @@ from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.serving.options import RecognitionOptions
 
-RecordingSource = str | Path | bytes | npt.NDArray[Any]
+Source = str | Path | bytes | npt.NDArray[Any]
 # Full scale is 1. Integers of 32 bits that were stored as floats are smaller; squares of much larger samples, as in
 # spectrograms, are infinite in single precision.
 LARGEST_SAMPLE = 1e12
@@ -34,7 +34,7 @@ def check_samples(samples: npt.NDArray[Any], called: str) -> None:
         )
 
 
-def read(source: RecordingSource, rate_hz: int | None, options: RecognitionOptions) -> Recording:
+def read(source: Source, rate_hz: int | None, options: RecognitionOptions) -> Recording:
     """Decode a file, or check samples, and choose a channel.
 
     Raises:

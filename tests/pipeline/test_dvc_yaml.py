@@ -28,6 +28,10 @@ OF_ALL_FAMILIES: dict[str, tuple[str, ...]] = {
     "evaluate": OF_A_FAMILY,
     "robustness": OF_A_FAMILY,
 }
+# First words of the names of stages from recordings to networks, and of the one that trains each again.
+LEARNING = ("download", "split", "featurize", "embed", "train", "cross")
+# What people see of a run, and what answers by it: none of it changes what is learned.
+SHOWN = ("deepemo/charts/", "deepemo/eda/", "deepemo/reporting/", "deepemo/serving/", "deepemo/http/")
 
 
 def module_and_family(stage: str) -> tuple[str, str | None]:
@@ -107,6 +111,12 @@ def test_code_deps_are_what_the_stage_imports(name: str) -> None:
     named = [file for dep in code for file in (modules_in(dep) if (ROOT / dep).is_dir() else [dep])]
     assert len(named) == len(set(named)), "a module is named twice, by itself and by its folder"
     assert set(named) == closure(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in STAGES if name.partition("_")[0] in LEARNING])
+def test_charts_and_words_are_no_dep_of_what_is_learned(name: str) -> None:
+    assert [file for file in closure(name) if file.startswith(SHOWN)] == []
 
 
 @pytest.mark.parametrize("name", STAGES)
