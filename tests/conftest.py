@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from deepemo.evaluation.cross_corpus import LeftOut
 
 pytest_plugins = [
+    "tests.fixtures.alone",
     "tests.fixtures.exploration",
     "tests.fixtures.models",
     "tests.fixtures.serving",

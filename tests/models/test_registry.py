@@ -5,6 +5,7 @@ stage and a front end that no other family has.
 """
 
 import json
+import subprocess
 import sys
 import zipfile
 from collections.abc import Callable, Iterator
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from fastapi.testclient import TestClient
 from typer.testing import CliRunner
 
 import deepemo
@@ -20,6 +22,8 @@ from deepemo.dataset.clips import COLUMNS
 from deepemo.dataset.shards import write_shards
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
+from deepemo.http.served import Served
+from deepemo.http.server import Settings
 from deepemo.models.registry import family_names, load_family, predictor_names, register, unregister
 from deepemo.params import Params
 from deepemo.pipeline import load_params
@@ -27,7 +31,7 @@ from deepemo.serving import cli
 from deepemo.serving.about import describe
 from deepemo.serving.models_folder import read_bundle
 from deepemo.yaml12 import read_yaml, write_yaml
-from stages import cross_corpus, embed, embed_views, evaluate, train
+from stages import cross_corpus, embed, embed_views, evaluate, robustness, train
 
 ROOT = Path(__file__).parents[2]
 RATE_HZ = 16_000
@@ -169,7 +173,9 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["embed_speech"].update(taps=["stem"], clips_per_shard=20)
     content["train_speech"].update(epochs=1, batch_size=16, components=8)
     content["train_toy"] = PARAMS
-    content["cross_corpus"]["bootstrap_samples"] = content["evaluate"]["bootstrap_samples"] = 100
+    content["robustness"].update(clips=3)
+    for section in ("cross_corpus", "evaluate", "robustness"):
+        content[section]["bootstrap_samples"] = 100
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(write_yaml(content))
     return load_params(path)
@@ -216,6 +222,7 @@ def run(
             assert train.main(params, family).startswith(f"train_{family}: ")
         assert cross_corpus.main(params).startswith("cross_corpus: ")
         assert evaluate.main(params).startswith("evaluate: ")
+        assert robustness.main(params).startswith("robustness: ")
         yield root
 
 
@@ -249,6 +256,8 @@ def test_it_is_in_the_pictures_and_in_the_card(run: Path) -> None:
     card = (run / "reports/model_card.md").read_text()
     assert "- **toy**: a toy of 28 parameters, trained for 2 epochs." in card
     assert "train_toy:" in card
+    robust = json.loads((run / "metrics/robustness.json").read_text())
+    assert set(robust["toy"]) == set(robust["ensemble"]) > {"clean", "telephone"}
 
 
 @pytest.mark.slow
@@ -262,6 +271,37 @@ def test_it_answers_alone_and_in_the_ensemble(run: Path, speech: np.ndarray) -> 
     assert set(bundle.predictors["ensemble"].parts) <= set(bundle.parts) == {"shallow", "transfer", "speech", "toy"}
     assert bundle.parts["toy"].description == "a toy of 28 parameters, trained for 2 epochs."
     assert describe(bundle, "toy")["features"]["clip_seconds"] == 1.5
+
+
+@pytest.mark.slow
+def test_it_is_served_and_said_to_answer(run: Path, speech: np.ndarray, wav: Callable[..., bytes]) -> None:
+    app = Served.find(run / "models", "toy", None, Settings()).load()
+    with TestClient(app, base_url="http://localhost") as client:
+        about = client.get("/v1/model").json()
+        assert (about["model"], about["emotions"]) == ("toy", list(EMOTIONS))
+        assert about["parts"][0]["description"] == "a toy of 28 parameters, trained for 2 epochs."
+        response = client.post("/v1/recognitions", files={"file": ("voice.wav", wav(speech), "audio/wav")})
+    assert response.status_code == 200, response.text
+    assert response.json()["model"] == "toy"
+    assert set(response.json()["probabilities"]) == set(EMOTIONS)
+
+
+@pytest.mark.slow
+def test_families_answer_with_the_core_alone(run: Path, alone: Callable[..., subprocess.CompletedProcess[str]]) -> None:
+    recognize = """
+import sys
+import numpy as np
+import deepemo
+
+for name in sys.argv[2:]:
+    recognizer = deepemo.Recognizer.load(sys.argv[1], name)
+    recognizer.warm_up()
+    print(recognizer.model.name, recognizer.recognize(np.zeros(32000, dtype=np.float32), 16000).reason)
+"""
+    names = ["shallow", "transfer"]
+    done = alone(recognize, run / "models", *names)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-len(names) :] == [f"{name} silent" for name in names]
 
 
 @pytest.mark.slow

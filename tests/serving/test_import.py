@@ -1,49 +1,19 @@
 """A recognizer and its command need only the core dependencies."""
 
-import os
 import re
 import subprocess
 import sys
 import tomllib
 from collections.abc import Callable
-from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import numpy as np
 import pytest
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
 from setuptools import find_packages
 
+from tests.fixtures.alone import CORE, EXTRAS, MODULES
+
 ROOT = Path(__file__).parents[2]
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-CORE = {canonicalize_name(Requirement(line).name) for line in PROJECT["dependencies"]}
-EXTRAS = {
-    name: {canonicalize_name(Requirement(line).name) for line in lines}
-    for name, lines in PROJECT["optional-dependencies"].items()
-}
-# TensorFlow and Keras need these themselves.
-BROUGHT_BY_TENSORFLOW = {"flatbuffers", "packaging", "requests"}
-MODULES = {
-    module
-    for module, distributions in packages_distributions().items()
-    for distribution in distributions
-    if canonicalize_name(distribution) in set().union(*EXTRAS.values()) - CORE - BROUGHT_BY_TENSORFLOW
-}
-BLOCKED = """
-import runpy
-import sys
-from importlib.abc import MetaPathFinder
-
-class Block(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name.partition(".")[0] in blocked:
-            raise ImportError(f"{name} is blocked", name=name)
-
-blocked = set(sys.argv.pop(1).split(","))
-sys.meta_path.insert(0, Block())
-exec(sys.argv.pop(1))
-"""
 COMMAND = "from deepemo.serving.cli import app; app()"
 
 
@@ -51,18 +21,6 @@ def imported_after(statement: str) -> set[str]:
     code = f"{statement}; import sys; print(*sys.modules)"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     return set(run.stdout.split())
-
-
-@pytest.fixture
-def alone(tmp_path: Path) -> Callable[..., subprocess.CompletedProcess[str]]:
-    """Runs code in a process that cannot import any package of an extra."""
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "TF_CPP_MIN_LOG_LEVEL": "3"}
-
-    def run(code: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-c", BLOCKED, ",".join(sorted(MODULES)), code, *map(str, arguments)]
-        return subprocess.run(command, capture_output=True, text=True, cwd=tmp_path, env=environment, check=False)
-
-    return run
 
 
 def test_importing_the_package_imports_nothing_heavy() -> None:
@@ -103,28 +61,6 @@ def test_nothing_but_the_package_is_installed() -> None:
 def test_packages_of_extras_are_found_and_are_not_of_the_core() -> None:
     assert {"dvc", "matplotlib", "pandas", "sklearn", "scipy", "PIL", "fastapi", "uvicorn", "onnx", "pytest"} <= MODULES
     assert not CORE & set().union(*EXTRAS.values())
-
-
-@pytest.mark.slow
-def test_a_recognizer_of_every_family_needs_the_core_alone(
-    alone: Callable[..., subprocess.CompletedProcess[str]], made_models: Path
-) -> None:
-    recognize = """
-import numpy as np
-import deepemo
-from deepemo.models.imagenet.network import build_transfer
-
-build_transfer(
-    frames=40, bands=32, backbone="efficientnet_lite0", weights="random", band_pooling=1, depths=[0.1],
-    hidden_units=0, dropout=0.0, classes=7,
-)
-recognizer = deepemo.Recognizer.load(sys.argv[1])
-recognizer.warm_up()
-print(recognizer.recognize(0.1 * np.sin(np.arange(32000, dtype=np.float32)), 16000).reason)
-"""
-    run = alone(recognize, made_models)
-    assert run.returncode == 0, run.stderr
-    assert run.stdout.splitlines()[-1] == "no_voice"
 
 
 @pytest.mark.slow
