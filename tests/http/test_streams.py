@@ -15,7 +15,7 @@ from wsproto import ConnectionType, WSConnection
 from wsproto.events import AcceptConnection, BytesMessage, CloseConnection, RejectConnection, Request, TextMessage
 
 from deepemo.errors import InputError
-from tests.fixtures.serving import RATE_HZ, to_wav, tone
+from tests.fixtures.serving import RATE_HZ, s16, to_wav, tone
 
 START = {"format": "s16", "rate_hz": RATE_HZ}
 END = "end"
@@ -24,10 +24,6 @@ END = "end"
 @pytest.fixture
 def talk(speech) -> np.ndarray:
     return np.concatenate([2 * speech, speech, np.zeros(4 * RATE_HZ, np.float32), 2 * speech])
-
-
-def s16(samples: np.ndarray) -> bytes:
-    return np.int16(np.clip(np.rint(samples * 32768), -32768, 32767)).tobytes()
 
 
 def talk_to(client, sound: bytes, start=START, *, chunk=6400, headers=None):

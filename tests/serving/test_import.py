@@ -78,6 +78,25 @@ def test_predict_needs_the_core_alone(
 
 
 @pytest.mark.slow
+def test_a_server_needs_its_own_extra_alone(
+    alone: Callable[..., subprocess.CompletedProcess[str]], made_models: Path
+) -> None:
+    serve = """
+import sys
+from pathlib import Path
+
+from deepemo.http.served import Served
+from deepemo.http.server import Settings
+
+app = Served.find(Path(sys.argv[1]), None, None, Settings()).load()
+print("/v1/recognitions" in app.openapi()["paths"])
+"""
+    run = alone(serve, made_models, having="serve")
+    assert run.returncode == 0, run.stderr
+    assert run.stdout.splitlines()[-1] == "True"
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "extra"),
     [

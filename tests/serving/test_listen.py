@@ -16,11 +16,7 @@ from deepemo.errors import InputError
 from deepemo.serving import cli, listen
 from deepemo.serving.pcm import PcmFormat, PcmReader
 from deepemo.serving.sounds import microphone
-from tests.fixtures.serving import RATE_HZ, to_wav, tone
-
-
-def s16(samples: np.ndarray) -> bytes:
-    return np.int16(np.clip(np.rint(samples * 32768), -32768, 32767)).tobytes()
+from tests.fixtures.serving import RATE_HZ, s16, to_wav, tone
 
 
 @pytest.fixture
