@@ -1,7 +1,6 @@
 """The evaluation as files: a few figures for `dvc metrics diff`, all figures with intervals, and tables for plots."""
 
 import json
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -16,26 +15,22 @@ from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison
 from deepemo.evaluation.confidence import Operating
 from deepemo.evaluation.groups import EmotionScores, Estimate, GroupScores
+from deepemo.evaluation.metrics import rounded
 from deepemo.evaluation.other_origin import OtherOrigin
 from deepemo.evaluation.report import LEFT_OUT_CORPORA, Evaluation, PredictorReport
 from deepemo.files import write_csv, write_text
 
-DIGITS = 4
 COVERAGES = (1.0, 0.9, 0.8, 0.7, 0.6, 0.5, 0.25)
 CONFUSION_COLUMNS = ("actual", "predicted", "clips", "recall")
 RECALL_COLUMNS = ("role", "predictor", "emotion", "recall", "low", "high")
 
 
-def _number(value: float | None) -> float | None:
-    return None if value is None or math.isnan(value) else round(value, DIGITS)
-
-
 def _interval(estimate: Estimate) -> list[float | None]:
-    return [_number(estimate.low), _number(estimate.high)]
+    return [rounded(estimate.low), rounded(estimate.high)]
 
 
 def _estimate(name: str, estimate: Estimate) -> dict[str, Any]:
-    return {name: _number(estimate.value), f"{name}_ci95": _interval(estimate)}
+    return {name: rounded(estimate.value), f"{name}_ci95": _interval(estimate)}
 
 
 def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:
@@ -49,19 +44,19 @@ def headlines(evaluation: Evaluation) -> dict[str, Any]:
     corpora it never heard, each left out in turn. The last has answers only for the predictors that were trained
     without each corpus. If there are none, a reason is given instead.
     """
-    chance = round(evaluation.chance, DIGITS)
+    chance = rounded(evaluation.chance)
     content: dict[str, Any] = {
         "chance": {"accuracy": chance, "uar": chance},
         "majority": {},
     }
     for name, role in evaluation.roles.items():
         content["majority"][name] = {
-            **{figure: _number(value) for figure, value in role.majority.items()},
+            **{figure: rounded(value) for figure, value in role.majority.items()},
             "clips": role.clips,
         }
         for predictor, report in role.predictors.items():
             content.setdefault(predictor, {})[name] = {
-                **{figure: _number(getattr(report.overall, figure).value) for figure in scores.HEADLINES},
+                **{figure: rounded(getattr(report.overall, figure).value) for figure in scores.HEADLINES},
                 "clips": role.clips,
             }
     for predictor, mean in evaluation.cross_corpus["mean"].items():
@@ -71,7 +66,7 @@ def headlines(evaluation: Evaluation) -> dict[str, Any]:
     else:
         content[LEFT_OUT_CORPORA] = {"not_asked": evaluation.cross_corpus["reason"]}
     for predictor, gaps in evaluation.gaps.items():
-        content[predictor]["seen_minus_unseen"] = {figure: _number(gap.value) for figure, gap in gaps.items()}
+        content[predictor]["seen_minus_unseen"] = {figure: rounded(gap.value) for figure, gap in gaps.items()}
     return content
 
 
@@ -101,20 +96,20 @@ def _predictor(report: PredictorReport) -> dict[str, Any]:
         "corpora_genders": {name: _group(group) for name, group in report.corpora_genders.items()},
         "female_minus_male": _estimates(report.gender_gap),
         "calibration": {
-            "ece_before": _number(confidence.before.ece),
-            "ece_after": _number(confidence.after.ece),
-            "nll_before": _number(confidence.nll_before),
-            "nll_after": _number(confidence.nll_after),
+            "ece_before": rounded(confidence.before.ece),
+            "ece_after": rounded(confidence.after.ece),
+            "nll_before": rounded(confidence.nll_before),
+            "nll_after": rounded(confidence.nll_after),
         },
         "answering_when_sure": {
             "at_threshold": _operating(confidence.operating),
-            "area_under_risk_coverage": _number(confidence.curve.area),
+            "area_under_risk_coverage": rounded(confidence.curve.area),
             "accuracy_at_coverage": {
-                f"{coverage:g}": _number(confidence.curve.accuracy_at(coverage)) for coverage in COVERAGES
+                f"{coverage:g}": rounded(confidence.curve.accuracy_at(coverage)) for coverage in COVERAGES
             },
         },
-        "most_confused": [asdict(mistake) | {"share": _number(mistake.share)} for mistake in report.confused[:10]],
-        "accuracy_by_speaker": {name: _number(accuracy) for name, (_, accuracy) in report.speakers.items()},
+        "most_confused": [asdict(mistake) | {"share": rounded(mistake.share)} for mistake in report.confused[:10]],
+        "accuracy_by_speaker": {name: rounded(accuracy) for name, (_, accuracy) in report.speakers.items()},
     }
 
 
@@ -124,8 +119,8 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
         "resampled_by": comparison.resampled_by,
         **{
             figure: {
-                "difference": _number(found.value),
-                "ci95": [_number(found.low), _number(found.high)],
+                "difference": rounded(found.value),
+                "ci95": [rounded(found.low), rounded(found.high)],
                 "p": float(f"{found.p:.3g}"),
             }
             for figure, found in comparison.differences.items()
@@ -139,13 +134,13 @@ def _comparison(comparison: Comparison) -> dict[str, Any]:
 
 
 def _operating(found: Operating) -> dict[str, Any]:
-    return {"coverage": _number(found.coverage), "accuracy": _number(found.accuracy)}
+    return {"coverage": rounded(found.coverage), "accuracy": rounded(found.accuracy)}
 
 
 def _other_origin(found: OtherOrigin) -> dict[str, Any]:
     return {
-        "temperature": _number(found.temperature),
-        "threshold": _number(found.threshold),
+        "temperature": rounded(found.temperature),
+        "threshold": rounded(found.threshold),
         "wanted_accuracy": found.wanted_accuracy,
         "reached": found.reached,
         "on_corpora_left_out": _operating(found.left_out),
@@ -165,12 +160,12 @@ def details(evaluation: Evaluation) -> dict[str, Any]:
         "ensemble_weights": evaluation.ensemble_weights,
         "confidence": {
             name: {
-                "temperature": _number(confidence.temperature),
-                "threshold": _number(confidence.threshold),
+                "temperature": rounded(confidence.temperature),
+                "threshold": rounded(confidence.threshold),
                 "wanted_accuracy": confidence.wanted_accuracy,
-                "validation_uar": _number(evaluation.validation_uar[name]),
-                "validation_coverage": _number(confidence.validation.coverage),
-                "validation_accuracy": _number(confidence.validation.accuracy),
+                "validation_uar": rounded(evaluation.validation_uar[name]),
+                "validation_coverage": rounded(confidence.validation.coverage),
+                "validation_accuracy": rounded(confidence.validation.accuracy),
                 "validation_clips": confidence.fitted_on["clips"],
             }
             for name, confidence in evaluation.confidences.items()

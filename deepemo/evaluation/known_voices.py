@@ -17,6 +17,7 @@ from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.confidence import Confidence, fit_confidence
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, GroupScores, Resampling, score
+from deepemo.evaluation.metrics import rounded
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.references import REFERENCES, WITHOUT, voices_among, with_references
 from deepemo.evaluation.report import LEFT_OUT_CORPORA, ROLE_NAMES, UNSEEN, UNSEEN_CORPUS
@@ -169,7 +170,7 @@ def known_voice_figures(known: KnownVoices | None) -> dict[str, Any]:
         return {}
     figures: dict[str, Any] = {
         role: {
-            size: {"accuracy": round(group.accuracy.value, 4), "uar": round(group.uar.value, 4), "clips": group.clips}
+            size: {"accuracy": rounded(group.accuracy.value), "uar": rounded(group.uar.value), "clips": group.clips}
             for size, group in sizes.items()
         }
         for role, sizes in known.roles.items()

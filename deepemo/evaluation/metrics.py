@@ -1,13 +1,18 @@
 """Scores from confusion counts, for one matrix or for thousands of resampled ones at once.
 
-Every function takes counts [..., actual, predicted] and works on the last two axes. A class without clips has no
-recall: it is NaN there and is left out of the means.
+Every function of scores takes counts [..., actual, predicted] and works on the last two axes. A class without clips has
+no recall: it is NaN there and is left out of the means.
 """
+
+import math
 
 import numpy as np
 import numpy.typing as npt
 
 from deepemo.arrays import Float64Array, Int64Array
+
+# Digits after the point of all figures in files.
+DIGITS = 4
 
 
 def confusion(labels: Int64Array, answers: Int64Array, classes: int) -> Int64Array:
@@ -63,3 +68,13 @@ def macro_f1(counts: Int64Array) -> Float64Array:
 
 
 HEADLINES = {"accuracy": accuracy, "uar": uar, "macro_f1": macro_f1}
+
+
+def rounded(value: float | None) -> float | None:
+    """A figure as it is written into a file, with `DIGITS` digits; None for None and NaN.
+
+    Example:
+        >>> rounded(2 / 3), rounded(float("nan"))
+        (0.6667, None)
+    """
+    return None if value is None or math.isnan(value) else round(float(value), DIGITS)

@@ -21,6 +21,7 @@ from deepemo.evaluation.calibration import softmax
 from deepemo.evaluation.comparison import Difference, compare
 from deepemo.evaluation.conditions import BABBLE_VOICES, CLEAN, CleanClip, conditions
 from deepemo.evaluation.groups import Estimate, Resampling, score
+from deepemo.evaluation.metrics import rounded
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions
 from deepemo.evaluation.report import RESAMPLED_BY, ROLE_NAMES
 from deepemo.models.family import FrontEnd, TrainedModel
@@ -32,7 +33,6 @@ from deepemo.training.seeding import seed_everything
 _POOL_CLIPS = 60
 # Clips that a worker of a cluster takes at once: the inputs of one have some megabytes.
 _CHUNK = 4
-DIGITS = 4
 
 
 @dataclass(frozen=True)
@@ -284,7 +284,7 @@ def figures(report: RobustnessReport) -> dict[str, Any]:
         "worst": {
             name: {
                 "condition": report.worst(name),
-                "uar_change": _number(scores[report.worst(name)].uar_change.value),
+                "uar_change": rounded(scores[report.worst(name)].uar_change.value),
             }
             for name, scores in report.scores.items()
         },
@@ -301,12 +301,8 @@ def _figures(found: ConditionScores) -> dict[str, Any]:
         key: value
         for name, each in values.items()
         for key, value in (
-            (name, _number(each.value)),
-            (f"{name}_low", _number(each.low)),
-            (f"{name}_high", _number(each.high)),
+            (name, rounded(each.value)),
+            (f"{name}_low", rounded(each.low)),
+            (f"{name}_high", rounded(each.high)),
         )
     }
-
-
-def _number(value: float) -> float | None:
-    return None if np.isnan(value) else round(float(value), DIGITS)
