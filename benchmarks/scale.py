@@ -35,7 +35,7 @@ from deepemo.reproducible import pins, processor_flags
 
 ROOT = Path(__file__).parents[1]
 ONE, TWO = "1 thread", "2 threads"
-PROCESSES, DASK = "2 processes", "Dask, 2 workers"
+PROCESSES, DASK = "2 processes", "Dask, 2 threads"
 WAYS = (ONE, TWO, PROCESSES, DASK)
 STAGES = ("validate", "featurize", "embed transfer", "embed speech")
 WORKERS = 2
@@ -97,15 +97,15 @@ def _rate_elsewhere(task: Task, stage: str) -> float:
 
 @contextmanager
 def dask_cluster() -> Iterator[None]:
-    """A scheduler and two workers of one thread each on this machine, named by the environment."""
+    """A scheduler and a worker on this machine, named by the environment; each of two threads has its own process."""
     file = Path("scheduler.json").resolve()
     file.unlink(missing_ok=True)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0"]
     scheduler += ["--no-dashboard", "--scheduler-file", str(file)]
-    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file), "--nthreads", "1"]
-    worker += ["--no-nanny", "--no-dashboard"]
-    processes = [subprocess.Popen(command, **quiet) for command in (scheduler, *[worker] * WORKERS)]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", str(file)]
+    worker += ["--nthreads", str(WORKERS), "--no-nanny", "--no-dashboard"]
+    processes = [subprocess.Popen(command, **quiet) for command in (scheduler, worker)]
     try:
         while not file.exists():
             time.sleep(0.1)
@@ -211,7 +211,7 @@ def main(
         f"Clips a second, and their ratio to those of one thread on one core, over {clips} recordings of the synthetic "
         "corpus. Starting processes and loading networks is not counted. On one machine, stages run with two threads, "
         "except `validate`, which uses processes. In `embed speech`, other processes take "
-        f"{WINDOW_CLIPS} clips at once."
+        f"{WINDOW_CLIPS} clips at once. Dask has one worker with two threads, each with a process of its own."
         f"\n\n{report(rates, clip_bytes)}"
     )
     publish("Scale", text, write=write)

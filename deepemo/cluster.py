@@ -8,6 +8,7 @@ interrupted run goes on from there.
 from __future__ import annotations
 
 import hashlib
+import itertools
 import logging
 import math
 import os
@@ -243,9 +244,15 @@ def work_on(task: bytes, items: list[bytes], *, fast: bool) -> bytes:
 
 
 class _Process:
-    """A process of `deepemo.worker`."""
+    """A process of `deepemo.worker`.
 
-    def __init__(self, task: bytes, fast: bool) -> None:
+    Args:
+        task: what it reads first.
+        fast: whether its libraries are not pinned.
+        share: its number among the processes of the Dask worker, and their number.
+    """
+
+    def __init__(self, task: bytes, fast: bool, share: tuple[int, int]) -> None:
         self.of = (task, fast)
         here = str(Path(__file__).parents[1])
         environment = {
@@ -254,9 +261,8 @@ class _Process:
             "PYTHONPATH": os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")])),
             "TF_CPP_MIN_LOG_LEVEL": "3",
         }
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "deepemo.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment
-        )
+        command = [sys.executable, "-m", "deepemo.worker", *map(str, share)]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._told = False
 
     def ask(self, items: list[bytes]) -> tuple[bool, Any]:
@@ -290,16 +296,22 @@ class _Process:
 
 
 _of_this_thread = threading.local()
+_numbers = itertools.count()
 
 
 def _process_for(task: bytes, fast: bool) -> _Process:
     """This thread's process for a task; a process for another task ends first."""
+    from distributed import get_worker
+
     process: _Process | None = getattr(_of_this_thread, "process", None)
     if process is not None and process.alive and process.of == (task, fast):
         return process
     if process is not None:
         process.close()
-    process = _of_this_thread.process = _Process(task, fast)
+    if not hasattr(_of_this_thread, "number"):
+        _of_this_thread.number = next(_numbers)
+    threads = get_worker().state.nthreads
+    process = _of_this_thread.process = _Process(task, fast, (_of_this_thread.number % threads, threads))
     return process
 
 

@@ -10,12 +10,15 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from itertools import islice
+from multiprocessing.queues import SimpleQueue
 from typing import Any, TypeVar
 
 from tqdm import tqdm
 
 from deepemo.cluster import ADDRESS, map_on_cluster
+from deepemo.cores import keep_to_share
 from deepemo.errors import InputError
 from deepemo.threads import AHEAD, map_in_threads, ordered_map
 
@@ -100,8 +103,12 @@ def _map_in_processes(
     fresh = multiprocessing.get_context("spawn")
     stream = iter(items)
     chunks = iter(lambda: list(islice(stream, chunk)), [])
+    numbers = fresh.SimpleQueue()
+    for number in range(workers):
+        numbers.put(number)
+    begin = partial(_Process.begin, numbers, workers)
     try:
-        with ProcessPoolExecutor(workers, fresh, initializer=_Process.take, initargs=(work, start)) as pool:
+        with ProcessPoolExecutor(workers, fresh, initializer=begin, initargs=(work, start)) as pool:
             for results in ordered_map(_Process.work_on, chunks, pool, in_hand=workers * ahead):
                 yield from results
     except BrokenProcessPool as error:
@@ -116,7 +123,10 @@ class _Process:
     work: Callable[[Any], Any]
 
     @classmethod
-    def take(cls, work: Callable[[Any], Any], start: Callable[[], None] | None) -> None:
+    def begin(
+        cls, numbers: SimpleQueue[int], processes: int, work: Callable[[Any], Any], start: Callable[[], None] | None
+    ) -> None:
+        keep_to_share(numbers.get(), processes)
         if start is not None:
             start()
         cls.work = staticmethod(work)

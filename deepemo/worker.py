@@ -2,15 +2,21 @@
 
 import os
 import pickle
+import sys
 from socket import gethostname
 from typing import Any
 
 from deepemo.cluster import code_digest
+from deepemo.cores import keep_to_share
 from deepemo.errors import InputError
 
 
 def main() -> None:
-    """Read a task, then answer every chunk of items with results or an error, until the pipe is closed."""
+    """Read a task, then answer every chunk of items with results or an error, until the pipe is closed.
+
+    The arguments are this process's number among those of the Dask worker, and their number.
+    """
+    keep_to_share(int(sys.argv[1]), int(sys.argv[2]))
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     # Text that libraries print must not get among the answers.
     os.dup2(2, 1)

@@ -199,6 +199,24 @@ def test_results_come_in_order_and_items_are_taken_as_room_becomes_free(dask_clu
     results.close()  # type: ignore[attr-defined]
 
 
+def cores_of_a_process(_: int) -> tuple[int, ...]:
+    time.sleep(0.2)  # so that one process does not take all chunks
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cores are shared out on Linux only")
+def test_the_processes_of_a_worker_share_its_cores_evenly(dask_cluster: Cluster) -> None:
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) < 2:
+        pytest.skip("this machine has one core")
+    for process in dask_cluster.workers:
+        process.kill()
+        process.wait()
+    dask_cluster.workers = [dask_cluster.start_worker("--nthreads", "2")]
+    found = set(map_on_cluster(cores_of_a_process, range(16), name="cores", chunk=1))
+    assert found == {tuple(mine[0::2]), tuple(mine[1::2])}
+
+
 @pytest.mark.usefixtures("dask_cluster")
 def test_an_error_of_the_work_is_raised_as_it_is_and_a_process_that_dies_is_named() -> None:
     with pytest.raises(DecodeError, match="clip 5: no sound"):

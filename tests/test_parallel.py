@@ -3,6 +3,8 @@
 import os
 import pickle
 import signal
+import sys
+import time
 import zipfile
 from pathlib import Path
 
@@ -53,6 +55,24 @@ def test_each_process_is_started_and_is_not_this_one() -> None:
     assert {marked for _, marked in found} == {"started"}
     assert os.getpid() not in {process for process, _ in found}
     assert "DEEPEMO_TEST_MARK" not in os.environ
+
+
+def cores_and_wait(_: int) -> tuple[int, ...]:
+    time.sleep(0.2)  # so that one process does not take all chunks
+    return tuple(sorted(os.sched_getaffinity(0)))
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="cores are shared out on Linux only")
+def test_processes_share_the_cores_evenly() -> None:
+    mine = sorted(os.sched_getaffinity(0))
+    if len(mine) < 2:
+        pytest.skip("this machine has one core")
+    found = map_clips(cores_and_wait, range(8), name="cores", total=8, workers=2, in_processes=True, chunk=1)
+    assert set(found) == {tuple(mine[0::2]), tuple(mine[1::2])}
+    more = len(mine) + 1  # more processes than cores: each may use all
+    found = map_clips(cores_and_wait, range(2), name="cores", total=2, workers=more, in_processes=True, chunk=1)
+    assert set(found) == {tuple(mine)}
+    assert sorted(os.sched_getaffinity(0)) == mine
 
 
 def test_items_are_taken_as_room_becomes_free_in_processes_too() -> None:

@@ -11,7 +11,7 @@ from dask_jobqueue import SLURMCluster
 
 with SLURMCluster(
     cores=16,
-    processes=16,  # a thread of a worker computes in a process of its own
+    processes=1,  # each thread of a worker computes in a process of its own, on its share of the cores
     memory="64GB",
     walltime="04:00:00",
     python=sys.executable,

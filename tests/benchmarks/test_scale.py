@@ -33,8 +33,8 @@ def test_a_rate_of_processes_that_did_not_all_work_is_none() -> None:
 
 def test_the_report_has_ratios_to_one_thread_and_of_dask_to_processes() -> None:
     rates = {
-        "validate": {"1 thread": 50.0, "2 threads": 75.0, "2 processes": 100.0, "Dask, 2 workers": 95.0},
-        "nothing": {"2 processes": 32000.0, "Dask, 2 workers": 3200.0},
+        "validate": {"1 thread": 50.0, "2 threads": 75.0, "2 processes": 100.0, "Dask, 2 threads": 95.0},
+        "nothing": {"2 processes": 32000.0, "Dask, 2 threads": 3200.0},
     }
     text = report(rates, 90_000)
     assert "| validate | 50.0 | 75.0 (1.50x) | 100.0 (2.00x) | 95.0 (1.90x) | -5 % |" in text

@@ -18,6 +18,7 @@ from deepemo.errors import InputError
 from deepemo.pipeline import load_params
 from deepemo.serving.recognizer import Recognizer
 from deepemo.yaml12 import read_yaml, write_yaml
+from tests.fixtures.onnx_encoder import SmallEncoder
 
 pytestmark = pytest.mark.slow
 
@@ -50,6 +51,17 @@ def prepare(
         params[section].update(values)
     params["train_transfer"]["finetune"].update(trainable_blocks=1, epochs=1, batch_size=32)
     (folder / "params.yaml").write_text(write_yaml(params))
+
+
+def use_own_encoder(folder: Path) -> None:
+    """Replace the speech encoder by a small ONNX file, as docs/speech-encoder.md says."""
+    SmallEncoder().write(folder / "encoders/small.onnx")
+    params = read_yaml(folder / "params.yaml")
+    params["embed_speech"].update(encoder="encoders/small.onnx", taps=["early", "late"])
+    (folder / "params.yaml").write_text(write_yaml(params))
+    stages = read_yaml(ROOT / "dvc.yaml")
+    stages["stages"]["embed_speech"]["deps"].insert(0, "encoders/small.onnx")
+    (folder / "dvc.yaml").write_text(write_yaml(stages))
 
 
 def run_all(folder: Path) -> None:
@@ -85,9 +97,10 @@ def test_the_whole_pipeline_on_a_tiny_synthetic_corpus(tmp_path: Path) -> None:
     assert "one corpus alone, synthetic" in scores["left_out_corpora"]["not_asked"]
 
 
-def test_the_whole_pipeline_of_four_emotions_and_what_it_serves(tmp_path: Path) -> None:
+def test_the_whole_pipeline_of_four_emotions_by_an_encoder_of_ones_own_and_what_it_serves(tmp_path: Path) -> None:
     four = ("angry", "happy", "neutral", "sad")
     prepare(tmp_path, {"synthetic": {"speakers": 4, "sentences": 4, "takes": 1}}, emotions=four)
+    use_own_encoder(tmp_path)
     run_all(tmp_path)
     check_outputs(tmp_path)
     clips = pd.read_csv(tmp_path / "data/clips.csv", keep_default_na=False)
@@ -103,6 +116,7 @@ def test_the_whole_pipeline_of_four_emotions_and_what_it_serves(tmp_path: Path) 
     assert scores["chance"] == {"accuracy": 0.25, "uar": 0.25}
     assert len(pd.read_csv(tmp_path / "plots/confusion/ensemble_seen_speakers.csv")) == 4 * 4
     card = (tmp_path / "reports/model_card.md").read_text()
+    assert "encoders/small.onnx" in card
     assert "have no role: disgust 16, fear 16, surprise 16." in card
     assert "emotions: [angry, happy, neutral, sad]" in card
 
