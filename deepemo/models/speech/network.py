@@ -10,7 +10,6 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 import tensorflow as tf
-from sklearn.utils.extmath import randomized_svd
 
 from deepemo.arrays import Float32Array
 from deepemo.models.head import build_perceptron
@@ -59,6 +58,8 @@ class Projection(keras.layers.Layer):
             seed: of the random start of the decomposition (Halko, Martinsson and Tropp 2011, "Finding Structure with
                 Randomness").
         """
+        from sklearn.utils.extmath import randomized_svd  # of the extra `pipeline`; a trained network does without it
+
         every = -(-count // _MOST_CLIPS)
         total, squares = np.zeros(self.mean.shape), np.zeros(self.mean.shape)
         kept, seen = [], 0
