@@ -79,6 +79,7 @@ def main(params: Params) -> str:
     for name, confidence in confidences.items():
         leakage.check_fitted_on(confidence.fitted_on, split, VALIDATION, source=f"calibration of {name}")
     cross_corpus = read_json(METRICS / "cross_corpus.json", expected="the figures of the stage cross_corpus")
+    pairs = read_json(METRICS / "cross_corpus_pairs.json", expected="the pairs of corpora of the stage cross_corpus")
     other_origins = (
         fit_other_origins(read_predictions(LEFT_OUT, params.emotions), confidences) if cross_corpus["asked"] else {}
     )
@@ -110,7 +111,7 @@ def main(params: Params) -> str:
     write_details(METRICS / "evaluate_details.json", evaluation)
     write_plot_files(PLOTS, evaluation, (SEEN, UNSEEN))
     histories = {name: pd.read_csv(PLOTS / f"learning_curve_{name}.csv") for name in models}
-    draw_all(PLOTS / "evaluate", evaluation, histories)
+    draw_all(PLOTS / "evaluate", evaluation, histories, pairs)
 
     abouts = {name: model.about for name, model in models.items()}
     provenance = [read_json(path, expected="the provenance of a corpus") for path in sorted(RAW.glob("*.json"))]
@@ -120,6 +121,7 @@ def main(params: Params) -> str:
         CardInputs(
             evaluation=evaluation,
             known_voices=known,
+            pairs=pairs,
             agreement=score_by_agreement(
                 predictions,
                 evaluation.chosen,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 pytest_plugins = [
     "tests.fixtures.exploration",
     "tests.fixtures.models",
+    "tests.fixtures.pairs",
+    "tests.fixtures.rote",
     "tests.fixtures.serving",
     "tests.fixtures.training",
     "tests.fixtures.voices",
