@@ -83,11 +83,17 @@ def draw_pairs(pairs: Mapping[str, Any]) -> Figure:
     """
     corpora, predictors = pairs["corpora"], list(pairs["mean"])
     rows, columns = grid_of(len(predictors), columns=3 if len(corpora) <= MOST_OF_THREE_PANELS else 2)
-    figure = page_figure(1.3 + rows * (0.7 + PAGE_WIDTH / columns))
-    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True).flat
-    for axes, predictor in zip(panels, predictors, strict=False):
+    figure = page_figure(2.0 + rows * PAGE_WIDTH / (columns + 0.5))
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for number, (axes, predictor) in enumerate(zip(panels, predictors, strict=False)):
         _draw_panel(axes, pairs, predictor)
         axes.set_title(predictor)
+        if number % columns == 0:
+            axes.set_ylabel("learned from, alone")
+        last = number + columns >= len(predictors)
+        if last:
+            axes.set_xlabel("judged on")
+        axes.tick_params(labelleft=number % columns == 0, labelbottom=last)
     for axes in panels[len(predictors) :]:
         axes.set_visible(False)
     cells = [cell for row in pairs["trained_on"].values() for cell in row["judged_on"].values()]
@@ -103,27 +109,27 @@ def draw_pairs(pairs: Mapping[str, Any]) -> Figure:
 
 def _draw_panel(axes: Axes, pairs: Mapping[str, Any], predictor: str) -> None:
     corpora = pairs["corpora"]
+    style: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 8 if len(corpora) <= MOST_OF_THREE_PANELS else 6,
+    }
     uars = np.full((len(corpora), len(corpora)), np.nan)
     for row, learned in enumerate(corpora):
         judged_on = pairs["trained_on"].get(learned, {}).get("judged_on", {})
         for column, judged in enumerate(corpora):
             cell = judged_on.get(judged)
             if cell is None:
-                axes.text(column, row, "-", ha="center", va="center", color="0.5")
+                axes.text(column, row, "-", color="0.5", **style)
                 continue
             uars[row, column] = cell["predictors"][predictor]["uar"]
-            axes.text(
-                column, row, _cell_text(cell, predictor), ha="center", va="center", fontsize=7,
-                color="white" if uars[row, column] > DARK_UAR else "black",
-            )  # fmt: skip
+            colour = "white" if uars[row, column] > DARK_UAR else "black"
+            axes.text(column, row, _cell_text(cell, predictor), color=colour, **style)
     axes.imshow(uars, cmap="Blues", vmin=0, vmax=1)
     for place in range(len(corpora)):
         axes.add_patch(Rectangle((place - 0.5, place - 0.5), 1, 1, fill=False, edgecolor="black", clip_on=False))
     axes.set_xticks(range(len(corpora)), corpora, rotation=90)
     axes.set_yticks(range(len(corpora)), corpora)
-    axes.set_xlabel("judged on")
-    axes.set_ylabel("learned from, alone")
-    axes.label_outer()
     axes.grid(visible=False)
     axes.tick_params(length=0)
 
