@@ -7,7 +7,7 @@ import pandas as pd
 from deepemo.charts.evaluation import draw_all
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features, read_spec
-from deepemo.dataset.split import TRAIN, VALIDATION, read_split
+from deepemo.dataset.split import TRAIN, VALIDATION, read_split, voices_heard
 from deepemo.evaluation import leakage
 from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.confidence import fit_confidence
@@ -68,7 +68,8 @@ def main(params: Params) -> str:
         },
         params.emotions,
     )
-    weights = fit_weights(predictions.where("role", VALIDATION))
+    heard = voices_heard(split)
+    weights = fit_weights(predictions.where("role", VALIDATION), heard)
     predictions = predictions.with_ensemble(weights)
     write_predictions(PREDICTIONS, predictions)
 
@@ -87,6 +88,7 @@ def main(params: Params) -> str:
         predictions,
         confidences,
         ensemble_weights=weights,
+        heard=heard,
         majority_emotion=split.loc[split["role"] == TRAIN, "emotion"].mode()[0],
         cross_corpus=cross_corpus,
         other_origins=other_origins,
@@ -102,6 +104,7 @@ def main(params: Params) -> str:
             part,
             model,
             components_of(model, embeddings, judged["clip"]),
+            heard=heard,
             cross_corpus=cross_corpus,
             wanted_accuracy=params.evaluate.wanted_accuracy,
             samples=params.evaluate.bootstrap_samples,

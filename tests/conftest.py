@@ -161,6 +161,7 @@ def _evaluated(predictions: Predictions, *, left_out: bool = True) -> Evaluation
         predictions,
         confidences,
         ensemble_weights=weights,
+        heard=(),
         majority_emotion="angry",
         cross_corpus=summarize_corpora(found, {}, models, samples=300, seed=1) if found else NOT_ASKED,
         other_origins=fit_other_origins(joined(found), confidences) if found else {},

@@ -203,6 +203,11 @@ class Fingerprint(TypedDict):
     sha256: str
 
 
+def voices_heard(split: pd.DataFrame) -> frozenset[str]:
+    """The speakers of the training clips of a split table."""
+    return frozenset(split.loc[split["role"] == TRAIN, "speaker"])
+
+
 def fingerprint_clips(clips: Iterable[str]) -> Fingerprint:
     """Fingerprint of a set of clip ids, in any order. It is stored with everything that was fitted on these clips.
 

@@ -3,7 +3,7 @@
 The judged models are siblings of the run's own models: they have the same params and seed, but fewer corpora.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
-from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION
+from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
 from deepemo.evaluation import leakage
 from deepemo.evaluation.ensemble import fit_weights
@@ -97,13 +97,14 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
         for name, sibling in siblings.items()
     }
     predictions = predict(judged, judged_by, params.emotions)
-    weights = fit_weights(predictions.where("role", VALIDATION))
+    heard = voices_heard(others)
+    weights = fit_weights(predictions.where("role", VALIDATION), heard)
     known_voices = {}
     if (found := voice_part({name: sibling.model for name, sibling in siblings.items()})) is not None:
         part, model = found
         inputs = siblings[part].inputs(judged["clip"], batch_size=batch_size)
         components = components_of(model, inputs, judged["clip"])
-        known_voices = _known_voices(predictions, part, model, components, seed=params.seed)
+        known_voices = _known_voices(predictions, part, model, components, heard, seed=params.seed)
     return LeftOut(
         corpus=corpus,
         learned_from=learned_corpora(others),
@@ -114,7 +115,13 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
 
 
 def _known_voices(
-    predictions: Predictions, part: str, model: VoiceModel, components: Float32Array, *, seed: int
+    predictions: Predictions,
+    part: str,
+    model: VoiceModel,
+    components: Float32Array,
+    heard: Collection[str],
+    *,
+    seed: int,
 ) -> dict[str, Predictions]:
     """Predictions for the clips of the corpus, by the number of known recordings of their voice.
 
@@ -127,7 +134,7 @@ def _known_voices(
         chosen, random = predictions.where("role", role), np.random.default_rng([seed, 0])
         return with_references(chosen, part, model, voices[role], recordings, random)
 
-    weights = fit_weights(relative(VALIDATION, None))
+    weights = fit_weights(relative(VALIDATION, None), heard)
     return {size: relative(TEST_CORPUS, recordings).with_ensemble(weights) for size, recordings in REFERENCES.items()}
 
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import pandas as pd
 
-from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import MIN_EMOTIONS, Emotions
 from deepemo.evaluation import leakage
 from deepemo.evaluation.cross_corpus import DIGITS, figures_of, learned_corpora, mean_of
@@ -98,7 +98,7 @@ def train_alone(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus
         for name, sibling in siblings.items()
     }
     predictions = predict(judged, judged_by, emotions)
-    weights = fit_weights(predictions.where("role", VALIDATION))
+    weights = fit_weights(predictions.where("role", VALIDATION), voices_heard(table))
     return TrainedAlone(
         corpus=corpus,
         training_clips=int((table["role"] == TRAIN).sum()),
