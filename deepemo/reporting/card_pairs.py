@@ -9,7 +9,7 @@ from deepemo.reporting.markdown import per_cent, table
 
 QUESTION = """\
 Models with the same params learned from each corpus alone (rows) and named clips of every corpus (columns): UAR of
-{predictor} over the emotions that both corpora have. Bold: new clips of the corpus learned from, of speakers never
+**{predictor}** over the emotions that both corpora have. Bold: new clips of the corpus learned from, of speakers never
 heard; elsewhere, all good clips."""
 
 

@@ -225,7 +225,7 @@ def test_pairs_of_corpora_are_a_table_of_the_predictor_that_answers(card: str, i
     assert rows[0] == ["learned from", "corpus_a", "corpus_b", "corpus_c"]
     assert [row[0] for row in rows[2:]] == ["corpus_a", "corpus_b"]
     predictor = inputs.evaluation.chosen if inputs.evaluation.chosen in inputs.pairs["mean"] else "ensemble"
-    assert f"UAR of\n{predictor} over" in section
+    assert f"UAR of\n**{predictor}** over" in section
     uars = {
         name: [f"{100 * cell['predictors'][predictor]['uar']:.1f} %" for cell in row["judged_on"].values()]
         for name, row in inputs.pairs["trained_on"].items()
