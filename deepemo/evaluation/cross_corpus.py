@@ -93,7 +93,7 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
     siblings = train_siblings(params, others, clips, resume / corpus)
     batch_size = params.cross_corpus.batch_size
     judged_by = {
-        name: (sibling.model, sibling.inputs(judged["clip"], batch_size=batch_size))
+        name: sibling.on_cached(params, judged["clip"], batch_size=batch_size)
         for name, sibling in siblings.items()
     }
     predictions = predict(judged, judged_by, params.emotions)
