@@ -230,7 +230,7 @@ def _fitted(said: Any) -> tuple[dict[str, float], Any, dict[str, Any]]:
     from deepemo.evaluation.confidence import fit_confidence
     from deepemo.evaluation.ensemble import fit_weights
 
-    weights = fit_weights(said.where("role", VALIDATION))
+    weights = fit_weights(said.where("role", VALIDATION), ())
     joined = said.with_ensemble(weights)
     validation = joined.where("role", VALIDATION)
     wanted = load_params().evaluate.wanted_accuracy
@@ -251,6 +251,7 @@ def bootstrap(clips: int) -> Callable[[], object]:
             joined,
             confidences,
             ensemble_weights=weights,
+            heard=(),
             majority_emotion=EMOTIONS[0],
             cross_corpus={"asked": 0, "reason": "not asked", "mean": {}},
             other_origins={},

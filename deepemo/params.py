@@ -240,14 +240,16 @@ class Learning(Section):
 
 
 class CrossCorpus(Section):
-    """Which models are trained without each corpus, and how their figures are computed.
+    """Which models are trained without each corpus and on each corpus alone, and how their figures are computed.
 
     Attributes:
+        pairs: whether models are trained on each corpus alone too, and judged on every corpus.
         train_on_features: whether models without cached embeddings are trained too.
         batch_size: clips that are judged at once.
         bootstrap_samples: of each interval.
     """
 
+    pairs: bool
     train_on_features: bool
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=100)]

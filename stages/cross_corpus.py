@@ -1,18 +1,16 @@
-"""Stage `cross_corpus`: how good models are on a corpus never heard; each corpus in turn is left out of training."""
+"""Stage `cross_corpus`: how good models are on a corpus never heard.
+
+Each corpus in turn is left out of training, and each corpus alone trains models that every corpus judges.
+"""
 
 import shutil
 
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.split import read_split
-from deepemo.evaluation.cross_corpus import (
-    judged_families,
-    learned_corpora,
-    leave_out,
-    summarize,
-    why_not,
-    write_left_out,
-)
+from deepemo.evaluation.cross_corpus import learned_corpora, leave_out, summarize, why_not, write_left_out
+from deepemo.evaluation.pairs import judge_pairs, uar_of_pairs
 from deepemo.evaluation.predictions import LEFT_OUT
+from deepemo.evaluation.siblings import judged_families
 from deepemo.files import CLIPS, METRICS, RESUME, SPLIT, write_json
 from deepemo.params import Params
 from stages._run import stage_main
@@ -21,18 +19,19 @@ from stages._run import stage_main
 def main(params: Params) -> str:
     """Write the predictions of models for a corpus that they never heard, and their figures."""
     split, clips = read_split(SPLIT, params.emotions), good_clips(read_clips(CLIPS))
-    resume = RESUME / "cross_corpus"
-    refused = {corpus: words for corpus in learned_corpora(split) if (words := why_not(split, corpus, params.emotions))}
+    section, corpora, resume = params.cross_corpus, learned_corpora(split), RESUME / "cross_corpus"
+    refused = {corpus: words for corpus in corpora if (words := why_not(split, corpus, params.emotions))}
     found = [
-        leave_out(params, split, clips, corpus, resume=resume)
-        for corpus in learned_corpora(split)
+        leave_out(params, split, clips, corpus, resume=resume / "left_out")
+        for corpus in corpora
         if corpus not in refused
     ]
     write_left_out(LEFT_OUT, found, params.emotions)
-    section = params.cross_corpus
     families = [family.name for family in judged_families(section)]
     summary = summarize(found, refused, families, samples=section.bootstrap_samples, seed=params.seed)
-    write_json(METRICS / "cross_corpus.json", summary)
+    pairs = judge_pairs(params, split, clips, resume=resume / "alone")
+    write_json(METRICS / "cross_corpus_pairs.json", pairs)
+    write_json(METRICS / "cross_corpus.json", {**summary, "pairs": uar_of_pairs(pairs)})
     shutil.rmtree(resume, ignore_errors=True)
     if not found:
         return f"cross_corpus: {summary['reason']}"

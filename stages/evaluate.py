@@ -7,7 +7,7 @@ import pandas as pd
 from deepemo.charts.evaluation import draw_all
 from deepemo.dataset.clips import good_clips, read_clips
 from deepemo.dataset.shards import read_features, read_spec
-from deepemo.dataset.split import TRAIN, VALIDATION, read_split
+from deepemo.dataset.split import TRAIN, VALIDATION, read_split, voices_heard
 from deepemo.evaluation import leakage
 from deepemo.evaluation.agreement import score_by_agreement
 from deepemo.evaluation.confidence import fit_confidence
@@ -68,7 +68,8 @@ def main(params: Params) -> str:
         },
         params.emotions,
     )
-    weights = fit_weights(predictions.where("role", VALIDATION))
+    heard = voices_heard(split)
+    weights = fit_weights(predictions.where("role", VALIDATION), heard)
     predictions = predictions.with_ensemble(weights)
     write_predictions(PREDICTIONS, predictions)
 
@@ -79,6 +80,7 @@ def main(params: Params) -> str:
     for name, confidence in confidences.items():
         leakage.check_fitted_on(confidence.fitted_on, split, VALIDATION, source=f"calibration of {name}")
     cross_corpus = read_json(METRICS / "cross_corpus.json", expected="the figures of the stage cross_corpus")
+    pairs = read_json(METRICS / "cross_corpus_pairs.json", expected="the pairs of corpora of the stage cross_corpus")
     other_origins = (
         fit_other_origins(read_predictions(LEFT_OUT, params.emotions), confidences) if cross_corpus["asked"] else {}
     )
@@ -86,6 +88,7 @@ def main(params: Params) -> str:
         predictions,
         confidences,
         ensemble_weights=weights,
+        heard=heard,
         majority_emotion=split.loc[split["role"] == TRAIN, "emotion"].mode()[0],
         cross_corpus=cross_corpus,
         other_origins=other_origins,
@@ -101,6 +104,7 @@ def main(params: Params) -> str:
             part,
             model,
             components_of(model, embeddings, judged["clip"]),
+            heard=heard,
             cross_corpus=cross_corpus,
             wanted_accuracy=params.evaluate.wanted_accuracy,
             samples=params.evaluate.bootstrap_samples,
@@ -110,7 +114,7 @@ def main(params: Params) -> str:
     write_details(METRICS / "evaluate_details.json", evaluation)
     write_plot_files(PLOTS, evaluation, (SEEN, UNSEEN))
     histories = {name: pd.read_csv(PLOTS / f"learning_curve_{name}.csv") for name in models}
-    draw_all(PLOTS / "evaluate", evaluation, histories)
+    draw_all(PLOTS / "evaluate", evaluation, histories, pairs)
 
     abouts = {name: model.about for name, model in models.items()}
     provenance = [read_json(path, expected="the provenance of a corpus") for path in sorted(RAW.glob("*.json"))]
@@ -120,6 +124,7 @@ def main(params: Params) -> str:
         CardInputs(
             evaluation=evaluation,
             known_voices=known,
+            pairs=pairs,
             agreement=score_by_agreement(
                 predictions,
                 evaluation.chosen,

@@ -1,13 +1,16 @@
-"""The chart of corpora left out of training in turn: UAR of the models on each corpus that they never heard."""
+"""Charts of corpora never heard: each left out of training in turn, and each judged by models of one other alone."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 
 from deepemo.charts.predictors import draw_estimate, draw_legend, predictor_colours
-from deepemo.charts.style import caption, page_figure, per_cent, styled
+from deepemo.charts.style import PAGE_WIDTH, caption, grid_of, page_figure, per_cent, styled
+from deepemo.dataset.split import TEST_SEEN
 from deepemo.evaluation.groups import Estimate
 
 # Largest distance of a predictor's dot from the middle of a corpus's name, where names are 1 apart.
@@ -17,6 +20,16 @@ NOTE = (
     "Dotted: chance, guessing among the emotions that a corpus has. Diamonds: mean over the corpora, which has no "
     "interval, for corpora are few."
 )
+
+PAIRS_NOTE = (
+    "Cells: UAR in per cent over the emotions that both corpora have. Framed: new clips of the corpus that the models "
+    "learned from, of speakers never heard{heard}. In brackets: the 95 % interval by the bootstrap over speakers is "
+    "not above chance, which is {chance}."
+)
+# UAR from which a cell is so dark that its text must be white.
+DARK_UAR = 0.6
+# With more corpora than this, two panels fill the width of a page.
+MOST_OF_THREE_PANELS = 5
 
 
 @styled
@@ -59,3 +72,71 @@ def draw_cross_corpus(summary: Mapping[str, Any]) -> Figure:
     axes.set_ylabel("UAR")
     draw_legend(figure, axes, above=True)
     return figure
+
+
+@styled
+def draw_pairs(pairs: Mapping[str, Any]) -> Figure:
+    """UAR by the corpus that models learned from alone and the corpus that they are judged on, a panel a predictor.
+
+    Args:
+        pairs: content of metrics/cross_corpus_pairs.json, of at least one pair that was judged.
+    """
+    corpora, predictors = pairs["corpora"], list(pairs["mean"])
+    rows, columns = grid_of(len(predictors), columns=3 if len(corpora) <= MOST_OF_THREE_PANELS else 2)
+    figure = page_figure(2.0 + rows * PAGE_WIDTH / (columns + 0.5))
+    panels = list(figure.subplots(rows, columns, squeeze=False).flat)
+    for number, (axes, predictor) in enumerate(zip(panels, predictors, strict=False)):
+        _draw_panel(axes, pairs, predictor)
+        axes.set_title(predictor)
+        if number % columns == 0:
+            axes.set_ylabel("learned from, alone")
+        last = number + columns >= len(predictors)
+        if last:
+            axes.set_xlabel("judged on")
+        axes.tick_params(labelleft=number % columns == 0, labelbottom=last)
+    for axes in panels[len(predictors) :]:
+        axes.set_visible(False)
+    cells = [cell for row in pairs["trained_on"].values() for cell in row["judged_on"].values()]
+    chances = sorted({f"{100 * cell['chance']['uar']:.0f} %" for cell in cells})
+    heard = any(cell["role"] == TEST_SEEN for cell in cells)
+    note = PAIRS_NOTE.format(
+        heard=" (*: of speakers heard, for there are no others)" if heard else "",
+        chance=" to ".join(dict.fromkeys([chances[0], chances[-1]])),
+    )
+    caption(figure, "What models that learned from one corpus alone are worth on every corpus", note)
+    return figure
+
+
+def _draw_panel(axes: Axes, pairs: Mapping[str, Any], predictor: str) -> None:
+    corpora = pairs["corpora"]
+    style: dict[str, Any] = {
+        "ha": "center",
+        "va": "center",
+        "fontsize": 8 if len(corpora) <= MOST_OF_THREE_PANELS else 6,
+    }
+    uars = np.full((len(corpora), len(corpora)), np.nan)
+    for row, learned in enumerate(corpora):
+        judged_on = pairs["trained_on"].get(learned, {}).get("judged_on", {})
+        for column, judged in enumerate(corpora):
+            cell = judged_on.get(judged)
+            if cell is None:
+                axes.text(column, row, "-", color="0.5", **style)
+                continue
+            uars[row, column] = cell["predictors"][predictor]["uar"]
+            colour = "white" if uars[row, column] > DARK_UAR else "black"
+            axes.text(column, row, _cell_text(cell, predictor), color=colour, **style)
+    axes.imshow(uars, cmap="Blues", vmin=0, vmax=1)
+    for place in range(len(corpora)):
+        axes.add_patch(Rectangle((place - 0.5, place - 0.5), 1, 1, fill=False, edgecolor="black", clip_on=False))
+    axes.set_xticks(range(len(corpora)), corpora, rotation=90)
+    axes.set_yticks(range(len(corpora)), corpora)
+    axes.grid(visible=False)
+    axes.tick_params(length=0)
+
+
+def _cell_text(cell: Mapping[str, Any], predictor: str) -> str:
+    """UAR in per cent, in brackets unless its interval is above chance, with a star if the speakers were heard."""
+    figures = cell["predictors"][predictor]
+    low = figures["uar_ci95"][0]
+    text = f"{100 * figures['uar']:.0f}" + ("*" if cell["role"] == TEST_SEEN else "")
+    return text if (figures["uar"] if low is None else low) > cell["chance"]["uar"] else f"({text})"

@@ -11,7 +11,7 @@ from matplotlib.figure import Figure
 
 from deepemo.arrays import Int64Array
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
-from deepemo.charts.cross_corpus import draw_cross_corpus
+from deepemo.charts.cross_corpus import draw_cross_corpus, draw_pairs
 from deepemo.charts.predictors import ROLE_TITLES, draw_estimate, draw_legend, predictor_colours
 from deepemo.charts.style import DARK_SHARE, name_emotions, per_cent, save, styled
 from deepemo.emotions import Emotions
@@ -22,13 +22,16 @@ from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation, PredictorReport,
 MAX_OFFSET = 0.22
 
 
-def draw_all(folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.DataFrame]) -> None:
+def draw_all(
+    folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.DataFrame], pairs: Mapping[str, Any]
+) -> None:
     """Draw every chart of the evaluation.
 
     Args:
         folder: of the PNG files; it is created if missing.
         evaluation: the results.
         histories: as for `draw_learning_curves`.
+        pairs: as for `draw_pairs`.
     """
     for predictor in evaluation.confidences:
         save(draw_confusion(evaluation, predictor), folder / f"confusion_{predictor}.png")
@@ -41,6 +44,8 @@ def draw_all(folder: Path, evaluation: Evaluation, histories: Mapping[str, pd.Da
         save(draw_gap(evaluation), folder / "gap.png")
     if evaluation.cross_corpus["asked"]:
         save(draw_cross_corpus(evaluation.cross_corpus), folder / "cross_corpus.png")
+    if pairs["asked"]:
+        save(draw_pairs(pairs), folder / "corpus_pairs.png")
 
 
 def _draw_confusion_matrix(axes: Axes, counts: Int64Array, emotions: Emotions) -> None:

@@ -6,7 +6,7 @@ removed. All recordings of one performance have the same role.
 """
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TypedDict
 
@@ -43,13 +43,32 @@ def _draw_speakers(speakers: pd.DataFrame, share: float, seed: int) -> set[str]:
     return chosen
 
 
-def _named_speakers(corpus: str, named: Iterable[str], present: set[str], what: str) -> set[str]:
-    found = {f"{corpus}/{name}" for name in named} & present
-    if not found:
+def _named_speakers(corpus: str, named: Sequence[str], free: set[str], unseen: set[str], what: str) -> set[str]:
+    """Ids in the clip table of speakers that params name for a role, as the corpus names them.
+
+    Args:
+        corpus: its name, with which ids begin.
+        named: the names.
+        free: ids of the speakers that may have the role.
+        unseen: ids of those that have the role `test_unseen` already.
+        what: the param, for the error.
+    """
+    found = {f"{corpus}/{name}" for name in named}
+    expected = f"expected some of {_names(corpus, free)}"
+    if unknown := found - free - unseen:
+        raise InputError(f"split.{what}.{corpus}: no clips of {_names(corpus, unknown)}, {expected}")
+    if taken := found & unseen:
         raise InputError(
-            f"split.{what}.{corpus}: none of {sorted(named)} is heard in the clips, found {sorted(present)}"
+            f"split.{what}.{corpus}: {_names(corpus, taken)} in the test of unseen speakers, {expected}; "
+            f"split.unseen_speakers.{corpus} chooses the speakers of that test"
         )
+    if not found:
+        raise InputError(f"split.{what}.{corpus}: found no names, {expected}")
     return found
+
+
+def _names(corpus: str, speakers: set[str]) -> list[str]:
+    return sorted(speaker.removeprefix(f"{corpus}/") for speaker in speakers)
 
 
 def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series:
@@ -69,7 +88,7 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
         A role for each row, aligned with `clips`.
 
     Raises:
-        InputError: none of the speakers named for a role has a clip.
+        InputError: a speaker named for a role has no clip, or one named for validation is in the unseen test.
     """
     corpus = clips["corpus"].iloc[0]
     speakers = clips[["speaker", "gender"]].drop_duplicates()
@@ -78,10 +97,11 @@ def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series
     if unseen is None:
         unseen_speakers = _draw_speakers(speakers, section.unseen_share, seed)
     else:
-        unseen_speakers = _named_speakers(corpus, unseen, present, "unseen_speakers")
+        unseen_speakers = _named_speakers(corpus, unseen, present, set(), "unseen_speakers")
     left = speakers[~speakers["speaker"].isin(unseen_speakers)]
     if validation is not None:
-        validation_speakers = _named_speakers(corpus, validation, set(left["speaker"]), "validation_speakers")
+        free = present - unseen_speakers
+        validation_speakers = _named_speakers(corpus, validation, free, unseen_speakers, "validation_speakers")
     elif len(left) >= MIN_SPEAKERS_FOR_VALIDATION:
         validation_speakers = _draw_speakers(left, section.validation_share, seed + 1)
     else:
@@ -181,6 +201,11 @@ class Fingerprint(TypedDict):
 
     clips: int
     sha256: str
+
+
+def voices_heard(split: pd.DataFrame) -> frozenset[str]:
+    """The speakers of the training clips of a split table."""
+    return frozenset(split.loc[split["role"] == TRAIN, "speaker"])
 
 
 def fingerprint_clips(clips: Iterable[str]) -> Fingerprint:

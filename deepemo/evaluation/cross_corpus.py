@@ -3,37 +3,30 @@
 The judged models are siblings of the run's own models: they have the same params and seed, but fewer corpora.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import keras
 import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
-from deepemo.dataset.shards import read_features, read_spec
-from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, fingerprint_clips
+from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
 from deepemo.evaluation import leakage
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Estimate, Resampling, score
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions, predict, write_predictions
 from deepemo.evaluation.references import REFERENCES, components_of, voice_part, voices_among, with_references
-from deepemo.files import write_csv, write_text
-from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel, VoiceModel
-from deepemo.models.registry import ENSEMBLE, family_names, load_family
-from deepemo.models.saved import save_model
-from deepemo.params import CrossCorpus, Params
-from deepemo.training.seeding import seed_everything
+from deepemo.evaluation.siblings import train_siblings
+from deepemo.files import write_csv
+from deepemo.models.family import VoiceModel
+from deepemo.models.registry import ENSEMBLE
+from deepemo.params import Params
 
 DIGITS = 4
 FIGURES = ("accuracy", "uar")
-# Written last into the folder of a sibling, so that a restarted run trains only the siblings that are missing.
-KEY_FILE = "key.txt"
 
 
 def learned_corpora(split: pd.DataFrame) -> list[str]:
@@ -58,12 +51,6 @@ def why_not(split: pd.DataFrame, corpus: str, emotions: Emotions) -> str:
     if not (others["role"] == VALIDATION).any():
         return f"without {corpus}, no validation clip is left"
     return ""
-
-
-def judged_families(section: CrossCorpus) -> list[ModelFamily]:
-    """The families that are trained anew: those with cached embeddings, and the others if wanted."""
-    families = [load_family(name) for name in family_names()]
-    return [family for family in families if family.embed is not None or section.train_on_features]
 
 
 @dataclass(frozen=True)
@@ -103,22 +90,20 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
     leakage.check_roles(others, source=f"split without {corpus}")
     leakage.check_content(others, clips, source=f"split without {corpus}")
     judged = others[(others["role"] == VALIDATION) | (others["corpus"] == corpus)]
-    contents = fingerprint_clips(clips["clip"] + " " + clips["sha256"])["sha256"]
-    families = {family.name: family for family in judged_families(params.cross_corpus)}
-    models = {
-        name: _sibling(family, params, others, contents, resume / corpus / name) for name, family in families.items()
+    siblings = train_siblings(params, others, clips, resume / corpus)
+    batch_size = params.cross_corpus.batch_size
+    judged_by = {
+        name: sibling.on_cached(params, judged["clip"], batch_size=batch_size) for name, sibling in siblings.items()
     }
-
-    def inputs(name: str) -> Iterator[tuple[list[str], Float32Array]]:
-        return read_features(families[name].shards, judged["clip"], batch_size=params.cross_corpus.batch_size)
-
-    predictions = predict(judged, {name: (model, inputs(name)) for name, model in models.items()}, params.emotions)
-    weights = fit_weights(predictions.where("role", VALIDATION))
+    predictions = predict(judged, judged_by, params.emotions)
+    heard = voices_heard(others)
+    weights = fit_weights(predictions.where("role", VALIDATION), heard)
     known_voices = {}
-    if (found := voice_part(models)) is not None:
+    if (found := voice_part({name: sibling.model for name, sibling in siblings.items()})) is not None:
         part, model = found
-        components = components_of(model, inputs(part), judged["clip"])
-        known_voices = _known_voices(predictions, part, model, components, seed=params.seed)
+        inputs = siblings[part].inputs(judged["clip"], batch_size=batch_size)
+        components = components_of(model, inputs, judged["clip"])
+        known_voices = _known_voices(predictions, part, model, components, heard, seed=params.seed)
     return LeftOut(
         corpus=corpus,
         learned_from=learned_corpora(others),
@@ -129,7 +114,13 @@ def leave_out(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: 
 
 
 def _known_voices(
-    predictions: Predictions, part: str, model: VoiceModel, components: Float32Array, *, seed: int
+    predictions: Predictions,
+    part: str,
+    model: VoiceModel,
+    components: Float32Array,
+    heard: Collection[str],
+    *,
+    seed: int,
 ) -> dict[str, Predictions]:
     """Predictions for the clips of the corpus, by the number of known recordings of their voice.
 
@@ -142,39 +133,8 @@ def _known_voices(
         chosen, random = predictions.where("role", role), np.random.default_rng([seed, 0])
         return with_references(chosen, part, model, voices[role], recordings, random)
 
-    weights = fit_weights(relative(VALIDATION, None))
+    weights = fit_weights(relative(VALIDATION, None), heard)
     return {size: relative(TEST_CORPUS, recordings).with_ensemble(weights) for size, recordings in REFERENCES.items()}
-
-
-def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents: str, folder: Path) -> TrainedModel:
-    """Train a family's network on a split, or load it from the folder if it was trained there before."""
-    sections = {name: params.section(name, kind).model_dump(mode="json") for name, kind in family.sections.items()}
-    # The shards record what the params do not: the digest of an encoder that the user brought.
-    made_by = read_spec(family.shards)
-    parts = json.dumps(
-        [family.name, sections, made_by, params.emotions, params.seed, contents, split.to_csv(index=False)],
-        sort_keys=True,
-    )
-    key, done = hashlib.sha256(parts.encode()).hexdigest(), folder / KEY_FILE
-    if not done.is_file() or done.read_text(encoding="utf-8") != key:
-        # Each training starts from the same state, so that a restarted run ends with the same models as an
-        # uninterrupted one.
-        keras.utils.clear_session()
-        seed_everything(params.seed)
-        trained = family.train(params, split, folder / "checkpoints")
-        trained_on = fingerprint_clips(split.loc[split["role"] == TRAIN, "clip"])
-        save_model(
-            folder,
-            trained,
-            kind=family.name,
-            emotions=params.emotions,
-            trained_on=trained_on,
-            seed=params.seed,
-        )
-        write_text(done, key)
-    model = family.load(folder)
-    leakage.check_fitted_on(model.about.get("trained_on"), split, TRAIN, source=str(folder / ABOUT_FILE))
-    return model
 
 
 def joined(found: Sequence[LeftOut]) -> Predictions:
@@ -227,7 +187,7 @@ def summarize(
         "families": list(families),
         "mean": {name: _mean([corpus["predictors"][name] for corpus in corpora.values()]) for name in predictors},
         "known_voices": {size: _mean([corpus["known_voices"][size] for corpus in corpora.values()]) for size in sizes},
-        "chance": {"uar": _mean_of(corpus["chance"]["uar"] for corpus in corpora.values())} if found else {},
+        "chance": {"uar": mean_of(corpus["chance"]["uar"] for corpus in corpora.values())} if found else {},
         "corpora": corpora,
         "refused": dict(refused),
     }
@@ -247,12 +207,13 @@ def _corpus(left: LeftOut, resampling: Resampling) -> dict[str, Any]:
         "chance": {"uar": round(1 / clips["emotion"].nunique(), DIGITS)},
         "learned_from": left.learned_from,
         "ensemble_weights": left.weights,
-        "predictors": {name: _figures(left.predictions, name, resampling) for name in left.predictions.predictors},
-        "known_voices": {size: _figures(known, ENSEMBLE, resampling) for size, known in left.known_voices.items()},
+        "predictors": {name: figures_of(left.predictions, name, resampling) for name in left.predictions.predictors},
+        "known_voices": {size: figures_of(known, ENSEMBLE, resampling) for size, known in left.known_voices.items()},
     }
 
 
-def _figures(predictions: Predictions, predictor: str, resampling: Resampling) -> dict[str, Any]:
+def figures_of(predictions: Predictions, predictor: str, resampling: Resampling) -> dict[str, Any]:
+    """Number of clips, accuracy and UAR of a predictor with their 95 % intervals, rounded, for JSON."""
     scores = score(predictions, predictor, resampling)
     estimates = {figure: getattr(scores, figure) for figure in FIGURES}
     return {
@@ -270,9 +231,10 @@ def _mean(corpora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     content: dict[str, Any] = {"corpora": len(corpora), "clips": sum(corpus["clips"] for corpus in corpora)}
     for figure in FIGURES:
         values = [corpus[figure] for corpus in corpora]
-        content |= {figure: _mean_of(values), f"lowest_{figure}": min(values), f"highest_{figure}": max(values)}
+        content |= {figure: mean_of(values), f"lowest_{figure}": min(values), f"highest_{figure}": max(values)}
     return content
 
 
-def _mean_of(values: Iterable[float]) -> float:
+def mean_of(values: Iterable[float]) -> float:
+    """The mean of at least one figure, rounded, for JSON."""
     return round(float(np.mean(list(values))), DIGITS)

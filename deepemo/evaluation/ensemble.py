@@ -1,5 +1,7 @@
 """The weights of an ensemble, fitted on clips that are neither in training nor in a test."""
 
+from collections.abc import Collection
+
 import numpy as np
 
 from deepemo.arrays import Float64Array
@@ -13,14 +15,30 @@ _TOLERANCE = 1e-7
 _MOST_ITERATIONS = 10_000
 
 
-def fit_weights(validation: Predictions) -> dict[str, float]:
+def of_new_voices(validation: Predictions, heard: Collection[str]) -> Predictions:
+    """The validation clips by which weights and the predictor that answers are chosen.
+
+    These are the clips of voices that training did not hear. A model may know the voices that it learned from so well
+    that it is best on their other clips and worst on all other voices. If the corpora have too few speakers for others
+    in validation, all its clips are taken.
+
+    Args:
+        validation: the predictions for validation clips.
+        heard: the speakers of the training clips.
+    """
+    new = ~validation.clips["speaker"].isin(heard).to_numpy()
+    return validation.only(new) if new.any() else validation
+
+
+def fit_weights(validation: Predictions, heard: Collection[str]) -> dict[str, float]:
     """Find the weights of the mean of the predictors' probabilities that make the true emotions likeliest.
 
     The likelihood of a mixture has one maximum over its weights. Expectation maximisation reaches it without any
     settings (Dempster, Laird and Rubin, "Maximum Likelihood from Incomplete Data via the EM Algorithm", 1977).
 
     Args:
-        validation: the predictions for validation clips.
+        validation: the predictions for validation clips, of which those of `of_new_voices` are used.
+        heard: the speakers of the training clips.
 
     Returns:
         A weight for each predictor, 0 to 1 in steps of 1 / `STEPS`; their sum is 1.
@@ -28,11 +46,11 @@ def fit_weights(validation: Predictions) -> dict[str, float]:
     Raises:
         InputError: there are no clips.
     """
-    labels = validation.labels
-    if len(labels) == 0:
+    if len(validation) == 0:
         raise InputError("ensemble: found no validation clips, expected some")
-    rows = np.arange(len(labels))
-    truth = np.column_stack([values[rows, labels] for values in validation.probabilities.values()])  # [n, predictors]
+    chosen = of_new_voices(validation, heard)
+    labels, rows = chosen.labels, np.arange(len(chosen))
+    truth = np.column_stack([values[rows, labels] for values in chosen.probabilities.values()])  # [n, predictors]
     weights = _most_likely(np.maximum(truth, TINY))
     return dict(zip(validation.predictors, _rounded(weights), strict=True))
 

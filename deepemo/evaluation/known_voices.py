@@ -4,7 +4,7 @@ A clip is never part of its own reference. References are made only from clips o
 nothing from training. They use no labels.
 """
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from typing import Any
@@ -65,6 +65,7 @@ def judge_known_voices(
     model: VoiceModel,
     components: Float32Array,
     *,
+    heard: Collection[str],
     cross_corpus: Mapping[str, Any],
     wanted_accuracy: float,
     samples: int,
@@ -77,6 +78,7 @@ def judge_known_voices(
         part: name of the predictor that takes references.
         model: its network.
         components: of the clips of `predictions`, float32 [n, components].
+        heard: the speakers of the training clips.
         cross_corpus: content of metrics/cross_corpus.json.
         wanted_accuracy: wanted accuracy of the answers given.
         samples: bootstrap samples of each interval.
@@ -96,7 +98,7 @@ def judge_known_voices(
         return with_references(predictions.where("role", role), part, model, voices(role), recordings, random)
 
     validation = relative(VALIDATION, None)
-    weights = fit_weights(validation)
+    weights = fit_weights(validation, heard)
     alone = _uar(predictions.where("role", VALIDATION))
     tried = {
         size: [_uar(relative(VALIDATION, size, draw=draw).with_ensemble(weights)) for draw in range(DRAWS)]

@@ -1,6 +1,6 @@
 """The evaluation of all predictors on all test roles: figures, intervals, comparisons, confidence, baselines."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Any
@@ -14,6 +14,7 @@ from deepemo.emotions import Emotions
 from deepemo.evaluation import metrics as scores
 from deepemo.evaluation.comparison import Comparison, compare
 from deepemo.evaluation.confidence import Confidence, ConfidenceReport, judge_confidence
+from deepemo.evaluation.ensemble import of_new_voices
 from deepemo.evaluation.groups import BY_CLIP, BY_SPEAKER, Estimate, GroupScores, Resampling, difference, score
 from deepemo.evaluation.other_origin import OtherOrigin
 from deepemo.evaluation.predictions import Predictions
@@ -87,7 +88,7 @@ class Evaluation:
         corpus_gaps: the same within each corpus that is in both tests, by predictor, corpus and figure.
         confidences: by predictor, fitted on validation clips.
         ensemble_weights: of each model in the ensemble, also fitted on validation clips.
-        validation_uar: by predictor; the predictor with the highest is chosen.
+        validation_uar: by predictor, on `deepemo.evaluation.ensemble.of_new_voices`; the highest is chosen.
         majority_emotion: the most frequent emotion in training, which the baseline always predicts.
         resamples: number of bootstrap samples.
         cross_corpus: content of metrics/cross_corpus.json.
@@ -179,6 +180,7 @@ def evaluate(
     confidences: Mapping[str, Confidence],
     *,
     ensemble_weights: Mapping[str, float],
+    heard: Collection[str],
     majority_emotion: str,
     cross_corpus: Mapping[str, Any],
     other_origins: Mapping[str, OtherOrigin],
@@ -191,6 +193,7 @@ def evaluate(
         predictions: of clips of all roles but training.
         confidences: by predictor, fitted on validation.
         ensemble_weights: of each model in the ensemble.
+        heard: the speakers of the training clips.
         majority_emotion: the most frequent emotion in training.
         cross_corpus: content of metrics/cross_corpus.json.
         other_origins: by predictor, fitted on corpora left out.
@@ -231,7 +234,7 @@ def evaluate(
                 for corpus in seen.corpora
                 if corpus in unseen.corpora
             }
-    validation = predictions.where("role", VALIDATION)
+    choosing = of_new_voices(predictions.where("role", VALIDATION), heard)
     return Evaluation(
         emotions=emotions,
         roles=roles,
@@ -240,9 +243,7 @@ def evaluate(
         confidences=dict(confidences),
         ensemble_weights=dict(ensemble_weights),
         validation_uar={
-            predictor: float(
-                scores.uar(scores.confusion(validation.labels, validation.answers(predictor), len(emotions)))
-            )
+            predictor: float(scores.uar(scores.confusion(choosing.labels, choosing.answers(predictor), len(emotions))))
             for predictor in predictions.predictors
         },
         majority_emotion=majority_emotion,

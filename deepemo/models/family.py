@@ -101,6 +101,13 @@ class VoiceModel(TrainedModel, Protocol):
         """Logits float32 [n, classes] of components minus the offsets of voices [n, components] or [components]."""
 
 
+class Head(Protocol):
+    """The part of a trained network that takes arrays which its frozen part made before."""
+
+    def logits(self, inputs: Float32Array) -> Float32Array:
+        """Logits float32 [n, classes] of arrays [n, ...] as the cached shards hold them."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ModelFamily:
     """A model family.
@@ -117,6 +124,8 @@ class ModelFamily:
             reads shards of another stage.
         embed_views: embeds perturbed copies of the training clips and writes them, given the params and the split
             table, and returns a summary in words; None if the family has no such copies.
+        cached: the shards of cached embeddings and the part of a trained network that takes them, given the params of
+            its training; None if the whole network takes the arrays of `shards`.
     """
 
     name: str
@@ -127,3 +136,4 @@ class ModelFamily:
     describe: Callable[[Mapping[str, Any], Params], str]
     embed: Callable[[Params], str] | None = None
     embed_views: Callable[[Params, pd.DataFrame], str] | None = None
+    cached: Callable[[Params, Any], tuple[Path, Head]] | None = None

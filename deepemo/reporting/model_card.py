@@ -14,7 +14,7 @@ from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.pipeline import recorded
-from deepemo.reporting import card_data, card_figures, card_origin
+from deepemo.reporting import card_data, card_figures, card_origin, card_pairs
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -66,6 +66,7 @@ class CardInputs:
     Attributes:
         evaluation: results of the evaluation.
         known_voices: scores with references of the voice; None if no network takes them.
+        pairs: content of metrics/cross_corpus_pairs.json.
         agreement: scores of the chosen predictor by how many listeners agreed, by test role.
         split: the split table.
         clips: the clip table, quarantined clips included.
@@ -80,6 +81,7 @@ class CardInputs:
 
     evaluation: Evaluation
     known_voices: KnownVoices | None
+    pairs: Mapping[str, Any]
     agreement: Mapping[str, Sequence[AgreementBand]]
     split: pd.DataFrame
     clips: pd.DataFrame
@@ -112,6 +114,12 @@ def write_card(inputs: CardInputs) -> str:
         + (
             ("\n" + _picture(inputs, "cross_corpus", "UAR on each corpus that was left out of training"))
             if evaluation.cross_corpus["asked"]
+            else ""
+        ),
+        "Corpora by corpora": card_pairs.corpora_by_corpora(inputs.pairs, chosen)
+        + (
+            ("\n" + _picture(inputs, "corpus_pairs", "UAR by the corpus learned from and the corpus judged"))
+            if inputs.pairs["asked"]
             else ""
         ),
         "Knowing the voice": card_figures.known_voices(inputs.known_voices, evaluation.cross_corpus),

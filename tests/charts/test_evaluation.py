@@ -1,5 +1,6 @@
 """Pictures of the evaluation show the measured figures."""
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from deepemo.charts.confidence import draw_reliability, draw_risk_coverage
-from deepemo.charts.cross_corpus import draw_cross_corpus
+from deepemo.charts.cross_corpus import draw_cross_corpus, draw_pairs
 from deepemo.charts.evaluation import (
     draw_all,
     draw_class_recall,
@@ -21,6 +22,7 @@ from deepemo.charts.evaluation import (
 from deepemo.emotions import EMOTIONS, Emotions
 from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.report import SEEN, UNSEEN, Evaluation
+from tests.fixtures.pairs import Pairs
 
 pytestmark = pytest.mark.slow
 
@@ -135,11 +137,13 @@ def test_legends_name_the_predictors_in_their_order_and_hide_nothing(
 
 
 @pytest.mark.slow
-def test_all_charts_are_the_same_bytes_every_time(tmp_path: Path, made_evaluation: Evaluation) -> None:
+def test_all_charts_are_the_same_bytes_every_time(
+    tmp_path: Path, made_evaluation: Evaluation, made_pairs: Callable[..., Pairs]
+) -> None:
     for folder in ("first", "second"):
-        draw_all(tmp_path / folder, made_evaluation, HISTORIES)
+        draw_all(tmp_path / folder, made_evaluation, HISTORIES, made_pairs())
     names = sorted(path.name for path in (tmp_path / "first").iterdir())
-    assert len(names) == 3 + 7
+    assert len(names) == 3 + 8
     for name in names:
         content = (tmp_path / "first" / name).read_bytes()
         assert content.startswith(b"\x89PNG")
@@ -160,12 +164,57 @@ def test_each_corpus_never_heard_stands_beside_chance_and_the_mean(made_evaluati
     assert chance == pytest.approx([1 / 6, 1 / 6, 1 / 7, (2 / 6 + 1 / 7) / 3], abs=1e-4)
 
 
+def test_each_cell_of_the_pairs_is_the_measured_uar(made_pairs: Callable[..., Pairs]) -> None:
+    pairs = made_pairs()
+    figure = draw_pairs(pairs)
+    assert [axes.get_title() for axes in figure.axes] == ["transfer", "speech", "ensemble"]
+    for axes in figure.axes:
+        found = {(text.get_position()[1], text.get_position()[0]): text.get_text() for text in axes.texts}
+        assert len(found) == 9
+        for (row, column), text in found.items():
+            learned, judged = pairs["corpora"][row], pairs["corpora"][column]
+            if learned in pairs["refused"]:
+                assert text == "-"
+                continue
+            cell = pairs["trained_on"][learned]["judged_on"][judged]
+            figures = cell["predictors"][axes.get_title()]
+            sure = figures["uar_ci95"][0] > cell["chance"]["uar"]
+            # Of the last corpus the models know nothing, and of the first no speaker is new.
+            assert sure == (judged != "corpus_c") or axes.get_title() == "transfer"
+            star = "*" if (row, column) == (0, 0) else ""
+            shown = f"{100 * figures['uar']:.0f}{star}"
+            assert text == (shown if sure else f"({shown})")
+    note = " ".join(figure._supxlabel.get_text().split())
+    assert "*: of speakers heard" in note
+    assert "chance, which is 14 % to 17 %" in note
+
+
+@pytest.mark.parametrize("corpora", [2, 5, 6, 10])
+def test_pairs_of_two_to_ten_corpora_fit_their_cells_and_the_page(
+    made_pairs: Callable[..., Pairs], corpora: int
+) -> None:
+    figure = draw_pairs(made_pairs(corpora))
+    figure.draw_without_rendering()
+    panels = [axes for axes in figure.axes if axes.get_visible()]
+    assert len(panels) == 3
+    for axes in panels:
+        cell = axes.transData.transform((1, 0)) - axes.transData.transform((0, 1))
+        for text in axes.texts:
+            extent = text.get_window_extent()
+            assert extent.width < cell[0]
+            assert extent.height < cell[1]
+        names = [label.get_window_extent() for label in [*axes.get_yticklabels(), axes.title]]
+        assert all(0 <= name.x0 < name.x1 <= figure.bbox.width for name in names)
+        assert not any(first.overlaps(second) for first, second in itertools.combinations(names, 2))
+
+
 @pytest.mark.slow
 def test_a_run_of_one_corpus_has_no_such_chart(
     tmp_path: Path, made_predictions: Predictions, evaluated: Callable[..., Evaluation]
 ) -> None:
-    draw_all(tmp_path, evaluated(made_predictions, left_out=False), HISTORIES)
+    draw_all(tmp_path, evaluated(made_predictions, left_out=False), HISTORIES, {"asked": 0})
     assert not (tmp_path / "cross_corpus.png").exists()
+    assert not (tmp_path / "corpus_pairs.png").exists()
 
 
 @pytest.mark.slow

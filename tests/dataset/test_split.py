@@ -1,5 +1,6 @@
 """The split: roles that keep voices apart and are drawn the same way every time."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -118,9 +119,27 @@ def test_named_speakers_take_the_roles_they_are_named_for(table: pd.DataFrame) -
     assert set(many.loc[many["role"] == VALIDATION, "speaker"]) == {"many/04", "many/05"}
 
 
-def test_a_named_speaker_that_nobody_heard_of_is_an_error(table: pd.DataFrame) -> None:
-    with pytest.raises(InputError, match=r"split\.unseen_speakers\.many: none of \['99'\]"):
-        divide(table, changed(unseen_speakers={"many": ["99"]}))
+@pytest.mark.parametrize("param", ["unseen_speakers", "validation_speakers"])
+@pytest.mark.parametrize(("named", "unknown"), [(["99"], "['99']"), (["2", "01", "99"], "['2', '99']")])
+def test_every_named_speaker_without_clips_is_in_the_error(
+    table: pd.DataFrame, param: str, named: list[str], unknown: str
+) -> None:
+    section = changed(**{"unseen_speakers": {"few": ["00"]}, param: {"few": named}})
+    expected = ["01", "02"] if param == "validation_speakers" else ["00", "01", "02"]
+    words = f"split.{param}.few: no clips of {unknown}, expected some of {expected}"
+    with pytest.raises(InputError, match=f"^{re.escape(words)}$"):
+        divide(table, section)
+
+
+def test_a_speaker_cannot_be_in_validation_and_in_the_unseen_test(table: pd.DataFrame) -> None:
+    both = changed(unseen_speakers={"few": ["00"]}, validation_speakers={"few": ["00", "01"]})
+    with pytest.raises(InputError, match=r"^split\.validation_speakers\.few: \['00'\] in the test of unseen speakers"):
+        divide(table, both)
+
+
+def test_no_named_speaker_at_all_is_an_error(table: pd.DataFrame) -> None:
+    with pytest.raises(InputError, match=r"^split\.unseen_speakers\.few: found no names, expected some of \['00', "):
+        divide(table, changed(unseen_speakers={"few": []}))
 
 
 def test_a_held_out_corpus_is_tested_alone(table: pd.DataFrame) -> None:

@@ -12,7 +12,13 @@ from deepemo.evaluation.predictions import Predictions
 from deepemo.evaluation.references import components_of, voice_part
 
 # Of a run of one corpus, where none could be left out.
-GIVEN = {"cross_corpus": {"asked": 0, "known_voices": {}}, "wanted_accuracy": 0.8, "samples": 100, "seed": 1}
+GIVEN = {
+    "heard": (),
+    "cross_corpus": {"asked": 0, "known_voices": {}},
+    "wanted_accuracy": 0.8,
+    "samples": 100,
+    "seed": 1,
+}
 
 
 class Difference:

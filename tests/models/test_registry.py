@@ -111,8 +111,8 @@ class Model:
         return self.network(inputs)
 
 
-def build():
-    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(7)], name="toy")
+def build(emotions):
+    return keras.Sequential([keras.Input((3,)), keras.layers.Dense(len(emotions))], name="toy")
 
 
 def embed(params):
@@ -125,16 +125,17 @@ def embed(params):
 
 
 def train(params, split, resume):
-    network, section = build(), params.section("train_toy", TrainToy)
+    network, section = build(params.emotions), params.section("train_toy", TrainToy)
     history = fit(network, section, label_smoothing=0.0, folder=SHARDS, split=split,
                   emotions=params.emotions, seed=params.seed, resume=resume)
     return Trained(network=network, settings={}, features=read_spec(SHARDS), history=history)
 
 
 def load(folder):
-    network = build()
+    about = read_about(folder)
+    network = build(about["emotions"])
     load_weights(network, folder)
-    return Model(read_about(folder), network)
+    return Model(about, network)
 
 
 def describe(about, params):

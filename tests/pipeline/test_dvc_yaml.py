@@ -25,8 +25,8 @@ OF_A_FAMILY = ("train", "embed", "embed_views")
 # Stages that call functions of every family, except these functions.
 OF_ALL_FAMILIES: dict[str, tuple[str, ...]] = {
     "cross_corpus": ("embed", "embed_views"),
-    "evaluate": OF_A_FAMILY,
-    "robustness": OF_A_FAMILY,
+    "evaluate": (*OF_A_FAMILY, "cached"),
+    "robustness": (*OF_A_FAMILY, "cached"),
 }
 # First words of the names of stages from recordings to networks, and of the one that trains each again.
 LEARNING = ("download", "split", "featurize", "embed", "train", "cross")

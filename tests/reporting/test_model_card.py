@@ -24,6 +24,7 @@ from deepemo.reporting.card_data import repeated_sentences
 from deepemo.reporting.card_figures import known_voices
 from deepemo.reporting.model_card import CardInputs, write_card
 from deepemo.vad.error_rates import ErrorRates, summarize
+from tests.fixtures.pairs import Pairs
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,7 +56,7 @@ def _measured_gate(*, with_recordings: bool) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
+def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame, made_pairs: Callable[..., Pairs]) -> CardInputs:
     clips = made_split.drop(columns="role").assign(sentence="dogs", verdict="good", reason="")
     silent = clips.iloc[[0]].assign(clip="north/silent", verdict="quarantined", reason="silent")
     params = load_params(ROOT / "params.yaml")
@@ -86,6 +87,7 @@ def inputs(made_evaluation: Evaluation, made_split: pd.DataFrame) -> CardInputs:
     return CardInputs(
         evaluation=made_evaluation,
         known_voices=None,
+        pairs=made_pairs(),
         agreement={},
         split=made_split,
         clips=pd.concat([clips, silent], ignore_index=True),
@@ -171,14 +173,14 @@ def test_names_the_worst(card: str, made_evaluation: Evaluation) -> None:
 
 @pytest.mark.slow
 def test_every_picture_it_shows_is_drawn(
-    card: str, made_evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
+    card: str, inputs: CardInputs, made_evaluation: Evaluation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: set[str] = set()
     monkeypatch.setattr("deepemo.charts.evaluation.save", lambda figure, path: drawn.add(path.name))
     history = pd.DataFrame([dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy", "val_uar"), 0.5)])
-    draw_all(Path("anywhere"), made_evaluation, {"shallow": history})
+    draw_all(Path("anywhere"), made_evaluation, {"shallow": history}, inputs.pairs)
     shown = set(re.findall(r"\]\(\.\./plots/evaluate/(\w+\.png)\)", card))
-    assert len(shown) == 8
+    assert len(shown) == 9
     assert shown <= drawn
 
 
@@ -215,6 +217,30 @@ def test_every_family_is_described_in_its_own_words(
     section = _section(card, "What the models are")
     assert "One predictor names one of 7\nemotions" in section
     assert "ensemble" not in section
+
+
+def test_pairs_of_corpora_are_a_table_of_the_predictor_that_answers(card: str, inputs: CardInputs) -> None:
+    section = _section(card, "Corpora by corpora")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in section.splitlines() if line.startswith("|")]
+    assert rows[0] == ["learned from", "corpus_a", "corpus_b", "corpus_c"]
+    assert [row[0] for row in rows[2:]] == ["corpus_a", "corpus_b"]
+    predictor = inputs.evaluation.chosen if inputs.evaluation.chosen in inputs.pairs["mean"] else "ensemble"
+    assert f"UAR of\n**{predictor}** over" in section
+    uars = {
+        name: [f"{100 * cell['predictors'][predictor]['uar']:.1f} %" for cell in row["judged_on"].values()]
+        for name, row in inputs.pairs["trained_on"].items()
+    }
+    first, second = uars["corpus_a"], uars["corpus_b"]
+    assert rows[2][1:] == [f"**{first[0]}**\\*", *first[1:]]
+    assert rows[3][1:] == [second[0], f"**{second[1]}**", second[2]]
+    assert "corpus_a has no test clips of speakers never heard" in section
+    assert "Not trained: corpus_c has no validation clip." in section
+
+
+def test_pairs_that_were_not_asked_for_say_so(inputs: CardInputs) -> None:
+    pairs = {"asked": 0, "reason": "cross_corpus.pairs is false"}
+    card = write_card(replace(inputs, pairs=pairs))
+    assert _section(card, "Corpora by corpora").strip() == "Not asked: cross_corpus.pairs is false."
 
 
 def test_can_be_made_again_from_it(card: str, inputs: CardInputs) -> None:

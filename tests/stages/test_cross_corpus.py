@@ -5,130 +5,30 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-import keras
-import numpy as np
 import pandas as pd
 import pytest
 
-from deepemo.dataset.clips import COLUMNS
-from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
+from deepemo.dataset.shards import SPEC_FILE, read_spec
 from deepemo.dataset.split import fingerprint_clips
 from deepemo.emotions import EMOTIONS
 from deepemo.errors import InputError
-from deepemo.evaluation.cross_corpus import judged_families, why_not, without
+from deepemo.evaluation.cross_corpus import why_not, without
 from deepemo.evaluation.predictions import read_predictions
+from deepemo.evaluation.siblings import judged_families
 from deepemo.files import write_json
-from deepemo.models.family import ModelFamily
-from deepemo.models.saved import load_weights, read_about
 from deepemo.params import Params
 from deepemo.pipeline import load_params
-from deepemo.training.fit import Trained
 from stages import cross_corpus
+from tests.fixtures.rote import CORPORA, Rote, RoteVoiceModel, rote_split
 
 ROOT = Path(__file__).parents[2]
-# By corpus, its emotions. Those of the last corpus are shifted by one place, so that they are named wrongly.
-CORPORA = {"east": EMOTIONS[:6], "north": EMOTIONS, "west": EMOTIONS}
-
-
-def _network() -> keras.Model:
-    return keras.Sequential([keras.Input((7,)), keras.layers.Dense(7, use_bias=False)], name="rote")
-
-
-class _Model:
-    name = "rote"
-
-    def __init__(self, folder: Path) -> None:
-        self.about = read_about(folder)
-        self.network = _network()
-        load_weights(self.network, folder)
-
-    def logits(self, inputs: np.ndarray) -> np.ndarray:
-        return np.asarray(self.network(inputs))
-
-
-class _VoiceModel(_Model):
-    """Hears the emotion that is shown alone, and the one before it where it knows the voice."""
-
-    front_end = None
-
-    def components(self, inputs: np.ndarray) -> np.ndarray:
-        return inputs
-
-    components_of_clips = components
-    logits_of_clips = graph = _Model.logits
-
-    def relative_logits(self, components: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        return self.logits(np.roll(components - offsets, -1, axis=1))
-
-
-class Rote:
-    """Trains a network whose answer is its input, and remembers the splits."""
-
-    def __init__(self, name: str, shards: Path) -> None:
-        self.trained: list[pd.DataFrame] = []
-        self.killed_at: int | None = None
-        self.family = ModelFamily(
-            name=name, sections={}, shards=shards, train=self.train, load=_Model, describe=lambda *_: "", embed=str
-        )
-
-    def train(self, params: Params, split: pd.DataFrame, resume: Path) -> Trained:
-        if len(self.trained) == self.killed_at:
-            raise KeyboardInterrupt
-        self.trained.append(split)
-        network = _network()
-        noise = 0.01 * keras.random.uniform((7, 7))  # of the seed
-        network.layers[0].kernel.assign(5 * np.eye(7) + np.asarray(noise))
-        return Trained(network=network, settings={}, features={}, history=[])
-
-
-def _split(corpora: dict[str, tuple[str, ...]]) -> pd.DataFrame:
-    rows = [
-        (f"{corpus}/{emotion}_{take}", corpus, "en", f"{corpus}/{speaker}", "male", emotion, role)
-        for corpus, emotions in corpora.items()
-        for emotion in emotions
-        for take, (speaker, role) in enumerate(
-            [("a", "train"), ("a", "train"), ("b", "validation"), ("a", "test_seen"), ("c", "test_unseen")]
-        )
-    ]
-    return pd.DataFrame(rows, columns=["clip", "corpus", "language", "speaker", "gender", "emotion", "role"])
 
 
 @pytest.fixture
 def params() -> Params:
     params = load_params(ROOT / "params.yaml")
-    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100})
+    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100, "pairs": False})
     return params.model_copy(update={"cross_corpus": section})
-
-
-@pytest.fixture
-def rote(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Rote:
-    """A family with memorised answers, the only family. Its shards are in the folder of `write_run`."""
-    rote = Rote("rote", tmp_path / "data/embeddings/rote")
-    for module in ("deepemo.evaluation.cross_corpus", "stages.cross_corpus"):
-        monkeypatch.setattr(f"{module}.judged_families", lambda _: [rote.family])
-    return rote
-
-
-@pytest.fixture
-def write_run(tmp_path: Path, rote: Rote, monkeypatch: pytest.MonkeyPatch) -> Callable[..., pd.DataFrame]:
-    """Writes the outputs of the earlier stages for these corpora, and changes to their folder."""
-
-    def write(corpora: dict[str, tuple[str, ...]] = CORPORA) -> pd.DataFrame:
-        split = _split(corpora)
-        (tmp_path / "data").mkdir(exist_ok=True)
-        split.to_csv(tmp_path / "data/split.csv", index=False)
-        clips = split.drop(columns="role").assign(sha256=[f"{row:064x}" for row in range(len(split))], verdict="good")
-        clips.reindex(columns=list(COLUMNS), fill_value="").to_csv(tmp_path / "data/clips.csv", index=False)
-        shown = [
-            (EMOTIONS.index(emotion) + (corpus == "west")) % 7
-            for emotion, corpus in zip(split["emotion"], split["corpus"], strict=True)
-        ]
-        arrays = zip(split["clip"], np.eye(7)[shown], strict=True)
-        write_shards(rote.family.shards, arrays, shards=2, shape=(7,), about={})
-        monkeypatch.chdir(tmp_path)
-        return split
-
-    return write
 
 
 @pytest.mark.slow
@@ -176,7 +76,7 @@ def test_clips_of_a_corpus_left_out_are_answered_with_references_too(
     cross_corpus.main(params)
     without = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
     assert without["known_voices"] == {}
-    rote.family = replace(rote.family, load=_VoiceModel)
+    rote.family = replace(rote.family, load=RoteVoiceModel)
     cross_corpus.main(params)
     content = json.loads((tmp_path / "metrics/cross_corpus.json").read_text())
     assert content["mean"] == without["mean"]
@@ -290,7 +190,7 @@ def test_a_recording_that_two_corpora_share_stops_it(
 
 
 def test_reasons_against_leaving_out() -> None:
-    split = _split(CORPORA)
+    split = rote_split(CORPORA)
     assert why_not(split, "north", EMOTIONS) == ""
     no_validation = split[(split["role"] != "validation") | (split["corpus"] == "north")]
     assert why_not(no_validation, "north", EMOTIONS) == "without north, no validation clip is left"
@@ -298,7 +198,7 @@ def test_reasons_against_leaving_out() -> None:
 
 
 def test_a_run_without_an_emotion_needs_no_clips_of_it_from_the_other_corpora() -> None:
-    split = _split({"east": EMOTIONS[:-1], "north": EMOTIONS})
+    split = rote_split({"east": EMOTIONS[:-1], "north": EMOTIONS})
     assert why_not(split, "north", EMOTIONS) == "without north, no training clip is left of surprise"
     assert why_not(split[split["emotion"] != "surprise"], "north", EMOTIONS[:-1]) == ""
 

@@ -98,6 +98,9 @@ def before(
         history = pd.DataFrame({"epoch": [1, 2], "loss": [2, 1], "val_loss": [2, 1], "accuracy": [0.1, 0.2]})
         history.assign(val_accuracy=0.2, val_uar=0.2).to_csv(root / f"plots/learning_curve_{name}.csv", index=False)
     write_json(root / "metrics/cross_corpus.json", NOT_ASKED)
+    write_json(
+        root / "metrics/cross_corpus_pairs.json", {"asked": 0, "reason": "the models learn from one corpus alone"}
+    )
     write_left_out(root / "data/cross_corpus.csv", [], EMOTIONS)
     about = {"corpus": "north", "title": "North", "citation": "A. Author."}
     (root / "data/raw/north.json").write_text(json.dumps(about))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from deepemo.files import EMBEDDINGS, FEATURES
-from deepemo.models.family import ModelFamily
+from deepemo.models.family import Head, ModelFamily
 from deepemo.models.imagenet.backbones import BACKBONE_NAMES
 from deepemo.params import Augment, Count, Learning, Params, Section, Share
 
@@ -96,6 +96,15 @@ def load(folder: Path) -> SpectrogramModel:
     return SpectrogramModel.load(folder, build)
 
 
+def cached(params: Params, model: SpectrogramModel) -> tuple[Path, Head]:
+    """The embeddings and the head that takes them, or the features if the backbone was tuned; see `ModelFamily`."""
+    from deepemo.models.imagenet.cached import EmbeddingHead
+
+    if params.section("train_transfer", TrainTransfer).finetune.trainable_blocks:
+        return FEATURES, model
+    return IMAGENET_EMBEDDINGS, EmbeddingHead(model.network)
+
+
 def describe(about: Mapping[str, Any], params: Params) -> str:
     """The network's paragraph in the model card."""
     settings = about["settings"]
@@ -118,4 +127,5 @@ FAMILY = ModelFamily(
     load=load,
     describe=describe,
     embed=embed,
+    cached=cached,
 )

@@ -29,6 +29,7 @@ from deepemo.models.speech.network import (
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
 from deepemo.models.speech.stored_views import check_views, count_views, read_views
 from deepemo.models.voice import Voices, voices_of
+from deepemo.threads import map_in_threads
 from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
 from deepemo.training.loop import Trainer
@@ -79,14 +80,25 @@ class ComponentBatches:
         self.steps_per_epoch = len(clips.labels) // self._batch_size
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Batches of the epochs `first` to `epochs`: float32 [n, components] and targets float32 [n, classes]."""
-        targets = np.eye(len(self._clips.emotions), dtype=np.float32)
+        """Batches of the epochs `first` to `epochs`: float32 [n, components] and targets float32 [n, classes].
+
+        A thread makes the next batches while the network learns from one. It is a single thread, because the draws of
+        an epoch have one order.
+        """
+        return map_in_threads(self._batch, self._draws(first, epochs), workers=1)
+
+    def _draws(self, first: int, epochs: int) -> Iterator[tuple[Int64Array, np.random.Generator]]:
+        """The rows of each batch, and the generator of its epoch."""
         for epoch in range(first, epochs):
             random = np.random.default_rng([self._seed, epoch])
             order = random.permutation(len(self._clips.labels))
             for step in range(self.steps_per_epoch):
-                rows = order[step * self._batch_size : (step + 1) * self._batch_size]
-                yield tf.constant(self._values(rows, random)), tf.constant(targets[self._clips.labels[rows]])
+                yield order[step * self._batch_size : (step + 1) * self._batch_size], random
+
+    def _batch(self, drawn: tuple[Int64Array, np.random.Generator]) -> tuple[tf.Tensor, tf.Tensor]:
+        rows, random = drawn
+        targets = np.eye(len(self._clips.emotions), dtype=np.float32)[self._clips.labels[rows]]
+        return tf.constant(self._values(rows, random)), tf.constant(targets)
 
     def _values(self, rows: Int64Array, random: np.random.Generator) -> Float32Array:
         values = self._clips.components[rows]

@@ -1,19 +1,24 @@
 """Transfer's two phases: the head alone, then the backbone's last blocks with it and nothing before them."""
 
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
 import pandas as pd
 import pytest
 
+from deepemo.dataset.shards import read_batches
 from deepemo.emotions import EMOTIONS
 from deepemo.models.imagenet.backbones.build import build_backbone
+from deepemo.models.imagenet.cached import EmbeddingHead
 from deepemo.models.imagenet.embed import write_embeddings
-from deepemo.models.imagenet.family import Embed, TrainTransfer
+from deepemo.models.imagenet.family import Embed, TrainTransfer, cached
 from deepemo.models.imagenet.train import train_transfer
+from deepemo.pipeline import load_params
 from deepemo.training.fit import Trained
 
+ROOT = Path(__file__).parents[3]
 SEED = 3
 EMBED = Embed(backbone="efficientnet_lite0", weights="random", band_pooling=2, depths=[0.1, 0.2], batch_size=32)
 AUGMENT = {
@@ -88,3 +93,28 @@ def test_more_blocks_than_there_are_means_all(embedded: Path) -> None:
     network = train(embedded, 99).network
     untouched = build_backbone("efficientnet_lite0", weights="random", height=12, width=7, seed=SEED).network
     assert all(changed({layer.name: layer.get_weights() for layer in untouched.layers}, backbone_layers(network)))
+
+
+@pytest.mark.slow
+def test_a_head_on_embeddings_answers_as_the_network_on_features(embedded: Path) -> None:
+    network = train(embedded, trainable_blocks=0).network
+    head = EmbeddingHead(network)
+    batches = read_batches(embedded / "features", batch_size=64)
+    features = {name: value for names, values in batches for name, value in zip(names, values, strict=True)}
+    for names, embeddings in read_batches(embedded / "embeddings", batch_size=64):
+        expected = network(np.stack([features[name] for name in names]), training=False)
+        # Shards hold embeddings in 16 bits.
+        np.testing.assert_allclose(head.logits(embeddings), expected, atol=0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("trainable_blocks", "folder"), [(0, "data/embeddings/imagenet"), (1, "data/features")])
+def test_a_tuned_backbone_is_judged_on_features(trainable_blocks: int, folder: str, embedded: Path) -> None:
+    params = load_params(ROOT / "params.yaml")
+    section = params.section("train_transfer", TrainTransfer)
+    finetune = section.finetune.model_copy(update={"trainable_blocks": trainable_blocks})
+    models = {**params.models, "train_transfer": section.model_copy(update={"finetune": finetune})}
+    model = SimpleNamespace(network=train(embedded, trainable_blocks=0).network)
+    shards, part = cached(params.model_copy(update={"models": models}), model)
+    assert shards == Path(folder)
+    assert (part is model) == bool(trainable_blocks)
