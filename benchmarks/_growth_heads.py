@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION
+from deepemo.dataset.split import TEST_UNSEEN, TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import EMOTIONS
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.pipeline import load_params
@@ -137,6 +137,7 @@ def judge_voices(clips: int) -> Callable[[], object]:
             "speech",
             model,  # type: ignore[arg-type]
             components_of(model, embeddings, judged["clip"]),  # type: ignore[arg-type]
+            heard=voices_heard(table),
             cross_corpus={},
             wanted_accuracy=params.evaluate.wanted_accuracy,
             samples=params.evaluate.bootstrap_samples,

@@ -13,7 +13,7 @@ from deepemo.arrays import Float32Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, fingerprint_clips
 from deepemo.evaluation import leakage
-from deepemo.evaluation.predictions import Batches, Model
+from deepemo.evaluation.predictions import Batches, Classifier
 from deepemo.files import write_text
 from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel
 from deepemo.models.registry import family_names, load_family
@@ -36,7 +36,7 @@ class Sibling:
         """Batches of clips as the whole network takes them: ids, and arrays float32 [n, ...]."""
         return read_features(self.family.shards, clips, batch_size=batch_size)
 
-    def on_cached(self, params: Params, clips: Iterable[str], *, batch_size: int) -> tuple[Model, Batches]:
+    def on_cached(self, params: Params, clips: Iterable[str], *, batch_size: int) -> tuple[Classifier, Batches]:
         """The part of the network that learned, and clips as that part takes them.
 
         Args:

@@ -8,10 +8,10 @@ from itertools import chain, islice
 from typing import Any
 
 import numpy as np
-from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
 from deepemo.parallel import map_clips
 from deepemo.params import VoiceDecision
+from deepemo.threads import one_thread_a_product
 from deepemo.vad.gate import detect_voice
 from deepemo.vad.trials import Trial
 
@@ -94,7 +94,7 @@ def measure_error_rates(
     stream = iter(trials)
     first = list(islice(stream, _MIN_FOR_PROCESSES))
     rates = ErrorRates()
-    with _one_thread_a_product():
+    with one_thread_a_product():
         decided = map_clips(
             _Decide(decision),
             chain(first, stream),
@@ -103,7 +103,7 @@ def measure_error_rates(
             workers=(os.cpu_count() or 1) if len(first) == _MIN_FOR_PROCESSES else 1,
             in_processes=True,
             chunk=_CHUNK,
-            start=_one_thread_a_product,
+            start=one_thread_a_product,
             unit="trial",
         )
         for labels, is_voice in decided:
@@ -112,11 +112,6 @@ def measure_error_rates(
             for label, value in labels.items():
                 rates.by_label[label][value].add(wrong=wrong)
     return rates
-
-
-def _one_thread_a_product() -> threadpool_limits:
-    """The matrix products are so small that more threads cost more time than they save."""
-    return threadpool_limits(1, user_api="blas")
 
 
 @dataclass(frozen=True)

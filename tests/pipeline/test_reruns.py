@@ -168,6 +168,7 @@ EDITS = [
     ("deepemo/evaluation/groups.py", JUDGING),
     ("deepemo/eda/recommend.py", {"eda"}),
     ("deepemo/reporting/model_card.py", {"evaluate"}),
+    ("deepemo/models/speech/words.py", {"evaluate"}),
     # eda draws the views that training learns from.
     ("deepemo/audio/augment.py", {"eda", "train_shallow", "train_transfer", "cross_corpus"}),
     ("deepemo/training/batches.py", {"train_shallow", "train_transfer", "train_speech", "cross_corpus"}),

@@ -23,10 +23,10 @@ from deepemo.files import write_json
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.saved import save_model
 from deepemo.models.shallow.network import build_shallow
-from deepemo.models.speech.family import EmbedSpeech
+from deepemo.models.speech.family import EmbedSpeech, SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import moonshine_tiny
-from deepemo.models.speech.network import Heads, build_speech
+from deepemo.models.speech.network import build_speech
 from deepemo.params import Params
 from deepemo.pipeline import load_params, recorded
 from deepemo.serving.about import describe
@@ -82,7 +82,7 @@ def before(
             frames=spec.frames, bands=spec.bands, weights="random", classes=7, **built["transfer"]
         )[0],
     }
-    heads = Heads(components=4, members=1, discriminant_share=0.5, hidden_units=0, dropout=0.0)
+    heads = SpeechHeads(components=4, members=1, discriminant_share=0.5, hidden_units=0, dropout=0.0)
     networks["speech"] = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **asdict(heads)}
     width = networks["speech"].get_layer("projection").directions.shape[0]

@@ -56,11 +56,9 @@ def load(folder: Path) -> SpectrogramModel:
 
 def describe(about: Mapping[str, Any], params: Params) -> str:
     """The network's paragraph in the model card."""
-    channels = "-".join(str(count) for count in about["settings"]["channels"])
-    return f"""\
-a convolutional network trained from scratch, pairs of convolutions with
-  {channels} channels and attention over time;
-  {about["parameters"]:,} parameters."""
+    from deepemo.models.shallow.words import paragraph
+
+    return paragraph(about, params)
 
 
 FAMILY = ModelFamily(

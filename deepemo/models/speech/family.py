@@ -101,27 +101,38 @@ class EmbedSpeechViews(Section):
     workers: Annotated[int, Field(ge=1, le=256)]
 
 
-class TrainSpeech(Learning):
-    """The heads on the encoder's embeddings, and how they learn.
+class SpeechHeads(Section):
+    """The shape of both kinds of heads on the encoder's embeddings.
 
     Attributes:
         components: number of principal components of the embeddings, the input of the heads.
         members: perceptrons in each kind of head, trained separately and averaged.
-        discriminant_share: weight of a linear discriminant in each kind of head; the perceptrons have the rest.
+        discriminant_share: weight of a linear discriminant in each kind of head, 0 for none; the perceptrons have the
+            rest.
+        hidden_units: of a perceptron's layer between components and emotions; 0 for none.
+        dropout: before each layer of a perceptron.
+    """
+
+    components: Count
+    members: Annotated[int, Field(ge=1, le=16)]
+    discriminant_share: Annotated[float, Field(ge=0, lt=1)]
+    hidden_units: Annotated[int, Field(ge=0)]
+    dropout: Annotated[float, Field(ge=0, lt=1)]
+
+
+class TrainSpeech(SpeechHeads, Learning):
+    """The heads, and how they learn.
+
+    Attributes:
         discriminant_shrinkage: shrinkage of its covariance towards one without correlations.
         view_share: share of the clips that a head gets as one of their perturbed views, if there are any.
         reference_recordings: sizes of the references with which the head that knows the voice learns, in recordings of
             the same voice; each size is drawn equally often.
     """
 
-    components: Count
-    members: Annotated[int, Field(ge=1, le=16)]
-    discriminant_share: Annotated[float, Field(ge=0, lt=1)]
     discriminant_shrinkage: Annotated[float, Field(gt=0, le=1)]
     view_share: Share
     reference_recordings: Annotated[list[Count], Field(min_length=1)]
-    hidden_units: Annotated[int, Field(ge=0)]
-    dropout: Annotated[float, Field(ge=0, lt=1)]
     label_smoothing: Annotated[float, Field(ge=0, lt=1)]
 
 
@@ -181,21 +192,9 @@ def load(folder: Path) -> SpeechModel:
 
 def describe(about: Mapping[str, Any], params: Params) -> str:
     """The network's paragraph in the model card."""
-    settings, clip = about["settings"], about["features"]
-    brought = settings.get("encoder_sha256")
-    encoder = (
-        "a network that was trained elsewhere to write down English speech,"
-        if brought is None
-        else f"an ONNX file that whoever ran the pipeline brought (sha256 `{brought}`), under a licence of its own,"
-    )
-    counted = "in all" if brought is None else "beside those of that file"
-    return f"""\
-`{settings["encoder"]}`, {encoder} hears the samples of a
-  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; the mean of
-  {settings["members"]} perceptrons and a linear discriminant ({settings["discriminant_share"]:.0%} of it) on
-  {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
-  its layers was trained, and the same once more on how a clip differs from others of its voice;
-  {about["parameters"]:,} parameters {counted}."""
+    from deepemo.models.speech.words import paragraph
+
+    return paragraph(about, params)
 
 
 FAMILY = ModelFamily(

@@ -8,15 +8,17 @@ import keras
 import numpy as np
 import numpy.typing as npt
 import tensorflow as tf
+from pydantic import ValidationError
 
 from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
 from deepemo.models.family import ABOUT_FILE
 from deepemo.models.saved import load_weights, read_about
 from deepemo.models.speech.embedder import ENCODERS, rounded_up
+from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import samples_of
-from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, Heads, build_on_embeddings, build_speech
+from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
 
@@ -73,13 +75,19 @@ class SpeechModel:
             if DIGEST in settings:
                 made = {name: settings.pop(name) for name in ("encoder", DIGEST, "taps")}
                 width = settings.pop("width")
-                network = build_on_embeddings(width, Heads(**settings), classes=classes)
+                network = build_on_embeddings(width, SpeechHeads(**settings), classes=classes)
             else:
                 made = None
                 encoder, taps = ENCODERS[settings.pop("encoder")](), settings.pop("taps")
-                network = build_speech(encoder, Heads(**settings), taps=taps, classes=classes)
-        except (TypeError, KeyError) as error:
+                network = build_speech(encoder, SpeechHeads(**settings), taps=taps, classes=classes)
+        except KeyError as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
+        except ValidationError as error:
+            problem = error.errors()[0]
+            name = ".".join(str(part) for part in problem["loc"])
+            raise InputError(
+                f"{source}: settings: {name}: {problem['msg']}, expected those of a {about['kind']} network"
+            ) from error
         load_weights(network, folder)
         return cls(network, about, front_end, None if made is None else OnnxEncoder(folder / ENCODER_FILE, made))
 

@@ -15,6 +15,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
 from deepemo.models.speech.embedder import ENCODERS
 from deepemo.models.speech.moonshine import HEADS, LAYERS, ROTARY_CHANNELS
@@ -23,8 +24,6 @@ from deepemo.models.speech.ort_file import OrtGraph, read_ort
 PACKAGE = "moonshine-voice"
 VERSION = "0.0.73"
 SHA256 = "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"
-
-Floats = NDArray[np.float32]
 
 
 def load_encoder(name: str) -> keras.Model:
@@ -74,16 +73,16 @@ def load_weights(network: keras.Model, path: Path) -> None:
         network.get_layer(layer).set_weights(weights)
 
 
-def _weights_by_layer(graph: OrtGraph) -> Iterator[tuple[str, list[Floats]]]:
+def _weights_by_layer(graph: OrtGraph) -> Iterator[tuple[str, list[Float32Array]]]:
     """Names and weights of the layers of the Keras network that have weights, in Keras's order and axes."""
     tensors = graph.tensors
     # Scale and offset of the group normalisation lost their names when the file was made; these nodes use them.
     inputs = {output: node.inputs for node in graph.nodes for output in node.outputs}
 
-    def kernel(name: str) -> Floats:
+    def kernel(name: str) -> Float32Array:
         return tensors[f"{name}.weight_add_tensor"].transpose(2, 1, 0)  # [out, in, width] to [width, in, out]
 
-    def matrix(output: str) -> Floats:
+    def matrix(output: str) -> Float32Array:
         used = inputs[f"/{output}_output_0"]
         prefix = next(name for name in used if name.endswith("_quantized") and name in tensors).removesuffix(
             "_quantized"
@@ -105,7 +104,7 @@ def _weights_by_layer(graph: OrtGraph) -> Iterator[tuple[str, list[Floats]]]:
     yield "output", [tensors["layer_norm.weight"]]
 
 
-def _halves(matrix: Floats) -> Floats:
+def _halves(matrix: Float32Array) -> Float32Array:
     """Reorder the outputs of queries or keys [in, out].
 
     In each head, the file has the two channels of a pair side by side. `RotaryAttention` has the first channels of all
@@ -116,7 +115,7 @@ def _halves(matrix: Floats) -> Floats:
     return matrix[:, np.hstack([turned[:, 0::2], turned[:, 1::2], rest]).ravel()]
 
 
-def dequantise(values: NDArray[Any], scale: Floats, zero_point: NDArray[Any]) -> Floats:
+def dequantise(values: NDArray[Any], scale: Float32Array, zero_point: NDArray[Any]) -> Float32Array:
     """Turn integers [in, out] back into floats: their distance from the zero point, times the scale.
 
     Scale and zero point are one for the whole matrix, or one for each of its outputs.

@@ -5,7 +5,6 @@ does better on corpora that it never heard.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import keras
 import numpy as np
@@ -14,6 +13,7 @@ import tensorflow as tf
 from deepemo.arrays import Float32Array
 from deepemo.models.head import build_perceptron
 from deepemo.models.speech.embedder import ClipLength, build_embedder
+from deepemo.models.speech.family import SpeechHeads
 
 PROJECTION = "projection"
 HEAD = "head"  # hears a clip alone
@@ -87,27 +87,7 @@ class Projection(keras.layers.Layer):
         return {**super().get_config(), "components": self.components}
 
 
-@dataclass(frozen=True)
-class Heads:
-    """The shape of both kinds of heads.
-
-    Attributes:
-        components: number of components, the input of the heads.
-        members: perceptrons in each kind of head, which are trained separately and averaged.
-        discriminant_share: weight of a linear discriminant in each kind of head, 0 for none; the perceptrons have the
-            rest.
-        hidden_units: of a perceptron's layer between components and emotions; 0 for none.
-        dropout: before each layer of a perceptron.
-    """
-
-    components: int
-    members: int
-    discriminant_share: float
-    hidden_units: int
-    dropout: float
-
-
-def build_heads(heads: Heads, *, classes: int, name: str) -> keras.Model:
+def build_heads(heads: SpeechHeads, *, classes: int, name: str) -> keras.Model:
     """Components float32 [n, components] to logits [n, classes], by one kind of head.
 
     Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
@@ -132,7 +112,7 @@ def build_heads(heads: Heads, *, classes: int, name: str) -> keras.Model:
     return keras.Model(components, mean, name=name)
 
 
-def build_speech(encoder: keras.Model, heads: Heads, *, taps: Sequence[str], classes: int) -> keras.Model:
+def build_speech(encoder: keras.Model, heads: SpeechHeads, *, taps: Sequence[str], classes: int) -> keras.Model:
     """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
@@ -153,7 +133,7 @@ def build_speech(encoder: keras.Model, heads: Heads, *, taps: Sequence[str], cla
     return _with_heads(samples, embedding, heads, classes=classes)
 
 
-def build_on_embeddings(width: int, heads: Heads, *, classes: int) -> keras.Model:
+def build_on_embeddings(width: int, heads: SpeechHeads, *, classes: int) -> keras.Model:
     """The network after an encoder that is not part of it, with the layers `projection`, `head` and `voice_head`.
 
     Inputs: `embedding`, float32 [n, width]; `offset`, as for `build_speech`. Outputs: as for `build_speech`.
@@ -167,7 +147,9 @@ def build_on_embeddings(width: int, heads: Heads, *, classes: int) -> keras.Mode
     return _with_heads(embedding, embedding, heads, classes=classes)
 
 
-def _with_heads(source: keras.KerasTensor, embedding: keras.KerasTensor, heads: Heads, *, classes: int) -> keras.Model:
+def _with_heads(
+    source: keras.KerasTensor, embedding: keras.KerasTensor, heads: SpeechHeads, *, classes: int
+) -> keras.Model:
     """Add components and both kinds of heads to an embedding [n, width] that is computed from the source."""
     offset = keras.Input((heads.components,), name="offset")
     values = Projection(heads.components, name=PROJECTION)(embedding)

@@ -5,7 +5,6 @@ The file is copied into the folder of its embeddings and into the folders of mod
 never mixed.
 """
 
-import hashlib
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -16,7 +15,7 @@ import numpy as np
 
 from deepemo.arrays import Float32Array
 from deepemo.errors import InputError, extra
-from deepemo.files import written_whole
+from deepemo.files import file_sha256, written_whole
 from deepemo.models.speech.embedder import EPSILON
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ
 
@@ -50,7 +49,7 @@ def keep_encoder(source: Path, folder: Path) -> dict[str, str]:
         raise InputError(f"{source}: no such file, expected the ONNX file that embed_speech.encoder names")
     with written_whole(folder / ENCODER_FILE) as partial:
         shutil.copyfile(source, partial)
-    return {"encoder": source.name, DIGEST: _sha256(folder / ENCODER_FILE)}
+    return {"encoder": source.name, DIGEST: file_sha256(folder / ENCODER_FILE)}
 
 
 def check_encoder(path: Path, sha256: str) -> None:
@@ -61,7 +60,7 @@ def check_encoder(path: Path, sha256: str) -> None:
     """
     if not path.is_file():
         raise InputError(f"{path}: no such file, expected the ONNX encoder with sha256 {sha256[:12]}...")
-    found = _sha256(path)
+    found = file_sha256(path)
     if found != sha256:
         raise InputError(
             f"{path}: found sha256 {found[:12]}..., expected {sha256[:12]}...: not the encoder of what lies beside "
@@ -167,8 +166,3 @@ def _takes_clips(given: Any) -> bool:
 
 def _described(given: Any) -> str:
     return f"{given.name} {given.type} {given.shape}"
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,7 +1,7 @@
 """Train the heads of the family `speech` on the embeddings that its frozen encoder made."""
 
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -15,14 +15,13 @@ from deepemo.dataset.split import TRAIN, VALIDATION
 from deepemo.emotions import Emotions
 from deepemo.mapped import blocks, mapped
 from deepemo.models.speech.discriminant import linear_discriminant
-from deepemo.models.speech.family import TrainSpeech
+from deepemo.models.speech.family import SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import (
     DISCRIMINANT,
     HEAD,
     PROJECTION,
     VOICE_HEAD,
-    Heads,
     build_on_embeddings,
     build_speech,
 )
@@ -144,13 +143,9 @@ def train_speech(
     made_by = read_spec(embeddings)
     check_views(views, made_by)
     training = split[split["role"] == TRAIN]
-    heads = Heads(
-        components=min(section.components, len(training), made_by["shape"][0]),
-        members=section.members,
-        discriminant_share=section.discriminant_share,
-        hidden_units=section.hidden_units,
-        dropout=section.dropout,
-    )
+    components = min(section.components, len(training), made_by["shape"][0])
+    shape = section.model_dump(include=set(SpeechHeads.model_fields))
+    heads = SpeechHeads(**{**shape, "components": components})
     encoder = {name: made_by[name] for name in ("encoder", DIGEST, "taps") if name in made_by}
     files = {}
     if DIGEST in made_by:
@@ -189,7 +184,7 @@ def train_speech(
         history += _mean(rows, phase=name, after=len(history))
     return Trained(
         network=network,
-        settings={**encoder, **asdict(heads)},
+        settings={**encoder, **heads.model_dump()},
         features=made_by["features"],
         history=history,
         files=files,

@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 
 from deepemo.models.speech import network
+from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.moonshine import moonshine_tiny, samples_of
 from deepemo.models.speech.network import (
     DISCRIMINANT,
     HEAD,
     PROJECTION,
     VOICE_HEAD,
-    Heads,
     Projection,
     build_heads,
     build_speech,
@@ -87,7 +87,7 @@ def test_a_dimension_that_never_varies_says_nothing() -> None:
 
 
 def test_members_are_averaged() -> None:
-    shape = Heads(components=WIDTH, members=3, discriminant_share=0.0, hidden_units=5, dropout=0.3)
+    shape = SpeechHeads(components=WIDTH, members=3, discriminant_share=0.0, hidden_units=5, dropout=0.3)
     heads = build_heads(shape, classes=7, name="head")
     values = made(4) / 1000.0
     each = [heads.get_layer(f"member{number}")(values).numpy() for number in (1, 2, 3)]
@@ -97,7 +97,7 @@ def test_members_are_averaged() -> None:
 
 @pytest.mark.parametrize("members", [1, 3])
 def test_a_discriminant_has_its_share_and_the_perceptrons_the_rest(members: int) -> None:
-    shape = Heads(components=WIDTH, members=members, discriminant_share=0.4, hidden_units=5, dropout=0.3)
+    shape = SpeechHeads(components=WIDTH, members=members, discriminant_share=0.4, hidden_units=5, dropout=0.3)
     heads = build_heads(shape, classes=7, name="head")
     values = made(4) / 1000.0
     each = [heads.get_layer(f"member{number}")(values).numpy() for number in range(1, members + 1)]
@@ -109,7 +109,7 @@ def test_a_discriminant_has_its_share_and_the_perceptrons_the_rest(members: int)
 @pytest.mark.slow
 @pytest.mark.parametrize(("hidden_units", "matrices"), [(0, 1), (5, 2)])
 def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, matrices: int) -> None:
-    heads = Heads(components=6, members=2, discriminant_share=0.5, hidden_units=hidden_units, dropout=0.3)
+    heads = SpeechHeads(components=6, members=2, discriminant_share=0.5, hidden_units=hidden_units, dropout=0.3)
     network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     assert len(network.trainable_variables) == 2 * 2 * 2 * matrices, "two kinds, two members, kernel and bias"
 
@@ -117,7 +117,7 @@ def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, ma
 @pytest.mark.slow
 def test_the_second_output_hears_the_difference_from_the_offset() -> None:
     keras.utils.set_random_seed(5)
-    heads = Heads(components=6, members=1, discriminant_share=0.5, hidden_units=4, dropout=0.0)
+    heads = SpeechHeads(components=6, members=1, discriminant_share=0.5, hidden_units=4, dropout=0.0)
     network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     samples = np.random.default_rng(0).normal(size=(2, samples_of(4))).astype(np.float32)
     project = keras.Model(network.inputs[0], network.get_layer(PROJECTION).output)
