@@ -14,7 +14,7 @@ from deepemo.evaluation.report import UNSEEN, Evaluation
 from deepemo.models.registry import ENSEMBLE, load_family
 from deepemo.params import FeatureParams, Params
 from deepemo.pipeline import recorded
-from deepemo.reporting import card_data, card_figures, card_origin, card_pairs
+from deepemo.reporting import card_data, card_figures, card_gate, card_origin, card_pairs
 from deepemo.reporting.markdown import table
 from deepemo.yaml12 import write_yaml
 
@@ -145,7 +145,7 @@ def write_card(inputs: CardInputs) -> str:
         + "\n"
         + _picture(inputs, "risk_coverage", "Accuracy when the least sure clips go unanswered"),
         "Robustness": ROBUSTNESS,
-        "Voice gate": card_figures.voice_gate(inputs.gate),
+        "Voice gate": card_gate.voice_gate(inputs.gate),
         "Data": card_data.data(inputs.provenance, inputs.clips),
         "Split": card_data.roles(inputs.split, inputs.clips, evaluation.emotions),
         "Limits": _limits(set(inputs.split["corpus"]), evaluation.emotions),

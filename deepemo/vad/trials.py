@@ -80,12 +80,13 @@ def speech_trials(clips: pd.DataFrame, archives: Mapping[str, Archive], *, seed:
         recording = read_recording(archives[corpus].read(member), name=member)
         voice = resample(recording.mono(), recording.rate_hz, RATE_HZ)
         random = np.random.default_rng([seed, number])
-        for condition, samples in _conditions(voice, random):
+        for condition, samples in in_conditions(voice, random):
             labels = {"condition": condition, "corpus": corpus, "emotion": emotion, "gender": gender or "unknown"}
             yield Trial(samples=samples, rate_hz=RATE_HZ, labels=labels)
 
 
-def _conditions(voice: Float32Array, random: np.random.Generator) -> Iterator[tuple[str, Float32Array]]:
+def in_conditions(voice: Float32Array, random: np.random.Generator) -> Iterator[tuple[str, Float32Array]]:
+    """Conditions of a trial and the voice under each, float32 [n] at 16 kHz."""
     yield "as_recorded", voice
     for level_dbfs in LEVELS_DBFS:
         yield f"level_{level_dbfs}_dbfs", to_16_bits(at_level(voice, level_dbfs))

@@ -276,6 +276,24 @@ def test_a_gate_that_was_given_no_recordings_says_so(inputs: CardInputs) -> None
     assert "non_speech_dir" not in _section(card, "How to make it again")
 
 
+def test_the_kinds_of_sounds_that_the_gate_was_never_shown_are_named(inputs: CardInputs) -> None:
+    gate = _measured_gate(with_recordings=True)
+    by_class = {**gate["non_speech"]["by_class"], "rain": 0.0, "brass_band": 0.0}
+    gate = {**gate, "non_speech": {**gate["non_speech"], "by_class": by_class}}
+    section = " ".join(_section(write_card(replace(inputs, gate=gate)), "Voice gate").split())
+    assert "were chosen on speech and on recordings of ten kinds of sounds: baby cry, chainsaw," in section
+    assert "such as music, singing, laughter, coughs, and most animals and machines, were never shown." in section
+    assert section.endswith("Of the kinds of recordings that were measured, these are: brass band, saw.")
+
+
+def test_kinds_that_the_gate_was_shown_are_not_said_to_be_new(inputs: CardInputs) -> None:
+    gate = _measured_gate(with_recordings=True)
+    gate = {**gate, "non_speech": {**gate["non_speech"], "by_class": {"rain": 0.0, "rooster": 0.1}}}
+    section = _section(write_card(replace(inputs, gate=gate)), "Voice gate")
+    assert "rooster 10.0 %" in section
+    assert "these are:" not in section
+
+
 def test_few_speakers_are_warned_of(card: str) -> None:
     assert "With so few speakers (speakers never heard)" in _section(card, "How good they are")
 
