@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 from benchmarks._opinions import OTHER, Project, Sounds, judge, report
 from deepemo.arrays import Float32Array
 from deepemo.audio.io.decode import read_recording
-from deepemo.audio.perturb.speed import at_speed
+from deepemo.audio.perturb.filters import at_speed
 from deepemo.audio.samples import at_level, resample
 from deepemo.corpora.archive import Archive
 from deepemo.dataset.clips import read_clips
