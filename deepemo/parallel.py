@@ -80,7 +80,7 @@ def map_clips(
     elif workers == 1:
         results = map(work, items)
     elif in_processes:
-        results = _map_in_processes(work, items, workers=workers, chunk=chunk, ahead=ahead, start=start)
+        results = map_in_processes(work, items, workers=workers, chunk=chunk, ahead=ahead, start=start)
     else:
         results = map_in_threads(work, items, workers=workers, ahead=ahead)
     with tqdm(total=total, desc=name, unit=unit, disable=None, mininterval=1) as progress:
@@ -89,7 +89,7 @@ def map_clips(
             progress.update(clips_in(result))
 
 
-def _map_in_processes(
+def map_in_processes(
     work: Callable[[Item], Result],
     items: Iterable[Item],
     *,
@@ -98,7 +98,19 @@ def _map_in_processes(
     ahead: int,
     start: Callable[[], None] | None,
 ) -> Iterator[Result]:
-    """`ordered_map` over fresh processes, by chunks."""
+    """`ordered_map` over fresh processes of this machine, by chunks; each has its share of the cores.
+
+    Args:
+        work: picklable; called with each item.
+        items: picklable, taken one by one as room becomes free.
+        workers: number of processes.
+        chunk: items that a process takes at once.
+        ahead: chunks per process that are in progress or waiting.
+        start: called once in each process before its first item.
+
+    Raises:
+        InputError: a process was killed.
+    """
     # A fork of a process that runs TensorFlow or threads may hang, so fresh processes are started.
     fresh = multiprocessing.get_context("spawn")
     stream = iter(items)

@@ -245,12 +245,14 @@ class CrossCorpus(Section):
     Attributes:
         pairs: whether models are trained on each corpus alone too, and judged on every corpus.
         train_on_features: whether models without cached embeddings are trained too.
+        workers: processes, each of which trains without another corpus; one alone on GPUs and several machines.
         batch_size: clips that are judged at once.
         bootstrap_samples: of each interval.
     """
 
     pairs: bool
     train_on_features: bool
+    workers: Annotated[int, Field(ge=1, le=256)]
     batch_size: Count
     bootstrap_samples: Annotated[int, Field(ge=100)]
 

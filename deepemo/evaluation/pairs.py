@@ -7,6 +7,7 @@ corpora is judged on the emotions that both have.
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from deepemo.evaluation.cross_corpus import DIGITS, figures_of, learned_corpora,
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Resampling
 from deepemo.evaluation.predictions import Predictions, predict
-from deepemo.evaluation.siblings import train_siblings
+from deepemo.evaluation.siblings import for_each_corpus, train_siblings
 from deepemo.params import Params
 
 
@@ -128,7 +129,8 @@ def judge_pairs(params: Params, split: pd.DataFrame, clips: pd.DataFrame, *, res
         reason = "cross_corpus.pairs is false"
     refused = {name: words for name in corpora if (words := why_not_alone(split, name, params.emotions))}
     asked = [] if reason else [name for name in corpora if name not in refused]
-    found = (train_alone(params, split, clips, name, resume=resume) for name in asked)
+    work = partial(train_alone, params, split, clips, resume=resume)
+    found = for_each_corpus(work, asked, workers=section.workers, seed=params.seed)
     summary = summarize_pairs(found, corpora, refused, samples=section.bootstrap_samples, seed=params.seed)
     return {**summary, "reason": reason} if reason else summary
 

@@ -2,12 +2,15 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 import keras
 import pandas as pd
+import tensorflow as tf
 
 from deepemo.arrays import Float32Array
 from deepemo.dataset.shards import read_features, read_spec
@@ -18,8 +21,13 @@ from deepemo.files import write_text
 from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel
 from deepemo.models.registry import family_names, load_family
 from deepemo.models.saved import save_model
+from deepemo.parallel import map_in_processes
 from deepemo.params import CrossCorpus, Params
+from deepemo.threads import AHEAD
+from deepemo.training.devices import workers_of_environment
 from deepemo.training.seeding import seed_everything
+
+Result = TypeVar("Result")
 
 # Written last into the folder of a sibling, so that a restarted run trains only the siblings that are missing.
 KEY_FILE = "key.txt"
@@ -48,6 +56,29 @@ class Sibling:
             return self.model, self.inputs(clips, batch_size=batch_size)
         folder, part = self.family.cached(params, self.model)
         return part, read_features(folder, clips, batch_size=batch_size)
+
+
+def for_each_corpus(
+    work: Callable[[str], Result], corpora: Sequence[str], *, workers: int, seed: int
+) -> Iterator[Result]:
+    """Results of some work that trains siblings, for each corpus in turn.
+
+    Each process takes one corpus at a time and gives the results that this one would. On GPUs, and where several
+    machines train together, this process does all the work.
+
+    Args:
+        work: picklable; called with the name of a corpus.
+        corpora: their names.
+        workers: processes of this machine.
+        seed: of the run.
+    """
+    if min(workers, len(corpora)) < 2 or workers_of_environment()[0] or tf.config.list_physical_devices("GPU"):
+        yield from map(work, corpora)
+    else:
+        start = partial(seed_everything, seed)
+        yield from map_in_processes(
+            work, corpora, workers=min(workers, len(corpora)), chunk=1, ahead=AHEAD, start=start
+        )
 
 
 def judged_families(section: CrossCorpus) -> list[ModelFamily]:

@@ -23,7 +23,7 @@ Write = Callable[..., pd.DataFrame]
 @pytest.fixture
 def params() -> Params:
     params = load_params(ROOT / "params.yaml")
-    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100})
+    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100, "workers": 1})
     return params.model_copy(update={"cross_corpus": section})
 
 

@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[2]
 @pytest.fixture
 def params() -> Params:
     params = load_params(ROOT / "params.yaml")
-    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100, "pairs": False})
+    section = params.cross_corpus.model_copy(update={"bootstrap_samples": 100, "pairs": False, "workers": 1})
     return params.model_copy(update={"cross_corpus": section})
 
 
