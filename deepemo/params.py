@@ -6,12 +6,14 @@ supplies the names of the corpora and the sections of the model families, which 
 """
 
 from collections.abc import Collection, Mapping
+from functools import partial
 from typing import Annotated, Any, Literal, Self, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, PrivateAttr, ValidationInfo, model_validator
 
 from deepemo.emotions import Emotions, in_order
 from deepemo.errors import InputError
+from deepemo.yaml12 import in_order_of
 
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -99,7 +101,7 @@ class Validate(VoiceDecision):
     min_agreement: Share | None
 
     @model_validator(mode="after")
-    def _lengths_in_order(self) -> Self:
+    def _lengthsin_order_of(self) -> Self:
         if self.min_seconds >= self.max_seconds:
             raise ValueError(f"min_seconds {self.min_seconds} must be below max_seconds {self.max_seconds}")
         return self
@@ -210,7 +212,7 @@ class WaveformViews(Section):
     max_snr_db: float
 
     @model_validator(mode="after")
-    def _ratios_in_order(self) -> Self:
+    def _ratiosin_order_of(self) -> Self:
         if self.min_snr_db > self.max_snr_db:
             raise ValueError(f"min_snr_db {self.min_snr_db} must be at most max_snr_db {self.max_snr_db}")
         return self
@@ -310,12 +312,16 @@ class Params(Section):
     _content: dict[str, Any] = PrivateAttr(default_factory=dict)
 
     @classmethod
-    def of(cls, content: dict[str, Any], models: Mapping[str, Section], *, corpora: Collection[str]) -> Self:
-        """Check the file's content, given the sections of the model families and the names of the known corpora."""
+    def of(cls, content: dict[str, Any], models: Mapping[str, Section], *, corpora: Collection[str] | None) -> Self:
+        """Check the file's content, given the sections of the model families and the known corpora (None: any)."""
         others = {name: values for name, values in content.items() if name not in models}
         params = cls.model_validate({**others, "models": models}, context={"corpora": corpora})
         params._content = content
         return params
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        # Not as JSON alone, which says nothing of the classes of the families' sections.
+        return partial(type(self).of, corpora=None), (self.to_mapping(), self.models)
 
     def section(self, name: str, kind: type[SectionT]) -> SectionT:
         """A model family's section.
@@ -335,14 +341,4 @@ class Params(Section):
     def to_mapping(self) -> dict[str, Any]:
         """The values as plain mappings and lists, by the names and in the order of params.yaml."""
         models = {name: section.model_dump() for name, section in self.models.items()}
-        return _in_order(self.model_dump(mode="json", by_alias=True, exclude={"models"}) | models, self._content)
-
-
-def _in_order(values: dict[str, Any], like: Any) -> dict[str, Any]:
-    """Values with their keys sorted as in another mapping, at every level; keys that it lacks come last."""
-    order = like if isinstance(like, dict) else {}
-    names = [*(name for name in order if name in values), *(name for name in values if name not in order)]
-    return {
-        name: _in_order(values[name], order.get(name)) if isinstance(values[name], dict) else values[name]
-        for name in names
-    }
+        return in_order_of(self.model_dump(mode="json", by_alias=True, exclude={"models"}) | models, self._content)

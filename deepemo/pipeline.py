@@ -19,6 +19,7 @@ UNRECORDED = {
     "featurize": ("workers",),
     "embed_speech": ("workers",),
     "embed_speech_views": ("workers",),
+    "cross_corpus": ("workers",),
     "gate": ("non_speech_dir",),
 }
 UNRECORDED_SECTIONS = ("eda", "robustness")

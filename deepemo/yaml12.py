@@ -101,3 +101,13 @@ def parse_yaml(content: bytes, source: str) -> tuple[Any, dict[str, int]]:
 def write_yaml(content: Any) -> str:
     """Plain data as YAML, with keys in their order; the innermost lists and mappings are written in one line."""
     return yaml.dump(content, Dumper=_Writer, sort_keys=False, default_flow_style=None, width=110, allow_unicode=True)
+
+
+def in_order_of(values: dict[str, Any], like: Any) -> dict[str, Any]:
+    """Values with their keys sorted as in another mapping, at every level; keys that it lacks come last."""
+    order = like if isinstance(like, dict) else {}
+    names = [*(name for name in order if name in values), *(name for name in values if name not in order)]
+    return {
+        name: in_order_of(values[name], order.get(name)) if isinstance(values[name], dict) else values[name]
+        for name in names
+    }

@@ -1,6 +1,7 @@
 """The schema of params.yaml: the file in the repository fits it, and mistakes are named."""
 
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,16 @@ def test_values_cannot_be_changed_after_loading() -> None:
     params = load_params(ROOT / "params.yaml")
     with pytest.raises(ValueError, match="frozen"):
         params.seed = 3  # type: ignore[misc]
+
+
+def test_a_process_that_gets_the_params_has_the_same() -> None:
+    params = load_params(ROOT / "params.yaml")
+    changed = params.model_copy(update={"emotions": ("angry", "sad")})
+    for sent in (params, changed):
+        received = pickle.loads(pickle.dumps(sent))
+        assert received.to_mapping() == sent.to_mapping()
+        assert list(received.to_mapping()) == list(sent.to_mapping())
+        assert received.section("embed_speech", EmbedSpeech) == sent.section("embed_speech", EmbedSpeech)
 
 
 def test_the_mapping_is_what_the_file_holds_in_its_order() -> None:
