@@ -5,9 +5,8 @@ never heard the corpus that they are judged on. Models tell the emotions apart t
 corpora is judged on the emotions that both have.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +19,7 @@ from deepemo.evaluation.cross_corpus import DIGITS, figures_of, learned_corpora,
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Resampling
 from deepemo.evaluation.predictions import Predictions, predict
-from deepemo.evaluation.siblings import for_each_corpus, train_siblings
+from deepemo.evaluation.siblings import train_siblings
 from deepemo.params import Params
 
 
@@ -108,35 +107,23 @@ def train_alone(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus
     )
 
 
-def judge_pairs(params: Params, split: pd.DataFrame, clips: pd.DataFrame, *, resume: Path) -> dict[str, Any]:
-    """Train models on each corpus alone, and judge every corpus by them.
+def judge_alone(
+    params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: str, *, resume: Path
+) -> dict[str, Any]:
+    """Train models on one corpus, and judge every corpus by them: `train_alone`, then `row_of`."""
+    trained = train_alone(params, split, clips, corpus, resume=resume)
+    return row_of(trained, learned_corpora(split), samples=params.cross_corpus.bootstrap_samples, seed=params.seed)
 
-    Args:
-        params: of the run.
-        split: the split table.
-        clips: the good rows of the clip table.
-        resume: folder for finished models, and for checkpoints of unfinished ones.
 
-    Returns:
-        Content of metrics/cross_corpus_pairs.json, see `summarize_pairs`.
-
-    Raises:
-        InputError: as for `train_alone`.
-    """
-    section, corpora = params.cross_corpus, learned_corpora(split)
-    reason = "" if len(corpora) > 1 else f"the models learn from one corpus alone, {' '.join(corpora)}"
-    if not section.pairs:
-        reason = "cross_corpus.pairs is false"
-    refused = {name: words for name in corpora if (words := why_not_alone(split, name, params.emotions))}
-    asked = [] if reason else [name for name in corpora if name not in refused]
-    work = partial(train_alone, params, split, clips, resume=resume)
-    found = for_each_corpus(work, asked, workers=section.workers, seed=params.seed)
-    summary = summarize_pairs(found, corpora, refused, samples=section.bootstrap_samples, seed=params.seed)
-    return {**summary, "reason": reason} if reason else summary
+def why_no_pairs(params: Params, corpora: Sequence[str]) -> str:
+    """The reason why the run asks nothing about pairs of corpora; empty if it asks."""
+    if not params.cross_corpus.pairs:
+        return "cross_corpus.pairs is false"
+    return "" if len(corpora) > 1 else f"the models learn from one corpus alone, {' '.join(corpora)}"
 
 
 def summarize_pairs(
-    found: Iterable[TrainedAlone], corpora: Sequence[str], refused: Mapping[str, str], *, samples: int, seed: int
+    rows: Mapping[str, dict[str, Any]], corpora: Sequence[str], refused: Mapping[str, str], reason: str = ""
 ) -> dict[str, Any]:
     """Content of metrics/cross_corpus_pairs.json.
 
@@ -144,19 +131,16 @@ def summarize_pairs(
     is the UAR of guessing among the emotions that both have.
 
     Args:
-        found: the corpora that trained models; the predictions of one at a time are in memory.
+        rows: by the name of each corpus that trained models, see `row_of`.
         corpora: names of all corpora that are judged.
         refused: by the name of each other corpus, why it trained none.
-        samples: bootstrap samples of each interval.
-        seed: of the draws.
+        reason: see `why_no_pairs`.
 
     Returns:
         By predictor the mean over the pairs of one corpus with itself, and over the pairs of two corpora; then each
         corpus that trained models, with each corpus that they were judged on, or why they were not. If no pair was
         judged, `asked` is 0 and `reason` says why.
     """
-    resampling = Resampling(samples, seed, BY_SPEAKER)
-    rows = {each.corpus: _row(each, corpora, resampling) for each in found}
     kinds = {
         kind: [
             cell for name, row in rows.items() for other, cell in row["judged_on"].items() if (name == other) == same
@@ -168,19 +152,28 @@ def summarize_pairs(
     why = [*refused.values(), *(words for row in rows.values() for words in row["not_judged"].values())]
     return {
         "asked": int(bool(kinds)),
-        "reason": "" if kinds else "; ".join(why),
+        "reason": "" if kinds else reason or "; ".join(why),
         "corpora": list(corpora),
         "mean": {
             name: {kind: mean_of(cell["predictors"][name]["uar"] for cell in cells) for kind, cells in kinds.items()}
             for name in predictors
         },
         "chance": {kind: mean_of(cell["chance"]["uar"] for cell in cells) for kind, cells in kinds.items()},
-        "trained_on": rows,
+        "trained_on": dict(rows),
         "refused": dict(refused),
     }
 
 
-def _row(each: TrainedAlone, corpora: Sequence[str], resampling: Resampling) -> dict[str, Any]:
+def row_of(each: TrainedAlone, corpora: Sequence[str], *, samples: int, seed: int) -> dict[str, Any]:
+    """The figures of models that learned from one corpus, on each corpus; a part of `summarize_pairs`.
+
+    Args:
+        each: the corpus, and the predictions of its models.
+        corpora: names of all corpora that are judged.
+        samples: bootstrap samples of each interval.
+        seed: of the draws.
+    """
+    resampling = Resampling(samples, seed, BY_SPEAKER)
     judged_on, not_judged = {}, {}
     for corpus in corpora:
         predictions = each.predictions.where("corpus", corpus)

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +27,7 @@ from deepemo.threads import AHEAD
 from deepemo.training.devices import workers_of_environment
 from deepemo.training.seeding import seed_everything
 
+Item = TypeVar("Item", bound=Hashable)
 Result = TypeVar("Result")
 
 # Written last into the folder of a sibling, so that a restarted run trains only the siblings that are missing.
@@ -58,27 +59,28 @@ class Sibling:
         return part, read_features(folder, clips, batch_size=batch_size)
 
 
-def for_each_corpus(
-    work: Callable[[str], Result], corpora: Sequence[str], *, workers: int, seed: int
-) -> Iterator[Result]:
-    """Results of some work that trains siblings, for each corpus in turn.
+def for_each(
+    work: Callable[[Item], Result], items: Sequence[Item], clips_of: Callable[[Item], int], *, workers: int, seed: int
+) -> list[Result]:
+    """Results of some work that trains siblings, in the order of the items.
 
-    Each process takes one corpus at a time and gives the results that this one would. On GPUs, and where several
-    machines train together, this process does all the work.
+    Each process takes one item at a time, the largest first, so that all end at about the same time. They give the
+    results that this process would. On GPUs, and where several machines train together, this process does all the work.
 
     Args:
-        work: picklable; called with the name of a corpus.
-        corpora: their names.
+        work: picklable; called with each item.
+        items: hashable and picklable, such as names of corpora; none twice.
+        clips_of: number of clips from which the siblings of an item learn.
         workers: processes of this machine.
         seed: of the run.
     """
-    if min(workers, len(corpora)) < 2 or workers_of_environment()[0] or tf.config.list_physical_devices("GPU"):
-        yield from map(work, corpora)
-    else:
-        start = partial(seed_everything, seed)
-        yield from map_in_processes(
-            work, corpora, workers=min(workers, len(corpora)), chunk=1, ahead=AHEAD, start=start
-        )
+    if min(workers, len(items)) < 2 or workers_of_environment()[0] or tf.config.list_physical_devices("GPU"):
+        return [work(item) for item in items]
+    ordered = sorted(items, key=clips_of, reverse=True)
+    processes, start = min(workers, len(items)), partial(seed_everything, seed)
+    done = map_in_processes(work, ordered, workers=processes, chunk=1, ahead=AHEAD, start=start)
+    results = dict(zip(ordered, done, strict=True))
+    return [results[item] for item in items]
 
 
 def judged_families(section: CrossCorpus) -> list[ModelFamily]:

@@ -7,7 +7,7 @@ import time
 import pytest
 import tensorflow as tf
 
-from deepemo.evaluation.siblings import for_each_corpus
+from deepemo.evaluation.siblings import for_each
 from deepemo.training.devices import CONFIG
 
 CORPORA = ["east", "north", "south", "west"]
@@ -21,7 +21,7 @@ def name_and_process(corpus: str) -> tuple[str, int]:
 @pytest.mark.slow
 def test_processes_share_the_corpora_and_results_come_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(CONFIG, raising=False)
-    found = list(for_each_corpus(name_and_process, CORPORA, workers=2, seed=1))
+    found = for_each(name_and_process, CORPORA, len, workers=2, seed=1)
     assert [corpus for corpus, _ in found] == CORPORA
     processes = {process for _, process in found}
     assert len(processes) == 2
@@ -31,11 +31,11 @@ def test_processes_share_the_corpora_and_results_come_in_their_order(monkeypatch
 def test_this_process_does_what_is_not_shared(monkeypatch: pytest.MonkeyPatch) -> None:
     here = [(corpus, os.getpid()) for corpus in CORPORA]
     monkeypatch.delenv(CONFIG, raising=False)
-    assert list(for_each_corpus(name_and_process, CORPORA, workers=1, seed=1)) == here
-    assert list(for_each_corpus(name_and_process, CORPORA[:1], workers=2, seed=1)) == here[:1]
+    assert for_each(name_and_process, CORPORA, len, workers=1, seed=1) == here
+    assert for_each(name_and_process, CORPORA[:1], len, workers=2, seed=1) == here[:1]
     with monkeypatch.context() as patched:
         patched.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
-        assert list(for_each_corpus(name_and_process, CORPORA, workers=2, seed=1)) == here
+        assert for_each(name_and_process, CORPORA, len, workers=2, seed=1) == here
     several = {"cluster": {"worker": ["a:1", "b:1"]}, "task": {"type": "worker", "index": 0}}
     monkeypatch.setenv(CONFIG, json.dumps(several))
-    assert list(for_each_corpus(name_and_process, CORPORA, workers=2, seed=1)) == here
+    assert for_each(name_and_process, CORPORA, len, workers=2, seed=1) == here
