@@ -1,4 +1,14 @@
-"""DeepEmo: speech emotion recognition as a reproducible pipeline."""
+"""DeepEmo: speech emotion recognition as a reproducible pipeline.
+
+Example:
+    In the folder of a finished run, with a recording of digital silence:
+
+    >>> from deepemo import Recognizer
+    >>> recognizer = Recognizer.load("models")
+    >>> answer = recognizer.recognize("silence.wav")
+    >>> answer.answer, answer.explanation
+    ('unknown', 'The recording is silent.')
+"""
 
 from typing import TYPE_CHECKING, Any
 
