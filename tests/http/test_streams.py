@@ -21,11 +21,6 @@ START = {"format": "s16", "rate_hz": RATE_HZ}
 END = "end"
 
 
-@pytest.fixture
-def talk(speech) -> np.ndarray:
-    return np.concatenate([2 * speech, speech, np.zeros(4 * RATE_HZ, np.float32), 2 * speech])
-
-
 def talk_to(client, sound: bytes, start=START, *, chunk=6400, headers=None):
     """All messages of the server about some sound, and the code with which it closes."""
     messages = []

@@ -16,11 +16,6 @@ START = {"format": "webm"}
 
 
 @pytest.fixture(scope="module")
-def talk(speech) -> np.ndarray:
-    return np.concatenate([2 * speech, speech, np.zeros(4 * RATE_HZ, np.float32), 2 * speech])
-
-
-@pytest.fixture(scope="module")
 def recorded(talk) -> bytes:
     return webm(talk)
 
