@@ -177,6 +177,8 @@ def params(toy: None, tmp_path_factory: pytest.TempPathFactory) -> Params:
     content["robustness"].update(clips=3)
     for section in ("cross_corpus", "evaluate", "robustness"):
         content[section]["bootstrap_samples"] = 100
+    # A family that only this process knows is unknown to others.
+    content["cross_corpus"]["workers"] = 1
     path = tmp_path_factory.mktemp("params") / "params.yaml"
     path.write_text(write_yaml(content))
     return load_params(path)

@@ -152,8 +152,9 @@ EDITS = [
     ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),
     ("deepemo/corpora/manifest.py", {"download", "validate"}),
     ("deepemo/corpora/tables.py", {"download", "validate"}),
-    ("deepemo/cluster.py", CLIP_BY_CLIP),
-    ("deepemo/threads.py", {"download", *CLIP_BY_CLIP}),
+    ("deepemo/cluster.py", {*CLIP_BY_CLIP, "cross_corpus"}),
+    ("deepemo/threads.py", {"download", *CLIP_BY_CLIP, "train_speech", "cross_corpus"}),
+    ("deepemo/evaluation/other_corpora.py", {"cross_corpus"}),
     ("deepemo/corpora/download/rar.py", {"download"}),
     ("deepemo/training/devices.py", {"train_shallow", "train_transfer", "train_speech", "cross_corpus"}),
     # Cosmetic changes rerun no featurizing and no training.

@@ -3,7 +3,6 @@
 import json
 import shutil
 from collections.abc import Callable
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +83,7 @@ def before(
     }
     heads = SpeechHeads(components=4, members=1, discriminant_share=0.5, hidden_units=0, dropout=0.0)
     networks["speech"] = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
-    built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **asdict(heads)}
+    built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **heads.model_dump()}
     width = networks["speech"].get_layer("projection").directions.shape[0]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
     front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()
