@@ -3,8 +3,14 @@
 All of them are about bad input. The message names the input, what was found and what was expected.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class InputError(ValueError):
@@ -17,6 +23,13 @@ class DecodeError(InputError):
 
 class TooLongError(InputError):
     """A recording that is too long to be accepted."""
+
+
+def first_problem(error: ValidationError, *, whole: str) -> str:
+    """The first problem of refused data in words: its key, or `whole` if it is about all of them, and what it is."""
+    problem = error.errors()[0]
+    key = ".".join(str(part) for part in problem["loc"]) or whole
+    return f"{key}: {problem['msg']}"
 
 
 @contextmanager

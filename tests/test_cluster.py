@@ -23,6 +23,7 @@ from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
 from deepemo.reproducible import FAST, pins
 from deepemo.yaml12 import read_yaml, write_yaml
+from tests.test_parallel import cores_of_a_process, die_at_five
 
 pytestmark = pytest.mark.slow
 
@@ -177,12 +178,6 @@ def refuse_five(number: int) -> int:
     return number
 
 
-def die_at_five(number: int) -> int:
-    if number == 5:
-        os.kill(os.getpid(), signal.SIGKILL)
-    return number
-
-
 def numbered(taken: list[int]) -> Iterator[int]:
     for number in range(1000):
         taken.append(number)
@@ -199,13 +194,8 @@ def test_results_come_in_order_and_items_are_taken_as_room_becomes_free(dask_clu
     results.close()  # type: ignore[attr-defined]
 
 
-def cores_of_a_process(_: int) -> tuple[int, ...]:
-    time.sleep(0.2)  # so that one process does not take all chunks
-    return tuple(sorted(os.sched_getaffinity(0)))
-
-
 @pytest.mark.skipif(sys.platform != "linux", reason="cores are shared out on Linux only")
-def test_the_processes_of_a_worker_share_its_cores_evenly(dask_cluster: Cluster) -> None:
+def test_the_processes_of_a_worker_share_its_cores_evenly(dask_cluster: Cluster, tmp_path: Path) -> None:
     mine = sorted(os.sched_getaffinity(0))
     if len(mine) < 2:
         pytest.skip("this machine has one core")
@@ -213,7 +203,9 @@ def test_the_processes_of_a_worker_share_its_cores_evenly(dask_cluster: Cluster)
         process.kill()
         process.wait()
     dask_cluster.workers = [dask_cluster.start_worker("--nthreads", "2")]
-    found = set(map_on_cluster(cores_of_a_process, range(16), name="cores", chunk=1))
+    (tmp_path / "meeting").mkdir()
+    items = [(tmp_path / "meeting", 2)] * 2
+    found = set(map_on_cluster(cores_of_a_process, items, name="cores", chunk=1))
     assert found == {tuple(mine[0::2]), tuple(mine[1::2])}
 
 

@@ -4,7 +4,6 @@ import os
 import pickle
 import signal
 import sys
-import time
 import zipfile
 from pathlib import Path
 
@@ -14,6 +13,7 @@ from deepemo.cluster import ADDRESS
 from deepemo.corpora.archive import Archive
 from deepemo.errors import InputError
 from deepemo.parallel import map_clips, on_cluster
+from tests.fixtures.meeting import meet
 from tests.test_threads import endless
 
 
@@ -57,20 +57,22 @@ def test_each_process_is_started_and_is_not_this_one() -> None:
     assert "DEEPEMO_TEST_MARK" not in os.environ
 
 
-def cores_and_wait(_: int) -> tuple[int, ...]:
-    time.sleep(0.2)  # so that one process does not take all chunks
+def cores_of_a_process(meeting: tuple[Path, int]) -> tuple[int, ...]:
+    meet(*meeting)
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="cores are shared out on Linux only")
-def test_processes_share_the_cores_evenly() -> None:
+def test_processes_share_the_cores_evenly(tmp_path: Path) -> None:
     mine = sorted(os.sched_getaffinity(0))
     if len(mine) < 2:
         pytest.skip("this machine has one core")
-    found = map_clips(cores_and_wait, range(8), name="cores", total=8, workers=2, in_processes=True, chunk=1)
+    items = [(tmp_path, 2)] * 2
+    found = map_clips(cores_of_a_process, items, name="cores", total=2, workers=2, in_processes=True, chunk=1)
     assert set(found) == {tuple(mine[0::2]), tuple(mine[1::2])}
     more = len(mine) + 1  # more processes than cores: each may use all
-    found = map_clips(cores_and_wait, range(2), name="cores", total=2, workers=more, in_processes=True, chunk=1)
+    items = [(tmp_path, 1)] * 2
+    found = map_clips(cores_of_a_process, items, name="cores", total=2, workers=more, in_processes=True, chunk=1)
     assert set(found) == {tuple(mine)}
     assert sorted(os.sched_getaffinity(0)) == mine
 

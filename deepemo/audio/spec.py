@@ -5,7 +5,7 @@ from typing import Any, Self
 
 from pydantic import ValidationError
 
-from deepemo.errors import InputError
+from deepemo.errors import InputError, first_problem
 from deepemo.params import FeatureParams
 
 
@@ -39,11 +39,8 @@ class FeatureSpec(FeatureParams):
         try:
             return cls.model_validate(values)
         except ValidationError as error:
-            problem = error.errors()[0]
-            name = ".".join(str(part) for part in problem["loc"])
-            raise InputError(
-                f"{source}: features: {name}: {problem['msg']}, expected the parameters of a spectrogram"
-            ) from error
+            problem = first_problem(error, whole="all of them")
+            raise InputError(f"{source}: features: {problem}, expected the parameters of a spectrogram") from error
 
     def to_dict(self) -> dict[str, Any]:
         """The fields as a plain mapping, for JSON."""

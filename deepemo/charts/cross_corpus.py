@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
 from deepemo.charts.predictors import draw_estimate, draw_legend, predictor_colours
-from deepemo.charts.style import PAGE_WIDTH, caption, grid_of, page_figure, per_cent, styled
+from deepemo.charts.style import DARK_SHARE, PAGE_WIDTH, caption, grid_of, page_figure, per_cent, styled
 from deepemo.dataset.split import TEST_SEEN
 from deepemo.evaluation.groups import Estimate
 
@@ -26,8 +26,6 @@ PAIRS_NOTE = (
     "learned from, of speakers never heard{heard}. In brackets: the 95 % interval by the bootstrap over speakers is "
     "not above chance, which is {chance}."
 )
-# UAR from which a cell is so dark that its text must be white.
-DARK_UAR = 0.6
 # With more corpora than this, two panels fill the width of a page.
 MOST_OF_THREE_PANELS = 5
 
@@ -123,7 +121,7 @@ def _draw_panel(axes: Axes, pairs: Mapping[str, Any], predictor: str) -> None:
                 axes.text(column, row, "-", color="0.5", **style)
                 continue
             uars[row, column] = cell["predictors"][predictor]["uar"]
-            colour = "white" if uars[row, column] > DARK_UAR else "black"
+            colour = "white" if uars[row, column] > DARK_SHARE else "black"
             axes.text(column, row, _cell_text(cell, predictor), color=colour, **style)
     axes.imshow(uars, cmap="Blues", vmin=0, vmax=1)
     for place in range(len(corpora)):

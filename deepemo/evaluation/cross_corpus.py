@@ -16,7 +16,8 @@ from deepemo.dataset.split import TEST_CORPUS, TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
 from deepemo.evaluation import leakage
 from deepemo.evaluation.ensemble import fit_weights
-from deepemo.evaluation.groups import BY_SPEAKER, Estimate, Resampling, score
+from deepemo.evaluation.groups import BY_SPEAKER, Resampling, score
+from deepemo.evaluation.metrics import DIGITS, rounded
 from deepemo.evaluation.predictions import CLIP_COLUMNS, Predictions, predict, write_predictions
 from deepemo.evaluation.references import REFERENCES, components_of, voice_part, voices_among, with_references
 from deepemo.evaluation.siblings import train_siblings
@@ -25,7 +26,6 @@ from deepemo.models.family import VoiceModel
 from deepemo.models.registry import ENSEMBLE
 from deepemo.params import Params
 
-DIGITS = 4
 FIGURES = ("accuracy", "uar")
 
 
@@ -204,7 +204,7 @@ def _corpus(left: LeftOut, resampling: Resampling) -> dict[str, Any]:
         "clips": len(clips),
         "speakers": int(clips["speaker"].nunique()),
         "emotions": int(clips["emotion"].nunique()),
-        "chance": {"uar": round(1 / clips["emotion"].nunique(), DIGITS)},
+        "chance": {"uar": rounded(1 / clips["emotion"].nunique())},
         "learned_from": left.learned_from,
         "ensemble_weights": left.weights,
         "predictors": {name: figures_of(left.predictions, name, resampling) for name in left.predictions.predictors},
@@ -218,13 +218,9 @@ def figures_of(predictions: Predictions, predictor: str, resampling: Resampling)
     estimates = {figure: getattr(scores, figure) for figure in FIGURES}
     return {
         "clips": scores.clips,
-        **{figure: round(found.value, DIGITS) for figure, found in estimates.items()},
-        **{f"{figure}_ci95": _interval(found) for figure, found in estimates.items()},
+        **{figure: rounded(found.value) for figure, found in estimates.items()},
+        **{f"{figure}_ci95": found.interval for figure, found in estimates.items()},
     }
-
-
-def _interval(found: Estimate) -> list[float | None]:
-    return [None if np.isnan(end) else round(end, DIGITS) for end in (found.low, found.high)]
 
 
 def _mean(corpora: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -25,12 +25,8 @@ CONFUSION_COLUMNS = ("actual", "predicted", "clips", "recall")
 RECALL_COLUMNS = ("role", "predictor", "emotion", "recall", "low", "high")
 
 
-def _interval(estimate: Estimate) -> list[float | None]:
-    return [rounded(estimate.low), rounded(estimate.high)]
-
-
 def _estimate(name: str, estimate: Estimate) -> dict[str, Any]:
-    return {name: rounded(estimate.value), f"{name}_ci95": _interval(estimate)}
+    return {name: rounded(estimate.value), f"{name}_ci95": estimate.interval}
 
 
 def _estimates(estimates: Mapping[str, Estimate]) -> dict[str, Any]:

@@ -38,6 +38,11 @@ class Estimate:
     low: float
     high: float
 
+    @property
+    def interval(self) -> list[float | None]:
+        """The ends of the interval as they are written into files."""
+        return [scores.rounded(self.low), scores.rounded(self.high)]
+
 
 @dataclass(frozen=True)
 class EmotionScores:

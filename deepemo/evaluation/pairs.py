@@ -15,9 +15,10 @@ import pandas as pd
 from deepemo.dataset.split import TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import MIN_EMOTIONS, Emotions
 from deepemo.evaluation import leakage
-from deepemo.evaluation.cross_corpus import DIGITS, figures_of, learned_corpora, mean_of
+from deepemo.evaluation.cross_corpus import figures_of, learned_corpora, mean_of
 from deepemo.evaluation.ensemble import fit_weights
 from deepemo.evaluation.groups import BY_SPEAKER, Resampling
+from deepemo.evaluation.metrics import rounded
 from deepemo.evaluation.predictions import Predictions, predict
 from deepemo.evaluation.siblings import train_siblings
 from deepemo.params import Params
@@ -202,7 +203,7 @@ def _cell(predictions: Predictions, emotions: Sequence[str], resampling: Resampl
         "clips": len(clips),
         "speakers": int(clips["speaker"].nunique()),
         "emotions": list(emotions),
-        "chance": {"uar": round(1 / len(emotions), DIGITS)},
+        "chance": {"uar": rounded(1 / len(emotions))},
         "predictors": {name: figures_of(predictions, name, resampling) for name in predictions.predictors},
     }
 

@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from starlette.websockets import WebSocketDisconnect
 
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
-from deepemo.errors import DecodeError, InputError, TooLongError
+from deepemo.errors import DecodeError, InputError, TooLongError, first_problem
 from deepemo.http.admission import Admission
 from deepemo.http.metrics import ServerMetrics
 from deepemo.http.problems import PROBLEMS, TYPE_PREFIX, ProblemError
@@ -251,9 +251,7 @@ class _Session:
         try:
             start = StreamStart.model_validate_json(message.get("text") or "")
         except ValidationError as error:
-            found = error.errors()[0]
-            name = ".".join(str(part) for part in found["loc"]) or "the first message"
-            raise ProblemError("bad_parameter", f"{name}: {found['msg']}") from error
+            raise ProblemError("bad_parameter", first_problem(error, whole="the first message")) from error
         if self._settings.api_key is not None:
             given = self._socket.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
             shown = given if start.key is None else start.key.encode()

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from deepemo.emotions import recorded_emotions
-from deepemo.errors import InputError
+from deepemo.errors import InputError, first_problem
 from deepemo.files import file_sha256, read_json
 from deepemo.models.family import ABOUT_FILE, WEIGHTS_FILE
 from deepemo.serving.bundle import BUNDLE_FILE, CARD_FILE, Bundle, calibration_digest
@@ -29,9 +29,8 @@ def read_bundle(models: Path) -> Bundle:
     try:
         bundle = Bundle.model_validate(content)
     except ValidationError as error:
-        problem = error.errors()[0]
-        key = ".".join(str(part) for part in problem["loc"]) or "the whole file"
-        raise InputError(f"{path}: {key}: {problem['msg']}, expected {EXPECTED}") from error
+        problem = first_problem(error, whole="the whole file")
+        raise InputError(f"{path}: {problem}, expected {EXPECTED}") from error
     recorded_emotions(list(bundle.emotions), source=str(path))
     means: dict[str, PredictorRecord | VoiceRecord] = {
         f"predictors.{key}": bundle.predictors[key] for key in bundle.predictors

@@ -2,26 +2,34 @@
 
 import json
 import os
-import time
+from functools import partial
+from pathlib import Path
 
 import pytest
 import tensorflow as tf
 
 from deepemo.evaluation.siblings import for_each
 from deepemo.training.devices import CONFIG
+from tests.fixtures.meeting import meet
 
 CORPORA = ["east", "north", "south", "west"]
 
 
 def name_and_process(corpus: str) -> tuple[str, int]:
-    time.sleep(0.2)  # so that one process does not take all corpora
     return corpus, os.getpid()
 
 
+def name_and_process_of_two(meeting: Path, corpus: str) -> tuple[str, int]:
+    meet(meeting, 2)
+    return name_and_process(corpus)
+
+
 @pytest.mark.slow
-def test_processes_share_the_corpora_and_results_come_in_their_order(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_processes_share_the_corpora_and_results_come_in_their_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.delenv(CONFIG, raising=False)
-    found = for_each(name_and_process, CORPORA, len, workers=2, seed=1)
+    found = for_each(partial(name_and_process_of_two, tmp_path), CORPORA, len, workers=2, seed=1)
     assert [corpus for corpus, _ in found] == CORPORA
     processes = {process for _, process in found}
     assert len(processes) == 2

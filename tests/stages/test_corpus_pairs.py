@@ -14,7 +14,7 @@ from deepemo.errors import InputError
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from stages import cross_corpus
-from tests.fixtures.rote import CORPORA, Rote
+from tests.fixtures.rote import CORPORA, Rote, check_that_a_killed_run_goes_on
 
 ROOT = Path(__file__).parents[2]
 Write = Callable[..., pd.DataFrame]
@@ -130,18 +130,8 @@ def test_a_run_that_was_killed_among_the_pairs_goes_on_and_ends_alike(
     write_run: Write, rote: Rote, params: Params, tmp_path: Path
 ) -> None:
     write_run()
-    cross_corpus.main(params)
     files = [tmp_path / f"metrics/cross_corpus{part}.json" for part in ("", "_pairs")]
-    whole = [file.read_bytes() for file in files]
-    rote.trained, rote.killed_at = [], 4
-    with pytest.raises(KeyboardInterrupt):
-        cross_corpus.main(params)
-    rote.killed_at = None
-    for file in files:
-        file.unlink()
-    cross_corpus.main(params)
-    assert len(rote.trained) == 6  # four before it was killed, two after
-    assert [file.read_bytes() for file in files] == whole
+    check_that_a_killed_run_goes_on(lambda: cross_corpus.main(params), rote, files, killed_at=4, models=6)
     assert not (tmp_path / ".resume/cross_corpus").exists()
 
 

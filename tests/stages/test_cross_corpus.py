@@ -19,7 +19,7 @@ from deepemo.files import write_json
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from stages import cross_corpus
-from tests.fixtures.rote import CORPORA, Rote, RoteVoiceModel, rote_split
+from tests.fixtures.rote import CORPORA, Rote, RoteVoiceModel, check_that_a_killed_run_goes_on, rote_split
 
 ROOT = Path(__file__).parents[2]
 
@@ -93,18 +93,8 @@ def test_a_run_that_was_killed_goes_on_and_ends_alike(
     write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params, tmp_path: Path
 ) -> None:
     write_run()
-    cross_corpus.main(params)
     files = [tmp_path / "metrics/cross_corpus.json", tmp_path / "data/cross_corpus.csv"]
-    whole = [file.read_bytes() for file in files]
-    rote.trained, rote.killed_at = [], 2
-    with pytest.raises(KeyboardInterrupt):
-        cross_corpus.main(params)
-    rote.killed_at = None
-    for file in files:
-        file.unlink()
-    cross_corpus.main(params)
-    assert len(rote.trained) == 3  # two before it was killed, one after
-    assert [file.read_bytes() for file in files] == whole
+    check_that_a_killed_run_goes_on(lambda: cross_corpus.main(params), rote, files, killed_at=2, models=3)
 
 
 def kill_at_the_second(write_run: Callable[..., pd.DataFrame], rote: Rote, params: Params) -> None:

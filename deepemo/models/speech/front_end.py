@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.samples import at_level, resample, trim_silence
-from deepemo.errors import InputError
+from deepemo.errors import InputError, first_problem
 from deepemo.models.speech.embedder import sounding_samples
 from deepemo.models.speech.family import SpeechInput
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
@@ -49,10 +49,9 @@ class SpeechFrontEnd:
         try:
             return cls(SpeechInput.model_validate({key: values[key] for key in values if key != "sample_rate_hz"}))
         except ValidationError as error:
-            problem = error.errors()[0]
-            name = ".".join(str(part) for part in problem["loc"])
+            problem = first_problem(error, whole="all of them")
             raise InputError(
-                f"{source}: features: {name}: {problem['msg']}, expected how a recording is prepared for an encoder"
+                f"{source}: features: {problem}, expected how a recording is prepared for an encoder"
             ) from error
 
     def __eq__(self, other: object) -> bool:

@@ -11,7 +11,7 @@ import tensorflow as tf
 from pydantic import ValidationError
 
 from deepemo.arrays import Float32Array
-from deepemo.errors import InputError
+from deepemo.errors import InputError, first_problem
 from deepemo.models.family import ABOUT_FILE
 from deepemo.models.saved import load_weights, read_about
 from deepemo.models.speech.embedder import ENCODERS, rounded_up
@@ -83,11 +83,8 @@ class SpeechModel:
         except KeyError as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
         except ValidationError as error:
-            problem = error.errors()[0]
-            name = ".".join(str(part) for part in problem["loc"])
-            raise InputError(
-                f"{source}: settings: {name}: {problem['msg']}, expected those of a {about['kind']} network"
-            ) from error
+            problem = first_problem(error, whole="all of them")
+            raise InputError(f"{source}: settings: {problem}, expected those of a {about['kind']} network") from error
         load_weights(network, folder)
         return cls(network, about, front_end, None if made is None else OnnxEncoder(folder / ENCODER_FILE, made))
 
