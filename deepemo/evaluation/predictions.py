@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -14,19 +13,13 @@ from deepemo.emotions import Emotions, check_emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import softmax
 from deepemo.files import PREDICTIONS, write_csv
+from deepemo.models.family import Classifier
 from deepemo.models.registry import ENSEMBLE
 
 CLIP_COLUMNS = ("clip", "corpus", "language", "speaker", "gender", "emotion", "role")
 # Predictions for corpora by models that never heard them. It lies beside the predictions of the run's own models.
 LEFT_OUT = PREDICTIONS.with_name("cross_corpus.csv")
 Batches = Iterable[tuple[list[str], Float32Array]]
-
-
-class Classifier(Protocol):
-    """The part of `deepemo.models.family.TrainedModel` that evaluation needs."""
-
-    def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, classes] of arrays [n, ...] as the family's shards hold them."""
 
 
 @dataclass(frozen=True)

@@ -16,9 +16,9 @@ from deepemo.arrays import Float32Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, fingerprint_clips
 from deepemo.evaluation import leakage
-from deepemo.evaluation.predictions import Batches, Classifier
+from deepemo.evaluation.predictions import Batches
 from deepemo.files import write_text
-from deepemo.models.family import ABOUT_FILE, ModelFamily, TrainedModel
+from deepemo.models.family import ABOUT_FILE, Classifier, ModelFamily, TrainedModel
 from deepemo.models.registry import family_names, load_family
 from deepemo.models.saved import save_model
 from deepemo.parallel import map_in_processes

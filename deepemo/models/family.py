@@ -61,7 +61,14 @@ class FrontEnd(Protocol):
         """All settings that the array depends on, for JSON."""
 
 
-class TrainedModel(Protocol):
+class Classifier(Protocol):
+    """A trained network, or the part of it that takes what its frozen part made before."""
+
+    def logits(self, inputs: Float32Array) -> Float32Array:
+        """Logits float32 [n, classes] of arrays [n, ...] as the shards hold them."""
+
+
+class TrainedModel(Classifier, Protocol):
     """A trained network, loaded.
 
     Attributes:
@@ -73,9 +80,6 @@ class TrainedModel(Protocol):
     name: str
     about: Mapping[str, Any]
     front_end: FrontEnd
-
-    def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, classes] of arrays [n, ...] as the family's shards hold them."""
 
     def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of arrays [n, ...] as the front end makes them."""
@@ -99,13 +103,6 @@ class VoiceModel(TrainedModel, Protocol):
 
     def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of components minus the offsets of voices [n, components] or [components]."""
-
-
-class Head(Protocol):
-    """The part of a trained network that takes arrays which its frozen part made before."""
-
-    def logits(self, inputs: Float32Array) -> Float32Array:
-        """Logits float32 [n, classes] of arrays [n, ...] as the cached shards hold them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,4 +133,4 @@ class ModelFamily:
     describe: Callable[[Mapping[str, Any], Params], str]
     embed: Callable[[Params], str] | None = None
     embed_views: Callable[[Params, pd.DataFrame], str] | None = None
-    cached: Callable[[Params, Any], tuple[Path, Head]] | None = None
+    cached: Callable[[Params, Any], tuple[Path, Classifier]] | None = None

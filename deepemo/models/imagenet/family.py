@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 from pydantic import AfterValidator, Field
 
 from deepemo.files import EMBEDDINGS, FEATURES
-from deepemo.models.family import Head, ModelFamily
+from deepemo.models.family import Classifier, ModelFamily
 from deepemo.models.imagenet.backbones import BACKBONE_NAMES
 from deepemo.params import Augment, Count, Learning, Params, Section, Share
 
@@ -96,7 +96,7 @@ def load(folder: Path) -> SpectrogramModel:
     return SpectrogramModel.load(folder, build)
 
 
-def cached(params: Params, model: SpectrogramModel) -> tuple[Path, Head]:
+def cached(params: Params, model: SpectrogramModel) -> tuple[Path, Classifier]:
     """The embeddings and the head that takes them, or the features if the backbone was tuned; see `ModelFamily`."""
     from deepemo.models.imagenet.cached import EmbeddingHead
 
