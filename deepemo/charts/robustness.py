@@ -3,12 +3,9 @@
 from matplotlib.figure import Figure
 
 from deepemo.charts.predictors import ROLE_TITLES
-from deepemo.charts.style import PAGE_WIDTH, caption, styled
+from deepemo.charts.style import DARK_SHARE, PAGE_WIDTH, caption, styled
 from deepemo.evaluation.conditions import CLEAN, label
 from deepemo.evaluation.robustness import RobustnessReport
-
-# UAR from which a cell is so dark that its text must be white.
-_DARK = 0.6
 
 
 @styled
@@ -32,7 +29,7 @@ def draw_conditions(report: RobustnessReport) -> Figure:
                 text,
                 ha="center",
                 va="center",
-                color="white" if scores.uar.value > _DARK else "black",
+                color="white" if scores.uar.value > DARK_SHARE else "black",
                 fontweight="bold" if worst else "normal",
             )
     axes.set_xticks(range(len(predictors)), predictors)

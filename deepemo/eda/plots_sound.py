@@ -10,6 +10,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import NullFormatter, ScalarFormatter
 
 from deepemo.charts.style import (
+    DARK_SHARE,
     GENDER_COLOURS,
     caption,
     emotion_colours,
@@ -123,7 +124,7 @@ def draw_silence(measurements: Measurements) -> Figure:
         means = table.groupby(["corpus", "emotion"])[column].mean().unstack().reindex(corpora, columns=list(EMOTIONS))
         image = axes.imshow(means, cmap="Blues", vmin=0, vmax=most, aspect="auto")
         for (row, place), mean in np.ndenumerate(means.to_numpy()):
-            colour = "white" if mean > 0.55 * most else "black"
+            colour = "white" if mean > DARK_SHARE * most else "black"
             axes.text(
                 place, row, "-" if np.isnan(mean) else f"{mean:.2f}", ha="center", va="center", color=colour, fontsize=8
             )
