@@ -22,8 +22,8 @@ from deepemo.params import Params
 
 # The cost of sending a chunk and its result: the work only counts bytes.
 NOTHING = "nothing"
-# Clips in a window of `embed speech`. It has 256 in the stage, but here two workers share few clips.
-WINDOW_CLIPS = 32
+# Times that fast work, and work in large items, goes over the clips, so that it lasts many seconds and many items.
+PASSES = 4
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,7 @@ class Task:
         start: called once in each process.
         carry: turns an item that names a file into one that holds its content.
         clips_in: how many clips an item holds.
+        passes: times that the clips are gone through.
     """
 
     here: Callable[[int, int], Iterable[object]]
@@ -47,6 +48,7 @@ class Task:
     start: Callable[[], None] | None = None
     carry: Callable[[Any], Any] | None = None
     clips_in: Callable[[Any], int] = lambda item: 1
+    passes: int = 1
 
 
 @dataclass(frozen=True)
@@ -124,6 +126,7 @@ def featurize_task(clips: pd.DataFrame, params: Params) -> Task:
         lambda: [(clip, archive, member) for clip, member in zip(clips["clip"], clips["member"], strict=True)],
         start=give_cores_to_clips,
         carry=lambda row: (row[0], row[1].carried(row[2]), row[2]),
+        passes=PASSES,
     )
 
 
@@ -156,7 +159,7 @@ def embed_transfer_task(clips: pd.DataFrame, params: Params) -> Task:
 def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
     """Embeddings of recordings, as `embed speech` makes them: threads read for one network on all cores."""
     from deepemo.corpora.archive import Archive
-    from deepemo.models.speech.embed import EmbedWindow, EncoderSource, embed_clips
+    from deepemo.models.speech.embed import WINDOW_CLIPS, EmbedWindow, EncoderSource, embed_clips
     from deepemo.models.speech.family import SPEECH_EMBEDDINGS, EmbedSpeech
     from deepemo.models.speech.front_end import SpeechFrontEnd
     from deepemo.training.seeding import seed_everything
@@ -180,6 +183,7 @@ def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
         start=partial(seed_everything, params.seed),
         carry=lambda window: [(clip, archive.carried(member), member) for clip, archive, member in window],
         clips_in=len,
+        passes=PASSES,
     )
 
 

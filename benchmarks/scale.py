@@ -22,7 +22,7 @@ from typing import Annotated, Any
 import pandas as pd
 import typer
 
-from benchmarks._clip_stages import NOTHING, TASKS, WINDOW_CLIPS, Done, Task, Timed
+from benchmarks._clip_stages import NOTHING, PASSES, TASKS, Done, Task, Timed
 from benchmarks._measure import machine, publish
 from deepemo.cluster import ADDRESS
 from deepemo.corpora.catalogue.synthetic import CORPUS
@@ -68,10 +68,11 @@ def rate(stage: str, way: str) -> float:
     task = TASKS[stage](clips, load_params())
     if way in (ONE, TWO):
         workers = 1 if way == ONE else WORKERS
-        list(task.here(WINDOW_CLIPS, workers))  # traces and fills caches, which is not timed
+        list(task.here(CHUNK, workers))  # traces and fills caches, which is not timed
         began = time.perf_counter()
-        list(task.here(len(clips), workers))
-        return len(clips) / (time.perf_counter() - began)
+        for _ in range(task.passes):
+            list(task.here(len(clips), workers))
+        return task.passes * len(clips) / (time.perf_counter() - began)
     if way == PROCESSES:
         return _rate_elsewhere(task, stage)
     with dask_cluster():
@@ -82,7 +83,7 @@ def _rate_elsewhere(task: Task, stage: str) -> float:
     carry = task.carry
     done = map_clips(
         Timed(pickle.dumps(task.work)),
-        ((task.clips_in(item), item) for item in task.items()),
+        ((task.clips_in(item), item) for _ in range(task.passes) for item in task.items()),
         name=stage.replace(" ", "_"),
         total=None,
         workers=WORKERS,
@@ -210,8 +211,8 @@ def main(
         f"{os.getloadavg()[0]:.1f} at the end.\n\n"
         f"Clips a second, and their ratio to those of one thread on one core, over {clips} recordings of the synthetic "
         "corpus. Starting processes and loading networks is not counted. On one machine, stages run with two threads, "
-        "except `validate`, which uses processes. In `embed speech`, other processes take "
-        f"{WINDOW_CLIPS} clips at once. Dask has one worker with two threads, each with a process of its own."
+        f"except `validate`, which uses processes. `featurize` and `embed speech` go over the clips {PASSES} times. "
+        "Dask has one worker with two threads, each with a process of its own."
         f"\n\n{report(rates, clip_bytes)}"
     )
     publish("Scale", text, write=write)
