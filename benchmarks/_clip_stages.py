@@ -76,9 +76,9 @@ class Timed:
         work: Callable[[Any], Any] = pickle.loads(self.pickled)
         return work
 
-    def __call__(self, item: tuple[int, Any]) -> Done:
-        """Do an item, which comes with its number of clips."""
-        clips, content = item
+    def __call__(self, item: tuple[int, int, Any]) -> Done:
+        """Do an item, which comes with its pass, because a cluster does equal items once, and its number of clips."""
+        _, clips, content = item
         result = self._work(content)
         return Done(os.getpid(), time.monotonic(), clips, result)
 

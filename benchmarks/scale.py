@@ -83,14 +83,14 @@ def _rate_elsewhere(task: Task, stage: str) -> float:
     carry = task.carry
     done = map_clips(
         Timed(pickle.dumps(task.work)),
-        ((task.clips_in(item), item) for _ in range(task.passes) for item in task.items()),
+        ((number, task.clips_in(item), item) for number in range(task.passes) for item in task.items()),
         name=stage.replace(" ", "_"),
         total=None,
         workers=WORKERS,
         in_processes=True,
         chunk=task.chunk,
         start=task.start,
-        carry=None if carry is None else lambda item: (item[0], carry(item[1])),
+        carry=None if carry is None else lambda item: (*item[:2], carry(item[2])),
     )
     everything = list(done)
     return steady_rate(everything, time.monotonic())
