@@ -204,7 +204,7 @@ def test_the_processes_of_a_worker_share_its_cores_evenly(dask_cluster: Cluster,
         process.wait()
     dask_cluster.workers = [dask_cluster.start_worker("--nthreads", "2")]
     (tmp_path / "meeting").mkdir()
-    items = [(tmp_path / "meeting", 2)] * 2
+    items = [(number, tmp_path / "meeting", 2) for number in range(2)]
     found = set(map_on_cluster(cores_of_a_process, items, name="cores", chunk=1))
     assert found == {tuple(mine[0::2]), tuple(mine[1::2])}
 

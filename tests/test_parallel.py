@@ -57,8 +57,10 @@ def test_each_process_is_started_and_is_not_this_one() -> None:
     assert "DEEPEMO_TEST_MARK" not in os.environ
 
 
-def cores_of_a_process(meeting: tuple[Path, int]) -> tuple[int, ...]:
-    meet(*meeting)
+def cores_of_a_process(item: tuple[int, Path, int]) -> tuple[int, ...]:
+    """The cores of this process after it has met others; items are numbered, as a cluster does equal ones once."""
+    _, folder, processes = item
+    meet(folder, processes)
     return tuple(sorted(os.sched_getaffinity(0)))
 
 
@@ -67,11 +69,11 @@ def test_processes_share_the_cores_evenly(tmp_path: Path) -> None:
     mine = sorted(os.sched_getaffinity(0))
     if len(mine) < 2:
         pytest.skip("this machine has one core")
-    items = [(tmp_path, 2)] * 2
+    items = [(number, tmp_path, 2) for number in range(2)]
     found = map_clips(cores_of_a_process, items, name="cores", total=2, workers=2, in_processes=True, chunk=1)
     assert set(found) == {tuple(mine[0::2]), tuple(mine[1::2])}
     more = len(mine) + 1  # more processes than cores: each may use all
-    items = [(tmp_path, 1)] * 2
+    items = [(number, tmp_path, 1) for number in range(2)]
     found = map_clips(cores_of_a_process, items, name="cores", total=2, workers=more, in_processes=True, chunk=1)
     assert set(found) == {tuple(mine)}
     assert sorted(os.sched_getaffinity(0)) == mine

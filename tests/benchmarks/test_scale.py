@@ -80,7 +80,7 @@ def test_other_processes_are_given_the_work_of_the_stage(
     assert sum(map(task.clips_in, items)) == len(clips) == len(here)
     carried = [pickle.loads(pickle.dumps(task.carry(item) if task.carry else item)) for item in items]
     timed = Timed(pickle.dumps(task.work))
-    done = [timed((task.clips_in(item), item)) for item in carried]
+    done = [timed((0, task.clips_in(item), item)) for item in carried]
     assert {one.process for one in done} == {os.getpid()}
     for mine, theirs in zip(here, flat(one.result for one in done), strict=True):
         if isinstance(mine, tuple):
