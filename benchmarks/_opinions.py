@@ -11,13 +11,13 @@ from sklearn.linear_model import LogisticRegression
 
 from deepemo.arrays import Float32Array
 from deepemo.models.speech.discriminant import linear_discriminant
+from deepemo.models.speech.opinion import SHRINKAGE, speech_opinion
 from deepemo.reporting.markdown import table
 
 DISTANCE_COMPONENTS = 64  # of a distance to speech, and of the regression
-SHRINKAGE = 0.3
-POSITION = 0.6  # of the fixed threshold, see `Opinion`
 REGULARISATION = 0.003  # the inverse of its strength, as scikit-learn's C
 SPEECH, OTHER = "speech", "another corpus"
+AS_BUILT = "discriminant, as the gate has it"
 NOTHING, MADE, KINDS_TOO = "nothing else", "made sounds", "made sounds and the other kinds"
 
 Project = Callable[[Float32Array], Float32Array]
@@ -59,6 +59,12 @@ def _discriminant(speech: Float32Array, sounds: Float32Array) -> Score:
     return lambda values: values @ (kernel[:, 1] - kernel[:, 0])
 
 
+def _as_built(speech: Float32Array, sounds: Float32Array) -> Score:
+    """The opinion of the gate."""
+    kernel, bias = speech_opinion(speech, np.zeros((0, *speech.shape), np.float32), sounds, seed=0)
+    return lambda values: values @ kernel[:, 0] + bias
+
+
 def _regression(speech: Float32Array, sounds: Float32Array) -> Score:
     """Logistic regression on few components."""
     deviation = speech[:, :DISTANCE_COMPONENTS].std(axis=0)
@@ -76,20 +82,19 @@ class Opinion:
         learn: from components of speech and of sounds, float32 [n, components] each, to a score that is higher for
             speech.
         source: the sounds.
-        position: of its threshold, from the mean score of the sounds (0) to that of speech (1), where it learned. None
-            sets the threshold by the share of speech that it may refuse.
+        threshold: below which its score refuses a sound; None sets it by the share of speech that it may refuse.
     """
 
     learn: Callable[[Float32Array, Float32Array], Score]
     source: str
-    position: float | None = None
+    threshold: float | None = None
 
 
 OPINIONS: Mapping[str, Opinion] = {
     "distance to speech": Opinion(_distance, NOTHING),
     "logistic regression": Opinion(_regression, MADE),
     "discriminant": Opinion(_discriminant, MADE),
-    "discriminant, fixed threshold": Opinion(_discriminant, MADE, POSITION),
+    AS_BUILT: Opinion(_as_built, MADE, 0.0),
     "logistic regression, other kinds too": Opinion(_regression, KINDS_TOO),
     "discriminant, other kinds too": Opinion(_discriminant, KINDS_TOO),
 }
@@ -100,6 +105,7 @@ def judge(
     speech: Sounds,
     recorded: Sounds,
     made: Sounds,
+    sounds: Sounds,
     *,
     refused_speech: float,
 ) -> pd.DataFrame:
@@ -111,6 +117,7 @@ def judge(
         speech: of unheard speakers, by corpus.
         recorded: near misses made of recordings, by kind.
         made: near misses made of made sounds, by kind.
+        sounds: made sounds that are learned from, by kind.
         refused_speech: share of speech at which the threshold is set, on corpora that are learned from.
     """
     rows = []
@@ -120,21 +127,20 @@ def judge(
         known = (speech.kinds != held) & (speech.kinds != OTHER)
         unheard = ~known if held else speech.kinds == OTHER
         heard, values = project(speech.embeddings), {name: project(asked.embeddings) for name, asked in groups.items()}
+        learnable = project(sounds.embeddings)
         for name, opinion in OPINIONS.items():
             learnt: dict[str, tuple[Score, float]] = {}
             for group, kind in questions:
                 too = opinion.source == KINDS_TOO
                 left_out = kind if too or (opinion.source == MADE and group == "made") else ""
                 if left_out not in learnt:
-                    sounds = [values["made"][made.kinds != left_out]]
-                    sounds += [values["recorded"][recorded.kinds != left_out]] if too else []
-                    joined = np.concatenate(sounds)
+                    others = [learnable[sounds.kinds != left_out]]
+                    others += [values["recorded"][recorded.kinds != left_out]] if too else []
+                    joined = np.concatenate(others)
                     score = opinion.learn(training, joined)
-                    if opinion.position is None:
+                    threshold = opinion.threshold
+                    if threshold is None:
                         threshold = float(np.quantile(score(heard[known]), refused_speech))
-                    else:
-                        low, high = score(joined).mean(), score(training).mean()
-                        threshold = float(low + opinion.position * (high - low))
                     learnt[left_out] = score, threshold
                 score, threshold = learnt[left_out]
                 is_asked = (groups[group].kinds == kind) & groups[group].passing

@@ -35,14 +35,14 @@ from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.recordings import find_recordings
 from deepemo.vad.gate import detect_voice
-from deepemo.vad.stimuli import KINDS, RATE_HZ, make_sound
+from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
 from deepemo.vad.trials import in_conditions
 
 SPEEDS = (0.7, 0.85, 1.2, 1.4)
 MIXED = 2  # other sounds of the kind that each is mixed with, one after the other
 PIECE_SECONDS = (1.0, 1.5, 2.0, 3.0)
 PIECES = 2  # of each length
-MADE_VARIANTS = 6  # of each made sound
+MADE_VARIANTS = 6  # of each made sound, for near misses
 COMPONENTS = 512  # as `train_speech.components`
 
 
@@ -155,6 +155,7 @@ def main(
     non_speech: Annotated[Path, typer.Argument(help="Recordings without speech, a folder for each kind.")],
     other_speech: Annotated[Path, typer.Argument(help="Recordings of a corpus in another language.")],
     clips: Annotated[int, typer.Option(help="Clips of each corpus, each in twelve conditions.")] = 40,
+    per_kind: Annotated[int, typer.Option(help="Made sounds of each kind that are learned from.")] = 40,
     refused_speech: Annotated[float, typer.Option(help="Share of speech that sets the threshold.")] = 0.003,
 ) -> None:
     """Print how much each opinion would refuse."""
@@ -169,6 +170,12 @@ def main(
         listener.listen((kind, *miss) for kind, sounds in group.items() for miss in near_misses(sounds, random))
         for group in (kinds, made_kinds)
     )
+    learned_variants = range(FIRST_LEARNED, FIRST_LEARNED + per_kind)
+    sounds = listener.listen(
+        (kind, "made", True, make_sound(kind, variant=variant, seed=params.seed))
+        for kind in KINDS
+        for variant in learned_variants
+    )
     table_of_clips = read_clips(CLIPS)
     unheard = table_of_clips[table_of_clips["clip"].isin(split.loc[split["role"] == TEST_UNSEEN, "clip"])]
     speech = listener.listen(unheard_speech(unheard, other_speech, count=clips, seed=params.seed))
@@ -180,7 +187,7 @@ def main(
         held: _learn(training[training["corpus"] != held], params.seed)
         for held in (corpora if len(corpora) > 1 else [""])
     }
-    print(report(judge(learned, speech, recorded, made, refused_speech=refused_speech)))
+    print(report(judge(learned, speech, recorded, made, sounds, refused_speech=refused_speech)))
 
 
 def _learn(training: pd.DataFrame, seed: int) -> tuple[Project, Float32Array]:

@@ -10,6 +10,8 @@ from deepemo.files import write_csv
 
 GOOD = "good"
 QUARANTINED = "quarantined"
+# Name of the corpus that this package generates; no person speaks in it.
+SYNTHETIC = "synthetic"
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)

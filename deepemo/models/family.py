@@ -14,6 +14,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
+import numpy as np
+import numpy.typing as npt
+
 from deepemo.arrays import Float32Array
 from deepemo.params import Params, Section
 
@@ -103,6 +106,23 @@ class VoiceModel(TrainedModel, Protocol):
 
     def relative_logits(self, components: Float32Array, offsets: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of components minus the offsets of voices [n, components] or [components]."""
+
+
+@runtime_checkable
+class SpeechJudge(VoiceModel, Protocol):
+    """A trained network that also hears whether a clip is speech: the second opinion of the voice gate.
+
+    Attributes:
+        has_opinion: whether it learned to tell speech from other sounds; without an opinion, everything is speech.
+    """
+
+    has_opinion: bool
+
+    def logits_of_components(self, components: Float32Array) -> Float32Array:
+        """Logits float32 [n, classes] of components [n, components] as `components_of_clips` gives them."""
+
+    def is_speech(self, components: Float32Array) -> npt.NDArray[np.bool_]:
+        """Whether each clip is speech, bool [n], of components [n, components]."""
 
 
 @dataclass(frozen=True, kw_only=True)

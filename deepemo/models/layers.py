@@ -10,7 +10,7 @@ _Gradient = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
-class Handover(keras.layers.Layer):
+class GradientSum(keras.layers.Layer):
     """Identity that makes gradients repeatable: the gradients of its own uses are summed before all others.
 
     If a tensor is used three times or more, TensorFlow sums its gradients in an order that depends on which buffer is
@@ -100,8 +100,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     """Keras's batch normalisation of feature maps float32 [n, h, w, channels], with the same weights.
 
     Keras 3 runs a separate operation for each step, which costs the shallow CNN a fifth of its training time on a CPU.
-    It also uses its input three times, which is once too often (see `Handover`), and rounds differently from processor
-    to processor.
+    It also uses its input three times, which is once too often (see `GradientSum`), and rounds differently from
+    processor to processor.
     """
 
     def call(self, inputs: tf.Tensor, training: bool | None = None, mask: None = None) -> tf.Tensor:

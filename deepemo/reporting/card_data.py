@@ -6,13 +6,12 @@ from typing import Any
 import pandas as pd
 
 from deepemo.charts.predictors import ROLE_TITLES
-from deepemo.dataset.clips import QUARANTINED, good_clips
+from deepemo.dataset.clips import QUARANTINED, SYNTHETIC, good_clips
 from deepemo.dataset.split import ROLES, TEST_CORPUS, TEST_SEEN, TEST_UNSEEN, TRAIN, VALIDATION, other_emotions
 from deepemo.emotions import Emotions
 from deepemo.evaluation.agreement import AgreementBand
 from deepemo.reporting.markdown import estimate, per_cent, table
 
-SYNTHETIC = "synthetic"
 ROLE_MEANINGS = {
     TRAIN: "learned from",
     VALIDATION: "chose epochs, temperatures and thresholds",

@@ -7,9 +7,15 @@ from deepemo.reporting.markdown import per_cent, table
 
 DECISION = """\
 Before a model is asked about a recording of somebody's own, a second one, Silero VAD, decides whether anybody speaks in
-it: {min_share:.0%} of the 32 ms frames, and one unbroken run of {min_seconds:g} s, must reach a probability of
-{threshold:g}.
+it: {min_voice_share:.0%} of the 32 ms frames, and one unbroken run of {min_voice_seconds:g} s, must reach a probability
+of {voice_threshold:g}.
 """
+SECOND = """\
+What passes is judged a second time by `{family}`, if the predictor has that network: a linear discriminant on the
+components of its embedding decides between speech and other sounds. It learned from the training clips and from made
+sounds alone, and was never shown a recording without speech.\
+"""
+WITHOUT = " Without this second opinion, the gate would have {errors}."
 TRIALS = """\
 Speech is clips of this run: as recorded, at three levels down to -40 dBFS, and under white and pink noise up to as loud
 as the voice. Made sounds are noises, tones, chirps, clicks and chords at two levels. In brackets: 95 % intervals.\
@@ -33,6 +39,7 @@ CHOSEN = """\
 The limits that come with DeepEmo were chosen on speech and on recordings of ten kinds of sounds: {kinds}. Other kinds,
 such as music, singing, laughter, coughs, and most animals and machines, were never shown.\
 """
+WHAT = {"speech": "the speech", "non_speech": "the recordings without speech", "made_sounds": "the made sounds"}
 SPEECH_LABELS = ("by_emotion", "by_gender", "by_corpus")
 
 
@@ -58,11 +65,25 @@ def voice_gate(measured: Mapping[str, Any]) -> str:
     rejected = {name: rate for label in SPEECH_LABELS for name, rate in speech[label].items()}
     trials = TRIALS if non_speech else TRIALS + NO_RECORDINGS
     return (
-        f"{DECISION.format(**measured['decision'])}\n{rates}\n\n{trials}\n\n"
+        f"{DECISION.format(**measured['decision'])}{_second(measured)}\n{rates}\n\n{trials}\n\n"
         f"Speech rejected, by emotion, gender and corpus: {_nonzero(rejected)}.\n\n"
         f"Taken for a voice, of the recordings and sounds of a kind: {_nonzero(accepted)}.\n\n"
         f"{CHOSEN.format(kinds=_names(SHOWN_KINDS))}{_never_shown(non_speech)}\n"
     )
+
+
+def _second(measured: Mapping[str, Any]) -> str:
+    """What the second opinion is, and the error rates without it; empty if there is none."""
+    if measured["second_opinion"] is None:
+        return ""
+    without = {"speech": "rejected", "non_speech": "accepted", "made_sounds": "accepted"}
+    errors = [
+        f"{kind} {per_cent(measured[group][f'{kind}_without_second_opinion'])} of {WHAT[group]}"
+        for group, kind in without.items()
+        if measured[group]
+    ]
+    told = WITHOUT.format(errors=f"{', '.join(errors[:-1])} and {errors[-1]}")
+    return f"\n{SECOND.format(family=measured['second_opinion'])}{told}\n"
 
 
 def _never_shown(non_speech: Mapping[str, Any] | None) -> str:

@@ -62,18 +62,12 @@ class Part(Record):
     seed: int
 
 
-class _GateDecision(Record):
-    threshold: float
-    min_share: float
-    min_seconds: float
-
-
 class GateRecord(BaseModel):
     """Content of the voice gate's metrics: its decision, and its error rates in further fields."""
 
     model_config = ConfigDict(extra="allow", frozen=True, strict=True)
 
-    decision: _GateDecision
+    decision: VoiceDecision
 
 
 class CorpusRecord(Record):
@@ -107,7 +101,7 @@ class Bundle(Record):
         figures: content of the evaluation's metrics.
     """
 
-    format: Literal[2]
+    format: Literal[3]
     revision: str
     versions: dict[str, str]
     params: dict[str, Any]
@@ -144,16 +138,6 @@ class Bundle(Record):
         if name != self.default and self.voice.part not in self.predictors[name].parts:
             return None
         return self.voice
-
-    @property
-    def voice_decision(self) -> VoiceDecision:
-        """The voice gate's decision."""
-        decision = self.gate.decision
-        return VoiceDecision(
-            voice_threshold=decision.threshold,
-            min_voice_share=decision.min_share,
-            min_voice_seconds=decision.min_seconds,
-        )
 
 
 def write_bundle(models: Path, bundle: Bundle, card: str) -> None:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
+import numpy.typing as npt
 
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.audio.io.decode import Recording
@@ -23,8 +24,10 @@ from deepemo.serving.timeline import Interval, by_emotion, decide, make_timeline
 from deepemo.serving.windows import Window, cut_windows, has_speech
 from deepemo.vad.gate import decide_voice, speech_probabilities
 
-# From the inputs of n windows to a row for each.
+# From the inputs of n windows to a row for each; a row of NaN for a window that the model does not take for speech.
 Predict = Callable[[Inputs], Float64Array]
+
+NOT_SPEECH = "it sounds like speech in parts, but the speech encoder takes it for another sound"
 
 # Windows whose inputs are in memory at once.
 WINDOWS_AT_ONCE = 32
@@ -110,7 +113,19 @@ def hear(
     if not any(spoken):
         return unknown(Reason.NO_VOICE, model=model.name, recording=info)
     rows = run_on_windows([window for window, speaks in zip(windows, spoken, strict=True) if speaks], model, predict)
+    heard = is_heard(rows)
+    if not heard.any():
+        return unknown(Reason.NO_VOICE, model=model.name, recording=info, detail=NOT_SPEECH)
+    judged = iter(heard)
+    spoken = [speaks and bool(next(judged)) for speaks in spoken]
+    rows = rows[heard]
     return Heard(info, speech, [(window.start_seconds, window.end_seconds) for window in windows], spoken, rows)
+
+
+def is_heard(rows: Float64Array) -> npt.NDArray[np.bool_]:
+    """Whether the model takes each window for speech, bool [n], of its rows float64 [n, ...]; see `Predict`."""
+    heard: npt.NDArray[np.bool_] = ~np.isnan(rows).any(axis=1)
+    return heard
 
 
 @dataclass(frozen=True)
@@ -128,7 +143,7 @@ class WindowModel:
     voice: VoiceUse | None = None
 
     def probabilities(self, windows: Sequence[Window]) -> Float64Array:
-        """Calibrated probabilities float64 [n, classes] of windows."""
+        """Calibrated probabilities float64 [n, classes] of windows, see `Predict`."""
         return run_on_windows(windows, self.model, self.predict)
 
 

@@ -15,7 +15,7 @@ from deepemo.arrays import Float32Array, Float64Array
 from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.evaluation.calibration import scale, softmax
-from deepemo.models.family import TrainedModel, VoiceModel
+from deepemo.models.family import SpeechJudge, TrainedModel, VoiceModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
 from deepemo.serving.bundle import BUNDLE_FILE, Bundle
@@ -99,15 +99,19 @@ class KnownVoice:
         """Outputs of the networks for n clips, float64 [n, components + classes].
 
         The components of the network that takes references, then the weighted sum of the probabilities of all others.
+        The row of a clip that the former does not take for speech is NaN.
         """
         joined = self._joined
         others = np.zeros((len(inputs[0]), len(self.emotions)))
         for model, weight, position in zip(joined.models, joined.weights, joined.input_of, strict=True):
             if model is self._part:
-                components = self._part.components_of_clips(inputs[position]).astype(np.float64)
+                components = self._part.components_of_clips(inputs[position])
             else:
                 others += weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
-        return np.concatenate([components, others], axis=1)
+        rows = np.concatenate([components.astype(np.float64), others], axis=1)
+        if isinstance(self._part, SpeechJudge):
+            rows[~self._part.is_speech(components)] = np.nan
+        return rows
 
     def probabilities(self, rows: Float64Array, offsets: Float32Array) -> Float64Array:
         """Calibrated probabilities float64 [n, classes].

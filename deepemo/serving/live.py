@@ -17,7 +17,7 @@ from deepemo.audio.io.blocks import FULL_RATE_HZ
 from deepemo.audio.io.decode import Recording, choose_channel
 from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.errors import InputError, TooLongError
-from deepemo.serving.hearing import WINDOWS_AT_ONCE
+from deepemo.serving.hearing import WINDOWS_AT_ONCE, is_heard
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Recognition, Span, Value, VoiceUse
@@ -148,9 +148,11 @@ class LiveStream:
             recent = np.concatenate(self._recent)
             windows = [self._cut(one, recent) for one in due]
             spoken = [window for window in windows if window is not None]
-            found = iter(self._windows.probabilities(spoken))
+            rows = self._windows.probabilities(spoken)
+            found = iter(zip(rows, is_heard(rows), strict=True))
             for one, window in zip(due, windows, strict=True):
-                yield self._answer(one, None if window is None else next(found))
+                probabilities, heard = (None, False) if window is None else next(found)
+                yield self._answer(one, probabilities if heard else None)
             keep = max(0, self._next.start - round(CONTEXT_SECONDS * self._model_hz))
             keep = min(keep, self._recent_end)  # windows may be so far apart that the next one's start has not arrived
             # A copy, so that the samples before it are freed.

@@ -9,7 +9,7 @@ import numpy as np
 from deepemo.arrays import Float32Array, Float64Array
 from deepemo.emotions import Emotions
 from deepemo.evaluation.calibration import scale, softmax
-from deepemo.models.family import FrontEnd, TrainedModel
+from deepemo.models.family import FrontEnd, SpeechJudge, TrainedModel
 from deepemo.models.saved import load_model
 from deepemo.serving.batching import Inputs
 from deepemo.serving.bundle import BUNDLE_FILE, Bundle
@@ -90,9 +90,21 @@ class Predictor:
         return tuple(front_end(samples, rate_hz) for front_end in self.front_ends)
 
     def probabilities(self, inputs: Inputs) -> Float64Array:
-        """Calibrated probabilities float64 [n, classes] of the inputs of n clips, see `batching.stack`."""
-        weighted = [
-            weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
-            for model, weight, position in zip(self.models, self.weights, self.input_of, strict=True)
-        ]
-        return scale(np.sum(weighted, axis=0), self.temperature)
+        """Calibrated probabilities float64 [n, classes] of the inputs of n clips, see `batching.stack`.
+
+        The row of a clip that one of the networks does not take for speech is NaN.
+        """
+        mean = np.zeros((len(inputs[0]), len(self.emotions)))
+        for model, weight, position in zip(self.models, self.weights, self.input_of, strict=True):
+            mean += weight * softmax(_logits_of_speech(model, inputs[position]))
+        return scale(mean, self.temperature)
+
+
+def _logits_of_speech(model: TrainedModel, inputs: Float32Array) -> Float64Array:
+    """Logits float64 [n, classes] of clips; NaN where the network says that a clip is not speech."""
+    if not isinstance(model, SpeechJudge):
+        return model.logits_of_clips(inputs).astype(np.float64)
+    components = model.components_of_clips(inputs)
+    logits = model.logits_of_components(components).astype(np.float64)
+    logits[~model.is_speech(components)] = np.nan
+    return logits

@@ -98,7 +98,7 @@ class Recognizer:
         if record is not None:
             loaded = dict(zip(bundle.predictors[predictor.name].parts, predictor.models, strict=True))
             voice = KnownVoice.load(Path(models), bundle, record, loaded)
-        return cls(predictor, gate=bundle.voice_decision, limits=bundle.limits, expectation=words, voice=voice)
+        return cls(predictor, gate=bundle.gate.decision, limits=bundle.limits, expectation=words, voice=voice)
 
     def with_predict(self, predict: Predict, hear_voice: Predict | None = None) -> Recognizer:
         """A copy that calls `predict` in place of the model, and `hear_voice` in place of `voice.hear`."""

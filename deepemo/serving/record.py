@@ -66,7 +66,7 @@ def record_run(
         )
 
     return Bundle(
-        format=2,
+        format=3,
         revision=revision,
         versions=dict(versions),
         params=recorded(params),

@@ -15,6 +15,6 @@ def seed_everything(seed: int) -> None:
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
     # This optimization joins sums of two gradients into longer ones, whose order differs from run to run; see
-    # `deepemo.models.layers.Handover`.
+    # `deepemo.models.layers.GradientSum`.
     tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
     hold_caches()

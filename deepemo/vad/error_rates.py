@@ -2,12 +2,13 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import chain, islice
+from itertools import chain, islice, tee
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from deepemo.parallel import map_clips
 from deepemo.params import VoiceDecision
@@ -23,6 +24,11 @@ DIGITS = 4
 _MIN_FOR_PROCESSES = 128
 # Trials that a process takes at once.
 _CHUNK = 8
+# Trials that the second opinion is asked about at once.
+_ASKED_TOGETHER = 16
+
+# Whether each trial is speech, bool [n]; asked about those that the gate accepts.
+SecondOpinion = Callable[[Sequence[Trial]], npt.NDArray[np.bool_]]
 
 
 @dataclass
@@ -45,12 +51,32 @@ class ErrorCount:
 
 @dataclass
 class ErrorRates:
-    """Wrong decisions over all trials, and by each value of each label."""
+    """Wrong decisions over all trials, and by each value of each label.
+
+    Attributes:
+        total: over all trials.
+        first: over all trials, without the second opinion.
+        by_label: by each value of each label.
+    """
 
     total: ErrorCount = field(default_factory=ErrorCount)
+    first: ErrorCount = field(default_factory=ErrorCount)
     by_label: dict[str, dict[str, ErrorCount]] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(ErrorCount))
     )
+
+    def add(self, labels: Mapping[str, str], *, wrong: bool, first_wrong: bool) -> None:
+        """Count one trial.
+
+        Args:
+            labels: of the trial.
+            wrong: whether the decision is wrong.
+            first_wrong: whether it is without the second opinion.
+        """
+        self.total.add(wrong=wrong)
+        self.first.add(wrong=first_wrong)
+        for label, value in labels.items():
+            self.by_label[label][value].add(wrong=wrong)
 
     def to_dict(self, kind: str) -> dict[str, Any]:
         """Plain numbers for a metrics file.
@@ -63,6 +89,7 @@ class ErrorRates:
         return {
             "trials": self.total.trials,
             kind: round(self.total.rate, DIGITS),
+            f"{kind}_without_second_opinion": round(self.first.rate, DIGITS),
             f"{kind}_in_worst_condition": round(worst.rate, DIGITS),
             # An interval needs independent trials, so it is for one condition only: trials of one recording under
             # several conditions are not independent.
@@ -79,6 +106,7 @@ def measure_error_rates(
     trials: Iterable[Trial],
     *,
     is_speech: bool,
+    second: SecondOpinion | None = None,
     name: str = "gate",
     total: int | None = None,
 ) -> ErrorRates:
@@ -88,16 +116,19 @@ def measure_error_rates(
         decision: the limits of the gate.
         trials: recordings, at least one, each with the label `condition`.
         is_speech: the right answer for all of them.
+        second: asked about what the gate accepts.
         name: of the measurement, for the progress bar.
         total: number of trials, for the progress bar.
     """
     stream = iter(trials)
     first = list(islice(stream, _MIN_FOR_PROCESSES))
+    # Trials are kept until they are decided.
+    sent, kept = tee(chain(first, stream))
     rates = ErrorRates()
     with one_thread_a_product():
         decided = map_clips(
             _Decide(decision),
-            chain(first, stream),
+            sent,
             name=name,
             total=total,
             workers=(os.cpu_count() or 1) if len(first) == _MIN_FOR_PROCESSES else 1,
@@ -106,22 +137,30 @@ def measure_error_rates(
             start=one_thread_a_product,
             unit="trial",
         )
-        for labels, is_voice in decided:
-            wrong = is_voice != is_speech
-            rates.total.add(wrong=wrong)
-            for label, value in labels.items():
-                rates.by_label[label][value].add(wrong=wrong)
+        for trial, is_voice, is_accepted in _with_second(zip(kept, decided, strict=False), second):
+            rates.add(trial.labels, wrong=is_accepted != is_speech, first_wrong=is_voice != is_speech)
     return rates
+
+
+def _with_second(
+    decided: Iterator[tuple[Trial, bool]], second: SecondOpinion | None
+) -> Iterator[tuple[Trial, bool, bool]]:
+    """Trials, whether the gate accepts each, and whether the second opinion does so too."""
+    while batch := list(islice(decided, _ASKED_TOGETHER)):
+        asked = [trial for trial, is_voice in batch if is_voice]
+        accepted = iter(second(asked) if second and asked else [True] * len(asked))
+        for trial, is_voice in batch:
+            yield trial, is_voice, is_voice and bool(next(accepted))
 
 
 @dataclass(frozen=True)
 class _Decide:
-    """The gate's decision on a trial, with the trial's labels."""
+    """The gate's decision on a trial."""
 
     decision: VoiceDecision
 
-    def __call__(self, trial: Trial) -> tuple[Mapping[str, str], bool]:
-        return trial.labels, detect_voice(trial.samples, trial.rate_hz, self.decision).is_voice
+    def __call__(self, trial: Trial) -> bool:
+        return detect_voice(trial.samples, trial.rate_hz, self.decision).is_voice
 
 
 def summarize(
@@ -130,6 +169,7 @@ def summarize(
     non_speech: ErrorRates | None,
     made_sounds: ErrorRates,
     *,
+    second: str | None = None,
     left_out: int = 0,
 ) -> dict[str, Any]:
     """The measurement as a mapping for JSON: the decision, the goals, whether they are met, and all error rates.
@@ -139,15 +179,13 @@ def summarize(
         speech: measured on clips of speech.
         non_speech: measured on recordings without speech; None if there are none.
         made_sounds: measured on sounds computed by this package.
+        second: model family of the second opinion; None if nobody was asked.
         left_out: how many files among the recordings without speech could not be read.
     """
     others = [rates for rates in (non_speech, made_sounds) if rates is not None]
     return {
-        "decision": {
-            "threshold": decision.voice_threshold,
-            "min_share": decision.min_voice_share,
-            "min_seconds": decision.min_voice_seconds,
-        },
+        "decision": decision.model_dump(include=set(VoiceDecision.model_fields)),
+        "second_opinion": second,
         "goals": {"speech_rejected": MAX_SPEECH_REJECTED, "others_accepted": MAX_OTHERS_ACCEPTED},
         "goals_met": {
             "speech": speech.total.rate <= MAX_SPEECH_REJECTED,

@@ -19,14 +19,17 @@ FOUND_BY = {"deepemo/corpora/registry.py": CATALOGUE}
 SCHEMA = {"deepemo/params.py", "deepemo/pipeline.py", "deepemo/models/registry.py"}
 # These contain only docstrings, or names that only the schema reads.
 EMPTY = {path.relative_to(ROOT).as_posix() for path in ROOT.glob("deepemo/**/__init__.py")}
-# Stages with a family of models as their argument. Each calls the named function of the family's module and none of its
-# other functions. The module itself holds only sections of params and words, so it is not a dep of these stages.
-OF_A_FAMILY = ("train", "embed", "embed_views")
+# Functions that make a family's inputs and networks.
+MAKING = ("train", "embed", "embed_views")
+# Stages with a family of models as their argument, and the function of the family's module that each calls. It calls
+# none of the other functions. The module itself holds only sections of params and words, so it is not a dep of these
+# stages.
+OF_A_FAMILY = {**{name: name for name in MAKING}, "gate": "load"}
 # Stages that call functions of every family, except these functions.
 OF_ALL_FAMILIES: dict[str, tuple[str, ...]] = {
     "cross_corpus": ("embed", "embed_views", "describe"),
-    "evaluate": (*OF_A_FAMILY, "cached"),
-    "robustness": (*OF_A_FAMILY, "cached", "describe"),
+    "evaluate": (*MAKING, "cached"),
+    "robustness": (*MAKING, "cached", "describe"),
 }
 # First words of the names of stages from recordings to networks, and of the one that trains each again.
 LEARNING = ("download", "split", "featurize", "embed", "train", "cross")
@@ -87,7 +90,7 @@ def closure(stage: str) -> set[str]:
     todo, seen, left_out = ["stages/__init__.py", f"stages/{module}.py"], set(), set(SCHEMA)
     if family is not None:
         left_out |= families
-        todo += imported(ROOT / family_module(family), only=module)
+        todo += imported(ROOT / family_module(family), only=OF_A_FAMILY[module])
     elif module in OF_ALL_FAMILIES:
         todo += families
     while todo:
@@ -97,7 +100,7 @@ def closure(stage: str) -> set[str]:
         seen.add(file)
         if file in FOUND_BY:
             todo += modules_in(FOUND_BY[file])
-        todo += imported(ROOT / file, leaving_out=OF_ALL_FAMILIES.get(module, OF_A_FAMILY) if file in families else ())
+        todo += imported(ROOT / file, leaving_out=OF_ALL_FAMILIES.get(module, MAKING) if file in families else ())
     return seen - EMPTY
 
 
@@ -145,7 +148,7 @@ def reads_emotions(stage: str) -> bool:
         (function,) = (
             node
             for node in ast.walk(ast.parse((ROOT / family_module(family)).read_text()))
-            if isinstance(node, ast.FunctionDef) and node.name == module
+            if isinstance(node, ast.FunctionDef) and node.name == OF_A_FAMILY[module]
         )
         texts.append(ast.unparse(function))
     return any("params.emotions" in text for text in texts)

@@ -43,7 +43,9 @@ for kind in ("outs", "metrics", "plots"):
 """
 
 JUDGING = {"cross_corpus", "evaluate", "robustness"}
-TRAINING = {"train_shallow", "train_transfer", "train_speech", *JUDGING}
+# The gate asks the speech model for its second opinion.
+SPEECH = {"train_speech", "gate", *JUDGING}
+TRAINING = {"train_shallow", "train_transfer", *SPEECH}
 # The speech encoder hears recordings: no param of featurize changes what it hears.
 FEATURES = {"featurize", "embed", "train_shallow", "train_transfer", *JUDGING}
 EVERYTHING_JUDGED = {"split", "embed_speech", "embed_speech_views", *FEATURES, *TRAINING}
@@ -60,9 +62,10 @@ RERUNS = [
     ("embed.backbone", "inception_v3", {"embed", "train_transfer", *JUDGING}),
     ("train_transfer.hidden_units", 32, {"train_transfer", *JUDGING}),
     ("train_transfer.finetune.trainable_blocks", 1, {"train_transfer", *JUDGING}),
-    ("embed_speech.level_dbfs", -20.0, {"embed_speech", "embed_speech_views", "train_speech", *JUDGING}),
-    ("embed_speech_views.strength.speed", 0.05, {"embed_speech_views", "train_speech", *JUDGING}),
-    ("train_speech.hidden_units", 64, {"train_speech", *JUDGING}),
+    ("embed_speech.level_dbfs", -20.0, {"embed_speech", "embed_speech_views", *SPEECH}),
+    ("embed_speech_views.strength.speed", 0.05, {"embed_speech_views", *SPEECH}),
+    ("embed_speech_views.sounds_per_kind", 0, {"embed_speech_views", *SPEECH}),
+    ("train_speech.hidden_units", 64, SPEECH),
     ("cross_corpus.pairs", False, JUDGING),
     ("cross_corpus.train_on_features", True, JUDGING),
     ("evaluate.bootstrap_samples", 500, {"evaluate", "robustness"}),
@@ -70,9 +73,9 @@ RERUNS = [
     ("robustness.clips", 50, {"robustness"}),
     ("gate.voice_threshold", 0.3, {"gate", "evaluate", "robustness"}),
     ("eda.coverage", 0.9, {"eda"}),
-    ("validate.min_seconds", 0.6, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
-    ("validate.min_agreement", 0.5, {"validate", "eda", "gate", *EVERYTHING_JUDGED}),
-    ("download.corpora", ["ravdess"], {"download", "validate", "eda", "gate", *EVERYTHING_JUDGED}),
+    ("validate.min_seconds", 0.6, {"validate", "eda", *EVERYTHING_JUDGED}),
+    ("validate.min_agreement", 0.5, {"validate", "eda", *EVERYTHING_JUDGED}),
+    ("download.corpora", ["ravdess"], {"download", "validate", "eda", *EVERYTHING_JUDGED}),
 ]
 
 
@@ -146,7 +149,9 @@ EDITS = [
     ("deepemo/audio/perturb/noise.py", {"gate", "embed_speech_views", "robustness"}),
     ("deepemo/evaluation/robustness.py", {"robustness"}),
     ("deepemo/models/speech/train.py", {"train_speech", "cross_corpus"}),
-    ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", *JUDGING}),
+    ("deepemo/models/speech/opinion.py", {"train_speech", "cross_corpus"}),
+    ("deepemo/vad/stimuli.py", {"gate", "embed_speech_views"}),
+    ("deepemo/models/speech/front_end.py", {"embed_speech", "embed_speech_views", "gate", *JUDGING}),
     ("deepemo/audio/features.py", {"eda", "featurize", *TRAINING}),
     # From then on, the clip table holds the names and labels of a corpus.
     ("deepemo/corpora/catalogue/nemo.py", {"download", "validate"}),

@@ -32,9 +32,7 @@ ROOT = Path(__file__).parents[2]
 def _error_rates(trials: list[tuple[bool, dict[str, str]]]) -> ErrorRates:
     rates = ErrorRates()
     for wrong, labels in trials:
-        rates.total.add(wrong=wrong)
-        for label, value in labels.items():
-            rates.by_label[label][value].add(wrong=wrong)
+        rates.add(labels, wrong=wrong, first_wrong=False)
     return rates
 
 
@@ -266,6 +264,17 @@ def test_the_voice_gate_is_shown_with_goals_beside_its_error_rates(card: str) ->
     assert "by emotion, gender and corpus: angry 2.0 %, male 1.0 %, north 1.0 %." in section
     assert "of a kind: saw 20.0 %, hum 1.0 %." in section
     assert "`gate.non_speech_dir` at recordings without speech" in _section(card, "How to make it again")
+
+
+def test_the_second_opinion_of_the_gate_is_told_with_the_rates_without_it(inputs: CardInputs) -> None:
+    gate = _measured_gate(with_recordings=True)
+    assert "judged a second time" not in _section(write_card(replace(inputs, gate=gate)), "Voice gate")
+    gate["second_opinion"] = "speech"
+    gate["non_speech"]["accepted_without_second_opinion"] = 0.125
+    section = " ".join(_section(write_card(replace(inputs, gate=gate)), "Voice gate").split())
+    assert "judged a second time by `speech`" in section
+    assert "never shown a recording without speech" in section
+    assert "rejected 0.0 % of the speech, accepted 12.5 % of the recordings without speech and accepted" in section
 
 
 def test_a_gate_that_was_given_no_recordings_says_so(inputs: CardInputs) -> None:

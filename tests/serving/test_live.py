@@ -86,6 +86,21 @@ def test_windows_far_apart_are_those_of_the_file(recognizer, talk, chunk) -> Non
 
 
 @pytest.mark.slow
+def test_windows_that_the_model_takes_for_another_sound_are_no_voice(recognizer, model, talk) -> None:
+    def quiet_alone(inputs):
+        rows = model.probabilities(inputs)
+        rows[inputs[0][:, 0] > 0.2] = np.nan
+        return rows
+
+    refusing = recognizer.with_predict(quiet_alone)
+    answers, whole = stream(refusing, talk)
+    assert {answer.window.answer for answer in answers} == {"unknown", "happy"}
+    assert {answer.window.reason for answer in answers} >= {"no_voice", None}
+    assert answers[-1].so_far.answer == whole.answer == "happy"
+    assert not any(np.isnan(list((answer.so_far.probabilities or {}).values())).any() for answer in answers)
+
+
+@pytest.mark.slow
 def test_answers_come_before_a_window_is_full(recognizer, talk) -> None:
     answers, _ = stream(recognizer, talk)
     ends = [answer.window.end_seconds for answer in answers]

@@ -7,11 +7,13 @@ import pytest
 
 from deepemo.audio.io.decode import OPPOSITE_POLARITY, PARTIAL, REMARKS
 from deepemo.errors import InputError
+from deepemo.serving.batching import Inputs
 from deepemo.serving.bundle import ClipLimits
+from deepemo.serving.hearing import Predict
 from deepemo.serving.options import RecognitionOptions
 from deepemo.serving.recognizer import Recognizer
 from deepemo.serving.results import Reason
-from tests.fixtures.serving import GATE, RATE_HZ, tone
+from tests.fixtures.serving import GATE, RATE_HZ, LoudnessModel, tone
 
 
 def test_speech_is_answered_from_path_bytes_and_samples(recognizer, speech, wav, tmp_path: Path):
@@ -48,6 +50,36 @@ def test_what_is_no_speech_is_unknown_with_its_reason(recognizer, model, samples
     assert answer.explanation == Reason(reason).explanation
     assert answer.probabilities is None
     assert model.batches == [], "the model must not be asked about what is no speech"
+
+
+def not_speech(model: LoudnessModel, level: float) -> Predict:
+    """The model's probabilities, but it takes clips louder than this for other sounds."""
+
+    def predict(inputs: Inputs) -> np.ndarray:
+        rows = model.probabilities(inputs)
+        rows[inputs[0][:, 0] > level] = np.nan
+        return rows
+
+    return predict
+
+
+def test_what_the_model_takes_for_another_sound_is_no_voice(recognizer, model, speech):
+    answer = recognizer.with_predict(not_speech(model, 0.0)).recognize(speech, RATE_HZ)
+    assert (answer.answer, answer.reason, answer.probabilities) == ("unknown", "no_voice", None)
+    assert "takes it for another sound" in answer.detail
+    assert answer.recording.voice_share > 0.4, "the first opinion still stands in the answer"
+    assert recognizer.recognize(speech, RATE_HZ).answer == "happy"
+
+
+def test_windows_that_the_model_takes_for_another_sound_do_not_count(trusting, model):
+    recording = np.concatenate([tone(8, 0.5), tone(8, 0.12)])
+    whole = trusting.recognize(recording, RATE_HZ, hop_seconds=1.0)
+    quiet = trusting.with_predict(not_speech(model, 0.2)).recognize(recording, RATE_HZ, hop_seconds=1.0)
+    assert (whole.answer, quiet.answer) == ("unknown", "happy")
+    assert [segment.answer for segment in quiet.timeline.segments][-1] == "happy"
+    reasons = [window.reason for window in quiet.timeline.windows]
+    assert reasons[0] == "no_voice"
+    assert reasons[-1] is None
 
 
 def test_its_limits_are_those_that_it_is_given(model, speech):

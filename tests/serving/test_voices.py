@@ -218,6 +218,50 @@ def test_a_reference_of_zero_takes_nothing_off_and_asks_the_head_for_differences
         recognizer.recognize(speech, RATE_HZ, voice=wide)
 
 
+class Judging(HalvedVoice):
+    """Takes only clips whose first component is above -100 for speech."""
+
+    has_opinion = True
+    limit = -100.0
+
+    def logits_of_components(self, components: np.ndarray) -> np.ndarray:
+        return self.relative_logits(components, np.zeros(3, np.float32))
+
+    def is_speech(self, components: np.ndarray) -> np.ndarray:
+        return components[:, 0] > self.limit
+
+
+@pytest.mark.slow
+def test_a_network_that_takes_a_clip_for_another_sound_leaves_no_answer_with_or_without_a_reference(known_run, speech):
+    from deepemo.serving.known_voice import KnownVoice
+    from deepemo.serving.predictor import Predictor
+
+    models, networks = known_run
+    recognizer = Recognizer.load(models)
+    judge = Judging(networks["shallow"]._network)
+    other = recognizer.model.models[-1]
+    predictor = Predictor([judge, other], name="both", emotions=EMOTIONS, weights=(0.5, 0.5))
+    voice = KnownVoice(recognizer.voice.record, {"shallow": judge, "transfer": other}, DIGEST, EMOTIONS)
+    clips = [speech[:RATE_HZ], speech[: 3 * RATE_HZ]]
+    inputs = stack([predictor.prepare(clip, RATE_HZ) for clip in clips])
+    first, second = judge.components_of_clips(inputs[0])[:, 0]
+    for limit, refused in ((-100.0, []), ((first + second) / 2, [int(second < first)]), (1e9, [0, 1])):
+        judge.limit = limit
+        rows = voice.hear(inputs)
+        for found in (
+            predictor.probabilities(inputs),
+            rows,
+            voice.probabilities(rows, np.zeros(3, np.float32)),
+        ):
+            assert list(np.flatnonzero(np.isnan(found).any(axis=1))) == refused
+            assert list(np.flatnonzero(np.isnan(found).all(axis=1))) == refused
+    made = Recognizer(predictor, gate=recognizer.gate, limits=recognizer.limits, voice=voice)
+    made.warm_up()
+    assert made.recognize(speech, RATE_HZ).reason == "no_voice"
+    reference = VoiceReference(np.zeros(3, np.float32), 10, 1.0, DIGEST)
+    assert made.recognize(speech, RATE_HZ, voice=reference).reason == "no_voice"
+
+
 @pytest.mark.slow
 def test_only_predictors_with_that_network_take_references(known_run):
     models, _ = known_run

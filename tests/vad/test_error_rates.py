@@ -1,5 +1,5 @@
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -67,6 +67,25 @@ def test_rates_are_broken_down_by_every_label() -> None:
     assert content["rejected_in_worst_condition_ci95"] == [round(bound, 4) for bound in wilson_interval(9, 14)]
 
 
+@pytest.mark.usefixtures("loud_is_speech")
+@pytest.mark.parametrize("count", [10, 40])
+def test_the_second_opinion_is_asked_about_what_the_first_accepts(count: int) -> None:
+    asked: list[int] = []
+
+    def second(given: Sequence[Trial]) -> np.ndarray:
+        asked.append(len(given))
+        assert all(trial.samples.max() == 1.0 for trial in given)
+        return np.array([trial.labels["corpus"] == "a" for trial in given])
+
+    parts = joined(trials(count, 3, group="a"), trials(5, 4, group="b"))
+    rates = measure_error_rates(DECISION, parts, is_speech=True, second=second)
+    assert (rates.first.errors, rates.total.errors, rates.total.trials) == (7, 12, count + 12)
+    assert rates.by_label["corpus"]["b"].rate == 1.0
+    assert sum(asked) == count + 5
+    content = rates.to_dict("rejected")
+    assert content["rejected"] > content["rejected_without_second_opinion"]
+
+
 @pytest.mark.parametrize(("wrong", "total"), [(0, 50), (1, 70), (16, 1500), (7, 7)])
 def test_the_interval_is_wilsons(wrong: int, total: int) -> None:
     expected = binomtest(wrong, total).proportion_ci(0.95, method="wilson")
@@ -78,8 +97,7 @@ def rates(**errors: tuple[int, int]) -> ErrorRates:
     counted = ErrorRates()
     for condition, (wrong, total) in errors.items():
         for number in range(total):
-            for count in (counted.total, counted.by_label["condition"][condition]):
-                count.add(wrong=number < wrong)
+            counted.add({"condition": condition}, wrong=number < wrong, first_wrong=False)
     return counted
 
 
@@ -112,7 +130,7 @@ def test_goals_are_met_up_to_their_last_value(
 
 def test_the_summary_is_json_with_the_decision_in_it() -> None:
     content = json.loads(json.dumps(summarize(DECISION, speech(1), sounds(1), sounds(2))))
-    assert content["decision"] == {"threshold": 0.5, "min_share": 0.1, "min_seconds": 0.2}
+    assert content["decision"] == DECISION.model_dump()
     assert content["made_sounds"]["accepted"] == 0.02
 
 

@@ -7,7 +7,7 @@ from keras import layers, ops
 
 from deepemo.models.head import build_head
 from deepemo.models.imagenet.backbones.build import Backbone, build_backbone
-from deepemo.models.layers import Handover
+from deepemo.models.layers import GradientSum
 
 
 def tapped_blocks(backbone: Backbone, depths: Sequence[float]) -> list[int]:
@@ -43,9 +43,9 @@ def build_embedder(
 def _statistics_over_time(maps: keras.KerasTensor) -> list[keras.KerasTensor]:
     """Mean and deviation over time, each flattened: maps [n, time, frequency, channels] to [n, frequency * channels].
 
-    This does not call `ops.var`, because no tensor may be used more than twice: see `Handover`.
+    This does not call `ops.var`, because no tensor may be used more than twice: see `GradientSum`.
     """
-    maps = Handover()(maps)
+    maps = GradientSum()(maps)
     mean = ops.mean(maps, axis=1, keepdims=True)
     variance = ops.mean(ops.square(maps - mean), axis=1)
     return [layers.Flatten()(mean), layers.Flatten()(ops.sqrt(variance + 1e-6))]

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import keras
 from keras import layers, ops
 
-from deepemo.models.layers import FusedBatchNormalization, Handover, softmax
+from deepemo.models.layers import FusedBatchNormalization, GradientSum, softmax
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -20,7 +20,7 @@ class AttentiveStatistics(layers.Layer):
         super().__init__(**options)
         self.units = units
         self.hidden = layers.Dense(units, activation="tanh")
-        self.handover = Handover()
+        self.gradient_sum = GradientSum()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Make the two layers of the score."""
@@ -30,9 +30,9 @@ class AttentiveStatistics(layers.Layer):
         self.score.build((*input_shape[:-1], self.units))
 
     def call(self, frames: object) -> object:
-        """Pool over axis 1; no tensor is used more than twice, see `Handover`."""
+        """Pool over axis 1; no tensor is used more than twice, see `GradientSum`."""
         weights = softmax(self.score(self.hidden(frames)), axis=1)  # [n, time, channels]
-        pooled = self.handover(frames)
+        pooled = self.gradient_sum(frames)
         mean = ops.sum(weights * pooled, axis=1)
         variance = ops.sum(weights * ops.square(pooled), axis=1) - ops.square(mean)
         return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, 1e-6))], axis=-1)

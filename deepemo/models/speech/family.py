@@ -91,12 +91,15 @@ class EmbedSpeechViews(Section):
     Attributes:
         views: of each training clip; 0 for none.
         strength: of the perturbation.
+        sounds_per_kind: made sounds of each kind that are embedded for the second opinion of the voice gate; 0 for
+            none, and no opinion.
         batch_size: clips that the encoder takes at once.
         workers: threads that read and perturb recordings.
     """
 
     views: Annotated[int, Field(ge=0, le=16)]
     strength: WaveformViews
+    sounds_per_kind: Annotated[int, Field(ge=0, le=1000)]
     batch_size: Count
     workers: Annotated[int, Field(ge=1, le=256)]
 
@@ -155,7 +158,7 @@ def embed_views(params: Params, split: pd.DataFrame) -> str:
     from deepemo.models.speech.views import write_views
 
     section = params.section("embed_speech_views", EmbedSpeechViews)
-    count = write_views(
+    count, sounds = write_views(
         section,
         clips=good_clips(read_clips(CLIPS)),
         split=split,
@@ -164,7 +167,7 @@ def embed_views(params: Params, split: pd.DataFrame) -> str:
         folder=SPEECH_VIEWS,
         seed=params.seed,
     )
-    return f"{count} training clips, {section.views} views of each"
+    return f"{count} training clips, {section.views} views of each; {sounds} sounds without speech"
 
 
 def train(params: Params, split: pd.DataFrame, resume: Path) -> Trained:

@@ -18,7 +18,7 @@ from deepemo.models.speech.embedder import ENCODERS, rounded_up
 from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import samples_of
-from deepemo.models.speech.network import HEAD, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
+from deepemo.models.speech.network import HEAD, OPINION, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
 
@@ -44,7 +44,9 @@ class SpeechModel:
         self.network = network
         self.about: Mapping[str, Any] = about
         self.front_end = front_end
-        projection, alone, relative = (network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD))
+        projection, alone, relative, opinion = (
+            network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD, OPINION)
+        )
         self._encoder = encoder
         # Their input is clips, or embeddings if an encoder comes before the network.
         project = keras.Model(network.inputs[0], projection.output, name="components")
@@ -58,6 +60,9 @@ class SpeechModel:
         self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
         self._alone = _of_arrays(lambda values: alone(values, training=False), components)
         self._relative = _of_arrays(lambda values: relative(values, training=False), components)
+        kernel, bias = opinion.get_weights()
+        self._opinion: tuple[Float32Array, Float32Array] = kernel[:, 0], bias[0]
+        self.has_opinion = bool(kernel.any())
 
     @classmethod
     def load(cls, folder: Path) -> Self:
@@ -94,7 +99,17 @@ class SpeechModel:
 
     def logits_of_clips(self, inputs: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of clips float32 [n, clip_samples] as the front end makes them."""
-        return self._alone(self.components_of_clips(inputs))
+        return self.logits_of_components(self.components_of_clips(inputs))
+
+    def logits_of_components(self, components: Float32Array) -> Float32Array:
+        """Logits float32 [n, classes] of components float32 [n, components]."""
+        return self._alone(components)
+
+    def is_speech(self, components: Float32Array) -> npt.NDArray[np.bool_]:
+        """Whether each clip is speech, bool [n], of components float32 [n, components]; all are without an opinion."""
+        kernel, bias = self._opinion
+        found: npt.NDArray[np.bool_] = components @ kernel + bias >= 0.0
+        return found
 
     def components(self, inputs: Float32Array) -> Float32Array:
         """Components float32 [n, components] of embeddings float32 [n, width]."""

@@ -18,6 +18,7 @@ from deepemo.models.speech.family import SpeechHeads
 PROJECTION = "projection"
 HEAD = "head"  # hears a clip alone
 VOICE_HEAD = "voice_head"  # hears how a clip differs from others of its voice
+OPINION = "opinion"  # hears whether a clip is speech at all
 DISCRIMINANT = "discriminant"  # of each head
 
 # A dimension is divided by at least this deviation. One that hardly varies over the training clips says nothing.
@@ -113,12 +114,13 @@ def build_heads(heads: SpeechHeads, *, classes: int, name: str) -> keras.Model:
 
 
 def build_speech(encoder: keras.Model, heads: SpeechHeads, *, taps: Sequence[str], classes: int) -> keras.Model:
-    """The whole network, with the layers `embedder`, `projection`, `head` and `voice_head`.
+    """The whole network, with the layers `embedder`, `projection`, `head`, `voice_head` and `opinion`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
     [n, components], the offset of each clip's voice, see `deepemo.models.voice`.
 
-    Outputs: logits float32 [n, classes] of the clip alone, and of the clip minus the offset. The encoder is frozen.
+    Outputs: logits float32 [n, classes] of the clip alone, and of the clip minus the offset; and a score float32 [n, 1]
+    that is at least 0 for speech, see `deepemo.models.speech.opinion`. The encoder is frozen.
 
     Args:
         encoder: see `deepemo.models.speech.moonshine.moonshine_tiny`.
@@ -134,7 +136,7 @@ def build_speech(encoder: keras.Model, heads: SpeechHeads, *, taps: Sequence[str
 
 
 def build_on_embeddings(width: int, heads: SpeechHeads, *, classes: int) -> keras.Model:
-    """The network after an encoder that is not part of it, with the layers `projection`, `head` and `voice_head`.
+    """The network after an encoder that is not part of it, with the layers of `build_speech` after the embedder.
 
     Inputs: `embedding`, float32 [n, width]; `offset`, as for `build_speech`. Outputs: as for `build_speech`.
 
@@ -150,9 +152,11 @@ def build_on_embeddings(width: int, heads: SpeechHeads, *, classes: int) -> kera
 def _with_heads(
     source: keras.KerasTensor, embedding: keras.KerasTensor, heads: SpeechHeads, *, classes: int
 ) -> keras.Model:
-    """Add components and both kinds of heads to an embedding [n, width] that is computed from the source."""
+    """Add components, both kinds of heads and the opinion to an embedding [n, width] computed from the source."""
     offset = keras.Input((heads.components,), name="offset")
     values = Projection(heads.components, name=PROJECTION)(embedding)
     alone, relative = (build_heads(heads, classes=classes, name=name) for name in (HEAD, VOICE_HEAD))
     difference = keras.layers.Subtract(name="difference")([values, offset])
-    return keras.Model([source, offset], [alone(values), relative(difference)], name="speech")
+    # Its zeros take everything for speech, until `train_speech` sets them.
+    opinion = keras.layers.Dense(1, kernel_initializer="zeros", trainable=False, name=OPINION)
+    return keras.Model([source, offset], [alone(values), relative(difference), opinion(values)], name="speech")

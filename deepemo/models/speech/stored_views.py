@@ -7,18 +7,20 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from deepemo.dataset.shards import read_features, read_spec
+from deepemo.arrays import Float32Array
+from deepemo.dataset.shards import read_batches, read_features, read_spec
 from deepemo.errors import InputError
 from deepemo.files import read_json
 from deepemo.mapped import mapped
 
 VIEWS_FILE = "views.json"
+SOUNDS = "sounds"  # folder of the sounds without speech
 # Entries of `spec.json` in which the embeddings of clips and of their views must agree.
 MADE_BY = ("features", "encoder", "encoder_sha256", "taps")
 
 
 def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
-    """Check that views are embedded in the same way as the clips themselves.
+    """Check that views and sounds are embedded in the same way as the clips themselves.
 
     Args:
         folder: folder that `write_views` wrote.
@@ -27,12 +29,15 @@ def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
     Raises:
         InputError: they were prepared in another way or by another encoder, or the folder holds no views.
     """
-    for view in range(count_views(folder)):
-        found = read_spec(folder / str(view))
+    stored = [folder / str(view) for view in range(count_views(folder))]
+    if (folder / SOUNDS).is_dir():
+        stored.append(folder / SOUNDS)
+    for part in stored:
+        found = read_spec(part)
         if differing := [name for name in MADE_BY if found.get(name) != made_by.get(name)]:
             name = differing[0]
             raise InputError(
-                f"{folder / str(view)}: {name}: found {found.get(name)}, expected {made_by.get(name)} as of the clips "
+                f"{part}: {name}: found {found.get(name)}, expected {made_by.get(name)} as of the clips "
                 "themselves; run embed_speech_views again"
             )
 
@@ -62,6 +67,13 @@ def _read_view(folder: Path, row_of: Mapping[str, int]) -> npt.NDArray[np.float1
     for names, values in read_features(folder, row_of, batch_size=256):
         view[[row_of[name] for name in names]] = values
     return view
+
+
+def read_sounds(folder: Path) -> Float32Array | None:
+    """Embeddings of the sounds without speech, float32 [n, width]; None if there are none."""
+    if not (folder / SOUNDS).is_dir():
+        return None
+    return np.concatenate([values for _, values in read_batches(folder / SOUNDS, batch_size=256)])
 
 
 def count_views(folder: Path) -> int:

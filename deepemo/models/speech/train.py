@@ -20,13 +20,15 @@ from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import (
     DISCRIMINANT,
     HEAD,
+    OPINION,
     PROJECTION,
     VOICE_HEAD,
     build_on_embeddings,
     build_speech,
 )
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
-from deepemo.models.speech.stored_views import check_views, count_views, read_views
+from deepemo.models.speech.opinion import speech_opinion
+from deepemo.models.speech.stored_views import check_views, count_views, read_sounds, read_views
 from deepemo.models.voice import Voices, voices_of
 from deepemo.threads import map_in_threads
 from deepemo.training.batches import class_weights, labels_of
@@ -125,7 +127,8 @@ def train_speech(
     Args:
         section: the heads, and how they learn.
         embeddings: folder of the embeddings' shards, which say how they were made.
-        views: folder of the embeddings of perturbed training clips, see `deepemo.models.speech.stored_views`.
+        views: folder of the embeddings of perturbed training clips, and of sounds without speech if there are any, see
+            `deepemo.models.speech.stored_views`.
         split: the split table.
         emotions: of the run.
         seed: of the components, of order and of references.
@@ -160,6 +163,11 @@ def train_speech(
     projection.adapt((values for _, values in batches), len(training), seed=seed)
     learning = _clips(projection, embeddings, training, emotions, views=views)
     judging = _clips(projection, embeddings, split[split["role"] == VALIDATION], emotions)
+    sounds = read_sounds(views)
+    if sounds is not None:
+        network.get_layer(OPINION).set_weights(
+            speech_opinion(learning.components, learning.views, projection(sounds).numpy(), seed=seed)
+        )
     history: History = []
     for name in (VOICE_HEAD, HEAD):
         head = network.get_layer(name)

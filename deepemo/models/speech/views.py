@@ -1,6 +1,6 @@
 """Embeddings of perturbed copies of the training clips, by the encoder that embedded the clips themselves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,14 +8,16 @@ import pandas as pd
 
 from deepemo.arrays import Float32Array
 from deepemo.audio.perturb.views import generator_of, random_view
+from deepemo.dataset.clips import SYNTHETIC
 from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
 from deepemo.dataset.split import TRAIN
 from deepemo.files import write_json
-from deepemo.models.speech.embed import EncoderSource, embed_clips, prepare_clips
+from deepemo.models.speech.embed import EncoderSource, embed_clips, embed_in_order, prepare_clips
 from deepemo.models.speech.family import EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.stored_views import MADE_BY, VIEWS_FILE
+from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.params import WaveformViews
+from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
 
 # Number of training clips from which babble is made.
 _VOICES = 60
@@ -55,8 +57,11 @@ def write_views(
     embeddings: Path,
     folder: Path,
     seed: int,
-) -> int:
+) -> tuple[int, int]:
     """Perturb the training clips and write their embeddings, a folder of shards for each view.
+
+    Made sounds without speech are embedded too, so that the voice gate gets a second opinion. A run on synthetic speech
+    alone has none: an opinion that never heard a person refuses people.
 
     Args:
         section: how many views, and how strongly they are perturbed.
@@ -70,7 +75,7 @@ def write_views(
             the ids of the training clips too.
 
     Returns:
-        How many clips each view has.
+        How many clips each view has, and how many sounds without speech were embedded.
 
     Raises:
         InputError: the encoder's weights are missing or wrong, its ONNX file cannot be used, or there are no
@@ -80,8 +85,10 @@ def write_views(
     front_end = SpeechFrontEnd.from_dict(made["features"], source=str(embeddings / SPEC_FILE))
     training = clips[clips["clip"].isin(split.loc[split["role"] == TRAIN, "clip"])]
     source = EncoderSource(made, embeddings.resolve(), section.batch_size)
-    if section.views:
+    sounds = len(KINDS) * section.sounds_per_kind if set(training["corpus"]) - {SYNTHETIC} else 0
+    if section.views or sounds:
         embedder = source.open()
+    about = {name: made[name] for name in MADE_BY if name in made}
     voices = {}
     if section.views and section.strength.babble_share:
         speaking = training.sample(min(_VOICES, len(training)), random_state=seed)
@@ -99,7 +106,17 @@ def write_views(
                 strength=section.strength, voices=voices, rate_hz=front_end.sample_rate_hz, view=view, seed=seed
             ),
         )
-        about = {name: made[name] for name in MADE_BY if name in made}
         write_shards(folder / str(view), embedded, shards=made["shards"], shape=(embedder.width,), about=about)
+    if sounds:
+        embedded = embed_in_order(embedder, _sounds(section.sounds_per_kind, front_end, seed=seed))
+        write_shards(folder / SOUNDS, embedded, shards=1, shape=(embedder.width,), about=about)
     write_json(folder / VIEWS_FILE, section.model_dump(exclude={"batch_size", "workers"}))
-    return len(training)
+    return len(training), sounds
+
+
+def _sounds(per_kind: int, front_end: SpeechFrontEnd, *, seed: int) -> Iterator[tuple[str, Float32Array]]:
+    """Names of made sounds, and the samples that the encoder takes; others than those that the gate is measured on."""
+    for kind in KINDS:
+        for variant in range(FIRST_LEARNED, FIRST_LEARNED + per_kind):
+            sound = make_sound(kind, variant=variant, seed=seed)
+            yield f"{kind}/{variant}", front_end.prepare(sound, RATE_HZ)

@@ -9,15 +9,17 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deepemo.dataset.clips import Clip, read_clips, write_clips
+from deepemo.corpora.catalogue import synthetic
+from deepemo.dataset.clips import SYNTHETIC, Clip, read_clips, write_clips
 from deepemo.dataset.shards import read_batches, read_spec
 from deepemo.errors import InputError
 from deepemo.models.speech.embed import write_embeddings
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews
-from deepemo.models.speech.stored_views import count_views
+from deepemo.models.speech.stored_views import check_views, count_views, read_sounds
 from deepemo.models.speech.stored_views import read_views as views_in
 from deepemo.models.speech.views import write_views
 from deepemo.pipeline import load_params
+from deepemo.vad.stimuli import KINDS
 
 pytestmark = pytest.mark.slow
 
@@ -27,7 +29,12 @@ EMBED = PARAMS.section("embed_speech", EmbedSpeech).model_copy(update={"taps": [
 DEFAULT = PARAMS.section("embed_speech_views", EmbedSpeechViews)
 # A babble consists of other clips, so a view with one depends on them. A separate test has one.
 VIEWS = DEFAULT.model_copy(
-    update={"views": 2, "batch_size": 4, "strength": DEFAULT.strength.model_copy(update={"babble_share": 0.0})}
+    update={
+        "views": 2,
+        "sounds_per_kind": 0,
+        "batch_size": 4,
+        "strength": DEFAULT.strength.model_copy(update={"babble_share": 0.0}),
+    }
 )
 CLIPS = [f"made/{number}" for number in range(6)]
 
@@ -55,10 +62,11 @@ def read_views(folder: Path, clips: list[str]) -> np.ndarray:
 def written(run: Path, folder: Path, section: EmbedSpeechViews = VIEWS, clips: list[str] = CLIPS[:5]) -> Path:
     split = pd.DataFrame({"clip": CLIPS, "role": ["train" if clip in clips else "test_unseen" for clip in CLIPS]})
     table = read_clips(run / "clips.csv")
-    count = write_views(
+    count, sounds = write_views(
         section, clips=table, split=split, raw_dir=run, embeddings=run / "embeddings", folder=folder, seed=7
     )
     assert count == len(clips)
+    assert sounds == section.sounds_per_kind * len(KINDS)
     return folder
 
 
@@ -120,3 +128,28 @@ def test_no_views_are_an_answer_too(run: Path, tmp_path: Path) -> None:
     assert list(views_in(folder, CLIPS[:5])) == []
     with pytest.raises(InputError, match="expected views of the training clips"):
         read_views(tmp_path / "missing", CLIPS)
+    assert read_sounds(folder) is None
+
+
+def test_sounds_without_speech_are_embedded_with_views_or_without(run: Path, tmp_path: Path) -> None:
+    only = VIEWS.model_copy(update={"views": 0, "sounds_per_kind": 2})
+    folder = written(run, tmp_path / "sounds", only)
+    sounds = read_sounds(folder)
+    assert sounds is not None
+    assert sounds.shape == (2 * len(KINDS), 576)
+    assert len({row.tobytes() for row in sounds}) == len(sounds)
+    check_views(folder, read_spec(run / "embeddings"))
+    with pytest.raises(InputError, match=r"sounds: taps: found \['layer1'\], expected \['stem'\]"):
+        check_views(folder, {**read_spec(run / "embeddings"), "taps": ["stem"]})
+
+
+def test_a_run_on_synthetic_speech_alone_embeds_no_sounds(run: Path, tmp_path: Path) -> None:
+    table = read_clips(run / "clips.csv").assign(corpus=SYNTHETIC)
+    assert synthetic.CORPUS.name == SYNTHETIC
+    split = pd.DataFrame({"clip": CLIPS, "role": "train"})
+    section = VIEWS.model_copy(update={"views": 0, "sounds_per_kind": 2})
+    found = write_views(
+        section, clips=table, split=split, raw_dir=run, embeddings=run / "embeddings", folder=tmp_path / "none", seed=7
+    )
+    assert found == (len(CLIPS), 0)
+    assert read_sounds(tmp_path / "none") is None
