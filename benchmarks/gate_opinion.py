@@ -31,11 +31,12 @@ from deepemo.models.speech.family import SPEECH_EMBEDDINGS, SPEECH_VIEWS
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.network import Projection
 from deepemo.models.speech.stored_views import read_views
+from deepemo.models.speech.views import piece_of_sound
 from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.recordings import find_recordings
 from deepemo.vad.gate import detect_voice
-from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
+from deepemo.vad.stimuli import KINDS, RATE_HZ, make_sound
 from deepemo.vad.trials import in_conditions
 
 SPEEDS = (0.7, 0.85, 1.2, 1.4)
@@ -170,11 +171,10 @@ def main(
         listener.listen((kind, *miss) for kind, sounds in group.items() for miss in near_misses(sounds, random))
         for group in (kinds, made_kinds)
     )
-    learned_variants = range(FIRST_LEARNED, FIRST_LEARNED + per_kind)
     sounds = listener.listen(
-        (kind, "made", True, make_sound(kind, variant=variant, seed=params.seed))
+        (kind, "made", True, piece_of_sound(kind, number=number, seed=params.seed))
         for kind in KINDS
-        for variant in learned_variants
+        for number in range(per_kind)
     )
     table_of_clips = read_clips(CLIPS)
     unheard = table_of_clips[table_of_clips["clip"].isin(split.loc[split["role"] == TEST_UNSEEN, "clip"])]

@@ -4,9 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
+from deepemo.audio.perturb.filters import at_speed
 from deepemo.audio.perturb.views import generator_of, random_view
 from deepemo.dataset.clips import SYNTHETIC
 from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
@@ -19,6 +21,9 @@ from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.params import WaveformViews
 from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
 
+# Of the made sounds without speech: pieces of them, at other speeds, teach more than whole ones.
+SOUND_SPEEDS = (0.7, 1.4)
+PIECE_SECONDS = (1.0, 3.0)
 # Number of training clips from which babble is made.
 _VOICES = 60
 
@@ -115,8 +120,24 @@ def write_views(
 
 
 def _sounds(per_kind: int, front_end: SpeechFrontEnd, *, seed: int) -> Iterator[tuple[str, Float32Array]]:
-    """Names of made sounds, and the samples that the encoder takes; others than those that the gate is measured on."""
+    """Names of sounds and the samples that the encoder takes; the gate is measured on others."""
     for kind in KINDS:
-        for variant in range(FIRST_LEARNED, FIRST_LEARNED + per_kind):
-            sound = make_sound(kind, variant=variant, seed=seed)
-            yield f"{kind}/{variant}", front_end.prepare(sound, RATE_HZ)
+        for number in range(per_kind):
+            yield f"{kind}/{number}", front_end.prepare(piece_of_sound(kind, number=number, seed=seed), RATE_HZ)
+
+
+def piece_of_sound(kind: str, *, number: int, seed: int) -> Float32Array:
+    """A piece of a made sound, played faster or slower: float32 [n] at 16 kHz, 1 to 3 s.
+
+    Args:
+        kind: one of `deepemo.vad.stimuli.KINDS`.
+        number: of the sound within its kind.
+        seed: of the draws.
+    """
+    variant = FIRST_LEARNED + number
+    random = np.random.default_rng([seed, variant, KINDS.index(kind), 1])  # other draws than those of the sound itself
+    speed = np.exp(random.uniform(*np.log(SOUND_SPEEDS)))
+    sound = at_speed(make_sound(kind, variant=variant, seed=seed), float(speed))
+    samples = min(round(random.uniform(*PIECE_SECONDS) * RATE_HZ), len(sound))
+    start = int(random.integers(len(sound) - samples + 1))
+    return sound[start : start + samples]
