@@ -27,11 +27,11 @@ from deepemo.dataset.split import TEST_UNSEEN, TRAIN
 from deepemo.errors import InputError
 from deepemo.files import CLIPS, RAW, SPLIT
 from deepemo.models.speech.embed import Embedder, EncoderSource, embed_in_order
-from deepemo.models.speech.family import SPEECH_EMBEDDINGS, SPEECH_VIEWS
+from deepemo.models.speech.family import SPEECH_EMBEDDINGS, SPEECH_VIEWS, EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.network import Projection
 from deepemo.models.speech.stored_views import read_views
-from deepemo.models.speech.views import piece_of_sound
+from deepemo.models.speech.views import perturbed_sound
 from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params
 from deepemo.recordings import find_recordings
@@ -156,7 +156,6 @@ def main(
     non_speech: Annotated[Path, typer.Argument(help="Recordings without speech, a folder for each kind.")],
     other_speech: Annotated[Path, typer.Argument(help="Recordings of a corpus in another language.")],
     clips: Annotated[int, typer.Option(help="Clips of each corpus, each in twelve conditions.")] = 40,
-    per_kind: Annotated[int, typer.Option(help="Made sounds of each kind that are learned from.")] = 40,
     refused_speech: Annotated[float, typer.Option(help="Share of speech that sets the threshold.")] = 0.003,
 ) -> None:
     """Print how much each opinion would refuse."""
@@ -171,10 +170,11 @@ def main(
         listener.listen((kind, *miss) for kind, sounds in group.items() for miss in near_misses(sounds, random))
         for group in (kinds, made_kinds)
     )
+    views = params.section("embed_speech_views", EmbedSpeechViews)
     sounds = listener.listen(
-        (kind, "made", True, piece_of_sound(kind, number=number, seed=params.seed))
+        (kind, "made", True, perturbed_sound(kind, number=number, strength=views.strength, seed=params.seed))
         for kind in KINDS
-        for number in range(per_kind)
+        for number in range(views.sounds_per_kind)
     )
     table_of_clips = read_clips(CLIPS)
     unheard = table_of_clips[table_of_clips["clip"].isin(split.loc[split["role"] == TEST_UNSEEN, "clip"])]

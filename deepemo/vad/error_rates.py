@@ -137,7 +137,7 @@ def measure_error_rates(
             start=one_thread_a_product,
             unit="trial",
         )
-        for trial, is_voice, is_accepted in _with_second(zip(kept, decided, strict=False), second):
+        for trial, is_voice, is_accepted in _with_second(zip(kept, decided, strict=True), second):
             rates.add(trial.labels, wrong=is_accepted != is_speech, first_wrong=is_voice != is_speech)
     return rates
 

@@ -11,7 +11,7 @@ from deepemo.models.speech.discriminant import linear_discriminant
 
 SHRINKAGE = 0.3
 # Of the threshold, from the mean score of sounds without speech (0) to that of speech (1).
-POSITION = 0.6
+POSITION = 0.55
 # Clips and views that it learns from; more of them change little.
 MOST_CLIPS = 8192
 

@@ -4,11 +4,9 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array
-from deepemo.audio.perturb.filters import at_speed
 from deepemo.audio.perturb.views import generator_of, random_view
 from deepemo.dataset.clips import SYNTHETIC
 from deepemo.dataset.shards import SPEC_FILE, read_spec, write_shards
@@ -21,9 +19,8 @@ from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.params import WaveformViews
 from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
 
-# Of the made sounds without speech: pieces of them, at other speeds, teach more than whole ones.
-SOUND_SPEEDS = (0.7, 1.4)
-PIECE_SECONDS = (1.0, 3.0)
+# Made sounds are played faster or slower by up to this share.
+SOUND_SPEED = 0.35
 # Number of training clips from which babble is made.
 _VOICES = 60
 
@@ -113,31 +110,29 @@ def write_views(
         )
         write_shards(folder / str(view), embedded, shards=made["shards"], shape=(embedder.width,), about=about)
     if sounds:
-        embedded = embed_in_order(embedder, _sounds(section.sounds_per_kind, front_end, seed=seed))
+        embedded = embed_in_order(embedder, _sounds(section, front_end, seed=seed))
         write_shards(folder / SOUNDS, embedded, shards=1, shape=(embedder.width,), about=about)
     write_json(folder / VIEWS_FILE, section.model_dump(exclude={"batch_size", "workers"}))
     return len(training), sounds
 
 
-def _sounds(per_kind: int, front_end: SpeechFrontEnd, *, seed: int) -> Iterator[tuple[str, Float32Array]]:
+def _sounds(section: EmbedSpeechViews, front_end: SpeechFrontEnd, *, seed: int) -> Iterator[tuple[str, Float32Array]]:
     """Names of sounds and the samples that the encoder takes; the gate is measured on others."""
     for kind in KINDS:
-        for number in range(per_kind):
-            yield f"{kind}/{number}", front_end.prepare(piece_of_sound(kind, number=number, seed=seed), RATE_HZ)
+        for number in range(section.sounds_per_kind):
+            sound = perturbed_sound(kind, number=number, strength=section.strength, seed=seed)
+            yield f"{kind}/{number}", front_end.prepare(sound, RATE_HZ)
 
 
-def piece_of_sound(kind: str, *, number: int, seed: int) -> Float32Array:
-    """A piece of a made sound, played faster or slower: float32 [n] at 16 kHz, 1 to 3 s.
+def perturbed_sound(kind: str, *, number: int, strength: WaveformViews, seed: int) -> Float32Array:
+    """A made sound, perturbed as training clips are, and played still faster or slower: float32 [n] at 16 kHz.
 
     Args:
         kind: one of `deepemo.vad.stimuli.KINDS`.
         number: of the sound within its kind.
+        strength: of the perturbation of training clips. Babble, which is speech, is left out.
         seed: of the draws.
     """
-    variant = FIRST_LEARNED + number
-    random = np.random.default_rng([seed, variant, KINDS.index(kind), 1])  # other draws than those of the sound itself
-    speed = np.exp(random.uniform(*np.log(SOUND_SPEEDS)))
-    sound = at_speed(make_sound(kind, variant=variant, seed=seed), float(speed))
-    samples = min(round(random.uniform(*PIECE_SECONDS) * RATE_HZ), len(sound))
-    start = int(random.integers(len(sound) - samples + 1))
-    return sound[start : start + samples]
+    sound = make_sound(kind, variant=FIRST_LEARNED + number, seed=seed)
+    changed = strength.model_copy(update={"babble_share": 0.0, "speed": SOUND_SPEED})
+    return random_view(sound, RATE_HZ, changed, generator_of(f"{kind}/{number}", view=0, seed=seed), [])

@@ -17,9 +17,9 @@ from deepemo.models.speech.embed import write_embeddings
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews
 from deepemo.models.speech.stored_views import check_views, count_views, read_sounds
 from deepemo.models.speech.stored_views import read_views as views_in
-from deepemo.models.speech.views import piece_of_sound, write_views
+from deepemo.models.speech.views import perturbed_sound, write_views
 from deepemo.pipeline import load_params
-from deepemo.vad.stimuli import KINDS, RATE_HZ
+from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS
 
 pytestmark = pytest.mark.slow
 
@@ -143,11 +143,13 @@ def test_sounds_without_speech_are_embedded_with_views_or_without(run: Path, tmp
         check_views(folder, {**read_spec(run / "embeddings"), "taps": ["stem"]})
 
 
-def test_pieces_of_sounds_differ_in_length_and_are_made_again() -> None:
-    pieces = [piece_of_sound("tone", number=number, seed=1) for number in range(20)]
-    seconds = [len(piece) / RATE_HZ for piece in pieces]
-    assert 1.0 <= min(seconds) < 1.5 < 2.5 < max(seconds) <= 3.0
-    np.testing.assert_array_equal(piece_of_sound("tone", number=3, seed=1), pieces[3])
+def test_made_sounds_are_perturbed_without_babble_and_made_again() -> None:
+    strength = VIEWS.strength.model_copy(update={"babble_share": 1.0})
+    sounds = [perturbed_sound("tone", number=number, strength=strength, seed=1) for number in range(20)]
+    seconds = [len(sound) / RATE_HZ for sound in sounds]
+    assert SECONDS / 1.4 < min(seconds) < 0.85 * SECONDS
+    assert 1.2 * SECONDS < max(seconds) < SECONDS / 0.6
+    np.testing.assert_array_equal(perturbed_sound("tone", number=3, strength=strength, seed=1), sounds[3])
 
 
 def test_a_run_on_synthetic_speech_alone_embeds_no_sounds(run: Path, tmp_path: Path) -> None:
