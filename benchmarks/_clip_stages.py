@@ -13,6 +13,7 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from deepemo.corpora.catalogue.synthetic import CORPUS
@@ -22,8 +23,11 @@ from deepemo.params import Params
 
 # The cost of sending a chunk and its result: the work only counts bytes.
 NOTHING = "nothing"
+# Work that shares nothing: what two of anything are worth on this machine.
+PRODUCTS = "matrix products alone"
 # Times that fast work, and work in large items, goes over the clips, so that it lasts many seconds and many items.
 PASSES = 4
+PRODUCTS_AN_ITEM = 100
 
 
 @dataclass(frozen=True)
@@ -187,6 +191,26 @@ def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
     )
 
 
+def products_task(clips: pd.DataFrame, params: Params) -> Task:
+    """Matrix products of one thread each, which fit into the cache of a core; one item for each recording."""
+    from deepemo.threads import one_thread_a_product
+
+    def here(count: int, workers: int) -> Iterable[object]:
+        one_thread_a_product()
+        return map_clips(multiply, range(count), name="products", total=count, workers=workers)
+
+    return Task(here, multiply, lambda: range(len(clips)), start=one_thread_a_product)
+
+
+def multiply(number: int) -> float:
+    """The sum of a product of many matrices, float32 [128, 128]; for any number, the same work."""
+    matrix = np.full((128, 128), 1 / 128 + number % 2, dtype=np.float32)
+    result = matrix
+    for _ in range(PRODUCTS_AN_ITEM):
+        result = (matrix @ result) / np.float32(129)
+    return float(result.sum())
+
+
 def nothing_task(clips: pd.DataFrame, params: Params) -> Task:
     """Recordings that are only sent and counted."""
     from deepemo.corpora.archive import Archive
@@ -201,5 +225,6 @@ TASKS: dict[str, Callable[[pd.DataFrame, Params], Task]] = {
     "featurize": featurize_task,
     "embed transfer": embed_transfer_task,
     "embed speech": embed_speech_task,
+    PRODUCTS: products_task,
     NOTHING: nothing_task,
 }

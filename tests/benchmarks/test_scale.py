@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 
 from benchmarks import scale
-from benchmarks._clip_stages import NOTHING, TASKS, Done, Timed
+from benchmarks._clip_stages import NOTHING, PRODUCTS, TASKS, Done, Timed
 from benchmarks.scale import STAGES, make_run, report, steady_rate
 from deepemo.pipeline import load_params
 
@@ -55,7 +55,7 @@ def test_the_section_names_its_command_and_holds_all_stages(
     scale.main(clips=512, rounds=2)
     written = Path("docs/benchmarks.md").read_text()
     assert "`python -m benchmarks.scale --clips 512 --rounds 2` on " in written
-    for stage in STAGES:
+    for stage in (*STAGES, PRODUCTS):
         assert f"| {stage} | 10.0 | 20.0 (2.00x) | 20.0 (2.00x) | 20.0 (2.00x) | +0 % |" in written
     assert "A chunk of 32 recordings of 1 kB" in written
     assert "## Scale" in written
@@ -68,7 +68,7 @@ def flat(results: Any) -> list[Any]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("stage", [*STAGES, NOTHING])
+@pytest.mark.parametrize("stage", [*STAGES, PRODUCTS, NOTHING])
 def test_other_processes_are_given_the_work_of_the_stage(
     stage: str, made_run: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
