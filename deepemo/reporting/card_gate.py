@@ -6,16 +6,17 @@ from typing import Any
 from deepemo.reporting.markdown import per_cent, table
 
 DECISION = """\
-Before a model is asked about a recording of somebody's own, a second one, Silero VAD, decides whether anybody speaks in
-it: {min_voice_share:.0%} of the 32 ms frames, and one unbroken run of {min_voice_seconds:g} s, must reach a probability
-of {voice_threshold:g}.
+Before a model is asked about a recording of somebody's own, a second one, Silero VAD, decides whether anybody speaks
+in it: {min_voice_share:.0%} of the 32 ms frames, and one unbroken run of {min_voice_seconds:g} s, must reach a
+probability of {voice_threshold:g}.
 """
 SECOND = """\
 What passes is judged a second time by `{family}`, if the predictor has that network: a linear discriminant on the
 components of its embedding decides between speech and other sounds. It learned from the training clips and from made
-sounds alone, and was never shown a recording without speech.\
+sounds alone. How these are perturbed and where its threshold lies was chosen on recordings of the ten kinds below, and
+of animals, drums and effects of a game.
 """
-WITHOUT = " Without this second opinion, the gate would have {errors}."
+WITHOUT = "Without this second opinion, the gate would have {errors}."
 TRIALS = """\
 Speech is clips of this run: as recorded, at three levels down to -40 dBFS, and under white and pink noise up to as loud
 as the voice. Made sounds are noises, tones, chirps, clicks and chords at two levels. In brackets: 95 % intervals.\
