@@ -64,7 +64,7 @@ def _second_opinion(family: str) -> SecondOpinion | None:
 
     def ask(trials: Sequence[Trial]) -> npt.NDArray[np.bool_]:
         clips = np.stack([model.front_end(trial.samples, trial.rate_hz) for trial in trials])
-        return model.is_speech(model.components_of_clips(clips))
+        return model.is_speech(clips, model.components_of_clips(clips))
 
     return ask if model.has_opinion else None
 

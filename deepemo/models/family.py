@@ -121,8 +121,8 @@ class SpeechJudge(VoiceModel, Protocol):
     def logits_of_components(self, components: Float32Array) -> Float32Array:
         """Logits float32 [n, classes] of components [n, components] as `components_of_clips` gives them."""
 
-    def is_speech(self, components: Float32Array) -> npt.NDArray[np.bool_]:
-        """Whether each clip is speech, bool [n], of components [n, components]."""
+    def is_speech(self, inputs: Float32Array, components: Float32Array) -> npt.NDArray[np.bool_]:
+        """Whether each clip is speech, bool [n], of arrays [n, ...] as the front end makes them, and of components."""
 
 
 @dataclass(frozen=True, kw_only=True)

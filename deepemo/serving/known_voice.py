@@ -105,12 +105,13 @@ class KnownVoice:
         others = np.zeros((len(inputs[0]), len(self.emotions)))
         for model, weight, position in zip(joined.models, joined.weights, joined.input_of, strict=True):
             if model is self._part:
-                components = self._part.components_of_clips(inputs[position])
+                clips = inputs[position]
+                components = self._part.components_of_clips(clips)
             else:
                 others += weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
         rows = np.concatenate([components.astype(np.float64), others], axis=1)
         if isinstance(self._part, SpeechJudge):
-            rows[~self._part.is_speech(components)] = np.nan
+            rows[~self._part.is_speech(clips, components)] = np.nan
         return rows
 
     def probabilities(self, rows: Float64Array, offsets: Float32Array) -> Float64Array:

@@ -106,5 +106,5 @@ def _logits_of_speech(model: TrainedModel, inputs: Float32Array) -> Float64Array
         return model.logits_of_clips(inputs).astype(np.float64)
     components = model.components_of_clips(inputs)
     logits = model.logits_of_components(components).astype(np.float64)
-    logits[~model.is_speech(components)] = np.nan
+    logits[~model.is_speech(inputs, components)] = np.nan
     return logits

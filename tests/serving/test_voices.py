@@ -227,7 +227,7 @@ class Judging(HalvedVoice):
     def logits_of_components(self, components: np.ndarray) -> np.ndarray:
         return self.relative_logits(components, np.zeros(3, np.float32))
 
-    def is_speech(self, components: np.ndarray) -> np.ndarray:
+    def is_speech(self, inputs: np.ndarray, components: np.ndarray) -> np.ndarray:
         return components[:, 0] > self.limit
 
 

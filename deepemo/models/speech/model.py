@@ -17,9 +17,12 @@ from deepemo.models.saved import load_weights, read_about
 from deepemo.models.speech.embedder import ENCODERS, rounded_up
 from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.moonshine import samples_of
+from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
 from deepemo.models.speech.network import HEAD, OPINION, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
+
+# Training clips are sentences; of single words that are shorter than this, the opinion refused one in twelve.
+JUDGED_SECONDS = 0.8
 
 
 class SpeechModel:
@@ -105,11 +108,19 @@ class SpeechModel:
         """Logits float32 [n, classes] of components float32 [n, components]."""
         return self._alone(components)
 
-    def is_speech(self, components: Float32Array) -> npt.NDArray[np.bool_]:
-        """Whether each clip is speech, bool [n], of components float32 [n, components]; all are without an opinion."""
+    def is_speech(self, inputs: Float32Array, components: Float32Array) -> npt.NDArray[np.bool_]:
+        """Whether each clip is speech; all are without an opinion, and clips of less than `JUDGED_SECONDS` always are.
+
+        Args:
+            inputs: clips float32 [n, clip_samples] as the front end makes them.
+            components: of the clips, float32 [n, components].
+
+        Returns:
+            bool [n].
+        """
         kernel, bias = self._opinion
-        found: npt.NDArray[np.bool_] = components @ kernel + bias >= 0.0
-        return found
+        short = np.array([_sounding(clip != 0) < JUDGED_SECONDS * SAMPLE_RATE_HZ for clip in inputs])
+        return (components @ kernel + bias >= 0.0) | short
 
     def components(self, inputs: Float32Array) -> Float32Array:
         """Components float32 [n, components] of embeddings float32 [n, width]."""

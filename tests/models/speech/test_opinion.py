@@ -9,7 +9,7 @@ import pytest
 from deepemo.models.family import SpeechJudge
 from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.model import SpeechModel
+from deepemo.models.speech.model import JUDGED_SECONDS, SpeechModel
 from deepemo.models.speech.network import OPINION, build_on_embeddings
 from deepemo.models.speech.opinion import POSITION, speech_opinion
 from deepemo.pipeline import load_params
@@ -24,6 +24,13 @@ def cloud(count: int, centre: float, seed: int) -> np.ndarray:
     values = np.random.default_rng(seed).normal(size=(count, COMPONENTS))
     values[:, 0] += centre
     return values.astype(np.float32)
+
+
+def sounding(count: int, seconds: float) -> np.ndarray:
+    """Clips float32 [count, 96000] with so much sound, and zeros after it."""
+    clips = np.zeros((count, 96_000), np.float32)
+    clips[:, : round(seconds * 16_000)] = 0.1
+    return clips
 
 
 def scores(values: np.ndarray, kernel: np.ndarray, bias: np.ndarray) -> np.ndarray:
@@ -66,7 +73,7 @@ def test_without_sounds_everything_is_speech_and_nobody_is_asked(network: keras.
     model = model_of(network)
     assert isinstance(model, SpeechJudge)
     assert not model.has_opinion
-    assert model.is_speech(cloud(20, -9.0, 1)).all()
+    assert model.is_speech(sounding(20, 2.0), cloud(20, -9.0, 1)).all()
 
 
 @pytest.mark.slow
@@ -79,7 +86,9 @@ def test_the_opinion_is_kept_with_the_weights(network: keras.Model, tmp_path: Pa
     model = model_of(network)
     assert model.has_opinion
     values = cloud(50, 1.0, 1)
-    np.testing.assert_array_equal(model.is_speech(values), values[:, 0] >= 1.0)
+    np.testing.assert_array_equal(model.is_speech(sounding(50, 2.0), values), values[:, 0] >= 1.0)
+    assert model.is_speech(sounding(50, JUDGED_SECONDS - 0.01), values).all(), "too short to judge"
+    np.testing.assert_array_equal(model.is_speech(sounding(50, JUDGED_SECONDS), values), values[:, 0] >= 1.0)
     np.testing.assert_array_equal(model.logits_of_components(values), np.asarray(network.get_layer("head")(values)))
 
 
