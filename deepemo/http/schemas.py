@@ -167,7 +167,8 @@ class ModelResponse(BaseModel):
     )
     calibrations: dict[str, Any] = Field(description="For each origin; null where the run could not fit one")
     gate: dict[str, Any] = Field(
-        description="The second model, which decides whether somebody speaks, and its error rates"
+        description="How it is decided whether somebody speaks, and how often that is wrong, with the second opinion "
+        "of `speech` (which not every predictor has) and without"
     )
     corpora: list[CorpusResponse]
     clips: dict[str, Any] = Field(description="Fingerprints of the run's clips: of all contents, and by role")

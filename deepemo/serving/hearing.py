@@ -27,7 +27,7 @@ from deepemo.vad.gate import decide_voice, speech_probabilities
 # From the inputs of n windows to a row for each; a row of NaN for a window that the model does not take for speech.
 Predict = Callable[[Inputs], Float64Array]
 
-NOT_SPEECH = "it sounds like speech in parts, but the speech encoder takes it for another sound"
+NOT_SPEECH = "parts resemble speech, but the network of `speech` takes them for another sound"
 
 # Windows whose inputs are in memory at once.
 WINDOWS_AT_ONCE = 32

@@ -21,7 +21,7 @@ from deepemo.serving.batching import Inputs
 from deepemo.serving.bundle import BUNDLE_FILE, Bundle
 from deepemo.serving.confidence import VoiceRecord
 from deepemo.serving.models_folder import check_parts
-from deepemo.serving.predictor import Predictor
+from deepemo.serving.predictor import Predictor, checked
 from deepemo.serving.voice import VoiceReference
 from deepemo.serving.voices import components_in
 
@@ -109,7 +109,7 @@ class KnownVoice:
                 components = self._part.components_of_clips(clips)
             else:
                 others += weight * softmax(model.logits_of_clips(inputs[position]).astype(np.float64))
-        rows = np.concatenate([components.astype(np.float64), others], axis=1)
+        rows = checked(np.concatenate([components.astype(np.float64), others], axis=1), self._part.name)
         if isinstance(self._part, SpeechJudge):
             rows[~self._part.is_speech(clips, components)] = np.nan
         return rows

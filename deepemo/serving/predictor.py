@@ -103,8 +103,19 @@ class Predictor:
 def _logits_of_speech(model: TrainedModel, inputs: Float32Array) -> Float64Array:
     """Logits float64 [n, classes] of clips; NaN where the network says that a clip is not speech."""
     if not isinstance(model, SpeechJudge):
-        return model.logits_of_clips(inputs).astype(np.float64)
+        return checked(model.logits_of_clips(inputs).astype(np.float64), model.name)
     components = model.components_of_clips(inputs)
-    logits = model.logits_of_components(components).astype(np.float64)
+    logits = checked(model.logits_of_components(components).astype(np.float64), model.name)
     logits[~model.is_speech(inputs, components)] = np.nan
     return logits
+
+
+def checked(values: Float64Array, name: str) -> Float64Array:
+    """The outputs of a network, as they are.
+
+    Raises:
+        FloatingPointError: some are not finite, which would look like a clip that is not speech.
+    """
+    if not np.isfinite(values).all():
+        raise FloatingPointError(f"{name}: found outputs that are no finite numbers, expected those of a sound network")
+    return values

@@ -185,7 +185,7 @@ class Recognition(Value):
     confidence: float | None = None
     """Probability of the likeliest emotion; follows from `probabilities`."""
     probabilities: Probabilities | None = None
-    """Probability of each emotion; null if the model was not run."""
+    """Probability of each emotion; null if nobody speaks or the model was not run."""
     recording: RecordingInfo | None = None
     """The recording as it was received; null if it could not be read."""
     timeline: Timeline | None = None

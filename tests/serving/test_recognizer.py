@@ -66,7 +66,7 @@ def not_speech(model: LoudnessModel, level: float) -> Predict:
 def test_what_the_model_takes_for_another_sound_is_no_voice(recognizer, model, speech):
     answer = recognizer.with_predict(not_speech(model, 0.0)).recognize(speech, RATE_HZ)
     assert (answer.answer, answer.reason, answer.probabilities) == ("unknown", "no_voice", None)
-    assert "takes it for another sound" in answer.detail
+    assert "takes them for another sound" in answer.detail
     assert answer.recording.voice_share > 0.4, "the first opinion still stands in the answer"
     assert recognizer.recognize(speech, RATE_HZ).answer == "happy"
 

@@ -263,6 +263,26 @@ def test_a_network_that_takes_a_clip_for_another_sound_leaves_no_answer_with_or_
 
 
 @pytest.mark.slow
+def test_broken_weights_are_an_error_and_no_refusal(known_run, speech):
+    from deepemo.serving.known_voice import KnownVoice
+    from deepemo.serving.predictor import Predictor
+
+    class Broken(Judging):
+        def components_of_clips(self, inputs: np.ndarray) -> np.ndarray:
+            return np.full((len(inputs), 3), np.nan, np.float32)
+
+    models, networks = known_run
+    recognizer = Recognizer.load(models)
+    broken, other = Broken(networks["shallow"]._network), recognizer.model.models[-1]
+    predictor = Predictor([broken, other], name="both", emotions=EMOTIONS, weights=(0.5, 0.5))
+    voice = KnownVoice(recognizer.voice.record, {"shallow": broken, "transfer": other}, DIGEST, EMOTIONS)
+    inputs = stack([predictor.prepare(speech, RATE_HZ)])
+    for call in (predictor.probabilities, voice.hear):
+        with pytest.raises(FloatingPointError, match="no finite numbers"):
+            call(inputs)
+
+
+@pytest.mark.slow
 def test_only_predictors_with_that_network_take_references(known_run):
     models, _ = known_run
     assert Recognizer.load(models).voice is not None

@@ -87,6 +87,12 @@ def test_the_second_opinion_refuses_what_the_first_accepts(
         update={"voice_threshold": 0.0, "min_voice_share": 0.0, "min_voice_seconds": 0.0, "made_sounds": 1}
     )
     judge.has_opinion = True
+    for source, peak in enumerate((0.1, 0.9)):
+        path = run_folder / "sounds" / "rain" / f"1-{source}-A.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, np.random.default_rng(source).uniform(-peak, peak, RATE_HZ), RATE_HZ)
+    monkeypatch.setattr("deepemo.vad.trials.is_held_out", lambda name: True)
+    gate = gate.model_copy(update={"non_speech_dir": str(run_folder / "sounds")})
     main(params.model_copy(update={"gate": gate}), "judge")
     measured = json.loads((run_folder / "metrics" / "gate.json").read_text(encoding="utf-8"))
     assert measured["second_opinion"] == "judge"
@@ -95,6 +101,8 @@ def test_the_second_opinion_refuses_what_the_first_accepts(
     # The noise is at -10.8 dBFS as recorded, and so loud that its peak is 0.5; at -30 and -40 dBFS it is not.
     assert speech["by_condition"]["as_recorded"] == 0.0
     assert speech["by_condition"]["level_-40_dbfs"] == 1.0
+    non_speech = measured["non_speech"]
+    assert (non_speech["accepted"], non_speech["accepted_without_second_opinion"]) == (0.5, 1.0)
     assert measured["made_sounds"]["accepted"] < measured["made_sounds"]["accepted_without_second_opinion"] == 1.0
 
 

@@ -9,10 +9,12 @@ import pandas as pd
 import pytest
 import soundfile
 
-from deepemo.audio.samples import measure_levels, rms
+from deepemo.audio.perturb.levels import to_16_bits
+from deepemo.audio.samples import at_level, measure_levels, rms
 from deepemo.corpora.archive import Archive
 from deepemo.errors import InputError
-from deepemo.vad.stimuli import KINDS
+from deepemo.pipeline import load_params
+from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, make_sound
 from deepemo.vad.trials import (
     CONDITIONS,
     LEVELS_DBFS,
@@ -26,6 +28,7 @@ from deepemo.vad.trials import (
     speech_trials,
 )
 
+ROOT = Path(__file__).parents[2]
 RATE_HZ = 48_000
 
 
@@ -173,3 +176,11 @@ def test_made_sounds_are_played_loud_and_quiet() -> None:
         "level_-20_dbfs": 2 * len(KINDS),
         "level_-40_dbfs": 2 * len(KINDS),
     }
+
+
+def test_the_sounds_that_training_may_learn_from_are_never_measured() -> None:
+    made_sounds = load_params(ROOT / "params.yaml").gate.made_sounds
+    assert made_sounds <= FIRST_LEARNED
+    measured = {trial.samples.tobytes() for trial in made_sound_trials(2, seed=3)}
+    learned = make_sound("tone", variant=FIRST_LEARNED, seed=3)
+    assert to_16_bits(at_level(learned, LEVELS_DBFS[0])).tobytes() not in measured

@@ -44,19 +44,19 @@ function introduction(model) {
       (reached === false ? "This threshold comes nearest to" : "This threshold was chosen for") +
       ` ${percent(wanted)} right answers on ${on}.`
     : "";
-  const before = " Before that, a second model checks that a human voice is heard.";
+  const before = " Before that, it is checked that a human voice is heard.";
   return networks + answer + before + gate(model.gate);
 }
 
 // Removes the backticks around names in Markdown.
 const plain = (markdown) => markdown.replaceAll("`", "");
 
-// How often the second model errs, if the pipeline measured it.
+// How often the gate errs, with all that the run has for it, if the pipeline measured it.
 function gate({ speech, non_speech: nonSpeech, made_sounds: made }) {
   const others = nonSpeech ?? made;
   if (!speech || !others) return "";
   const share = (value) => `${(value * 100).toFixed(1)}%`;
-  return ` It misses ${share(speech.rejected)} of speech and mistakes ${share(others.accepted)} of ` +
+  return ` In the run, this check misses ${share(speech.rejected)} of speech and mistakes ${share(others.accepted)} of ` +
     `${nonSpeech ? "recordings without speech" : "made-up sounds"} for a voice.`;
 }
 

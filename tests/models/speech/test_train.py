@@ -9,10 +9,12 @@ import pytest
 
 from benchmarks._growth_heads import EMBEDDINGS, VIEWS, make_embeddings, split_of
 from deepemo import mapped
+from deepemo.dataset.shards import read_batches, read_spec, write_shards
 from deepemo.emotions import EMOTIONS
 from deepemo.files import RESUME
 from deepemo.models.speech.family import TrainSpeech
-from deepemo.models.speech.network import DISCRIMINANT, HEAD, VOICE_HEAD
+from deepemo.models.speech.network import DISCRIMINANT, HEAD, OPINION, PROJECTION, VOICE_HEAD
+from deepemo.models.speech.stored_views import MADE_BY, SOUNDS
 from deepemo.models.speech.train import train_speech
 from deepemo.pipeline import load_params
 from deepemo.training.seeding import seed_everything
@@ -60,3 +62,24 @@ def test_blocks_change_nothing_but_the_rounding(run: Path, monkeypatch: pytest.M
         kernel, _ = at_once.get_layer(name).get_layer(DISCRIMINANT).get_weights()
         assert np.abs(kernel).max() > 0.05
     shutil.rmtree(RESUME)
+    assert not at_once.get_layer(OPINION).get_weights()[0].any(), "no sounds, no opinion"
+
+
+@pytest.mark.slow
+def test_sounds_beside_the_views_give_an_opinion(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    made = read_spec(EMBEDDINGS)
+    sounds = np.random.default_rng(4).normal(size=(80, *made["shape"])).astype(np.float32)
+    sounds[:, 0] += 15.0
+    about = {name: made[name] for name in MADE_BY if name in made}
+    named = zip((f"tone/{number}" for number in range(80)), sounds, strict=True)
+    write_shards(VIEWS / SOUNDS, named, shards=1, shape=made["shape"], about=about)
+    try:
+        network = trained()
+    finally:
+        shutil.rmtree(VIEWS / SOUNDS)
+        shutil.rmtree(RESUME)
+    clips = np.concatenate([values for _, values in read_batches(EMBEDDINGS, batch_size=500)])
+    project, opinion = network.get_layer(PROJECTION), network.get_layer(OPINION)
+    assert (opinion(project(sounds)).numpy() < 0).mean() > 0.8
+    assert (opinion(project(clips)).numpy() < 0).mean() < 0.05
