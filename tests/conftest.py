@@ -188,8 +188,6 @@ def made_gate() -> dict[str, Any]:
     """Metrics of a voice gate that was tried once with each kind of sound and was right."""
     labels = {"condition": "as_recorded", "emotion": "sad", "gender": "male", "corpus": "north", "kind": "hum"}
     rates = ErrorRates()
-    rates.total.add(wrong=False)
-    for label, value in labels.items():
-        rates.by_label[label][value].add(wrong=False)
+    rates.add(labels, wrong=False, first_wrong=False)
     decision = VoiceDecision(voice_threshold=0.25, min_voice_share=0.02, min_voice_seconds=0.48)
     return summarize(decision, rates, None, rates)
