@@ -74,7 +74,7 @@ def make_embeddings(clips: int) -> Callable[[], object]:
         write_shards(EMBEDDINGS, _embedded(table, 1), shards=_SHARDS, shape=(WIDTH,), about=ENCODER)
         training = table[table["role"] == TRAIN]
         write_shards(VIEWS / "0", _embedded(training, 2), shards=_SHARDS, shape=(WIDTH,), about=ENCODER)
-        (VIEWS / VIEWS_FILE).write_text(json.dumps({"views": 1}))
+        (VIEWS / VIEWS_FILE).write_text(json.dumps({"views": 1, "sounds": 0}))
 
     return run
 

@@ -6,15 +6,15 @@ from typing import Any
 from deepemo.reporting.markdown import per_cent, table
 
 DECISION = """\
-Before a model is asked about a recording of somebody's own, a second one, Silero VAD, decides whether anybody speaks
+Before a model is asked about a recording of somebody's own, Silero VAD, another network, decides whether anybody speaks
 in it: {min_voice_share:.0%} of the 32 ms frames, and one unbroken run of {min_voice_seconds:g} s, must reach a
 probability of {voice_threshold:g}.
 """
 SECOND = """\
 What passes is judged a second time by `{family}`, if the predictor has that network: a linear discriminant on the
-components of its embedding decides between speech and other sounds. It learned from the training clips and from made
-sounds alone. How these are perturbed and where its threshold lies was chosen on recordings of the ten kinds below, and
-of animals, drums and effects of a game.
+components of its embedding decides between speech and other sounds. It learned from training clips, some of which are
+among the clips of speech below, and from made sounds of the same kinds as those below. Its recipe was chosen on
+recordings of the ten kinds named below, and of other animals, drums, and effects of games.
 """
 WITHOUT = "Without this second opinion, the gate would have {errors}."
 TRIALS = """\
@@ -37,8 +37,9 @@ SHOWN_KINDS = (
     "sea_waves",
 )
 CHOSEN = """\
-The limits that come with DeepEmo were chosen on speech and on recordings of ten kinds of sounds: {kinds}. Other kinds,
-such as music, singing, laughter, coughs, and most animals and machines, were never shown.\
+The limits of Silero's decision were chosen on speech and on recordings of ten kinds of sounds: {kinds}.
+Neither these limits nor a second opinion were chosen on other kinds, such as music, singing, laughter, coughs, and most
+machines.\
 """
 WHAT = {"speech": "the speech", "non_speech": "the recordings without speech", "made_sounds": "the made sounds"}
 SPEECH_LABELS = ("by_emotion", "by_gender", "by_corpus")
@@ -90,7 +91,7 @@ def _second(measured: Mapping[str, Any]) -> str:
 def _never_shown(non_speech: Mapping[str, Any] | None) -> str:
     """Which measured kinds of recordings, by the names of their folders, the limits were not chosen on."""
     unknown = sorted(set((non_speech or {}).get("by_class", {})).difference(SHOWN_KINDS))
-    return f" Of the kinds of recordings that were measured, these are: {_names(unknown)}." if unknown else ""
+    return f" Of the kinds that were measured, the limits were not chosen on: {_names(unknown)}." if unknown else ""
 
 
 def _names(kinds: Iterable[str]) -> str:

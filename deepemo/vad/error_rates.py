@@ -71,7 +71,7 @@ class ErrorRates:
         Args:
             labels: of the trial.
             wrong: whether the decision is wrong.
-            first_wrong: whether it is without the second opinion.
+            first_wrong: whether the first opinion alone is wrong.
         """
         self.total.add(wrong=wrong)
         self.first.add(wrong=first_wrong)

@@ -10,8 +10,8 @@ from deepemo.arrays import Float32Array
 from deepemo.models.speech.discriminant import linear_discriminant
 
 SHRINKAGE = 0.3
-# Of the threshold, from the mean score of sounds without speech (0) to that of speech (1).
-POSITION = 0.55
+# The threshold lies at this share of the way from the mean score of the sounds to that of speech.
+THRESHOLD_POSITION = 0.55
 # Clips and views that it learns from; more of them change little.
 MOST_CLIPS = 8192
 
@@ -41,5 +41,5 @@ def speech_opinion(
     kernel, _ = linear_discriminant(batches, width=speech.shape[1], classes=2, shrinkage=SHRINKAGE)
     direction = (kernel[:, 1] - kernel[:, 0]).astype(np.float32)
     low, high = float((sounds @ direction).mean()), float((speech @ direction).mean())
-    threshold = low + POSITION * (high - low)
+    threshold = low + THRESHOLD_POSITION * (high - low)
     return direction[:, np.newaxis], np.array([-threshold], np.float32)

@@ -14,7 +14,7 @@ from deepemo.files import read_json
 from deepemo.mapped import mapped
 
 VIEWS_FILE = "views.json"
-SOUNDS = "sounds"  # folder of the sounds without speech
+SOUNDS = "sounds"  # folder of the sounds without speech, and their number in the file of the views
 # Entries of `spec.json` in which the embeddings of clips and of their views must agree.
 MADE_BY = ("features", "encoder", "encoder_sha256", "taps")
 
@@ -30,7 +30,7 @@ def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
         InputError: they were prepared in another way or by another encoder, or the folder holds no views.
     """
     stored = [folder / str(view) for view in range(count_views(folder))]
-    if (folder / SOUNDS).is_dir():
+    if _described(folder)[SOUNDS]:
         stored.append(folder / SOUNDS)
     for part in stored:
         found = read_spec(part)
@@ -70,8 +70,12 @@ def _read_view(folder: Path, row_of: Mapping[str, int]) -> npt.NDArray[np.float1
 
 
 def read_sounds(folder: Path) -> Float32Array | None:
-    """Embeddings of the sounds without speech, float32 [n, width]; None if there are none."""
-    if not (folder / SOUNDS).is_dir():
+    """Embeddings of the sounds without speech, float32 [n, width]; None if there are none.
+
+    Raises:
+        InputError: the folder holds no views.
+    """
+    if not _described(folder)[SOUNDS]:
         return None
     return np.concatenate([values for _, values in read_batches(folder / SOUNDS, batch_size=256)])
 
@@ -82,5 +86,10 @@ def count_views(folder: Path) -> int:
     Raises:
         InputError: the folder holds no views.
     """
-    count: int = read_json(folder / VIEWS_FILE, expected="views of the training clips")["views"]
+    count: int = _described(folder)["views"]
     return count
+
+
+def _described(folder: Path) -> dict[str, Any]:
+    content: dict[str, Any] = read_json(folder / VIEWS_FILE, expected="views of the training clips")
+    return content

@@ -11,7 +11,7 @@ from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.model import JUDGED_SECONDS, SpeechModel
 from deepemo.models.speech.network import OPINION, build_on_embeddings
-from deepemo.models.speech.opinion import POSITION, speech_opinion
+from deepemo.models.speech.opinion import THRESHOLD_POSITION, speech_opinion
 from deepemo.pipeline import load_params
 from tests.fixtures.rote import RoteJudge, RoteVoiceModel
 
@@ -44,7 +44,7 @@ def test_speech_and_sounds_are_told_apart_at_the_position_of_the_threshold() -> 
     assert (scores(cloud(200, 3.0, 3), kernel, bias) >= 0).mean() > 0.98
     assert (scores(cloud(200, -3.0, 4), kernel, bias) >= 0).mean() < 0.01
     low, high = scores(sounds, kernel, bias).mean(), scores(speech, kernel, bias).mean()
-    assert -low / (high - low) == pytest.approx(POSITION, abs=0.02)
+    assert -low / (high - low) == pytest.approx(THRESHOLD_POSITION, abs=0.02)
     again = speech_opinion(speech, np.zeros((0, *speech.shape), np.float32), sounds, seed=1)
     assert [one.tobytes() for one in (kernel, bias)] == [one.tobytes() for one in again]
 

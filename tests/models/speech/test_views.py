@@ -13,6 +13,7 @@ from deepemo.corpora.catalogue import synthetic
 from deepemo.dataset.clips import SYNTHETIC, Clip, read_clips, write_clips
 from deepemo.dataset.shards import read_batches, read_spec
 from deepemo.errors import InputError
+from deepemo.models.speech import views as views_module
 from deepemo.models.speech.embed import write_embeddings
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews
 from deepemo.models.speech.stored_views import check_views, count_views, read_sounds
@@ -131,7 +132,10 @@ def test_no_views_are_an_answer_too(run: Path, tmp_path: Path) -> None:
     assert read_sounds(folder) is None
 
 
-def test_sounds_without_speech_are_embedded_with_views_or_without(run: Path, tmp_path: Path) -> None:
+def test_sounds_without_speech_are_embedded_with_views_or_without(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(views_module, "ENOUGH_RECORDED", 5)
     only = VIEWS.model_copy(update={"views": 0, "sounds_per_kind": 2})
     folder = written(run, tmp_path / "sounds", only)
     sounds = read_sounds(folder)
@@ -152,13 +156,21 @@ def test_made_sounds_are_perturbed_without_babble_and_made_again() -> None:
     np.testing.assert_array_equal(perturbed_sound("tone", number=3, strength=strength, seed=1), sounds[3])
 
 
-def test_a_run_on_synthetic_speech_alone_embeds_no_sounds(run: Path, tmp_path: Path) -> None:
-    table = read_clips(run / "clips.csv").assign(corpus=SYNTHETIC)
+def test_a_run_that_heard_hardly_anybody_has_no_sounds_even_if_some_were_left(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert synthetic.CORPUS.name == SYNTHETIC
-    split = pd.DataFrame({"clip": CLIPS, "role": "train"})
     section = VIEWS.model_copy(update={"views": 0, "sounds_per_kind": 2})
-    found = write_views(
-        section, clips=table, split=split, raw_dir=run, embeddings=run / "embeddings", folder=tmp_path / "none", seed=7
-    )
-    assert found == (len(CLIPS), 0)
-    assert read_sounds(tmp_path / "none") is None
+    table = read_clips(run / "clips.csv")
+
+    def embedded(clips: pd.DataFrame, folder: Path) -> int:
+        split = pd.DataFrame({"clip": CLIPS, "role": "train"})
+        of_run = {"raw_dir": run, "embeddings": run / "embeddings"}
+        return write_views(section, clips=clips, split=split, **of_run, folder=folder, seed=7)[1]
+
+    assert embedded(table, tmp_path / "few") == 0, "six clips are too few"
+    monkeypatch.setattr(views_module, "ENOUGH_RECORDED", len(CLIPS))
+    assert embedded(table, tmp_path / "left") == 2 * len(KINDS)
+    assert read_sounds(tmp_path / "left") is not None
+    assert embedded(table.assign(corpus=SYNTHETIC), tmp_path / "left") == 0
+    assert read_sounds(tmp_path / "left") is None
