@@ -23,9 +23,9 @@ from deepemo.params import Params
 
 # The cost of sending a chunk and its result: the work only counts bytes.
 NOTHING = "nothing"
-# Work that shares nothing: what two of anything are worth on this machine.
+# Workers that share nothing: the most that a second worker can gain on this machine.
 PRODUCTS = "matrix products alone"
-# Times that fast work, and work in large items, goes over the clips, so that it lasts many seconds and many items.
+# Number of passes over the clips, for fast work and for work in large items: it then lasts long and has many items.
 PASSES = 4
 PRODUCTS_AN_ITEM = 100
 
@@ -35,14 +35,14 @@ class Task:
     """The work of a stage on its clips, as the stage's own code maps over them.
 
     Attributes:
-        here: maps over at most so many first clips in this process, with so many workers.
+        here: maps over the first clips in this process, given their maximum number and the number of workers.
         work: called with each item, in other processes.
         items: of all clips.
         chunk: items that a process takes at once.
         start: called once in each process.
         carry: turns an item that names a file into one that holds its content.
         clips_in: how many clips an item holds.
-        passes: times that the clips are gone through.
+        passes: number of passes over the clips.
     """
 
     here: Callable[[int, int], Iterable[object]]
@@ -81,14 +81,17 @@ class Timed:
         return work
 
     def __call__(self, item: tuple[int, int, Any]) -> Done:
-        """Do an item, which comes with its pass, because a cluster does equal items once, and its number of clips."""
+        """Do an item, which is its pass, its number of clips and its content.
+
+        The pass makes items differ, because a cluster does equal items only once.
+        """
         _, clips, content = item
         result = self._work(content)
         return Done(os.getpid(), time.monotonic(), clips, result)
 
 
 def validate_task(clips: pd.DataFrame, params: Params) -> Task:
-    """Inspecting recordings, as `validate` does by processes."""
+    """Inspections of recordings, as `validate` makes them by processes."""
     from deepemo.corpora.registry import corpus_in
     from deepemo.dataset.inspect import MAX_BYTES
     from deepemo.dataset.validate import Inspector, find_archives
@@ -203,7 +206,7 @@ def products_task(clips: pd.DataFrame, params: Params) -> Task:
 
 
 def multiply(number: int) -> float:
-    """The sum of a product of many matrices, float32 [128, 128]; for any number, the same work."""
+    """The sum of a product of many matrices, float32 [128, 128]; the work is the same for every number."""
     matrix = np.full((128, 128), 1 / 128 + number % 2, dtype=np.float32)
     result = matrix
     for _ in range(PRODUCTS_AN_ITEM):

@@ -1,4 +1,4 @@
-"""What grows with the clips where heads are trained and judged: parts of stages on made-up embeddings.
+"""Parts of the stages that train and judge heads, whose cost grows with the clips, on made-up embeddings.
 
 The embeddings are as wide as those of one layer of the encoder, so that the heads take as many components as in a run.
 Each part writes and reads in the folder of a run.
@@ -19,7 +19,7 @@ from deepemo.pipeline import load_params
 EMBEDDINGS, VIEWS = Path("heads/embeddings"), Path("heads/views")
 WIDTH = 576  # mean and deviation of 288 numbers
 CLIPS_OF_A_SPEAKER = 100
-# Of 20 speakers.
+# Of every 20 speakers.
 TRAINING_SPEAKERS, VALIDATION_SPEAKERS = 14, 3
 _SHARDS = 16
 _DRAWN_TOGETHER = 4096

@@ -28,7 +28,7 @@ RECORDING_BYTES = 64
 WIDTH = 16  # of an embedding
 CLIPS_OF_A_SPEAKER = 100
 BATCH = 256
-# One of so many recordings is a second one of a performance, and one is blank, with any label.
+# One in `TWIN_EVERY` recordings repeats a performance, and one in `BLANK_EVERY` is blank, whatever its label.
 TWIN_EVERY, BLANK_EVERY = 50, 1000
 NETWORKS = ("shallow", "transfer", "speech")
 

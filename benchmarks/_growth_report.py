@@ -26,7 +26,8 @@ class Cost:
     Attributes:
         wall_seconds: elapsed time.
         cpu_seconds: of all its threads and processes.
-        peak_mb: most resident memory of its process, including what it read before the timed work.
+        peak_mb: peak resident memory of its process, including what it read before the timed work; for parts that train
+            or judge heads, without the pages of files.
     """
 
     wall_seconds: float

@@ -73,7 +73,7 @@ class Opinion:
         learn: from components of speech and of sounds, float32 [n, components] each, to a score that is higher for
             speech.
         source: the sounds.
-        threshold: below which its score refuses a sound; None sets it by the share of speech that it may refuse.
+        threshold: score below which a sound is refused; None to set it by the share of speech that may be refused.
     """
 
     learn: Callable[[Float32Array, Float32Array], Score]
@@ -100,14 +100,14 @@ def judge(
     *,
     refused_speech: float,
 ) -> pd.DataFrame:
-    """Which near misses and which speech each opinion refuses, one row for each question.
+    """Which near misses and which speech each opinion refuses, one row for each answer.
 
     Args:
         learned: by the corpus left out of learning (empty: none), the components of embeddings, and those of the
             speech that is learned from.
         speech: of unheard speakers, by corpus.
-        recorded: near misses made of recordings, by kind.
-        made: near misses made of made sounds, by kind.
+        recorded: near misses derived from recordings, by kind.
+        made: near misses derived from made sounds, by kind.
         sounds: made sounds that are learned from, by kind.
         refused_speech: share of speech at which the threshold is set, on corpora that are learned from.
     """

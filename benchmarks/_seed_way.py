@@ -13,7 +13,7 @@ from deepemo.audio.spec import FeatureSpec
 def seed_features(path: Path, spec: FeatureSpec) -> tf.Tensor:
     """Decode, mix to mono, resample, cut or pad, spectrogram: float32 [frames, bands].
 
-    It makes the same spectrogram as ours, but does not trim silence.
+    The spectrogram is computed as by `Featurizer`, but silence is not trimmed.
 
     Raises:
         ValueError: tensorflow-io reads no samples.

@@ -47,7 +47,7 @@ class Sound:
     Attributes:
         start: its first message.
         pieces: of the sound.
-        times: at which each is sent, when its last sample has been spoken.
+        times: seconds from the start at which each piece is sent: when its last sample has been spoken.
     """
 
     start: dict[str, object]
@@ -113,7 +113,7 @@ class _Pieces:
 
 
 def as_webm(samples: npt.NDArray[np.int16]) -> Sound:
-    """Sound as from a browser's recorder, in pieces as soon as they are encoded."""
+    """Sound as a browser's recorder sends it: each piece as soon as it is encoded."""
     pieces, times = [], []
     written = _Pieces()
     # FFmpeg writes a cluster at its end, but a recorder writes packets at once. So each packet has its own cluster.

@@ -31,10 +31,10 @@ RATES_HZ = (8_000, 16_000, 48_000)
 CHANNELS = (1, 2)
 SECONDS = 0.4
 MOST_SECONDS = 60.0
-# Every trial takes less than a hundredth of it.
+# A trial hangs if it takes longer. Others take less than a hundredth of this.
 PATIENCE_SECONDS = 60.0
 OUTCOMES = ("whole", "partial", "refused", "another exception", "crash or hang")
-# They write to devices, hosts, several files, or nothing that is sound.
+# Formats that write to devices, hosts or several files, or that hold no sound.
 _NO_FILES = frozenset(
     {"alsa", "chromaprint", "dash", "fbdev", "fifo", "hds", "hls", "image2", "image2pipe", "mpjpeg", "null", "oss"}
     | {"rtp", "rtp_mpegts", "rtsp", "sap", "sdl", "segment", "smoothstreaming", "stream_segment,ssegment", "tee"}
@@ -87,7 +87,8 @@ class Outcome:
 def libsndfile_formats() -> Iterator[Format]:
     """Every format and subtype that libsndfile can write to one file and recognize again.
 
-    `RAW` has no header. `SD2` has its header in a second file, `._`, which stays in the working folder.
+    Two are left out: `RAW` has no header, and `SD2` has its header in a second file, `._`, which would stay in the
+    working folder.
     """
     for container in soundfile.available_formats():
         for codec in soundfile.available_subtypes(container):

@@ -1,7 +1,7 @@
-"""What the voice gate of a finished run says of anybody's recordings, with its second opinion and without.
+"""Error rates of the voice gate of a finished run on any recordings, with its second opinion and without.
 
-Each folder holds recordings in subfolders, one for each kind. Recordings that are too short, silent or cannot be read
-are counted apart, because the gate is not asked about them.
+Each folder holds recordings in subfolders, one for each kind. Recordings that are too short, too long or silent, or
+that cannot be read, are counted separately, because the gate is not asked about them.
 """
 
 from collections import Counter
@@ -26,7 +26,7 @@ NOT_ASKED = (Reason.TOO_SHORT, Reason.SILENT, Reason.UNDECODABLE, Reason.TOO_LON
 
 
 def verdict(answer: Recognition) -> tuple[bool, bool] | None:
-    """Whether the first opinion takes a recording for a voice, and whether both do; None if nobody was asked."""
+    """Whether the first opinion takes a recording for a voice, and whether both do; None if the gate was not asked."""
     if answer.reason in NOT_ASKED:
         return None
     if answer.reason is Reason.NO_VOICE:

@@ -1,9 +1,9 @@
 """A second opinion for the voice gate from the speech encoder's embedding, judged on kinds of sounds it never learned.
 
-Run it in the folder of a pipeline run. The gate accepts only few recordings without speech, so that near misses are
-made of them: played faster and slower, mixed, and cut into pieces. Those that the gate accepts are judged. Of each
-opinion, a threshold is chosen at which it refuses a small share of speech. Then it is asked about a kind of sounds,
-speakers and a corpus from which neither it nor its threshold was learned.
+Run it in the folder of a pipeline run. The gate accepts only a few recordings without speech, so near misses are made
+from them: they are played faster and slower, mixed, and cut into pieces. Those that the gate accepts are judged. The
+threshold of each opinion is set so that it refuses a small share of speech. Then the opinion is asked about a kind of
+sounds, about speakers and about a corpus that were used neither to learn it nor to set its threshold.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -54,7 +54,7 @@ def near_misses(
 
     Args:
         sounds: float32 [n] each, at 16 kHz.
-        random: of the pieces and of what is mixed.
+        random: draws the pieces.
 
     Yields:
         The view's name, whether it is whole, and its samples.
@@ -73,7 +73,7 @@ def near_misses(
 
 
 class Listener:
-    """Asks the gate, and embeds what it accepts and what else is to be learned from."""
+    """Asks the gate about sounds, and embeds those that it accepts and those that are kept in any case."""
 
     def __init__(self, gate: VoiceDecision, embedder: Embedder, front_end: SpeechFrontEnd) -> None:
         """Take the gate's limits, and the encoder with its front end."""
@@ -94,7 +94,7 @@ class Listener:
                 if (passing or kept) and np.any(samples):
                     yield (kind, passing, condition), self._front_end.prepare(samples, RATE_HZ)
 
-        with threadpool_limits(1, user_api="blas"):  # as the gate's own measurement
+        with threadpool_limits(1, user_api="blas"):  # as in the gate's own measurement
             found = list(embed_in_order(self._embedder, accepted()))
         if not found:
             raise InputError("The gate accepts none of the sounds, expected some to judge")
@@ -191,7 +191,7 @@ def main(
 
 
 def _learn(training: pd.DataFrame, seed: int) -> tuple[Project, Float32Array]:
-    """The components of embeddings, as `train_speech` finds them, and those of the training clips and their views."""
+    """A projection of embeddings as `train_speech` makes it, and the components of training clips and their views."""
     order, parts = list[str](), []
     for names, values in read_features(SPEECH_EMBEDDINGS, training["clip"], batch_size=256):
         order += names

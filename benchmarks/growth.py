@@ -1,6 +1,6 @@
 """How parts of the stages grow with the clips: time and memory for 10 thousand, 100 thousand and a million clips.
 
-Each part is measured once, in a process of its own on one core, which is pinned as the stages are.
+Each part is measured once, on one core, in a process of its own that is pinned as the stages are.
 """
 
 import json

@@ -102,7 +102,7 @@ def running(models: Path, model: str | None) -> Iterator[Server]:
 
 
 def hops_of(seconds: float) -> int:
-    """Number of answers at hops of a second to some sound: at 1 and 2 s, then at 2.5 s and each second after it."""
+    """Number of answers to a sound at hops of a second: at 1 and 2 s, then at 2.5 s and each second after it."""
     return 3 + int(seconds - 2.5)
 
 

@@ -98,7 +98,7 @@ def _rate_elsewhere(task: Task, stage: str) -> float:
 
 @contextmanager
 def dask_cluster() -> Iterator[None]:
-    """A scheduler and a worker on this machine, named by the environment; each of two threads has its own process."""
+    """A scheduler, named by the environment, and a worker with two threads, each of which has its own process."""
     file = Path("scheduler.json").resolve()
     file.unlink(missing_ok=True)
     quiet: dict[str, Any] = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}

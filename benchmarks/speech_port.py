@@ -30,7 +30,7 @@ from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
 SEED = 0
-# Inputs of products with an 8-bit matrix that are its scale, its zero point and the bias.
+# By operator that multiplies by an 8-bit matrix: positions of the inputs scale, zero point and bias.
 _PARTS_OF_PRODUCTS = {"DynamicQuantizeMatMul": (2, 3, 4), "MatMulIntegerToFloat": (3, 5, 6)}
 _OUTPUT = "last_hidden_state"
 
@@ -55,7 +55,8 @@ class Reference:
         """Rebuild the file's graph; `in_floats` removes the 8-bit arithmetic, but keeps the 8-bit weights."""
         content = layers_as_outputs(path, in_floats=in_floats).SerializeToString()
         options = onnxruntime.SessionOptions()
-        # Otherwise it fuses a product with the conversion of its matrix to floats, and computes in integers again.
+        # When it optimizes, the runtime fuses a product with the conversion of its matrix to floats, and computes in
+        # integers again.
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
         self._session = onnxruntime.InferenceSession(content, options, providers=["CPUExecutionProvider"])
 
@@ -74,7 +75,8 @@ def layers_as_outputs(path: Path, *, in_floats: bool) -> onnx.ModelProto:
         nodes = [made for node in nodes for made in _in_floats(node)]
     norms = [node for node in nodes if node.op_type.endswith("LayerNormalization")]
     inputs = {norm.output[0]: norm.input[0] for norm in norms}
-    # Each layer has two norms. The first gets the residual stream between layers; the last of all gets its end.
+    # Each layer has two norms, and the input of the first is the residual stream between layers. The last norm of all
+    # adds the output of layer 6's perceptron itself, so its first input is the stream after that layer's attention.
     stream = [inputs[f"/layers.{layer}/input_layernorm/LayerNormalization_output_0"] for layer in range(6)]
     outputs = [*stream, inputs[_OUTPUT], _OUTPUT]
     made = onnx.helper.make_graph(
@@ -133,7 +135,7 @@ def _node(stored: Any) -> onnx.NodeProto:
 
 
 def _value(attribute: Any) -> Any:
-    """Value of a node's attribute; None of an empty list, which ONNX leaves out."""
+    """Value of a node's attribute; None for an empty list, which ONNX leaves out."""
     kinds = onnx.AttributeProto
     match attribute.Type():
         case kinds.FLOAT:

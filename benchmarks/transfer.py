@@ -25,7 +25,8 @@ from deepemo.reporting.markdown import table
 from deepemo.training.batches import labelled_arrays
 from deepemo.training.fit import fit
 
-# Roles of each ten clips, about as in the default split of the four corpora.
+# Roles of every ten groups of clips, about as in the default split of the four corpora. A group has one clip of each
+# emotion.
 ROLES = (*[TRAIN] * 6, VALIDATION, *[TEST_UNSEEN] * 3)
 SEED_EPOCH = "first version, one epoch"
 EMBED = "ours, embedding pass"

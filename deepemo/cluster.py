@@ -111,8 +111,8 @@ class _Chunks:
         self._address = address
         self._kept = kept
         self._digest = hashlib.sha256(task)
-        # The work is a task of its own: workers fetch it once, and the scheduler makes it again if those that have it
-        # die.
+        # The work is a task of its own: workers fetch it once, and the scheduler has it computed again if those that
+        # have it die.
         self._task = client.submit(_same, task, key=f"deepemo-task-{self._digest.hexdigest()}")
         self._threads, self._asked_at = 0, -math.inf
 
@@ -177,7 +177,7 @@ class _Chunks:
                 raise self._ended(f"gave a chunk up, for its workers died: {_words(error)}") from error
             except (OSError, CancelledError) as error:
                 if self._client.status == "running" and isinstance(error, OSError):
-                    raise  # of the work itself
+                    raise  # an error of the work itself
                 raise self._ended(f"went away ({_words(error)})") from error
             else:
                 return results
@@ -222,7 +222,7 @@ def work_on(task: bytes, items: list[bytes], *, fast: bool) -> bytes:
     Args:
         task: the task, which `deepemo.worker` reads first.
         items: pickled items.
-        fast: whether the libraries of the asking machine are not pinned.
+        fast: whether libraries are left unpinned, as on the asking machine.
 
     Raises:
         InputError: this worker runs other code or other packages, or the process died three times.
@@ -248,7 +248,7 @@ class _Process:
 
     Args:
         task: what it reads first.
-        fast: whether its libraries are not pinned.
+        fast: whether its libraries are left unpinned.
         share: its number among the processes of the Dask worker, and their number.
     """
 

@@ -30,7 +30,7 @@ _SIZES = struct.Struct("=3q")  # as Eigen stores them
 def hold_caches(sizes: tuple[int, int, int] = CACHE_BYTES) -> None:
     """Let Eigen cut products as on a processor with caches of these sizes.
 
-    Where nothing else is pinned either (`DEEPEMO_FAST` is 1, or the processor lacks AVX2 or FMA), this does nothing.
+    This does nothing if `DEEPEMO_FAST` is 1 or the processor lacks AVX2 or FMA, because the bytes then differ anyway.
     TensorFlow computes something here, so limits of its threads must be set before.
 
     Args:

@@ -26,7 +26,7 @@ class TooLongError(InputError):
 
 
 def first_problem(error: ValidationError, *, whole: str) -> str:
-    """The first problem of refused data in words: its key, or `whole` if it is about all of them, and what it is."""
+    """The first problem of refused data in words: its key, or `whole` if it is about all keys, and what is wrong."""
     problem = error.errors()[0]
     key = ".".join(str(part) for part in problem["loc"]) or whole
     return f"{key}: {problem['msg']}"

@@ -15,8 +15,8 @@ import numpy.typing as npt
 
 from deepemo.files import RESUME, explained_full_disk
 
-# Rows that are taken into memory at once. The rounding of a matrix product's last rows depends on their number, so that
-# more rows may differ in the last digit from one product of all of them.
+# Rows that are taken into memory at once. The rounding of a matrix product's last rows depends on their number, so the
+# products of several blocks may differ in the last digit from one product of all rows.
 BLOCK = 8192
 
 

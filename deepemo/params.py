@@ -223,7 +223,7 @@ class Learning(Section):
 
     Attributes:
         epochs: maximum number of epochs.
-        patience: epochs without a better validation before training stops.
+        patience: epochs without a lower validation loss before training stops.
         batch_size: clips per step.
         learning_rate: the peak of a one-cycle schedule.
         weight_decay: of AdamW.
@@ -247,7 +247,7 @@ class CrossCorpus(Section):
     Attributes:
         pairs: whether models are trained on each corpus alone too, and judged on every corpus.
         train_on_features: whether models without cached embeddings are trained too.
-        workers: processes, each of which trains without another corpus; one alone on GPUs and several machines.
+        workers: number of processes, each for one corpus at a time; only one on GPUs and on several machines.
         batch_size: clips that are judged at once.
         bootstrap_samples: of each interval.
     """

@@ -43,7 +43,8 @@ def pins(flags: Iterable[str]) -> dict[str, str]:
     """Environment variables that fix the libraries' code and threads on a processor with these flags."""
     found = set(flags)
     return {
-        # oneDNN's convolutions split their sums by the caches; Eigen's, which replace them, do not.
+        # oneDNN's convolutions split their sums by the caches. Eigen's take their place, and `deepemo.eigen` fixes the
+        # cache sizes that these use.
         "TF_ENABLE_ONEDNN_OPTS": "0",
         # oneDNN still multiplies the blocks of Eigen's matrices.
         "ONEDNN_MAX_CPU_ISA": "AVX2",

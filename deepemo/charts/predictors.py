@@ -68,7 +68,7 @@ def draw_legend(figure: Figure, axes: Axes, *, above: bool = False) -> None:
     Args:
         figure: the figure.
         axes: those of its axes whose lines and dots are explained.
-        above: write the legend above the axes; by default it is at the bottom of the figure, where no note may be.
+        above: write the legend above the axes; by default it is at the bottom of the figure, in place of a note.
     """
     entries = list(zip(*axes.get_legend_handles_labels(), strict=True))
     place: dict[str, Any] = {"loc": "outside lower center"}

@@ -15,7 +15,7 @@ from scipy.stats import norm, t
 from deepemo.arrays import Float64Array, Int64Array
 
 LEVEL = 0.95
-# Numbers of units of a kind that are drawn at once.
+# Maximum count of numbers that are drawn at once, one for each sample and kind.
 _DRAWN_TOGETHER = 1 << 22
 
 # Takes counts [samples, cells]; returns values [samples, ...].
@@ -40,7 +40,7 @@ def unit_counts(cells: Int64Array, units: npt.ArrayLike, n_cells: int) -> Int64A
 
 @dataclass(frozen=True)
 class Kinds:
-    """What is resampled: units, those with equal counts as one kind, so that memory depends on the number of kinds.
+    """What is resampled: units, grouped into kinds of equal counts, so that memory depends on the number of kinds.
 
     Attributes:
         counts: of a unit of each kind, [kinds, cells], in lexicographic order.
@@ -62,7 +62,7 @@ class Kinds:
 
 
 def kinds_of(counts: Int64Array) -> Kinds:
-    """Kinds of units of which these are the counts [units, cells]."""
+    """The kinds of units with these counts [units, cells]."""
     return Kinds(*np.unique(counts, axis=0, return_counts=True))
 
 
@@ -80,7 +80,7 @@ def kinds_of_clips(cells: Sequence[Int64Array], n_cells: int) -> Kinds:
     for each in cells:
         joint = joint * n_cells + each
     occurring = np.bincount(joint, minlength=n_cells ** len(cells))
-    # A row that has its one earlier is the larger one.
+    # A row whose one comes earlier is larger, so the reverse order of cells is the lexicographic order of rows.
     present = np.flatnonzero(occurring)[::-1]
     places = np.unravel_index(present, (n_cells,) * len(cells))
     one = np.eye(n_cells, dtype=np.int64)
@@ -88,7 +88,7 @@ def kinds_of_clips(cells: Sequence[Int64Array], n_cells: int) -> Kinds:
 
 
 def in_parts(samples: int, kinds: int) -> Iterator[int]:
-    """Numbers of samples whose draws, one a kind, are made at once; the draws are those of all samples at once.
+    """Sizes of the parts in which samples are drawn, one number a kind; together they give the draws of all at once.
 
     Example:
         >>> list(in_parts(1000, kinds=10_000))

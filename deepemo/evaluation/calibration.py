@@ -10,7 +10,7 @@ from deepemo.errors import InputError
 BINS = 15
 # Wide enough for any sane network. A fit that ends at a bound suggests labels that do not belong to the clips.
 TEMPERATURES = (0.05, 20.0)
-# Smaller than any value of a float32 softmax, except 0, whose logarithm it keeps finite.
+# Replaces smaller probabilities, so that the logarithm of 0 is finite.
 TINY = 1e-30
 
 

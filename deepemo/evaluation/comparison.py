@@ -64,7 +64,7 @@ class Comparison:
 
 
 def swap(kinds: bootstrap.Kinds, *, samples: int, seed: int) -> Int64Array:
-    """Counts after swapping two predictors' answers in a random half of the units, drawn anew each time.
+    """Counts after swapping two predictors' answers in random units, each with probability 1/2, drawn anew each time.
 
     If both predictors were equally good, no swap would matter. So the differences after swaps show what chance gives.
     With few units there are only few different swaps, so two speakers cannot give a significant difference.
@@ -116,7 +116,8 @@ def compare(predictions: Predictions, first: str, second: str, resampling: Resam
         samples=resampling.samples,
         seed=resampling.seed,
     )
-    # The wanted unit, whichever interval was the wider one: the last of those that can be drawn.
+    # Swaps are by the wanted unit, even if another one gave the wider interval. It is the last of those that can be
+    # drawn.
     wanted = list(kinds.values())[-1]
     swapped = swap(wanted, samples=resampling.samples, seed=resampling.seed)
     whole = wanted.total

@@ -19,8 +19,8 @@ def of_new_voices(validation: Predictions, heard: Collection[str]) -> Prediction
     """The validation clips by which weights and the predictor that answers are chosen.
 
     These are the clips of voices that training did not hear. A model may know the voices that it learned from so well
-    that it is best on their other clips and worst on all other voices. If the corpora have too few speakers for others
-    in validation, all its clips are taken.
+    that it is best on their other clips and worst on all other voices. If the corpora have so few speakers that
+    validation has no new voice, all validation clips are taken.
 
     Args:
         validation: the predictions for validation clips.

@@ -133,7 +133,7 @@ def _left_out_corpora(cross_corpus: Mapping[str, Any]) -> dict[str, dict[str, fl
 
 
 def least_harmless(uars: Mapping[int, float], alone: float) -> int | None:
-    """The smallest size from which on no reference is worse than no reference.
+    """The smallest size from which on references do no harm: UAR with them is at least UAR without.
 
     Args:
         uars: UAR with references of each size.

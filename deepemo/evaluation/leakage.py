@@ -34,8 +34,8 @@ def check_roles(split: pd.DataFrame, *, source: str) -> None:
         source: the file it was read from, for the error.
 
     Raises:
-        InputError: a clip has two rows; a speaker of the unseen test is in training or validation; or a speaker or the
-            corpus of the test of an unseen corpus is.
+        InputError: a clip has two rows; or training or validation has a speaker of the test of unseen speakers, or a
+            speaker or a corpus of the test of an unseen corpus.
     """
     twice = sorted(split.loc[split["clip"].duplicated(), "clip"].unique())
     if twice:

@@ -1,7 +1,7 @@
 """Corpora by corpora: each corpus alone trains models, and every corpus is judged by them.
 
 Models on the diagonal are judged on clips of their own corpus that neither training nor validation saw. All others
-never heard the corpus that they are judged on. Models tell the emotions apart that their corpus has, and a pair of
+never heard the corpus that they are judged on. Models tell apart the emotions that their corpus has, and a pair of
 corpora is judged on the emotions that both have.
 """
 
@@ -67,7 +67,7 @@ def why_not_alone(split: pd.DataFrame, corpus: str, emotions: Emotions) -> str:
 def train_alone(params: Params, split: pd.DataFrame, clips: pd.DataFrame, corpus: str, *, resume: Path) -> TrainedAlone:
     """Train models on one corpus, and let them predict the clips of every corpus that the run learns from.
 
-    Of its own, these are test clips of speakers never heard, or of speakers heard if there are no others.
+    Of the corpus itself, these are the test clips of speakers never heard, or of speakers heard if there are no others.
 
     Args:
         params: of the run.

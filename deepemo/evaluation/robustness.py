@@ -90,8 +90,8 @@ def sample_clips(split: pd.DataFrame, count: int, *, seed: int) -> pd.DataFrame:
     Args:
         split: the split table.
         count: number of clips to draw; all if there are fewer.
-        seed: of the draw. It orders clips by their ids alone, so that a drawn clip stays drawn when others are added or
-            removed, unless they come before it.
+        seed: of the draw. The order of clips depends only on their ids and the seed. So a drawn clip stays drawn when
+            others are removed, or when others are added that come after it.
 
     Returns:
         Rows of the split table, all of one role, in their order there.

@@ -64,8 +64,9 @@ def for_each(
 ) -> list[Result]:
     """Results of some work that trains siblings, in the order of the items.
 
-    Each process takes one item at a time, the largest first, so that all end at about the same time. They give the
-    results that this process would. On GPUs, and where several machines train together, this process does all the work.
+    Each process takes one item at a time, the largest first, so that all end at about the same time. The results are
+    those that this process would give. On GPUs, and where several machines train together, this process does all the
+    work.
 
     Args:
         work: picklable; called with each item.

@@ -120,8 +120,8 @@ class Voices:
     def offsets(self, clips: Int64Array, recordings: int | None, random: np.random.Generator) -> Float32Array:
         """Offsets of some clips, each from a number of other clips of its voice, or from all others if there are fewer.
 
-        Blocks of clips, one after the other with the same generator, get the offsets that all of them would get at
-        once.
+        If the clips are given in blocks, one after the other and with the same generator, the offsets are the same as
+        for all clips at once.
 
         Args:
             clips: positions [m].

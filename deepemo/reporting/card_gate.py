@@ -23,7 +23,7 @@ as the voice. Made sounds are noises, tones, chirps, clicks and chords at two le
 """
 NO_RECORDINGS = """ Real recordings without speech are missing here, because
 `gate.non_speech_dir` names no folder of them."""
-# Folders of the recordings by which the gate's limits were chosen: docs/voice-gate.md.
+# Folders of the recordings on which the gate's limits were chosen: docs/voice-gate.md.
 SHOWN_KINDS = (
     "baby_cry",
     "chainsaw",
@@ -89,7 +89,7 @@ def _second(measured: Mapping[str, Any]) -> str:
 
 
 def _never_shown(non_speech: Mapping[str, Any] | None) -> str:
-    """Which measured kinds of recordings, by the names of their folders, the limits were not chosen on."""
+    """A sentence on the measured kinds of recordings on which the limits were not chosen; empty if there are none."""
     unknown = sorted(set((non_speech or {}).get("by_class", {})).difference(SHOWN_KINDS))
     return f" Of the kinds that were measured, the limits were not chosen on: {_names(unknown)}." if unknown else ""
 

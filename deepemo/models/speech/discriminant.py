@@ -11,7 +11,7 @@ from sklearn.covariance import shrunk_covariance
 
 from deepemo.arrays import Float32Array, Float64Array, Int64Array
 
-# Components are not normally distributed, so that without this divisor logits are about twice too large for new clips.
+# Components are not normally distributed, so without this divisor, logits of new clips would be about twice too large.
 TEMPERATURE = 2.0
 # The bias of an emotion without clips.
 _NEVER = -60.0

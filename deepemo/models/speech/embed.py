@@ -167,6 +167,7 @@ class EncoderSource:
     Attributes:
         made: the entries of `spec.json` about the encoder: its name, the digest of an ONNX file, and the outputs that
             are used.
+        folder: folder of the embeddings, which holds the ONNX file if there is one.
         batch_size: clips that a Keras network takes at once.
         content: of the ONNX file, for machines that cannot read the folder; None to read it there.
     """
@@ -223,7 +224,7 @@ def embed_clips(
         raw_dir: folder of `<corpus>.zip`.
         workers: threads of this machine that read recordings.
         name: of the work, for the progress bar and for what a cluster has finished.
-        change: applied to each clip before it is prepared; for clusters, it can be pickled.
+        change: applied to each clip before it is prepared; for clusters, it must be picklable.
     """
     rows = _rows(clips, raw_dir)
     if not on_cluster():

@@ -21,7 +21,8 @@ from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
 from deepemo.models.speech.network import HEAD, OPINION, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
-# Training clips are sentences; of single words that are shorter than this, the opinion refused one in twelve.
+# Shorter clips are not judged. Training clips are sentences, and the opinion refused one in twelve single words of less
+# than this.
 JUDGED_SECONDS = 0.8
 
 
@@ -51,14 +52,14 @@ class SpeechModel:
             network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD, OPINION)
         )
         self._encoder = encoder
-        # Their input is clips, or embeddings if an encoder comes before the network.
+        # These two take clips, or embeddings if an encoder comes before the network.
         project = keras.Model(network.inputs[0], projection.output, name="components")
         self._of_inputs = keras.Model(network.inputs[0], alone(projection.output), name="speech")
         embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
         components = tf.TensorSpec([None, projection.components], tf.float32)
         clips = tf.TensorSpec([None, None], tf.float32)
-        # Each function has a line of its own: TensorFlow takes functions on one line for one that is traced again and
-        # again.
+        # Each function has a line of its own: TensorFlow would take two functions on one line for one function that is
+        # traced again and again.
         self._components = _of_arrays(lambda values: projection(values), embeddings)
         self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
         self._alone = _of_arrays(lambda values: alone(values, training=False), components)
@@ -109,7 +110,7 @@ class SpeechModel:
         return self._alone(components)
 
     def is_speech(self, inputs: Float32Array, components: Float32Array) -> npt.NDArray[np.bool_]:
-        """Whether each clip is speech; all are without an opinion, and clips of less than `JUDGED_SECONDS` always are.
+        """Whether each clip is speech: always true without an opinion, and for clips shorter than `JUDGED_SECONDS`.
 
         Args:
             inputs: clips float32 [n, clip_samples] as the front end makes them.

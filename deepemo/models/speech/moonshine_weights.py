@@ -76,7 +76,8 @@ def load_weights(network: keras.Model, path: Path) -> None:
 def _weights_by_layer(graph: OrtGraph) -> Iterator[tuple[str, list[Float32Array]]]:
     """Names and weights of the layers of the Keras network that have weights, in Keras's order and axes."""
     tensors = graph.tensors
-    # Scale and offset of the group normalisation lost their names when the file was made; these nodes use them.
+    # Scale and offset of the group normalisation lost their names when the file was made. They are found by the nodes
+    # that use them.
     inputs = {output: node.inputs for node in graph.nodes for output in node.outputs}
 
     def kernel(name: str) -> Float32Array:

@@ -54,7 +54,7 @@ class Projection(keras.layers.Layer):
         """Set the weights from the training clips.
 
         Args:
-            batches: float32 [n, width]; one batch is in memory at a time, and at most 8,192 clips in total.
+            batches: float32 [n, width]; one batch is in memory at a time, and at most 8,192 clips are kept.
             count: number of clips in all batches, at least the number of components.
             seed: of the random start of the decomposition (Halko, Martinsson and Tropp 2011, "Finding Structure with
                 Randomness").
@@ -157,6 +157,6 @@ def _with_heads(
     values = Projection(heads.components, name=PROJECTION)(embedding)
     alone, relative = (build_heads(heads, classes=classes, name=name) for name in (HEAD, VOICE_HEAD))
     difference = keras.layers.Subtract(name="difference")([values, offset])
-    # Its zeros take everything for speech, until `train_speech` sets them.
+    # With zeros as weights, everything counts as speech; `train_speech` sets them.
     opinion = keras.layers.Dense(1, kernel_initializer="zeros", trainable=False, name=OPINION)
     return keras.Model([source, offset], [alone(values), relative(difference), opinion(values)], name="speech")

@@ -12,7 +12,7 @@ from deepemo.models.speech.discriminant import linear_discriminant
 SHRINKAGE = 0.3
 # The threshold lies at this share of the way from the mean score of the sounds to that of speech.
 THRESHOLD_POSITION = 0.55
-# Clips and views that it learns from; more of them change little.
+# Number of clips and views that are drawn, with repetition, to learn from; more of them change little.
 MOST_CLIPS = 8192
 
 

@@ -71,7 +71,7 @@ class ComponentBatches:
             seed: of order, views and references.
             view_share: share of the clips that come as one of their views, if they have any.
             recordings: sizes of references. One of them is drawn for each batch, and the offset of such a reference is
-                subtracted from each clip. If it is empty, clips come unchanged.
+                subtracted from each clip. If there are no sizes, nothing is subtracted.
         """
         self._clips = clips
         self._batch_size = min(batch_size, len(clips.labels))
@@ -81,7 +81,7 @@ class ComponentBatches:
         self.steps_per_epoch = len(clips.labels) // self._batch_size
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Batches of the epochs `first` to `epochs`: float32 [n, components] and targets float32 [n, classes].
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, components] and targets float32 [n, classes].
 
         A thread makes the next batches while the network learns from one. It is a single thread, because the draws of
         an epoch have one order.
@@ -131,7 +131,7 @@ def train_speech(
             `deepemo.models.speech.stored_views`.
         split: the split table.
         emotions: of the run.
-        seed: of the components, of order and of references.
+        seed: of the components, and of the draws of order, views, references and sounds.
         resume: folder for checkpoints.
 
     Returns:

@@ -21,8 +21,8 @@ from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
 
 # Made sounds are played faster or slower by up to this share, in place of the share for training clips.
 SOUND_SPEED = 0.35
-# Training clips that are not of the synthetic corpus. With 30, the opinion refused 7 % of other people's perturbed
-# clips; from 100 on, less than 2 %.
+# Least number of training clips of people, which are those outside the synthetic corpus, for a second opinion. With 30,
+# the opinion refused 7 % of other people's perturbed clips; from 100 on, less than 2 %.
 ENOUGH_RECORDED = 100
 # Number of training clips from which babble is made.
 _VOICES = 60
@@ -65,8 +65,8 @@ def write_views(
 ) -> tuple[int, int]:
     """Perturb the training clips and write their embeddings, a folder of shards for each view.
 
-    Made sounds without speech are embedded too, so that the voice gate gets a second opinion, if there are at least
-    `ENOUGH_RECORDED` training clips of people: an opinion that heard hardly anybody refuses others.
+    If there are at least `ENOUGH_RECORDED` training clips of people, made sounds without speech are embedded too, for
+    the second opinion of the voice gate. An opinion that learned from only a few people would refuse others.
 
     Args:
         section: how many views, and how strongly they are perturbed.
@@ -122,7 +122,7 @@ def write_views(
 
 
 def _sounds(section: EmbedSpeechViews, front_end: SpeechFrontEnd, *, seed: int) -> Iterator[tuple[str, Float32Array]]:
-    """Names of sounds and the samples that the encoder takes; the gate is measured on others."""
+    """Names of sounds and the samples that the encoder takes; the gate is measured on other sounds."""
     for kind in KINDS:
         for number in range(section.sounds_per_kind):
             sound = perturbed_sound(kind, number=number, strength=section.strength, seed=seed)

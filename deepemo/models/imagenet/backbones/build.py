@@ -72,7 +72,7 @@ def build_backbone(name: str, *, weights: str, height: int, width: int, seed: in
 
 
 def _weights_path(name: str, weights: str) -> Path:
-    """Path of the weights, downloaded if needed. It comes before the network is built, which takes time."""
+    """Path of the weights, downloaded if needed. It comes before building the network, because building takes time."""
     if weights == IMAGENET:
         if name in APPLICATIONS:
             return fetch_published(APPLICATIONS[name].weights, network_name=name)

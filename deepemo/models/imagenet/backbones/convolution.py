@@ -20,7 +20,7 @@ class NormalisedConvolution(keras.layers.Layer):
     saves the passes over the feature maps that take most of the time of narrow convolutions. With `training=True` it
     normalises by the batch, as Keras's BatchNormalization does, and updates its running statistics by `momentum`.
 
-    Padding is TensorFlow's `SAME`: with a stride of 2, one more at the end than at the start.
+    Padding is TensorFlow's `SAME`: with a stride of 2 and an even size, one more at the end than at the start.
 
     Args:
         channels: of the output; None for a depthwise convolution, which keeps those of the input.

@@ -141,4 +141,4 @@ def _to_keras_axes(layer: keras.Layer, tensor: NDArray[Any]) -> NDArray[Any]:
         return tensor.transpose(2, 3, 0, 1)  # [channels, 1, height, width] to [height, width, channels, 1]
     if tensor.ndim == 4:
         return tensor.transpose(2, 3, 1, 0)  # [out, in, height, width] to [height, width, in, out]
-    return tensor.T  # [out, in] to [in, out], and what has one axis as it is
+    return tensor.T  # [out, in] to [in, out]; a vector stays as it is
