@@ -230,7 +230,7 @@ class Admission:
         return await answer
 
     def read(self, content: bytes, options: RecognitionOptions, gone: Callable[[], bool]) -> Recording:
-        """Decode the content of a sound file to one channel, in a thread of the caller's.
+        """Decode the content of a sound file to one channel; blocks the caller's thread.
 
         Args:
             content: of the file.

@@ -91,7 +91,7 @@ class HostGuard:
         if origin in self._origins:
             return None
         if site is not None:
-            # Browsers set it themselves; behind a proxy, the origin may differ from the host that arrives here.
+            # Browsers set `Sec-Fetch-Site` themselves; behind a proxy, `Origin` may differ from the `Host` sent here.
             own = site in ("none", "same-origin")
         else:
             own = origin is None or origin.lower().partition("://")[2] == headers.get("host", "").lower()

@@ -47,7 +47,7 @@ class Settings:
         min_bytes_per_second: least rate of an upload, over each `RATE_SECONDS`.
         header_seconds: time limit for the headers of a request to arrive.
         write_seconds: for which a client may leave its answer unread.
-        connections: most at once; if there are more, those that wait for a request are closed.
+        connections: most at once; if there are more, the one that has waited longest for a request is closed.
         connections_per_address: most at once of one client's address.
         at_once: most recordings recognized at once, each in a thread, and decoded in a process of its own.
         waiting: most further recordings that wait; more are refused with 503.
@@ -149,7 +149,7 @@ def run(
         bound: from `bind`.
         settings: of the application.
         on_start: called once clients can connect.
-        shutdown_seconds: for those requests. The process ends `EXIT_SECONDS` later at most, whatever runs.
+        shutdown_seconds: for requests that have begun. The process ends `EXIT_SECONDS` later at most, whatever runs.
     """
     import uvicorn
 
@@ -166,7 +166,7 @@ def run(
             last.daemon = True
             last.start()
 
-    # uvicorn finishes what has begun, then sends itself the signal again; this exit still cleans up.
+    # uvicorn finishes what has begun, then raises the signal again. Unlike its default action, this exit cleans up.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     config = configure(app, settings, timeout_graceful_shutdown=shutdown_seconds)
     Server(config).run(sockets=[bound])

@@ -38,7 +38,7 @@ from deepemo.serving.webm import WebmDecoder
 _LOG = logging.getLogger(__name__)
 _Returned = TypeVar("_Returned")
 
-# Codes of RFC 6455, 7.4.1: done, refused by a rule, failed here, come again later.
+# Codes of RFC 6455, 7.4.1, and 1013 of their registry at IANA: done, refused by a rule, failed here, come again later.
 DONE, REFUSED, FAILED, LATER = 1000, 1008, 1011, 1013
 _LATER = {"busy", "not_ready"}
 
@@ -183,7 +183,9 @@ class _Session:
         await self._socket.close(DONE)
 
     async def _unless_gone(self, recognition: Awaitable[_Returned], work: Work) -> _Returned:
-        """The result of work on the whole stream, which ends early if the client goes; what it sends is dropped.
+        """The result of work on the whole stream, which ends early if the client goes.
+
+        Messages that the client still sends are dropped.
 
         Raises:
             CancelledError: the client has gone.
@@ -202,7 +204,7 @@ class _Session:
 
     @contextmanager
     def _sound(self, start: StreamStart, admission: Admission, work: Work) -> Iterator[StreamedSound]:
-        """The sound of the stream, closed at the end of the block, with any work on it."""
+        """The sound of the stream. At the end of the block it is closed, and any work on it is dropped."""
         settings = self._settings
         options = start.options(settings.max_seconds)
         voice = read_reference(None if start.voice is None else json.dumps(start.voice))

@@ -35,7 +35,7 @@ def read_reference(content: bytes | str | None) -> VoiceReference | None:
     """The reference of a voice that a client sent; None if it sent none.
 
     Raises:
-        ProblemError: it is none that can be read.
+        ProblemError: what it sent is not a valid reference.
     """
     try:
         return None if content is None else VoiceReference.from_json(content)

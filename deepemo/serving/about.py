@@ -31,7 +31,8 @@ def expectation(bundle: Bundle, name: str, origin: Origin | None = None) -> str:
     Args:
         bundle: of the run.
         name: of the predictor.
-        origin: whose confidence decides when it answers; by default as `PredictorRecord.default_origin`.
+        origin: of the recordings; its confidence decides when an answer is given. By default as
+            `PredictorRecord.default_origin`.
     """
     own = bundle.figures.get(name, {}).get("left_out_corpora")
     if own is None:

@@ -96,7 +96,7 @@ class Bundle(Record):
         predictors: by name.
         voice: how recordings of known voices are answered; None if no network takes a reference.
         default: name of the predictor that validation chose.
-        gate: of the voice gate.
+        gate: decision and error rates of the voice gate.
         limits: of recordings.
         figures: content of the evaluation's metrics.
     """

@@ -78,7 +78,7 @@ def read_voice(path: Path | None) -> VoiceReference | None:
 
 @contextmanager
 def clear_errors() -> Iterator[None]:
-    """Report errors that users can correct in one line, with status 2; stay silent if the output is read no more."""
+    """Report errors that users can correct: one line, status 2. Stay silent if nobody reads the output any more."""
     try:
         yield
     except BrokenPipeError as error:

@@ -93,7 +93,8 @@ class VoiceRecord(Record):
         least_recordings: a reference of fewer recordings is not used.
         least_deviation: smallest RMS distance of a reference's recordings from their mean; below it they are too
             similar.
-        figures: on unseen speakers, by the number of recordings in the reference, "0", "3", "10" and "all".
+        figures: by test role, and on corpora left out of training; then by the number of recordings in the reference,
+            "0", "3", "10" and "all".
     """
 
     part: str

@@ -17,10 +17,10 @@ import deepemo
 
 MIB = 1 << 20
 READY = b"ready"
-# Characters of what such a process says about a recording; it may be under the control of whoever made that.
+# Most characters of such a process's message about a recording; whoever made the recording may control the message.
 LONGEST_DETAIL = 1000
 START_SECONDS = 120.0
-# Memory that a process keeps; getting it from the system again for each recording takes longer than the copies.
+# Memory that a process keeps between recordings; to get it from the system each time is slower than copying.
 KEPT_BYTES = 32 * MIB
 # glibc keeps the same amount.
 _ENVIRONMENT = {

@@ -89,7 +89,7 @@ class _About(BaseModel):
         """
         samples = np.frombuffer(memory, np.float32, self.frames)[:, np.newaxis].copy()
         remarks = tuple(Remark(*remark) for remark in self.remarks)
-        # Extremes are NaN if a sample is; an array of what is finite would cost as much as the copy.
+        # The extremes are NaN if any sample is. Testing each sample would make an array and cost as much as the copy.
         extremes = samples.min(initial=0), samples.max(initial=0)
         if not np.isfinite(extremes).all() or not all(remark.name in REMARKS for remark in remarks):
             raise ValueError("not a recording")
@@ -235,7 +235,7 @@ class Decoders:
         return recording
 
     def close(self) -> None:
-        """End all processes; the requests that they work on are refused."""
+        """End the processes that are idle, and refuse all requests that wait for one; those at work go on."""
         with self._lock:
             self._open = False
         while True:

@@ -98,7 +98,7 @@ def export(predictor: Predictor, folder: Path, kind: str) -> Export:
 
 
 def _clip_samples(predictor: Predictor) -> int:
-    """Samples of the clips that an exported model takes: the shortest that one of its networks takes.
+    """Number of samples of the clips that an exported model takes: that of its network with the shortest clips.
 
     Raises:
         InputError: its networks take clips of different rates, or trimmed in different ways.

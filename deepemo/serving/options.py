@@ -9,7 +9,7 @@ HOP_SECONDS = 1.0
 SHORTEST_HOP_SECONDS = 0.1
 LONGEST_HOP_SECONDS = 3600.0
 MAX_SECONDS = 3600.0
-# The largest `max_seconds`, because the whole recording is held in memory.
+# Largest `max_seconds`; there is a limit because the whole recording is held in memory.
 LONGEST_SECONDS = 86_400.0
 MOST_CHANNEL = 1023
 

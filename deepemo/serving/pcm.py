@@ -37,7 +37,7 @@ class PcmReader:
         self._left = b""  # bytes of an incomplete frame
 
     def frames(self, content: bytes) -> Float32Array:
-        """The frames that are complete with these bytes, float32 [frames, channels] with full scale at 1."""
+        """The frames that these bytes complete, float32 [frames, channels] with full scale at 1."""
         content = self._left + content
         whole = len(content) - len(content) % (self._dtype.itemsize * self._channels)
         self._left = content[whole:]

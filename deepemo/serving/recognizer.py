@@ -253,9 +253,9 @@ class Recognizer:
     ) -> list[Recognition]:
         """Recognize the emotion in recordings of one voice, each compared with the others.
 
-        The reference of each recording is the mean of the others. If there are too few others, each window of a long
-        recording is also compared with its other windows. If there is still no usable reference, a recording is
-        answered alone, and the field `voice` of its answer says why.
+        The reference of each recording is the mean of the others. If they make no usable reference, each window of a
+        long recording is compared with them and with the windows of this recording that do not overlap it. If there is
+        still no usable reference, the recording is answered alone, and the field `voice` of its answer says why.
 
         Args:
             recordings: all of one person, with any emotions; each as for `recognize`.

@@ -13,8 +13,8 @@ from deepemo.errors import DecodeError, InputError, TooLongError
 from deepemo.serving.options import RecognitionOptions
 
 Source = str | Path | bytes | npt.NDArray[Any]
-# Full scale is 1. Integers of 32 bits that were stored as floats are smaller; squares of much larger samples, as in
-# spectrograms, are infinite in single precision.
+# Full scale is 1, but 32-bit integers that were stored as floats are below this limit too. The squares of much larger
+# samples, which spectrograms need, are infinite in single precision.
 LARGEST_SAMPLE = 1e12
 
 
@@ -24,7 +24,7 @@ def check_samples(samples: npt.NDArray[Any], called: str) -> None:
     Raises:
         DecodeError: one is NaN, infinite, or larger than `LARGEST_SAMPLE`.
     """
-    # Extremes are NaN if a sample is, and need no array of their own.
+    # The extremes are NaN if any sample is, and computing them needs no further array.
     largest = float(max(samples.max(initial=0.0), -samples.min(initial=0.0)))
     if not math.isfinite(largest):
         raise DecodeError(f"{called}: some samples are NaN or infinite, expected numbers")

@@ -33,10 +33,10 @@ class StreamedSound(Protocol):
     voice_use: VoiceUse | None
 
     def hear(self, content: bytes) -> Iterator[LiveAnswer]:
-        """The answers of the hops that are complete with these bytes; the work is done while they are taken.
+        """The answers of the hops that these bytes complete; the work is done while the answers are iterated over.
 
         Raises:
-            DecodeError: they are not in the announced format.
+            DecodeError: the bytes are not in the announced format.
             TooLongError: there is more sound than is accepted.
             CancelledError: the stream was closed.
         """

@@ -13,7 +13,7 @@ from deepemo.serving.results import UNKNOWN, Reason, Span, Timeline
 from deepemo.serving.windows import frames_between
 
 SMALLEST_WEIGHT = 1e-3
-# A shorter pause between two words does not end speech.
+# A pause of at most this length between two words does not end speech.
 LONGEST_PAUSE_SECONDS = 2.0
 # Share of frames with speech from which a step of the timeline counts as speech. The gate's own limits are for whole
 # clips.
@@ -99,8 +99,7 @@ def join_segments(
     """Segments that cover a recording.
 
     The recording is cut into steps of a hop. A step's probabilities are a weighted mean over the windows that contain
-    its middle.
-    Neighbouring steps with the same answer are joined, with the mean of their probabilities.
+    its middle. Neighbouring steps with the same answer are joined, with the mean of their probabilities.
 
     Args:
         windows: in order, of equal length.
@@ -119,7 +118,7 @@ def join_segments(
     segments = []
     for _, group in groupby(steps, key=lambda step: _answer(step, min_confidence, emotions)):
         equal = list(group)
-        # The mean of steps with the same answer has that answer too, because each probability is the mean of theirs.
+        # The mean has the same answer: an emotion that is likeliest, or too unlikely, in every step is so in the mean.
         known = [step.probabilities for step in equal if step.probabilities is not None]
         mean = np.mean(known, axis=0) if known else None
         whole = Interval(equal[0].start_seconds, equal[-1].end_seconds, mean)
@@ -162,8 +161,8 @@ def _answer(interval: Interval, min_confidence: float, emotions: Emotions) -> tu
 def _mean_at(moment: float, windows: Sequence[Interval]) -> Float64Array | None:
     """Mean probabilities [classes] of the windows over a moment; None if there is no speech in any of them.
 
-    A window counts more the nearer its middle is. With these weights, more seconds of joined clips were recognized
-    correctly than with a plain mean.
+    A window counts more the nearer its middle is to the moment. With these weights, more seconds of joined clips were
+    recognized correctly than with a plain mean.
     """
     known, weights = [], []
     # Windows are in order of their starts and of equal length, so those over a moment are neighbours.

@@ -107,7 +107,7 @@ class VoiceReference:
         )
 
     def offset(self) -> Float32Array:
-        """The offset that is subtracted from every clip of the voice, float32 [components]."""
+        """The offset that is subtracted from the components of every clip of the voice, float32 [components]."""
         return offset(self.mean, self.recordings)
 
     def problem(self, record: VoiceRecord, weights_sha256: str) -> str | None:

@@ -76,7 +76,7 @@ class Sums:
 
 
 def apart(windows: Sequence[tuple[float, float]]) -> list[int]:
-    """Positions of windows that do not overlap: the first, and always the next one that starts after the last ends.
+    """Positions of windows that do not overlap: the first, then the next that does not overlap the last one chosen.
 
     Args:
         windows: start and end in seconds, in order.

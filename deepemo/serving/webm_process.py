@@ -21,7 +21,7 @@ from deepemo.serving.containment import READY, hush, limit_process
 # The first byte of each message to the other end.
 HUNGRY, SOUND, ENDED, REFUSED = b"h", b"s", b"e", b"r"
 RATE = struct.Struct("<i")
-# Samples of a message, which may have those of one Opus packet more.
+# Samples from which on a message is sent; it may hold those of one packet more.
 MESSAGE_SAMPLES = 1 << 16
 
 _EBML = b"\x1a\x45\xdf\xa3"

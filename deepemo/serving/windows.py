@@ -92,7 +92,9 @@ def frames_between(speech: Float32Array, start_seconds: float, end_seconds: floa
 
 
 def has_speech(window: Window, speech: Float32Array, gate: VoiceDecision, clip_seconds: float) -> bool:
-    """Whether any part of a window that is as long as a clip has speech. Silence around that part does not matter.
+    """Whether there is speech in a part of a window; silence around that part does not matter.
+
+    The parts are as long as a clip, and start a second apart. A window that is shorter than a clip has one part.
 
     Args:
         window: of the recording.
