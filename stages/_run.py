@@ -14,7 +14,7 @@ def stage_main(main: Callable[..., str], *arguments: str) -> None:
     """Run a stage with checked params and print its one line of result.
 
     A bad value in params.yaml or a bad file ends in one message on stderr and exit status 1, without a traceback. If
-    the stage's bytes differ from those of other machines, one line says so.
+    the bytes that the stage writes may differ from those of other machines, a warning says so.
 
     Args:
         main: the stage: takes the params and any further arguments, and returns the line.

@@ -1,6 +1,6 @@
-"""Stage `cross_corpus`: how good models are on a corpus never heard.
+"""Stage `cross_corpus`: how good models are on a corpus that they never heard.
 
-Each corpus in turn is left out of training, and each corpus alone trains models that every corpus judges.
+Each corpus in turn is left out of training. In addition, models learn from each corpus alone and are tested on all.
 """
 
 import shutil

@@ -16,7 +16,7 @@ from stages._run import stage_main
 def main(params: Params) -> str:
     """Write plots/eda, metrics/eda.json and reports/eda.html.
 
-    The section `featurize` is used only for warnings and is not tracked, because another sample rate changes no plot.
+    DVC does not track the section `featurize` for this stage: it is used only for warnings, and changes no file.
     """
     clips = good_clips(read_clips(CLIPS))
     recommendation = recommend(clips, params.eda.coverage)

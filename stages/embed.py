@@ -1,4 +1,7 @@
-"""Stages `embed`, run as `python -m stages.embed <family>`: one pass of a family's frozen network over all clips."""
+"""Stages `embed` and `embed_<family>`: one pass of a family's frozen network over all clips.
+
+Both are run as `python -m stages.embed <family>`.
+"""
 
 from deepemo.errors import InputError
 from deepemo.models.registry import family_names, load_family

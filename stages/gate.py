@@ -27,7 +27,7 @@ def main(params: Params, family: str) -> str:
         family: its network gives the second opinion.
 
     Raises:
-        InputError: the network gives none.
+        InputError: the network does not judge what is speech.
     """
     gate, seed = params.gate, params.seed
     seed_everything(seed)

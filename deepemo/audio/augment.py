@@ -18,7 +18,7 @@ def neutral_class(section: Augment, emotions: Emotions) -> int | None:
     """Class of the neutral clips among the emotions of a run; None if there is none.
 
     Raises:
-        InputError: there is none, but the section wants neutral clips.
+        InputError: `neutral` is none of the emotions, but the section appends neutral clips.
     """
     if "neutral" in emotions:
         return emotions.index("neutral")
@@ -42,7 +42,7 @@ def append_neutral(
         features: float32 [n, frames, bands].
         targets: float32 [n, classes].
         seed: int32 [2].
-        share: of the clips, in [0, 1].
+        share: share of the clips to which one is appended, in [0, 1].
         neutral: class of the neutral clips.
 
     Returns:
@@ -71,9 +71,10 @@ def warp(
     Args:
         features: float32 [n, frames, bands].
         seed: int32 [2].
-        time_scale: longest stretch, as a share of the clip.
-        shift_frames: largest shift in time, earlier or later.
-        shift_bands: largest shift in frequency, up or down. On mel bands, this resembles another pitch and vocal tract.
+        time_scale: largest change of the duration, longer or shorter, as a share of it.
+        shift_frames: largest shift in time, earlier or later, in frames.
+        shift_bands: largest shift in frequency, up or down, in bands. On mel bands, this resembles another pitch and
+            vocal tract.
     """
     count = tf.shape(features)[0]
     frames, bands = features.shape[1], features.shape[2]
@@ -96,13 +97,13 @@ def warp(
 
 
 def brighten(features: tf.Tensor, seed: tf.Tensor, gain: float) -> tf.Tensor:
-    """Add a constant to each clip where it has sound, kept within [0, 1]."""
+    """Add a random constant from `-gain` to `gain` to each clip where it has sound, and clip the sum to [0, 1]."""
     offset = tf.random.stateless_uniform([tf.shape(features)[0], 1, 1], seed, -gain, gain)
     return tf.where(features > 0, tf.clip_by_value(features + offset, 0.0, 1.0), features)
 
 
 def add_noise(features: tf.Tensor, seed: tf.Tensor, deviation: float) -> tf.Tensor:
-    """Add normal noise, kept within [0, 1]."""
+    """Add Gaussian noise of this standard deviation, and clip the sum to [0, 1]."""
     noise = tf.random.stateless_normal(tf.shape(features), seed, stddev=deviation)
     return tf.clip_by_value(features + noise, 0.0, 1.0)
 
@@ -118,7 +119,7 @@ def _kept(count: tf.Tensor, length: int, seed: tf.Tensor, masks: int, longest: i
 
 
 def mask(features: tf.Tensor, seed: tf.Tensor, section: Augment, spec: FeatureSpec) -> tf.Tensor:
-    """Silence intervals of time and ranges of frequency (SpecAugment); arguments as for `augment`.
+    """Set random intervals of time and ranges of frequency to 0 (SpecAugment); arguments as for `augment`.
 
     Returns:
         float32 [n, frames, bands].
@@ -136,13 +137,15 @@ def mask(features: tf.Tensor, seed: tf.Tensor, section: Augment, spec: FeatureSp
 
 
 def mix(features: tf.Tensor, targets: tf.Tensor, seed: tf.Tensor, alpha: float) -> tuple[tf.Tensor, tf.Tensor]:
-    """Mix each clip with the next one of the batch, and their targets by the same share.
+    """Mix each clip with the previous one of the batch, and their targets by the same share.
+
+    The clip itself keeps a share of at least one half. The first clip is mixed with the last one.
 
     Args:
         features: float32 [n, frames, bands].
         targets: float32 [n, classes].
         seed: int32 [2].
-        alpha: of the beta distribution of the shares, drawn as a ratio of two gamma draws.
+        alpha: both parameters of the beta distribution of the shares, which are drawn as ratios of two gamma draws.
     """
     seeds = tf.random.experimental.stateless_split(seed, 2)
     count = tf.shape(features)[0]

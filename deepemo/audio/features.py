@@ -10,7 +10,7 @@ from deepemo.arrays import Float32Array
 from deepemo.audio.samples import resample, trim_silence
 from deepemo.audio.spec import FeatureSpec, check_bands
 
-# tensorflow-io's dbscale puts its floor at this power. A peak at that floor means that there is no sound at all.
+# tensorflow-io's dbscale raises lower levels to this one. A peak at this level means that there is no sound at all.
 SILENT_DB = -100.0
 
 

@@ -9,14 +9,15 @@ from deepemo.arrays import Float32Array, Float64Array
 
 FLOOR_DBFS = -240.0
 
-# The highest positive values of 8-bit, 16-bit and 24-bit PCM differ. Values from here on count as full scale.
+# The highest positive value of PCM depends on the number of bits; with 8 bits, it is this one. Samples of at least this
+# magnitude count as full scale.
 FULL_SCALE = 127 / 128
 
 # Channels cancel one another if their mix is at this level or below; 0 dB is the mix of independent channels. A channel
-# and its inverse reach this level if one of them is a fifth louder than the other.
+# and its inverse are at this level if the amplitude of one is 1.29 times that of the other.
 CANCELLED_DB = -15.0
 _AS_LOUD = 0.999
-# Less than this of the power is left of a constant by the rounding of sums.
+# Rounding of the sums leaves less than this share of the power when a constant signal's mean is subtracted.
 _ROUNDING = 1e-9
 
 
@@ -73,13 +74,13 @@ def rms(samples: Float32Array) -> float:
 def loudest_if_cancelled(frames: int, sums: Float64Array, power: Float64Array) -> int | None:
     """The loudest channel, if the channels cancel one another in the mix; else None.
 
-    A constant offset, which a sound card adds to all channels alike, does not count. Of channels that are equally loud
-    to 0.1 %, the first is the loudest.
+    A constant offset, which a sound card adds to all channels alike, does not count. If the power of several channels
+    is within 0.1 % of the highest, the first of them is returned.
 
     Args:
-        frames: how many there are.
-        sums: sum over the samples of each channel and, at the end, of their mix, float64 [channels + 1].
-        power: the same over their squares.
+        frames: number of frames.
+        sums: sum of the samples of each channel and, at the end, of their mix, float64 [channels + 1].
+        power: the same sums of the squared samples.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # samples may be NaN or infinite
         sound = power - sums**2 / max(1, frames)
@@ -137,6 +138,7 @@ def trim_silence(samples: np.ndarray, *, block_samples: int, below_db: float) ->
 
     Returns:
         A view of `samples` from the first to the last block kept; all of it if it is silent or shorter than a block.
+        The samples after the last whole block are kept if that block is.
 
     Example:
         >>> trim_silence(np.float32([0, 0, 0, 0, 1, 1, 0, 0]), block_samples=2, below_db=40.0).tolist()

@@ -63,7 +63,7 @@ class FeatureSpec(FeatureParams):
 
     @property
     def fft_size(self) -> int:
-        """Points of the FFT: a power of two; twice as many for mel, so that the lowest mel band contains a bin."""
+        """Points of the FFT: the window, up to a power of two; doubled for mel, so that the lowest band has a bin."""
         smallest = 1 << (self.window_samples - 1).bit_length()
         return 2 * smallest if self.kind == "mel" else smallest
 

@@ -146,7 +146,7 @@ class Archive:
         return (_reopened, (self.path,))
 
     def _open_files(self, path: Path) -> Sequence["ArchiveFile"]:
-        """The files of the archive. The reader of another kind of archive opens others, and is checked as a zip is."""
+        """Open the files of the archive. Readers of other kinds of archives override this; the checks are the same."""
         return [SharedZip(part) for part in all_parts(path)]
 
     def _entry(self, member: str) -> zipfile.ZipInfo:

@@ -87,7 +87,7 @@ class Dataverse:
 
 @dataclass(frozen=True, kw_only=True)
 class ByHand:
-    """A corpus that users fetch themselves and name as `download.source_dir`.
+    """A corpus that users fetch themselves, into a folder inside `download.source_dir`.
 
     Attributes:
         url: where to get it.
@@ -131,8 +131,7 @@ class Utterance:
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
         is_speech: false for songs.
-        agreement: of the listeners who heard only the sound, the share that named this emotion; None if nobody was
-            asked.
+        agreement: share of the listeners who named this emotion from the sound alone; None if nobody was asked.
         repairs: known errors in the name that were corrected.
     """
 
@@ -167,7 +166,8 @@ class Corpus:
         name_pattern: searched in a recording's path without suffix, with forward slashes. Of the named groups,
             `speaker` and `emotion` are required unless a table tells them; `gender`, `sentence`, `intensity`, `channel`
             and `medium` are optional. If the pattern ignores case, so do the codes. The group `name`, or else the whole
-            match, names the performance. The group `medium`, the device that recorded it, is not part of that name.
+            match, names the performance. The group `medium` is the device that recorded it, and is replaced by
+            `best_medium` in that name.
         emotions: one of the seven emotions, or a word of `other_emotions`, by code.
         other_emotions: the corpus's own words for emotions outside the seven.
         genders: `female` or `male` by speaker code; empty if any speaker is accepted and a table or the group `gender`

@@ -126,7 +126,7 @@ def _object(state: CorpusState) -> dict[str, Any]:
 
 
 def _emotions(corpus: Corpus) -> list[str]:
-    """Those of the seven emotions that a corpus has, in their order. A user's own corpus has them in its table."""
+    """Those of the seven emotions that a corpus has, in their order; of a user's own corpus, those in its table."""
     told = set(corpus.emotions.values())
     if isinstance(corpus.source, Own) and corpus.labels:
         cells = (row["emotion"].value for row in corpus.labels.recordings.values() if "emotion" in row)

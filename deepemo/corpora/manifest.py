@@ -32,7 +32,7 @@ SOURCES = ("table", "names", "audformat")
 OPTIONAL = ("homepage", "citation", "columns", "separator", "emotions", "genders", "rate_hz")
 TOLD = ("emotion", "speaker", "gender", "sentence", "intensity")
 _FIELD = re.compile(r"\{(\w*)\}")
-# A field of a name: letters, digits and signs other than those that separate fields.
+# A field of a name: letters and digits. All other characters separate fields.
 _PART = r"[^\W_]+"
 
 

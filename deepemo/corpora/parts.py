@@ -90,7 +90,7 @@ def belongs_to_another(path: Path) -> bool:
 def all_parts(archive: Path) -> list[Path]:
     """The parts of an archive in their order, checked; the path alone if the archive has one part.
 
-    Files that are only named as parts and have no mark are somebody's own, and are left out.
+    Files that are named as parts but have no mark do not belong to the archive, and are left out.
 
     Raises:
         InputError: the path is a later part, a part is missing or comes from another packing, or a part is left over

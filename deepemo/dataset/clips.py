@@ -30,8 +30,7 @@ class Clip:
         emotion: one of the seven, or the corpus's own word for an emotion outside them.
         intensity: the corpus's word for it, or empty.
         sentence: the words, or the corpus's code for them.
-        agreement: of the listeners who heard only the sound, the share that named this emotion; None if nobody was
-            asked.
+        agreement: share of the listeners who named this emotion from the sound alone; None if nobody was asked.
         rate_hz: native sample rate.
         channels: number of channels.
         seconds: duration.
@@ -39,7 +38,7 @@ class Clip:
         peak_dbfs: highest sample of the mono mix relative to full scale.
         clipped_share: share of the samples of all channels at full scale.
         voice_share: share of 32 ms frames that the voice gate counts as speech.
-        voice_seconds: longest run of such frames.
+        voice_seconds: duration of the longest run of such frames.
         sha256: digest of the decoded samples and their rate.
         verdict: `good` or `quarantined`.
         reason: why it is quarantined, from `verdicts.REASONS`; empty if good.

@@ -18,13 +18,13 @@ from deepemo.errors import InputError
 from deepemo.files import read_json, write_json
 
 SPEC_FILE = "spec.json"
-# All are open at once while they are written, and a process may open about a thousand files.
+# All shards are open at once while they are written, and a process may open about a thousand files.
 MOST_SHARDS = 512
 _RECORD = {"clip": tf.io.FixedLenFeature([], tf.string), "values": tf.io.FixedLenFeature([], tf.string)}
 
 
 def shards_for(clips: int, clips_per_shard: int) -> int:
-    """How many shards hold so many clips: 1 to `MOST_SHARDS`, beyond which shards grow instead.
+    """Number of shards for a number of clips, from 1 to `MOST_SHARDS`. Beyond that, each shard holds more clips.
 
     Example:
         >>> [shards_for(clips, 300) for clips in (0, 300, 9_532, 10_000_000)]

@@ -1,8 +1,9 @@
 """The split: the role of every good clip, the same for all models.
 
-There are two tests: new clips of speakers that are in training (`test_seen`), and clips of speakers that are not
-(`test_unseen`). All draws are stable hashes of ids and the seed, so a clip keeps its role when other clips are added or
-removed. All recordings of one performance have the same role.
+There are three tests: new clips of speakers that are in training (`test_seen`), clips of speakers that are not
+(`test_unseen`), and clips of held-out corpora (`test_corpus`). All draws are stable hashes of ids and the seed. Roles
+therefore do not depend on other corpora, and few roles change when a corpus gains or loses clips. All recordings of one
+performance have the same role.
 """
 
 import hashlib
@@ -34,7 +35,7 @@ def _draw(key: str, seed: int) -> float:
 
 
 def _draw_speakers(speakers: pd.DataFrame, share: float, seed: int) -> set[str]:
-    """A share of the speakers, at least one of each gender that has two or more."""
+    """A share of the speakers of each gender: at least one if there are several, none if there is only one."""
     chosen: set[str] = set()
     for _, group in speakers.groupby("gender", sort=True):
         names = sorted(group["speaker"], key=lambda name: _draw(name, seed))
@@ -44,13 +45,13 @@ def _draw_speakers(speakers: pd.DataFrame, share: float, seed: int) -> set[str]:
 
 
 def _named_speakers(corpus: str, named: Sequence[str], free: set[str], unseen: set[str], what: str) -> set[str]:
-    """Ids in the clip table of speakers that params name for a role, as the corpus names them.
+    """Ids, as in the clip table, of the speakers that params.yaml names for a role.
 
     Args:
-        corpus: its name, with which ids begin.
-        named: the names.
+        corpus: its name, with which the ids begin.
+        named: the speakers' names in the corpus.
         free: ids of the speakers that may have the role.
-        unseen: ids of those that have the role `test_unseen` already.
+        unseen: ids of the speakers that have the role `test_unseen` already.
         what: the param, for the error.
     """
     found = {f"{corpus}/{name}" for name in named}
@@ -74,10 +75,10 @@ def _names(corpus: str, speakers: set[str]) -> list[str]:
 def split_corpus(clips: pd.DataFrame, section: Split, *, seed: int) -> pd.Series:
     """Roles of the clips of one corpus.
 
-    Speakers that the section names for a role get that role. If it names none of the corpus, they are drawn. A share of
-    the speakers of each gender goes to `test_unseen`. A share of the remaining speakers goes to validation, or a share
-    of their clips if too few speakers remain. Of each emotion's clips of training speakers, the section's `test_share`
-    goes to `test_seen`.
+    Speakers that the section names for a role get that role. If it names none of this corpus, they are drawn: a share
+    of the speakers of each gender for `test_unseen`, and a share of the remaining speakers for validation. If too few
+    speakers remain, validation gets a share of their clips instead. The section's `test_share` of the training
+    speakers' clips of each emotion goes to `test_seen`.
 
     Args:
         clips: rows of the clip table, all of one corpus.

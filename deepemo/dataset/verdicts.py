@@ -30,7 +30,7 @@ REASONS = (
     "duplicate_content",
     "same_performance",
 )
-# Of the clips that contradict another, those that its explanation names.
+# Maximum number of contradicting clips that an explanation names.
 _NAMED = 10
 _PRECEDENCE = {reason: position for position, reason in enumerate(REASONS)}
 
@@ -54,9 +54,9 @@ def pass_verdicts(inspections: Iterable[Inspection], limits: Validate) -> list[V
     """Judge every recording, first by itself, then in comparison with the others.
 
     Recordings with the same samples and different emotions are all quarantined, because nothing shows which label is
-    true. Three kinds of groups keep only one good recording: the same samples and emotion, the same name, and the same
-    performance. It is the one that its corpus prefers, or else the first by clip and member. Clips that share a name
-    are numbered (`corpus/name`, `corpus/name~2`), the good one first.
+    true. Of the recordings with the same samples and emotion, with the same name, or of the same performance, only one
+    stays good: the one that the corpus prefers, or else the first by clip and member. Clips that share a name are
+    numbered (`corpus/name`, `corpus/name~2`), the good one first.
 
     Args:
         inspections: of all recordings.
@@ -115,7 +115,7 @@ def _add_contradictions(clips: Sequence[Clip], faults: list[dict[str, str]]) -> 
         if clip.sha256 and clip.emotion:
             groups[clip.sha256].append(position)
     for positions in groups.values():
-        # Blank recordings may be many: each names a few of the others only.
+        # There may be many blank recordings, so each explanation names only a few of the others.
         emotions = Counter(clips[position].emotion for position in positions)
         if len(emotions) > 1:
             same_as = {emotion: _named_others(emotion, clips, positions, emotions) for emotion in emotions}
@@ -145,7 +145,7 @@ def _add_repeats(clips: Sequence[Clip], faults: list[dict[str, str]], reason: st
 def _verdict(clip: Clip, faults: dict[str, str], limits: Validate) -> Verdict:
     by_precedence = dict(sorted(faults.items(), key=lambda fault: _PRECEDENCE[fault[0]]))
     reason = next(iter(by_precedence), "")
-    # A clip without a fault stays the object that it is: a table of millions has most of them once.
+    # A clip without a fault is not copied: in a table of millions, most clips have none.
     judged = replace(clip, verdict=QUARANTINED, reason=reason) if reason else clip
     return Verdict(clip=judged, faults=by_precedence, has_voice=bool(clip.sha256) and hears_voice(clip, limits))
 

@@ -29,7 +29,7 @@ def explore(
         apart: how well a classifier tells corpora apart, see `likeness.tell_pairs`.
 
     Returns:
-        A nested mapping for JSON, with shares of 1, seconds, hertz and dBFS.
+        A nested mapping for JSON, with shares in [0, 1], seconds, hertz and dBFS.
     """
     table = measurements.table
     figures = {

@@ -1,4 +1,4 @@
-"""Measurements on a sample of the clips that need decoding: pitch, long-term spectrum, silent ends."""
+"""Measurements that need decoded samples, on some of the clips: pitch, long-term spectrum, silent ends."""
 
 import os
 from collections.abc import Mapping

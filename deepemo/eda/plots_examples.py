@@ -26,7 +26,8 @@ MEL_BANDS = 96
 LOWEST_MEL_HZ = 50.0
 MEL_MARKS_HZ = (250, 1000, 2000, 4000, 8000, 16000)
 
-# Of the view "training": as strong as the augmentation in params.yaml was at first.
+# For the training views: about as strong as in params.yaml, with numbers of bands scaled to `MEL_BANDS`. Mixing with
+# other clips is left out.
 AUGMENTATION = Augment(
     append_neutral=0.0,
     time_scale=0.13,

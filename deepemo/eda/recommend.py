@@ -17,7 +17,7 @@ from deepemo.errors import InputError
 from deepemo.params import FeatureParams
 
 COVERAGES = (0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
-# Lengths are rounded up to a multiple of this. Rounded down, they would cut clips that they are counted to hold.
+# Lengths are rounded up to a multiple of this. Rounding down would cut some of the clips that a length must hold.
 SECONDS_STEP = 0.1
 
 # The first DeepEmo chose 58,837 samples at 24,414 Hz, for four fifths of the clips.

@@ -27,7 +27,7 @@ _CHUNK = 8
 # Trials that the second opinion is asked about at once.
 _ASKED_TOGETHER = 16
 
-# Whether each trial is speech, bool [n]; asked about those that the gate accepts.
+# Tells whether each trial is speech, bool [n]. It is asked only about the trials that the gate accepts.
 SecondOpinion = Callable[[Sequence[Trial]], npt.NDArray[np.bool_]]
 
 
@@ -110,13 +110,13 @@ def measure_error_rates(
     name: str = "gate",
     total: int | None = None,
 ) -> ErrorRates:
-    """Let the gate decide on every trial, in processes if there are many, or on a cluster.
+    """Let the gate decide on every trial, in several processes if there are many trials, or on a cluster.
 
     Args:
         decision: the limits of the gate.
         trials: recordings, at least one, each with the label `condition`.
         is_speech: the right answer for all of them.
-        second: asked about what the gate accepts.
+        second: the second opinion on the trials that the gate accepts; None to ask nobody.
         name: of the measurement, for the progress bar.
         total: number of trials, for the progress bar.
     """
@@ -145,7 +145,7 @@ def measure_error_rates(
 def _with_second(
     decided: Iterator[tuple[Trial, bool]], second: SecondOpinion | None
 ) -> Iterator[tuple[Trial, bool, bool]]:
-    """Trials, whether the gate accepts each, and whether the second opinion does so too."""
+    """Each trial, whether the gate accepts it, and whether the second opinion accepts it too."""
     while batch := list(islice(decided, _ASKED_TOGETHER)):
         asked = [trial for trial, is_voice in batch if is_voice]
         accepted = iter(second(asked) if second and asked else [True] * len(asked))

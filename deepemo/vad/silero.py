@@ -138,7 +138,7 @@ def load_network() -> SileroNetwork:
 
 
 def read_tensors(content: bytes) -> dict[str, Float32Array]:
-    """Read the tensors of a ggml Silero file as float32, the last axis the fastest.
+    """Read the tensors of a ggml Silero file as float32, with the last axis varying fastest.
 
     The file begins with a magic number, the model type with its length, and 22 numbers of the architecture. Each tensor
     follows with the number of axes, the length of its name, its type (1 half, 0 single precision), the sizes of its

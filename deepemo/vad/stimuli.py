@@ -11,7 +11,7 @@ from deepemo.audio.samples import at_level
 RATE_HZ = 16_000
 SECONDS = 4.0
 LEVEL_DBFS = -20.0
-# Variants from this number on may be learned from; the gate is measured on those before it.
+# Variants from this number on may be used for training; the gate is measured on variants with lower numbers.
 FIRST_LEARNED = 10_000
 
 Maker = Callable[[np.random.Generator], Float64Array]

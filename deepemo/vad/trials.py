@@ -47,7 +47,7 @@ class Trial:
 
 
 def is_held_out(name: str) -> bool:
-    """Whether a speaker or a source of sound is used for trials: half of all, chosen by a digest of the name."""
+    """Whether a speaker or a source of sound is used for trials: about half are, chosen by a digest of the name."""
     return hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()[0] % 2 == 1
 
 

@@ -10,7 +10,7 @@ from deepemo.audio.io.headers import HIGHEST_RATE_HZ, LOWEST_RATE_HZ
 from deepemo.audio.samples import loudest_if_cancelled, resample, sums_and_power
 from deepemo.errors import DecodeError, InputError, TooLongError
 
-# For all rates above this one, the limit in seconds counts frames at this rate, so that it limits memory too.
+# Above this rate, a limit in seconds allows only as many frames as it does at this rate. It thus limits memory too.
 FULL_RATE_HZ = 48_000
 
 

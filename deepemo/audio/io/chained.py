@@ -34,7 +34,7 @@ _BIT_RATES = {
 }
 # The maximum number of links: each needs its own decoder, and real files have far fewer.
 MAX_LINKS = 1000
-# Number of bytes of a damaged stream that are searched for next frames, in total.
+# Total number of bytes in a damaged stream that are searched for the next frame.
 _MAX_SEARCHED = 1 << 20
 
 
@@ -204,7 +204,7 @@ def _ogg_links(file: FileSlice) -> Chain:
 
 
 def _ogg_checksum(page: bytes) -> bytes:
-    """Of a page (RFC 3533, section 6): zlib's, with the bits of each byte and of the result in the other order."""
+    """Checksum of a page (RFC 3533, section 6): zlib's CRC-32 without its inversions, all bits in reverse order."""
     bare = page[:22] + bytes(4) + page[26:]
     mirrored = zlib.crc32(bare.translate(_MIRRORED), 0xFFFFFFFF) ^ 0xFFFFFFFF
     return mirrored.to_bytes(4, "big").translate(_MIRRORED)
@@ -226,7 +226,7 @@ def _mp3_links(file: FileSlice) -> Chain:
     start = samples = frames = 0
     announced: int | None = None
     kind: tuple[int, bool, int] | None = None
-    is_rest = False  # whether the link is what lies behind the announced frames of another
+    is_rest = False  # whether the link begins after the announced frames of the one before
     for position, frame, header in _mp3_frames(file, chain.faults):
         tells = _announced_frames(header)
         # Decoders stop after the announced number of frames.

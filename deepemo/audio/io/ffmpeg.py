@@ -34,9 +34,11 @@ _READERS: dict[str, Callable[[bytes], bool]] = {
     "wav": lambda head: head[:4] == b"RIFF" and head[8:12] == b"WAVE",
     "mp3": lambda head: read_mp3_frame(head) is not None,
 }
-# PyAV reads past the last plane of planar frames with more channels, and crashes. A damaged AAC file announced 41.
+# PyAV crashes on planar frames with more channels than this, because it reads past the last plane. A damaged AAC file
+# announced 41.
 _MAX_PLANES = 8
-# All frames of one packet are in memory at once: half a minute at 64 kbit/s, or 600 MiB of frames of four bytes.
+# Bytes of AAC without headers, which is decoded as one packet with all its frames in memory at once. At 64 kbit/s, this
+# many last half a minute. If each encoded frame has only four bytes, the decoded frames take 600 MiB.
 _MOST_BARE_AAC = 1 << 18
 # Demuxers whose duration is exact, not an estimate from the bit rate.
 _TELL_DURATION = ("matroska", "mov", "caf")
@@ -134,7 +136,7 @@ def ffmpeg_blocks(file: FileSlice, reader: str) -> Generator[Block, None, list[s
 
 
 class _Packets:
-    """Decoded frames of packets of a stream; those that cannot be decoded are left out, and their faults kept."""
+    """Decodes the packets of a stream to frames; leaves out packets that cannot be decoded, and keeps their faults."""
 
     def __init__(self, packets: Iterator[av.Packet], stream: av.AudioStream) -> None:
         self.faults: list[str] = []
@@ -161,13 +163,13 @@ class _Packets:
 
 
 def _bare_aac(file: FileSlice) -> SoundChunk | None:
-    """Where the sound of a WAV of AAC is that has no headers between its frames; None if it has."""
+    """Position of the sound in a WAV of AAC without headers between its frames; None if it has headers or no sound."""
     chunk = find_sound_chunk(file)
     return None if chunk is None or is_adts(file.at(chunk.start, 2)) else chunk
 
 
 def _whole(file: FileSlice, chunk: SoundChunk) -> Iterator[av.Packet]:
-    """All of a sound as one packet, which the decoder takes apart: without headers, nothing else can."""
+    """The whole sound as one packet: without headers, only the decoder can find where its frames begin."""
     length = chunk.held if chunk.announced is None else min(chunk.held, chunk.announced)
     if length > _MOST_BARE_AAC:
         raise DecodeError(f"AAC of {length} bytes without headers in a WAV, expected at most {_MOST_BARE_AAC}")
@@ -176,7 +178,7 @@ def _whole(file: FileSlice, chunk: SoundChunk) -> Iterator[av.Packet]:
 
 
 def _fact_frames(file: FileSlice, chunk: SoundChunk) -> int:
-    """Frames that a WAV announces in a chunk of its own before the sound; 0 if it does not."""
+    """Frames that a WAV announces in a chunk `fact` before the sound; 0 if it announces none."""
     fact = file.find(b"fact", 12, chunk.start)
     frames = int.from_bytes(file.at(fact + 8, 4), "little") if fact > 0 else 0
     return frames if frames < 1 << 30 else 0

@@ -1,4 +1,4 @@
-"""How many frames a FLAC stream has: by its header, and by the frames that are there (RFC 9639)."""
+"""How many frames (samples of each channel) a FLAC stream has: by its header, and by its blocks (RFC 9639)."""
 
 import re
 
@@ -7,7 +7,7 @@ from deepemo.audio.io.file_slice import FileSlice
 _MOST_FRAMES = (1 << 36) - 1
 # A count this near to the largest was never filled in.
 _NEAR = 1 << 25
-# More than the longest frame of a recording takes.
+# Bytes at the end of a file that are searched for headers of blocks; the longest block of a recording is shorter.
 _SEARCHED_BYTES = 1 << 18
 _SYNC = re.compile(rb"\xff\xf8")
 _CRC_8 = 0x07
@@ -23,17 +23,17 @@ def flac_frames(file: FileSlice) -> int | None:
 
 
 def goes_beyond(file: FileSlice, frames: int) -> bool:
-    """Whether blocks of a FLAC stream begin behind so many frames, which its header announces."""
+    """Whether a FLAC stream has blocks after the number of frames that its header announces."""
     block_frames = int.from_bytes(file.at(8, 2), "big")  # of a stream whose blocks have one length
     first = max(0, file.size - _SEARCHED_BYTES)
     tail = file.at(first, file.size - first)
     numbers = {number for sync in _SYNC.finditer(tail) if (number := _block_number(tail[sync.start() :][:16]))}
-    # Bytes that look like a header are rare, and hardly ever have the number behind that of another one.
+    # Other bytes rarely look like a header. It is rarer still that another header has the preceding number.
     return any(number * block_frames >= frames and number - 1 in numbers for number in numbers)
 
 
 def _block_number(header: bytes) -> int | None:
-    """The number of a block, by its header; None if this is none."""
+    """The number of a block, by its header; None if the bytes are not a header."""
     if len(header) < 16 or header[2] >> 4 == 0 or header[2] & 15 == 15 or header[3] >> 4 > 10 or header[3] & 1:
         return None
     # The number is coded as a character in UTF-8, of up to seven bytes.

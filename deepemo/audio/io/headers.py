@@ -20,8 +20,8 @@ HIGHEST_RATE_HZ = 768_000
 _NEAR = 1 << 25
 # A length up to this was never filled in if sound follows. Programs that leave 0 may add the size of their header.
 _ALMOST_NONE = 44
-# More bytes than this behind the announced sound, if they are nothing else, are sound too: the program ended before it
-# brought the length up to date. Fewer may be padding, or what a program left there.
+# If more bytes than this follow the announced sound, and neither a chunk nor a tag begins there, they are sound too:
+# the program ended before it updated the length. Fewer bytes may be padding, or something that a program left there.
 _MOST_PADDING = 1 << 16
 _TAGS = (b"ID3", b"TAG", b"APE")
 

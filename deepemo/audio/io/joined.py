@@ -1,7 +1,7 @@
 """Find recordings that were joined by appending one file to another, in containers with a header of their own.
 
-Decoders read the first recording by the length in its header, and silently ignore the others or refuse them all. A
-further recording is one that begins behind the sound of the one before, by that length.
+Decoders read only as much as the header of the first recording announces and silently ignore the rest, or they refuse
+the file. This module searches for the header of a further recording after the announced sound of the one before.
 """
 
 from collections.abc import Callable, Iterator
@@ -21,7 +21,7 @@ def joined_starts(file: FileSlice, most: int) -> list[int]:
 
     Args:
         file: from the first byte of its first recording on.
-        most: positions that are looked for.
+        most: maximum number of positions.
     """
     starts = [0]
     next_start = _next_mp4 if file.at(4, 4) == b"ftyp" else _next_by_header
@@ -72,7 +72,7 @@ def _is_au(head: bytes) -> bool:
 
 
 def _next_mp4(file: FileSlice) -> int | None:
-    """Position of the next file in an MP4: a type, somewhere behind an index."""
+    """Position of the next file in an MP4: of a type box (ftyp) after an index (moov); None if there is none."""
     position, has_index = 0, False
     while len(header := file.at(position, 16)) >= 8:
         length, name = int.from_bytes(header[:4], "big"), header[4:8]

@@ -12,12 +12,12 @@ from deepemo.audio.io.flac import flac_frames, goes_beyond
 from deepemo.errors import DecodeError
 
 _BLOCK_SAMPLES = 1 << 18
-# How a MIDI sample dump begins, which samplers exchange. libsndfile prints what is wrong with one to standard output,
-# among a program's answers.
+# First bytes of a MIDI sample dump, the format in which samplers exchange sounds. libsndfile prints its errors about
+# such a file to standard output, where they would mix with a program's answers.
 _SAMPLE_DUMP = b"\xf0\x7e"
 # A larger number of frames in a header is not a real count.
 _MAX_FRAMES = 1 << 40
-# Tolerance for MP3 without an announced length: a decoder leaves out frames whose sound begins in a frame before the
+# Tolerance for MP3 without an announced length: a decoder leaves out frames whose data begin in a frame before the
 # start of the file.
 _MP3_SLACK_FRAMES = 3 * 1152
 # For MP3 with an announced length: some encoders count the frame that announces it.
@@ -35,7 +35,7 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
         libsndfile's name of the format, and what could not be read.
 
     Raises:
-        DecodeError: libsndfile stops before the sound ends, or would; or it is a MIDI sample dump.
+        DecodeError: libsndfile stops, or would stop, before the sound ends; or the file is a MIDI sample dump.
         Exception: any error of soundfile.
     """
     if file.at(0, 2) == _SAMPLE_DUMP:
@@ -44,7 +44,8 @@ def libsndfile_blocks(file: FileSlice, link: Link) -> Generator[Block, None, tup
     with soundfile.SoundFile(file) as sound:
         announced = _announced_frames(sound, file, link)
         if sound.subtype.startswith("MPEG") and sound.format != "MP3":
-            # In WAV, it takes the bit rate of the first frame for that of all, and so computes where the sound ends.
+            # In WAV, libsndfile computes the end of the sound from the bit rate of the first frame, which may differ
+            # from that of the others.
             raise DecodeError(f"{sound.subtype} in {sound.format} is left to another reader")
         if sound.format == "FLAC" and announced is not None and goes_beyond(file, announced):
             raise DecodeError(f"more frames than the {announced} that are announced")

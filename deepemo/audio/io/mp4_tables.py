@@ -31,13 +31,13 @@ class _Box(NamedTuple):
 
 
 def find_index(file: FileSlice) -> tuple[FileSlice, bool]:
-    """Find the index of an MP4 or QuickTime file, which no walk over its boxes reaches if bytes before it are lost.
+    """Find the index of an MP4 or QuickTime file, even if bytes lost or added before it make box lengths wrong.
 
     Returns:
-        The file, with the length of the box before the index corrected; and whether it had to be.
+        The file, with the length of the box before the index corrected if it is wrong; and whether it was corrected.
 
     Raises:
-        DecodeError: there is no index, and without it nothing can be told apart in the sound.
+        DecodeError: there is no index, without which the sound cannot be divided into samples.
         OSError: the disk cannot be read.
     """
     position = last = 0
@@ -55,7 +55,7 @@ def find_index(file: FileSlice) -> tuple[FileSlice, bool]:
 
 
 def _first_index(file: FileSlice, start: int) -> int | None:
-    """Position of the first index behind another, by its name and that of the box that it begins with."""
+    """Position of the first index (moov) from `start` on that begins with a box mvhd; None if there is none."""
     while (named := file.find(b"moov", start)) >= 0:
         if file.at(named + 8, 4) == b"mvhd":
             return named - 4

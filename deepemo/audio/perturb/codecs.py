@@ -57,7 +57,7 @@ def coded(samples: Float32Array, rate_hz: int, codec: Codec, *, kbps: int) -> Fl
     Args:
         samples: float32 [n], n at least 1.
         rate_hz: their rate, and the rate of the result.
-        codec: of the encoding.
+        codec: format of the encoded clip.
         kbps: constant bit rate in kilobits per second; the codec must support it.
 
     Returns:

@@ -46,7 +46,7 @@ def with_sound(samples: Float32Array, rate_hz: int, sound: Float32Array, *, snr_
         samples: float32 [n]; digital silence is returned unchanged.
         rate_hz: their rate.
         sound: float32 [n], not silent.
-        snr_db: RMS of the clip between its quiet ends over the RMS of the sound.
+        snr_db: RMS of the clip between its quiet ends, relative to the RMS of the sound.
 
     Returns:
         float32 [n]; it may exceed full scale.

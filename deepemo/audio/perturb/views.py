@@ -46,7 +46,8 @@ def random_view(
         voices: other clips at `rate_hz` for the babble; if there are none, there is no babble.
 
     Returns:
-        float32 [m]; m differs from n by up to `strength.speed`, and values may exceed full scale.
+        float32 [m], m = n / speed, with the speed drawn from 1 - `strength.speed` to 1 + `strength.speed`; values may
+        exceed full scale.
     """
     # All draws are made, used or not, so that one step's strength does not change the draws of another.
     speed = random.uniform(-1, 1)

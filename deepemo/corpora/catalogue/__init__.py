@@ -1,1 +1,1 @@
-"""The corpora: a module each, whose `CORPUS` the registry finds by itself."""
+"""The known corpora, one module for each. The registry finds the `CORPUS` of every module."""

@@ -2,8 +2,8 @@
 
 The WAV files are in a git repository with Git LFS; its `SentenceFilenames.csv` lists all of them. Actor, sentence,
 emotion and level identify a performance. A clone of the repository also has each recording as MP3, and
-`processedResults/tabulatedVotes.csv` with the answers of people: rows from 100001 to the voice alone, rows from 200001
-to the face, and rows from 300001 to both.
+`processedResults/tabulatedVotes.csv` with the answers of people: on the voice alone in rows 100001 and up, on the face
+in rows 200001 and up, and on both in rows 300001 and up.
 """
 
 import re

@@ -41,7 +41,7 @@ CORPUS = Corpus(
         "sadness": "sad",
         "surprise": "surprise",
     },
-    # Speakers could choose other answers than these two.
+    # Speakers could also choose other answers than female and male.
     gender_codes={"female": "female", "male": "male", "f": "female", "m": "male", "other": "", "": ""},
     tables=(
         SideTable(

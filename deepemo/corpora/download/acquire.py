@@ -55,7 +55,7 @@ def acquire(
     raw_dir.mkdir(parents=True, exist_ok=True)
     wanted = {f"{corpus.name}{suffix}" for corpus in corpora for suffix in (".zip", ".json")}
     for path in raw_dir.iterdir():
-        # Parts may be from a packing that was killed, which goes on from them.
+        # Parts may be from a packing that was killed. They are kept, because the next one continues from them.
         if first_path(path).name not in wanted:
             path.unlink()
     return [_acquire_one(corpus, params, raw_dir, seed, patience or Patience()) for corpus in corpora]

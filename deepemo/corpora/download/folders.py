@@ -22,7 +22,7 @@ from deepemo.recordings import MAX_POINTER_BYTES, find_recordings, printable, re
 
 _LOG = logging.getLogger(__name__)
 
-# Recordings in a folder of an unknown name count as a copy of a corpus from this share of the published ones on.
+# Recordings under an unknown name count as a copy of a corpus if they are at least this share of the published ones.
 _MIN_SHARE = 0.5
 # Endings that GitHub adds to the name of a repository, and browsers to the name of a repeated download.
 _ADDED = re.compile(r"([-_ ](master|main)|\s*\(\d+\))$", re.IGNORECASE)
@@ -56,7 +56,7 @@ class Folder:
 
     Args:
         path: its root.
-        unreadable: called with the error of each folder that cannot be listed; by default that is raised.
+        unreadable: called with the error of each folder that cannot be listed; by default it raises the error.
     """
 
     def __init__(self, path: Path, unreadable: Callable[[OSError], None] = fail) -> None:

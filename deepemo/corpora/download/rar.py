@@ -1,8 +1,8 @@
 """RAR archives of recordings, with the same guards as zips.
 
-The package rarfile reads the directory of a RAR and the members that are stored in it. Compressed members are printed
-by a program of the machine, all of them in one run: as many bytes are read as each member declares, and they must have
-the member's checksum. The program never gets a name out of the archive, and is not asked to write any file.
+The package rarfile reads the directory of a RAR and the members that are stored without compression. For compressed
+ones, a program of the machine prints all members in one run. As many bytes are read for each member as it declares, and
+they must match its checksum. The program is given no name from the archive, and is not asked to write any file.
 """
 
 import errno
@@ -139,7 +139,7 @@ class SharedRar:
 
     @contextmanager
     def open(self, entry: zipfile.ZipInfo, member: str) -> Iterator[IO[bytes]]:
-        """Open a member for reading. The first compressed one has all members unpacked into temporary files.
+        """Open a member for reading. Opening the first compressed one unpacks all members into temporary files.
 
         Args:
             entry: its entry in the directory.
@@ -260,7 +260,7 @@ class _Unpacked:
             raise
 
     def _first_wrong(self, source: Any, members: Sequence[Any], folder: Path) -> Any:
-        """Write the members that a program prints to files, up to the first one that is not as packed: that one."""
+        """Write the members that a program prints to files. Stop at the first that is not as packed, and return it."""
         for number, info in enumerate(members):
             self.files[info.filename] = folder / str(number)
             if not self._is_written(source, folder / str(number), info):
@@ -283,7 +283,7 @@ class _Unpacked:
 
 
 class RarArchive(Archive):
-    """A RAR archive of recordings, read member by member. Opening it raises what opening a `SharedRar` raises, too."""
+    """A RAR archive of recordings, read member by member. Opening it also raises the errors of a `SharedRar`."""
 
     def __reduce__(self) -> tuple[Any, ...]:
         return (RarArchive, (self.path,))

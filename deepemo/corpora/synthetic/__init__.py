@@ -1,1 +1,1 @@
-"""The embedded default corpus, spoken by a program."""
+"""The synthetic corpus, spoken by espeak-ng."""
