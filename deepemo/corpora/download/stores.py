@@ -7,7 +7,7 @@ store's library takes credentials from the environment. Neither these nor creden
 import hashlib
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -17,7 +17,7 @@ from deepemo.corpora.definition import Corpus
 from deepemo.corpora.download.folders import CopyNotFoundError, known_names, same_name
 from deepemo.corpora.download.rar import is_archive
 from deepemo.corpora.download.transfer import Progress
-from deepemo.corpora.members import leads_out
+from deepemo.corpora.members import find_ending, leads_out
 from deepemo.corpora.parts import first_path
 from deepemo.errors import InputError
 from deepemo.files import explained_full_disk, require_room, written_whole
@@ -82,7 +82,7 @@ class Store:
         """
         names = known_names(corpus)
         try:
-            files = sorted(self._files(names), key=lambda file: file.path)
+            files = sorted(self._files(names, corpus.beside), key=lambda file: file.path)
         except FileNotFoundError as error:
             raise CopyNotFoundError(f"download.source_dir: {self.shown}: no such folder") from error
         except Exception as error:  # each store's library has errors of its own
@@ -95,15 +95,17 @@ class Store:
             raise CopyNotFoundError(f"{self.shown} has no folder or archive of {corpus.title} (looked for {looked})")
         return StoredCopy(self._store, self.shown, files)
 
-    def _files(self, names: list[str]) -> Iterator[_Stored]:
+    def _files(self, names: Sequence[str], beside: Sequence[str]) -> Iterator[_Stored]:
         for entry in self._store.ls(self._root, detail=True):
             path = self._below(entry["name"])
             plain = PurePosixPath(path)
             if entry["type"] == "directory":
                 if any(same_name(plain.name, name) for name in names):
                     found = self._store.find(entry["name"], detail=True)
-                    stored = (self._stored(each) for each in found.values())
-                    yield from (file for file in stored if is_recording(file.path) or is_archive(file.path))
+                    for file in map(self._stored, found.values()):
+                        is_beside = any(find_ending([file.path], path) for path in beside)
+                        if is_beside or is_recording(file.path) or is_archive(file.path):
+                            yield file
             elif is_archive(path) and any(same_name(first_path(Path(path)).stem, name) for name in names):
                 yield self._stored(entry)
 

@@ -145,6 +145,30 @@ def test_a_web_address_that_lists_its_folders_will_do(tmp_path: Path) -> None:
     assert provenance.recordings == len(NAMES)
 
 
+def test_tables_and_other_files_beside_the_recordings_come_with_them(tmp_path: Path) -> None:
+    nemo, crema_d = tmp_path / "served" / "nEMO", tmp_path / "served" / "CREMA-D"
+    (votes,) = CORPORA["crema_d"].beside
+    for path, content in {
+        nemo / "data.tsv": b"file_id\traw_text\tgender\nEB0_anger_1.wav\tTak.\tfemale\n",
+        nemo / "samples" / "EB0_anger_1.wav": wav("a"),
+        crema_d / votes: b'"","A","D","F","H","N","S","fileName"\n"100001",1,0,0,0,0,0,"1001_DFA_ANG_XX"\n',
+        crema_d / "AudioWAV" / "1001_DFA_ANG_XX.wav": wav("b"),
+        crema_d / "readme.csv": b"of no use",
+    }.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for name, kept in (("nemo", "data.tsv"), ("crema_d", votes)):
+            found = bring(f"http://127.0.0.1:{server.server_port}", tmp_path / "a", CORPORA[name])
+            here = bring(str(tmp_path / "served"), tmp_path / "b", CORPORA[name])
+            assert (found.sha256, found.zip_sha256) == (here.sha256, here.zip_sha256)
+            with zipfile.ZipFile(tmp_path / "a" / "data" / "raw" / f"{name}.zip") as packed:
+                assert [member for member in packed.namelist() if not member.endswith(".wav")] == [kept]
+        server.shutdown()
+
+
 def test_what_is_not_there_and_what_cannot_be_read_are_told_apart_and_no_secret_is_shown(
     bucket: Bucket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
