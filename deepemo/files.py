@@ -129,6 +129,14 @@ def file_sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def folder_sha256(folder: Path) -> str:
+    """SHA-256, in hexadecimal, of the names and contents of all files in a folder."""
+    digest = hashlib.sha256()
+    for path in sorted(path for path in folder.rglob("*") if path.is_file()):
+        digest.update(f"{file_sha256(path)}  {path.relative_to(folder).as_posix()}\n".encode())
+    return digest.hexdigest()
+
+
 def write_csv(path: Path, table: pd.DataFrame, *, float_format: str = "%.6g") -> None:
     """Write a table as CSV in UTF-8, without its index, so that it is read back unchanged; lines end with a line feed.
 

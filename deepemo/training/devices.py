@@ -72,6 +72,8 @@ def devices() -> Iterator[str]:
         with strategy.scope():
             yield words
     except _LOST as error:
+        if len(workers) < 2:
+            raise
         raise InputError(
             f"{CONFIG}: another of the {len(workers)} workers went away ({_first_line(error)}); start all of them "
             "again, and the training goes on from its last whole epoch"

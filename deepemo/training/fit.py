@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -10,10 +10,9 @@ from typing import Any
 import keras
 import pandas as pd
 
-from deepemo.dataset.shards import read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
 from deepemo.emotions import Emotions
-from deepemo.files import write_csv
+from deepemo.files import folder_sha256, write_csv
 from deepemo.params import Learning
 from deepemo.training.batches import TrainingBatches, View, class_weights, validation_arrays
 from deepemo.training.loop import RateGroup, Trainer
@@ -42,14 +41,14 @@ class Trained:
 
 
 def training_fingerprint(
-    name: str, section: Learning, inputs: Mapping[str, Any], split: pd.DataFrame, emotions: Emotions, seed: int
+    name: str, section: Learning, inputs: Sequence[str], split: pd.DataFrame, emotions: Emotions, seed: int
 ) -> str:
     """Digest of everything that affects a training, so that the checkpoint of another training is not used.
 
     Args:
         name: of the network.
         section: how it learns.
-        inputs: description of its inputs, see `read_spec`.
+        inputs: digests of the folders of its inputs, see `files.folder_sha256`.
         split: the split table.
         emotions: of the run.
         seed: of the training.
@@ -98,7 +97,7 @@ def fit(
         class_weights=class_weights(training, emotions),
         groups=groups,
     )
-    fingerprint = training_fingerprint(network.name, section, read_spec(folder), split, emotions, seed)
+    fingerprint = training_fingerprint(network.name, section, [folder_sha256(folder)], split, emotions, seed)
     return trainer.run(resume, fingerprint)
 
 

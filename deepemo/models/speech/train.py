@@ -13,6 +13,7 @@ from deepemo.arrays import Float32Array, Int64Array
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION
 from deepemo.emotions import Emotions
+from deepemo.files import folder_sha256
 from deepemo.mapped import blocks, mapped
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import SpeechHeads, TrainSpeech
@@ -168,6 +169,7 @@ def train_speech(
         network.get_layer(OPINION).set_weights(
             speech_opinion(learning.components, learning.views, projection(sounds).numpy(), seed=seed)
         )
+    inputs = [folder_sha256(folder) for folder in (embeddings, views)]
     history: History = []
     for name in (VOICE_HEAD, HEAD):
         head = network.get_layer(name)
@@ -185,7 +187,7 @@ def train_speech(
                 knows_voice=name == VOICE_HEAD,
                 seed=seed + number,
                 resume=resume / f"{name}{number}",
-                fingerprint=training_fingerprint(name, section, made_by, split, emotions, seed + number),
+                fingerprint=training_fingerprint(name, section, inputs, split, emotions, seed + number),
             )
             for number in range(1, section.members + 1)
         ]

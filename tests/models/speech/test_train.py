@@ -18,6 +18,7 @@ from deepemo.models.speech.network import DISCRIMINANT, HEAD, OPINION, PROJECTIO
 from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.models.speech.train import train_speech
 from deepemo.pipeline import load_params
+from deepemo.training.loop import Trainer
 from deepemo.training.seeding import seed_everything
 
 ROOT = Path(__file__).parents[3]
@@ -86,3 +87,42 @@ def test_sounds_beside_the_views_give_an_opinion(run: Path, monkeypatch: pytest.
     project, opinion = network.get_layer(PROJECTION), network.get_layer(OPINION)
     assert (opinion(project(sounds)).numpy() < 0).mean() > 0.8
     assert (opinion(project(clips)).numpy() < 0).mean() < 0.15
+
+
+@pytest.mark.slow
+def test_a_checkpoint_of_other_views_is_not_used(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(run)
+    save = Trainer._save
+
+    def save_and_stop(self: Trainer, *args: object) -> None:
+        save(self, *args)
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Trainer, "_save", save_and_stop)
+        with pytest.raises(KeyboardInterrupt):
+            trained()
+    assert list(Path("heads/resume").rglob("*.npz"))
+
+    kept = VIEWS.with_name("kept")
+    shutil.copytree(VIEWS / "0", kept)
+    clips = [
+        (name, value)
+        for names, values in read_batches(kept, batch_size=500)
+        for name, value in zip(names, values, strict=True)
+    ]
+    others = ((name, -value) for name, value in clips)
+    made = read_spec(kept)
+    shutil.rmtree(VIEWS / "0")
+    write_shards(
+        VIEWS / "0", others, shards=1, shape=made["shape"], about={name: made[name] for name in MADE_BY if name in made}
+    )
+    try:
+        found = trained()
+        assert not list(Path("heads/resume").rglob("*.npz"))
+        anew = trained()
+    finally:
+        shutil.rmtree(VIEWS / "0")
+        kept.rename(VIEWS / "0")
+    for one, other in zip(found.variables, anew.variables, strict=True):
+        np.testing.assert_array_equal(one.numpy(), other.numpy(), err_msg=one.path)
