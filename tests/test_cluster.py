@@ -178,6 +178,19 @@ def refuse_five(number: int) -> int:
     return number
 
 
+class UnpicklableError(Exception):
+    """Like those of libraries whose arguments are not those of `Exception`."""
+
+    def __init__(self, clip: str, library: str) -> None:
+        super().__init__(f"{clip}: of {library}")
+
+
+def raise_unpicklable(number: int) -> int:
+    if number == 5:
+        raise UnpicklableError("clip 5", "a library")
+    return number
+
+
 def numbered(taken: list[int]) -> Iterator[int]:
     for number in range(1000):
         taken.append(number)
@@ -213,6 +226,8 @@ def test_the_processes_of_a_worker_share_its_cores_evenly(dask_cluster: Cluster,
 def test_an_error_of_the_work_is_raised_as_it_is_and_a_process_that_dies_is_named() -> None:
     with pytest.raises(DecodeError, match="clip 5: no sound"):
         list(map_on_cluster(refuse_five, range(9), name="refuse", chunk=2))
+    with pytest.raises(RuntimeError, match="UnpicklableError: clip 5: of a library"):
+        list(map_on_cluster(raise_unpicklable, range(9), name="unpicklable", chunk=2))
     with pytest.raises(InputError, match=r"3 processes died over one chunk, the last with status -9"):
         list(map_on_cluster(die_at_five, range(9), name="die", chunk=2))
 
