@@ -14,6 +14,7 @@ from itertools import islice
 from typing import Any, Self, TypeVar
 
 from fastapi import APIRouter, WebSocket
+from fastapi.security.utils import get_authorization_scheme_param
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 from starlette.websockets import WebSocketDisconnect
 
@@ -97,10 +98,13 @@ class Streams:
         Raises:
             ProblemError: no place is free.
         """
-        most, same = self._settings.streams, self._settings.streams_per_address
-        if self._of_address.total() >= most or self._of_address[address] >= same:
-            self._metrics.turned_away.inc()
-            raise ProblemError("busy", f"{self._of_address.total()} streams, expected at most {most}")
+        for where, count, most in (
+            ("", self._of_address.total(), self._settings.streams),
+            (" of one address", self._of_address[address], self._settings.streams_per_address),
+        ):
+            if count >= most:
+                self._metrics.turned_away.inc()
+                raise ProblemError("busy", f"{count} streams{where} already, expected at most {most}")
         self._of_address[address] += 1
         self._metrics.streams.set(self._of_address.total())
         try:
@@ -255,8 +259,9 @@ class _Session:
         except ValidationError as error:
             raise ProblemError("bad_parameter", first_problem(error, whole="the first message")) from error
         if self._settings.api_key is not None:
-            given = self._socket.headers.get("authorization", "").removeprefix("Bearer ").encode("latin-1")
-            shown = given if start.key is None else start.key.encode()
+            scheme, given = get_authorization_scheme_param(self._socket.headers.get("authorization"))
+            in_header = given.encode("latin-1") if scheme.lower() == "bearer" else b""
+            shown = in_header if start.key is None else start.key.encode()
             if not hmac.compare_digest(shown, self._settings.api_key.encode()):
                 raise ProblemError("no_key", "expected the field key, or the header Authorization: Bearer <key>")
         return start

@@ -126,7 +126,7 @@ class _Form:
         elif name == VOICE_FIELD and self._expected.takes_voice and self.voice is None:
             self.voice = self._part
         else:
-            raise ProblemError("bad_upload", f"found a further part named {name[:40]!r}, expected {self._expected}")
+            raise ProblemError("bad_upload", f"found one more part, named {name[:40]!r}, expected {self._expected}")
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:
         count = end - start

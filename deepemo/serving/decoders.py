@@ -215,7 +215,7 @@ class Decoders:
         try:
             recording = decoder.ask(content, request, gone)
         except (DecodeError, TooLongError):
-            self._idle.put(decoder)
+            self._give_back(decoder)
             raise
         except CancelledError:
             self._replace(decoder)
@@ -231,7 +231,7 @@ class Decoders:
         except BaseException:
             self._replace(decoder)
             raise
-        self._idle.put(decoder)
+        self._give_back(decoder)
         return recording
 
     def close(self) -> None:
@@ -252,6 +252,13 @@ class Decoders:
             if self._open and self._started < self._processes:
                 self._started += 1
                 self._idle.put(_Decoder(self.limits))
+
+    def _give_back(self, decoder: _Decoder) -> None:
+        with self._lock:
+            if self._open:
+                self._idle.put(decoder)
+                return
+        decoder.end()
 
     def _replace(self, decoder: _Decoder) -> int:
         status = decoder.end()

@@ -163,7 +163,8 @@ def test_the_key_comes_with_the_first_message_or_as_a_header(serve):
     assert_refused(talk_to(client, b""), "no_key")
     assert_refused(talk_to(client, b"", {**START, "key": "x"}), "no_key")
     assert talk_to(client, b"", {**START, "key": "sésame"})[1] == 1000
-    assert talk_to(client, b"", headers={"authorization": b"Bearer s\xc3\xa9same"})[1] == 1000
+    assert talk_to(client, b"", headers={"authorization": b"bearer s\xc3\xa9same"})[1] == 1000
+    assert_refused(talk_to(client, b"", headers={"authorization": b"s\xc3\xa9same"}), "no_key")
 
 
 def test_pages_of_other_sites_may_not_stream(serve):
@@ -181,7 +182,8 @@ def test_pages_of_other_sites_may_not_stream(serve):
 def test_streams_are_bounded_in_all_and_for_an_address(serve):
     client = serve(streams=3, streams_per_address=2)
     with client.websocket_connect("/v1/stream"), client.websocket_connect("/v1/stream"):
-        assert_refused(talk_to(client, b""), "busy", 1013)
+        detail = assert_refused(talk_to(client, b""), "busy", 1013)
+        assert detail == "2 streams of one address already, expected at most 2"
         assert "deepemo_streams 2.0" in client.get("/metrics").text
     assert talk_to(client, b"")[1] == 1000
     assert "deepemo_streams 0.0" in client.get("/metrics").text

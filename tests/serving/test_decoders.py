@@ -5,6 +5,7 @@ import resource
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -133,6 +134,27 @@ def test_nobody_waiting_ends_the_work(two: Decoders, slow: bytes) -> None:
         two.read_mono(slow, gone=lambda: True)
     assert time.monotonic() - began < 10
     assert two.read_mono(to_wav(tone(1))).seconds == 1
+
+
+@pytest.mark.slow
+def test_a_decoder_at_work_while_they_are_closed_answers_and_ends(slow: bytes) -> None:
+    decoders = Decoders(1, DecodingLimits(max_seconds=300, seconds=120))
+    decoders.read_mono(to_wav(tone(1)))
+    at_work = threading.Event()
+
+    def gone() -> bool:
+        at_work.set()
+        return False
+
+    with ThreadPoolExecutor(2) as pool:
+        working = pool.submit(decoders.read_mono, slow, gone=gone)
+        assert at_work.wait(60)
+        waiting = pool.submit(decoders.read_mono, slow)
+        decoders.close()
+        assert working.result(60).seconds > 270
+        with pytest.raises(CancelledError):
+            waiting.result(60)
+    assert children() == []
 
 
 @pytest.mark.slow
