@@ -101,7 +101,7 @@ class Validate(VoiceDecision):
     min_agreement: Share | None
 
     @model_validator(mode="after")
-    def _lengthsin_order_of(self) -> Self:
+    def _lengths_in_order(self) -> Self:
         if self.min_seconds >= self.max_seconds:
             raise ValueError(f"min_seconds {self.min_seconds} must be below max_seconds {self.max_seconds}")
         return self
@@ -212,7 +212,7 @@ class WaveformViews(Section):
     max_snr_db: float
 
     @model_validator(mode="after")
-    def _ratiosin_order_of(self) -> Self:
+    def _ratios_in_order(self) -> Self:
         if self.min_snr_db > self.max_snr_db:
             raise ValueError(f"min_snr_db {self.min_snr_db} must be at most max_snr_db {self.max_snr_db}")
         return self
