@@ -23,6 +23,7 @@ from deepemo.pipeline import load_params
 from deepemo.serving import cli
 from deepemo.serving.export import export
 from deepemo.serving.predictor import Predictor
+from deepemo.vad.stimuli import KINDS
 from stages import embed, embed_views, train
 from tests.fixtures.models import write_bundle_of
 from tests.fixtures.onnx_encoder import EARLY, LATE, SmallEncoder
@@ -42,7 +43,9 @@ def params() -> Params:
     short = {"epochs": 1, "batch_size": 16, "members": 1}
     sections = {
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(update=small),
-        "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews),
+        "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews).model_copy(
+            update={"sounds_per_kind": 1}
+        ),
         "train_speech": params.section("train_speech", TrainSpeech).model_copy(update=short),
     }
     return params.model_copy(update={"models": sections})
@@ -76,7 +79,7 @@ def run(easy: Path, tmp_path: Path, wav: Callable[..., bytes], monkeypatch: pyte
 def trained(run: Path, params: Params) -> Path:
     """The same after embedding and training."""
     assert embed.main(params, "speech") == f"embed speech: 140 clips, {WIDTH} values each by encoders/mine.onnx"
-    assert embed_views.main(params, "speech").endswith("training clips, 1 views of each")
+    assert embed_views.main(params, "speech").endswith(f" 1 views of each; {len(KINDS)} sounds without speech")
     assert train.main(params, "speech").startswith("train_speech: {'epochs': 2, ")
     return run
 

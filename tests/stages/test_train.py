@@ -23,6 +23,7 @@ from deepemo.models.shallow.family import TrainShallow
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews, TrainSpeech
 from deepemo.params import Params
 from deepemo.pipeline import load_params
+from deepemo.vad.stimuli import KINDS
 from stages import embed, embed_views, train
 
 ROOT = Path(__file__).parents[2]
@@ -40,7 +41,9 @@ def params() -> Params:
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(
             update={"taps": ["layer1"], "clips_per_shard": 20}
         ),
-        "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews),
+        "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews).model_copy(
+            update={"sounds_per_kind": 1}
+        ),
         "train_speech": params.section("train_speech", TrainSpeech).model_copy(update=short),
         "embed": params.section("embed", Embed).model_copy(update={"weights": "random"}),
         "train_transfer": transfer.model_copy(
@@ -105,7 +108,9 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
     about = read_spec(run / "data/embeddings/speech")
     assert (about["encoder"], about["taps"], about["shape"]) == ("moonshine_tiny", ["layer1"], [576])
     training = int((split["role"] == "train").sum())
-    assert embed_views.main(params, "speech") == f"embed_speech_views: {training} training clips, 1 views of each"
+    assert embed_views.main(params, "speech") == (
+        f"embed_speech_views: {training} training clips, 1 views of each; {len(KINDS)} sounds without speech"
+    )
     assert read_spec(run / "data/embeddings/speech_views/0")["clips"] == training
     assert train.main(params, "speech").startswith("train_speech: {'epochs': 2, ")
     assert pd.read_csv(run / "plots/learning_curve_speech.csv")["phase"].tolist() == ["voice_head", "head"]
