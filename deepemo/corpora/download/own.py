@@ -78,6 +78,6 @@ def find_corpus(name: str, source_dir: Path | None) -> Corpus:
     if name not in CORPORA:
         raise InputError(
             f"download.corpora: found {name!r}, expected some of {sorted({*CORPORA, *own})}; a corpus of your own is "
-            f"found by download.source_dir and its {MANIFEST}"
+            f"found by its {MANIFEST}, in a folder of download.source_dir, which must not be an address then"
         )
     return CORPORA[name]
