@@ -13,6 +13,7 @@ from concurrent.futures.process import BrokenProcessPool
 from functools import partial
 from itertools import islice
 from multiprocessing.queues import SimpleQueue
+from threading import Thread
 from typing import Any, TypeVar
 
 from tqdm import tqdm
@@ -129,6 +130,14 @@ def map_in_processes(
         ) from error
 
 
+def _end_with_parent() -> None:
+    """Wait until the process that started this one ends, then end too: a parent that was killed tells nobody."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
+
+
 class _Process:
     """The work that a process keeps between chunks."""
 
@@ -138,6 +147,7 @@ class _Process:
     def begin(
         cls, numbers: SimpleQueue[int], processes: int, work: Callable[[Any], Any], start: Callable[[], None] | None
     ) -> None:
+        Thread(target=_end_with_parent, daemon=True).start()
         keep_to_share(numbers.get(), processes)
         if start is not None:
             start()

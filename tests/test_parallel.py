@@ -3,10 +3,13 @@
 import os
 import pickle
 import signal
+import subprocess
 import sys
+import time
 import zipfile
 from pathlib import Path
 
+import psutil
 import pytest
 
 from deepemo.cluster import ADDRESS
@@ -15,6 +18,8 @@ from deepemo.errors import InputError
 from deepemo.parallel import map_clips, on_cluster
 from tests.fixtures.meeting import meet
 from tests.test_threads import endless
+
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture(autouse=True)
@@ -92,6 +97,39 @@ def test_items_are_taken_as_room_becomes_free_in_processes_too() -> None:
 def test_a_killed_process_is_one_error_that_says_so() -> None:
     with pytest.raises(InputError, match="one of 2 processes was killed"):
         list(map_clips(die_at_five, range(9), name="die", total=9, workers=2, in_processes=True, chunk=2))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0, 600])
+def test_processes_end_with_the_one_that_started_them_if_it_is_killed(seconds: int) -> None:
+    """At work or, after the last item, without any."""
+    script = (
+        "import sys, time\n"
+        "from functools import partial\n"
+        "from deepemo.parallel import map_clips\n"
+        "from tests.test_parallel import sleep_and_tell\n"
+        "work = partial(sleep_and_tell, int(sys.argv[1]))\n"
+        "for _ in map_clips(work, range(2), name='sleep', total=2, workers=2, in_processes=True, chunk=1):\n"
+        "    time.sleep(600)\n"
+    )
+    parent = subprocess.Popen(
+        [sys.executable, "-c", script, str(seconds)],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert parent.stdout is not None
+    started = [psutil.Process(int(parent.stdout.readline())) for _ in range(2)]
+    parent.kill()
+    parent.wait()
+    _, alive = psutil.wait_procs(started, timeout=20)
+    assert alive == []
+
+
+def sleep_and_tell(seconds: int, _: int) -> None:
+    print(os.getpid(), flush=True)
+    time.sleep(seconds or 0.5)
 
 
 def test_an_archive_that_travels_among_processes_is_opened_once_in_each(tmp_path: Path) -> None:
