@@ -173,8 +173,9 @@ def test_a_folder_inside_that_cannot_be_listed_is_reported(predict, tmp_path, wa
             raise PermissionError(13, "Permission denied", str(path))
         return listed(path)
 
-    monkeypatch.setattr(os, "scandir", scandir)
-    run = predict(tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "scandir", scandir)
+        run = predict(tmp_path)
     assert [line.split()[1] for line in run.stdout.splitlines()[1:]] == ["unknown", "angry"]
     assert run.stderr.splitlines() == ["1 of 2 could not be read"]
 
