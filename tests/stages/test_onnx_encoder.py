@@ -110,7 +110,8 @@ def test_from_recordings_to_answers_and_what_is_heard_is_what_was_embedded(train
     components = model.components_of_clips(heard)
     np.testing.assert_allclose(components, model.components(values), atol=0.05)
     assert np.abs(components[0] - components[1]).max() > 0.2
-    np.testing.assert_array_equal(model.components_of_clips(heard[3:4])[0], components[3])
+    # The encoder hears clips one by one; only the projection's last bits may depend on the batch.
+    np.testing.assert_allclose(model.components_of_clips(heard[3:4])[0], components[3], rtol=0, atol=1e-5)
 
 
 def test_a_command_answers_by_the_bundle_and_an_export_is_refused(
