@@ -7,6 +7,7 @@ with it.
 
 import multiprocessing
 import os
+import pickle
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -130,6 +131,15 @@ def map_in_processes(
         ) from error
 
 
+def sendable(error: Exception) -> Exception:
+    """The error itself, or one with its type and words if it cannot be pickled and read again."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:  # of any type, because it comes from the error's own code
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error
+
+
 def _end_with_parent() -> None:
     """Wait until the process that started this one ends, then end too: a parent that was killed tells nobody."""
     parent = multiprocessing.parent_process()
@@ -155,4 +165,11 @@ class _Process:
 
     @classmethod
     def work_on(cls, items: list[Any]) -> list[Any]:
-        return [cls.work(item) for item in items]
+        try:
+            return [cls.work(item) for item in items]
+        except Exception as error:
+            # The pool would take an error that it cannot read for a killed process.
+            sent = sendable(error)
+            if sent is error:
+                raise
+            raise sent from error

@@ -9,6 +9,7 @@ from typing import Any
 from deepemo.cluster import code_digest
 from deepemo.cores import keep_to_share
 from deepemo.errors import InputError
+from deepemo.parallel import sendable
 
 
 def main() -> None:
@@ -33,18 +34,9 @@ def main() -> None:
             results = [work(pickle.loads(item)) for item in items]
             answer: tuple[bool, Any] = (True, pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL))
         except Exception as error:
-            answer = (False, _sendable(error))
+            answer = (False, sendable(error))
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
-
-
-def _sendable(error: Exception) -> Exception:
-    """The error itself, or one of its words if it does not survive pickling."""
-    try:
-        pickle.loads(pickle.dumps(error))
-    except Exception:  # any, for it is the error's own code that fails
-        return RuntimeError(f"{type(error).__name__}: {error}")
-    return error
 
 
 def _ready(task: bytes) -> Any:

@@ -23,7 +23,7 @@ from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
 from deepemo.reproducible import FAST, pins
 from deepemo.yaml12 import read_yaml, write_yaml
-from tests.test_parallel import cores_of_a_process, die_at_five
+from tests.test_parallel import cores_of_a_process, die_at_five, raise_unpicklable
 
 pytestmark = pytest.mark.slow
 
@@ -175,19 +175,6 @@ def square_slowly(number: int) -> int:
 def refuse_five(number: int) -> int:
     if number == 5:
         raise DecodeError("clip 5: no sound")
-    return number
-
-
-class UnpicklableError(Exception):
-    """Like those of libraries whose arguments are not those of `Exception`."""
-
-    def __init__(self, clip: str, library: str) -> None:
-        super().__init__(f"{clip}: of {library}")
-
-
-def raise_unpicklable(number: int) -> int:
-    if number == 5:
-        raise UnpicklableError("clip 5", "a library")
     return number
 
 

@@ -46,6 +46,19 @@ def die_at_five(number: int) -> int:
     return number
 
 
+class UnpicklableError(Exception):
+    """Like those of libraries whose arguments are not those of `Exception`."""
+
+    def __init__(self, clip: str, library: str) -> None:
+        super().__init__(f"{clip}: of {library}")
+
+
+def raise_unpicklable(number: int) -> int:
+    if number == 5:
+        raise UnpicklableError("clip 5", "a library")
+    return number
+
+
 @pytest.mark.parametrize(("workers", "in_processes"), [(1, False), (3, False), (1, True), (2, True)])
 def test_results_come_in_order_whichever_way(workers: int, in_processes: bool) -> None:
     found = map_clips(square, range(10), name="squares", total=10, workers=workers, in_processes=in_processes, chunk=3)
@@ -97,6 +110,11 @@ def test_items_are_taken_as_room_becomes_free_in_processes_too() -> None:
 def test_a_killed_process_is_one_error_that_says_so() -> None:
     with pytest.raises(InputError, match="one of 2 processes was killed"):
         list(map_clips(die_at_five, range(9), name="die", total=9, workers=2, in_processes=True, chunk=2))
+
+
+def test_an_error_that_cannot_be_pickled_is_told_by_its_words() -> None:
+    with pytest.raises(RuntimeError, match="UnpicklableError: clip 5: of a library"):
+        list(map_clips(raise_unpicklable, range(9), name="u", total=9, workers=2, in_processes=True, chunk=2))
 
 
 @pytest.mark.slow

@@ -139,7 +139,7 @@ def test_the_whole_pipeline_of_four_emotions_by_an_encoder_of_ones_own_and_what_
 
 @pytest.mark.corpora
 class TestOnRealRecordings:
-    """In a class, so that another process may run these long tests than those above."""
+    """A class of its own, so that pytest-xdist may run these long tests beside those above, in another process."""
 
     def test_the_whole_pipeline_on_a_slice_of_each_real_corpus(self, tmp_path: Path, corpora_dir: Path) -> None:
         source = tmp_path / "recordings"

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 from deepemo.errors import InputError
-from deepemo.training.devices import CONFIG, is_chief, workers_of_environment
+from deepemo.training.devices import CONFIG, devices, is_chief, workers_of_environment
 
 ROOT = Path(__file__).parents[2]
 
@@ -151,6 +152,14 @@ def test_the_environment_names_the_workers(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setenv(CONFIG, json.dumps(task))
     assert workers_of_environment() == (["a:1", "b:1"], 1)
     assert not is_chief()
+
+
+def test_an_error_of_several_gpus_is_no_lost_worker(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv(CONFIG, raising=False)
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind, kind])
+    monkeypatch.setattr(tf.distribute, "MirroredStrategy", tf.distribute.get_strategy)
+    with pytest.raises(tf.errors.InternalError, match="of cuDNN"), devices():
+        raise tf.errors.InternalError(None, None, "of cuDNN")
 
 
 @pytest.mark.parametrize(

@@ -78,6 +78,6 @@ def find_corpus(name: str, source_dir: Path | None) -> Corpus:
     if name not in CORPORA:
         raise InputError(
             f"download.corpora: found {name!r}, expected some of {sorted({*CORPORA, *own})}; a corpus of your own is "
-            f"found by its {MANIFEST}, in a folder of download.source_dir, which must not be an address then"
+            f"found by its {MANIFEST} if download.source_dir is a folder of this machine"
         )
     return CORPORA[name]
