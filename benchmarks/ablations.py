@@ -49,11 +49,13 @@ had the outputs already, or if `cross_corpus` used models of `transfer` that an 
 _ABOUT: dict[Stage, str] = {
     "train_speech": """The head is what answers: perceptrons and a linear discriminant. A voice is known by all other
 validation recordings of the speaker, without labels. The UAR of one perceptron is the mean over the perceptrons of a
-head, each alone, as metrics/train_speech.json holds it; the discriminant has no part in it.
+head, each alone, as metrics/train_speech.json holds it; the discriminant has no part in it. In the rows of 6d7f387, the
+discriminant had half of each head at any distance.
 """,
     "cross_corpus": """Each figure is a mean over the four corpora, each left out of training in turn: models that never
 heard a corpus judge all its clips. With so few corpora, a difference of a point may be chance. The ensemble consists of
-`transfer` and `speech`. A voice is known by all its other recordings in the corpus, without labels.
+`transfer` and `speech`. A voice is known by all its other recordings in the corpus, without labels. In the rows of
+6d7f387, the discriminant had half of each head of `speech` at any distance.
 """,
     "evaluate": """Each row is a corpus that no training heard, recorded elsewhere by other people.
 Nothing was chosen by this test. These trainings are short too, and the backbone stays frozen.

@@ -81,7 +81,14 @@ def before(
             frames=spec.frames, bands=spec.bands, weights="random", classes=7, **built["transfer"]
         )[0],
     }
-    heads = SpeechHeads(components=4, members=1, discriminant_share=0.5, hidden_units=0, dropout=0.0)
+    heads = SpeechHeads(
+        components=4,
+        members=1,
+        discriminant_share=0.5,
+        discriminant_distances=[1.5, 2.5],
+        hidden_units=0,
+        dropout=0.0,
+    )
     networks["speech"] = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **heads.model_dump()}
     width = networks["speech"].get_layer("projection").directions.shape[0]

@@ -10,7 +10,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from deepemo.files import CLIPS, EMBEDDINGS, RAW
 from deepemo.models.family import ModelFamily
-from deepemo.params import Count, Learning, Params, Positive, Section, Share, WaveformViews
+from deepemo.params import Count, Learning, NotNegative, Params, Positive, Section, Share, WaveformViews
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -110,17 +110,27 @@ class SpeechHeads(Section):
     Attributes:
         components: number of principal components of the embeddings, the input of the heads.
         members: perceptrons in each kind of head, trained separately and averaged.
-        discriminant_share: weight of a linear discriminant in each kind of head, 0 for none; the perceptrons have the
-            rest.
+        discriminant_share: weight of a linear discriminant in each kind of head for clips of other origin, 0 for none;
+            the perceptrons have the rest.
+        discriminant_distances: distance of a clip from the training clips up to which the discriminant has no weight,
+            and distance from which it has its share; see `deepemo.models.speech.network.DiscriminantShare`.
         hidden_units: of a perceptron's layer between components and emotions; 0 for none.
         dropout: before each layer of a perceptron.
     """
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
-    discriminant_share: Annotated[float, Field(ge=0, lt=1)]
+    discriminant_share: Annotated[float, Field(ge=0, le=1)]
+    discriminant_distances: Annotated[list[NotNegative], Field(min_length=2, max_length=2)]
     hidden_units: Annotated[int, Field(ge=0)]
     dropout: Annotated[float, Field(ge=0, lt=1)]
+
+    @model_validator(mode="after")
+    def _rising(self) -> Self:
+        near, far = self.discriminant_distances
+        if near >= far:
+            raise ValueError(f"discriminant_distances: expected the first to be less than the second, {near:g} is not")
+        return self
 
 
 class TrainSpeech(SpeechHeads, Learning):

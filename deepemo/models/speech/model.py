@@ -18,7 +18,15 @@ from deepemo.models.speech.embedder import ENCODERS, rounded_up
 from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
-from deepemo.models.speech.network import HEAD, OPINION, PROJECTION, VOICE_HEAD, build_on_embeddings, build_speech
+from deepemo.models.speech.network import (
+    DISCRIMINANT_SHARE,
+    HEAD,
+    OPINION,
+    PROJECTION,
+    VOICE_HEAD,
+    build_on_embeddings,
+    build_speech,
+)
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder
 
 # Shorter clips are not judged. Training clips are sentences, and the opinion refused one in twelve single words of less
@@ -48,13 +56,15 @@ class SpeechModel:
         self.network = network
         self.about: Mapping[str, Any] = about
         self.front_end = front_end
-        projection, alone, relative, opinion = (
-            network.get_layer(name) for name in (PROJECTION, HEAD, VOICE_HEAD, OPINION)
+        projection, share, alone, relative, opinion = (
+            network.get_layer(name) for name in (PROJECTION, DISCRIMINANT_SHARE, HEAD, VOICE_HEAD, OPINION)
         )
         self._encoder = encoder
         # These two take clips, or embeddings if an encoder comes before the network.
         project = keras.Model(network.inputs[0], projection.output, name="components")
-        self._of_inputs = keras.Model(network.inputs[0], alone(projection.output), name="speech")
+        self._of_inputs = keras.Model(
+            network.inputs[0], alone([projection.output, share(projection.output)]), name="speech"
+        )
         embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
         components = tf.TensorSpec([None, projection.components], tf.float32)
         clips = tf.TensorSpec([None, None], tf.float32)
@@ -62,8 +72,12 @@ class SpeechModel:
         # traced again and again.
         self._components = _of_arrays(lambda values: projection(values), embeddings)
         self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
-        self._alone = _of_arrays(lambda values: alone(values, training=False), components)
-        self._relative = _of_arrays(lambda values: relative(values, training=False), components)
+        self._alone = _of_arrays(lambda values: alone([values, share(values)], training=False), components)
+        self._relative = _of_arrays(
+            lambda values, offsets: relative([values - offsets, share(values)], training=False),
+            components,
+            tf.TensorSpec([None, projection.components], tf.float32),
+        )
         kernel, bias = opinion.get_weights()
         self._opinion: tuple[Float32Array, Float32Array] = kernel[:, 0], bias[0]
         self.has_opinion = bool(kernel.any())
@@ -143,7 +157,7 @@ class SpeechModel:
             components: of the clips, float32 [n, components].
             offsets: of their voices, float32 [n, components] or [components], see `deepemo.models.voice`.
         """
-        return self._relative(components - offsets)
+        return self._relative(components, np.broadcast_to(offsets, components.shape))
 
     def graph(self, inputs: tf.Tensor) -> tf.Tensor:
         """Logits of clips in TensorFlow operations.
@@ -165,12 +179,12 @@ def _sounding(heard: npt.NDArray[np.bool_]) -> int:
     return max(samples_of(1), int(positions[-1]) + 1 if len(positions) else 0)
 
 
-def _of_arrays(part: Callable[[tf.Tensor], tf.Tensor], spec: tf.TensorSpec) -> Callable[[Float32Array], Float32Array]:
+def _of_arrays(part: Callable[..., tf.Tensor], *specs: tf.TensorSpec) -> Callable[..., Float32Array]:
     """A part of the network as a function of arrays that is traced once."""
-    traced = tf.function(part, input_signature=[spec])
+    traced = tf.function(part, input_signature=specs)
 
-    def call(values: Float32Array) -> Float32Array:
-        answer: Float32Array = traced(tf.constant(values, dtype=tf.float32)).numpy()
+    def call(*arrays: Float32Array) -> Float32Array:
+        answer: Float32Array = traced(*(tf.constant(values, dtype=tf.float32) for values in arrays)).numpy()
         return answer
 
     return call

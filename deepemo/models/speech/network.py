@@ -1,7 +1,8 @@
 """The network of the family `speech`: an embedder, its principal components, and two kinds of heads on them.
 
-A head averages perceptrons, which fit the voices and corpora of the training closely, and a linear discriminant, which
-does better on corpora that it never heard.
+A head consists of perceptrons, which are better on other voices of the corpora they learned from, and a linear
+discriminant, which is better on corpora that it never heard. How far a clip is from the training clips decides which of
+them answers.
 """
 
 from collections.abc import Iterable, Sequence
@@ -20,6 +21,7 @@ HEAD = "head"  # hears a clip alone
 VOICE_HEAD = "voice_head"  # hears how a clip differs from others of its voice
 OPINION = "opinion"  # hears whether a clip is speech at all
 DISCRIMINANT = "discriminant"  # of each head
+DISCRIMINANT_SHARE = "discriminant_share"  # of the answer about a clip
 
 # A dimension is divided by at least this deviation. One that hardly varies over the training clips says nothing.
 _LEAST_DEVIATION = 1e-3
@@ -88,13 +90,73 @@ class Projection(keras.layers.Layer):
         return {**super().get_config(), "components": self.components}
 
 
+@keras.saving.register_keras_serializable(package="deepemo")
+class DiscriminantShare(keras.layers.Layer):
+    """The discriminant's share of the answer about each clip: components [n, components] to [n, 1].
+
+    A clip's distance is the mean square of its components, each divided by its variance over the training clips, and
+    relative to the median of the validation clips. Other voices of the corpora of the training have about 1; recordings
+    of other origin have more. The share grows linearly between two distances. `adapt` sets the weights; no gradient
+    changes them.
+
+    Args:
+        share: from the second distance on.
+        distances: the two distances; up to the first, the share is 0.
+        options: of a Keras layer.
+    """
+
+    def __init__(self, share: float, distances: Sequence[float], **options: object) -> None:
+        super().__init__(**options)
+        self.share = share
+        self.near, self.far = distances
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create a factor [components]; the squares of components times factors add up to the distance."""
+        self.scale = self.add_weight(name="scale", shape=(input_shape[-1],), initializer="zeros", trainable=False)
+
+    def adapt(self, training: Iterable[Float32Array], validation: Iterable[Float32Array]) -> None:
+        """Set the weights.
+
+        Args:
+            training: components of the training clips, in batches float32 [n, components].
+            validation: of the validation clips, at least one of them.
+        """
+        squares, seen = np.zeros(self.scale.shape), 0
+        for values in training:
+            squares += np.square(values, dtype=np.float64).sum(axis=0)
+            seen += len(values)
+        # The mean of each component is 0.
+        deviation = np.maximum(np.sqrt(squares / seen), _LEAST_DEVIATION)
+        distances = np.concatenate([np.square(values / deviation).sum(axis=1) for values in validation])
+        self.scale.assign(1.0 / (deviation * np.sqrt(np.median(distances))))
+
+    def call(self, components: tf.Tensor) -> tf.Tensor:
+        """Shares of float32 [n, components]."""
+        distance = tf.reduce_sum(tf.square(components * self.scale), axis=-1, keepdims=True)
+        return self.share * tf.clip_by_value((distance - self.near) / (self.far - self.near), 0.0, 1.0)
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments, for Keras."""
+        return {**super().get_config(), "share": self.share, "distances": (self.near, self.far)}
+
+
+@keras.saving.register_keras_serializable(package="deepemo")
+class Mixture(keras.layers.Layer):
+    """Two logits [n, classes] weighted by the share [n, 1] of the second."""
+
+    def call(self, first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
+        """Mix float32 [n, classes] and float32 [n, classes]."""
+        return (1.0 - share) * first + share * second
+
+
 def build_heads(heads: SpeechHeads, *, classes: int, name: str) -> keras.Model:
-    """Components float32 [n, components] to logits [n, classes], by one kind of head.
+    """Components float32 [n, components] and discriminant shares [n, 1] to logits [n, classes], by one kind of head.
 
     Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
-    `discriminant` is linear, and no gradient changes it; its weights already include its share of the mean.
+    `discriminant` is linear, and no gradient changes it.
     """
     components = keras.Input((heads.components,), name="components")
+    share = keras.Input((1,), name="share")
     logits = [
         build_perceptron(
             heads.components,
@@ -106,15 +168,12 @@ def build_heads(heads: SpeechHeads, *, classes: int, name: str) -> keras.Model:
         for number in range(1, heads.members + 1)
     ]
     mean = keras.layers.Average(name="mean")(logits) if heads.members > 1 else logits[0]
-    if heads.discriminant_share:
-        linear = keras.layers.Dense(classes, trainable=False, name=DISCRIMINANT)(components)
-        rest = keras.layers.Rescaling(1.0 - heads.discriminant_share, name="share")(mean)
-        mean = keras.layers.Add(name="sum")([rest, linear])
-    return keras.Model(components, mean, name=name)
+    linear = keras.layers.Dense(classes, trainable=False, name=DISCRIMINANT)(components)
+    return keras.Model([components, share], Mixture(name="mixture")(mean, linear, share), name=name)
 
 
 def build_speech(encoder: keras.Model, heads: SpeechHeads, *, taps: Sequence[str], classes: int) -> keras.Model:
-    """The whole network, with the layers `embedder`, `projection`, `head`, `voice_head` and `opinion`.
+    """The whole network: layers `embedder`, `projection`, `discriminant_share`, `head`, `voice_head` and `opinion`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
     [n, components], the offset of each clip's voice, see `deepemo.models.voice`.
@@ -156,7 +215,9 @@ def _with_heads(
     offset = keras.Input((heads.components,), name="offset")
     values = Projection(heads.components, name=PROJECTION)(embedding)
     alone, relative = (build_heads(heads, classes=classes, name=name) for name in (HEAD, VOICE_HEAD))
+    share = DiscriminantShare(heads.discriminant_share, heads.discriminant_distances, name=DISCRIMINANT_SHARE)(values)
     difference = keras.layers.Subtract(name="difference")([values, offset])
     # With zeros as weights, everything counts as speech; `train_speech` sets them.
     opinion = keras.layers.Dense(1, kernel_initializer="zeros", trainable=False, name=OPINION)
-    return keras.Model([source, offset], [alone(values), relative(difference), opinion(values)], name="speech")
+    logits = [alone([values, share]), relative([difference, share])]
+    return keras.Model([source, offset], [*logits, opinion(values)], name="speech")

@@ -20,6 +20,7 @@ from deepemo.models.speech.family import SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import (
     DISCRIMINANT,
+    DISCRIMINANT_SHARE,
     HEAD,
     OPINION,
     PROJECTION,
@@ -164,6 +165,9 @@ def train_speech(
     projection.adapt((values for _, values in batches), len(training), seed=seed)
     learning = _clips(projection, embeddings, training, emotions, views=views)
     judging = _clips(projection, embeddings, split[split["role"] == VALIDATION], emotions)
+    network.get_layer(DISCRIMINANT_SHARE).adapt(
+        *((clips.components[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
+    )
     sounds = read_sounds(views)
     if sounds is not None:
         network.get_layer(OPINION).set_weights(
@@ -173,10 +177,7 @@ def train_speech(
     history: History = []
     for name in (VOICE_HEAD, HEAD):
         head = network.get_layer(name)
-        if section.discriminant_share:
-            _set_discriminant(
-                head.get_layer(DISCRIMINANT), section, learning, knows_voice=name == VOICE_HEAD, seed=seed
-            )
+        _set_discriminant(head.get_layer(DISCRIMINANT), section, learning, knows_voice=name == VOICE_HEAD, seed=seed)
         rows = [
             _train_member(
                 head.get_layer(f"member{number}"),
@@ -239,8 +240,7 @@ def _set_discriminant(
         classes=len(learning.emotions),
         shrinkage=section.discriminant_shrinkage,
     )
-    share = section.discriminant_share
-    layer.set_weights([(share * kernel).astype(np.float32), (share * bias).astype(np.float32)])
+    layer.set_weights([kernel.astype(np.float32), bias.astype(np.float32)])
 
 
 def _relative(

@@ -6,6 +6,14 @@ from typing import Any
 from deepemo.params import Params
 
 
+def _discriminant(settings: Mapping[str, Any]) -> str:
+    near, far = settings["discriminant_distances"]
+    return (
+        f"for clips far from those of the training mixed with a linear discriminant (from {near:g} times the usual "
+        f"distance on, and with a share of {settings['discriminant_share']:.0%} from {far:g} times), "
+    )
+
+
 def paragraph(about: Mapping[str, Any], params: Params) -> str:
     """The network in words; see `ModelFamily.describe`."""
     settings, clip = about["settings"], about["features"]
@@ -18,8 +26,8 @@ def paragraph(about: Mapping[str, Any], params: Params) -> str:
     counted = "in all" if brought is None else "beside those of that file"
     return f"""\
 `{settings["encoder"]}`, {encoder} hears the samples of a
-  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; the mean of
-  {settings["members"]} perceptrons and a linear discriminant ({settings["discriminant_share"]:.0%} of it) on
-  {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
-  its layers was trained, and the same once more on how a clip differs from others of its voice;
+  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; trained was
+  a head on {settings["components"]} principal components of the mean and the deviation over time of
+  {len(settings["taps"])} of its layers: the mean of {settings["members"]} perceptrons, {_discriminant(settings)}and a
+  second such head on how a clip differs from others of its voice;
   {about["parameters"]:,} parameters {counted}."""

@@ -6,21 +6,29 @@ from collections.abc import Iterator
 import keras
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from deepemo.models.speech import network
 from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.moonshine import moonshine_tiny, samples_of
 from deepemo.models.speech.network import (
     DISCRIMINANT,
+    DISCRIMINANT_SHARE,
     HEAD,
     PROJECTION,
     VOICE_HEAD,
+    DiscriminantShare,
     Projection,
     build_heads,
     build_speech,
 )
 
 WIDTH = 12
+
+
+def shape_of(**values: object) -> SpeechHeads:
+    usual = {"components": WIDTH, "members": 1, "discriminant_share": 0.5, "discriminant_distances": [1.5, 2.5]}
+    return SpeechHeads.model_validate({**usual, "hidden_units": 5, "dropout": 0.3, **values})
 
 
 def made(count: int = 420) -> np.ndarray:
@@ -87,29 +95,57 @@ def test_a_dimension_that_never_varies_says_nothing() -> None:
 
 
 def test_members_are_averaged() -> None:
-    shape = SpeechHeads(components=WIDTH, members=3, discriminant_share=0.0, hidden_units=5, dropout=0.3)
-    heads = build_heads(shape, classes=7, name="head")
+    heads = build_heads(shape_of(members=3), classes=7, name="head")
     values = made(4) / 1000.0
     each = [heads.get_layer(f"member{number}")(values).numpy() for number in (1, 2, 3)]
-    np.testing.assert_allclose(heads(values).numpy(), np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
+    found = heads([values, np.zeros((4, 1))]).numpy()
+    np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
     assert np.abs(each[0] - each[1]).max() > 0.01
 
 
 @pytest.mark.parametrize("members", [1, 3])
-def test_a_discriminant_has_its_share_and_the_perceptrons_the_rest(members: int) -> None:
-    shape = SpeechHeads(components=WIDTH, members=members, discriminant_share=0.4, hidden_units=5, dropout=0.3)
-    heads = build_heads(shape, classes=7, name="head")
+def test_a_discriminant_has_its_share_of_each_clip_and_the_perceptrons_the_rest(members: int) -> None:
+    heads = build_heads(shape_of(members=members), classes=7, name="head")
+    share = np.array([[0.0], [0.3], [0.8], [1.0]], np.float32)
     values = made(4) / 1000.0
     each = [heads.get_layer(f"member{number}")(values).numpy() for number in range(1, members + 1)]
     linear = heads.get_layer(DISCRIMINANT)(values).numpy()
-    np.testing.assert_allclose(heads(values).numpy(), 0.6 * np.mean(each, axis=0) + linear, rtol=1e-4, atol=1e-5)
+    expected = (1.0 - share) * np.mean(each, axis=0) + share * linear
+    np.testing.assert_allclose(heads([values, share]).numpy(), expected, rtol=1e-4, atol=1e-5)
     assert np.abs(linear).max() > 0.01
+
+
+def test_the_share_grows_with_the_distance_from_the_training_clips() -> None:
+    random = np.random.default_rng(2)
+    deviations = np.linspace(0.2, 2.0, WIDTH)
+    training, validation = (deviations * random.normal(size=(900, WIDTH)).astype(np.float32) for _ in range(2))
+    layer = DiscriminantShare(0.8, [1.5, 2.5])
+    layer.build((None, WIDTH))
+    layer.adapt(np.split(training, 3), np.split(1.3 * validation, 9))
+    distances = (np.square(1.3 * validation) / np.square(training).mean(axis=0)).mean(axis=1)
+    expected = 0.8 * np.clip(distances / np.median(distances) - 1.5, 0.0, 1.0)
+    np.testing.assert_allclose(layer(1.3 * validation).numpy()[:, 0], expected, atol=1e-4)
+    assert (expected == 0.0).mean() > 0.6
+    np.testing.assert_allclose(layer(4.0 * training[:9]).numpy(), np.full((9, 1), 0.8), atol=1e-6)
+    np.testing.assert_array_equal(layer(np.zeros((1, WIDTH), np.float32)), [[0.0]])
+
+
+def test_without_a_share_the_perceptrons_answer_at_any_distance() -> None:
+    layer = DiscriminantShare(0.0, [1.5, 2.5])
+    layer.build((None, WIDTH))
+    layer.adapt([made()], [made()])
+    assert not layer(100.0 * made()).numpy().any()
+
+
+def test_distances_must_rise() -> None:
+    with pytest.raises(ValidationError, match="expected the first to be less than the second"):
+        shape_of(discriminant_distances=[2.0, 2.0])
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("hidden_units", "matrices"), [(0, 1), (5, 2)])
 def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, matrices: int) -> None:
-    heads = SpeechHeads(components=6, members=2, discriminant_share=0.5, hidden_units=hidden_units, dropout=0.3)
+    heads = shape_of(components=6, members=2, hidden_units=hidden_units)
     network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     assert len(network.trainable_variables) == 2 * 2 * 2 * matrices, "two kinds, two members, kernel and bias"
 
@@ -117,13 +153,20 @@ def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, ma
 @pytest.mark.slow
 def test_the_second_output_hears_the_difference_from_the_offset() -> None:
     keras.utils.set_random_seed(5)
-    heads = SpeechHeads(components=6, members=1, discriminant_share=0.5, hidden_units=4, dropout=0.0)
+    heads = shape_of(components=6, hidden_units=4, dropout=0.0)
     network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     samples = np.random.default_rng(0).normal(size=(2, samples_of(4))).astype(np.float32)
     project = keras.Model(network.inputs[0], network.get_layer(PROJECTION).output)
     components = project(samples).numpy()
     alone, relative, opinion = network([samples, components])
-    np.testing.assert_allclose(alone, network.get_layer(HEAD)(components), rtol=1e-4, atol=1e-5)
+    near, far = np.zeros((2, 1), np.float32), np.full((2, 1), 0.5, np.float32)
+    np.testing.assert_allclose(alone, network.get_layer(HEAD)([components, near]), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(opinion, np.zeros((2, 1)), "nothing is learned yet")
-    none = network.get_layer(VOICE_HEAD)(np.zeros_like(components)).numpy()
+    none = network.get_layer(VOICE_HEAD)([np.zeros_like(components), near]).numpy()
     np.testing.assert_allclose(relative, none, rtol=1e-4, atol=1e-5)
+
+    network.get_layer(DISCRIMINANT_SHARE).scale.assign(np.full(6, 1e3))
+    alone, relative, _ = network([samples, components])
+    np.testing.assert_allclose(alone, network.get_layer(HEAD)([components, far]), rtol=1e-4, atol=1e-5)
+    none = network.get_layer(VOICE_HEAD)([np.zeros_like(components), far]).numpy()
+    np.testing.assert_allclose(relative, none, rtol=1e-4, atol=1e-5, err_msg="the distance is the clip's own")

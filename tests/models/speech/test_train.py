@@ -10,11 +10,19 @@ import pytest
 
 from benchmarks._growth_heads import EMBEDDINGS, VIEWS, make_embeddings, split_of
 from deepemo import mapped
-from deepemo.dataset.shards import read_batches, read_spec, write_shards
+from deepemo.dataset.shards import read_batches, read_features, read_spec, write_shards
+from deepemo.dataset.split import TEST_UNSEEN
 from deepemo.emotions import EMOTIONS
 from deepemo.files import RESUME
 from deepemo.models.speech.family import TrainSpeech
-from deepemo.models.speech.network import DISCRIMINANT, HEAD, OPINION, PROJECTION, VOICE_HEAD
+from deepemo.models.speech.network import (
+    DISCRIMINANT,
+    DISCRIMINANT_SHARE,
+    HEAD,
+    OPINION,
+    PROJECTION,
+    VOICE_HEAD,
+)
 from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.models.speech.train import train_speech
 from deepemo.pipeline import load_params
@@ -65,6 +73,13 @@ def test_blocks_change_nothing_but_the_rounding(run: Path, monkeypatch: pytest.M
         assert np.abs(kernel).max() > 0.05
     shutil.rmtree(RESUME)
     assert not at_once.get_layer(OPINION).get_weights()[0].any(), "no sounds, no opinion"
+
+    table = split_of(CLIPS)
+    unheard = table.loc[table["role"] == TEST_UNSEEN, "clip"]
+    clips = np.concatenate([values for _, values in read_features(EMBEDDINGS, unheard, batch_size=500)])
+    project, share = at_once.get_layer(PROJECTION), at_once.get_layer(DISCRIMINANT_SHARE)
+    assert (share(project(clips)).numpy() == 0.0).mean() > 0.9, "other voices of the same origin"
+    assert share(project(4.0 * clips)).numpy().min() == pytest.approx(0.8), "far from them"
 
 
 @pytest.mark.slow
