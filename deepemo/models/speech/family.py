@@ -110,10 +110,11 @@ class SpeechHeads(Section):
     Attributes:
         components: number of principal components of the embeddings, the input of the heads.
         members: perceptrons in each kind of head, trained separately and averaged.
-        discriminant_share: weight of a linear discriminant in each kind of head for clips of other origin, 0 for none;
-            the perceptrons have the rest.
-        discriminant_distances: distance of a clip from the training clips up to which the discriminant has no weight,
-            and distance from which it has its share; see `deepemo.models.speech.network.DiscriminantShare`.
+        discriminant_share: weight of a linear discriminant in each kind of head for clips far from those of the
+            training; the perceptrons have the rest. For near clips, the weight is fitted on validation. 0: no
+            discriminant at any distance.
+        discriminant_distances: distance up to which a clip is near, and distance from which it is far; see
+            `deepemo.models.speech.network.Distance`.
         hidden_units: of a perceptron's layer between components and emotions; 0 for none.
         dropout: before each layer of a perceptron.
     """

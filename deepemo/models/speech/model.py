@@ -19,7 +19,7 @@ from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
 from deepemo.models.speech.network import (
-    DISCRIMINANT_SHARE,
+    DISTANCE,
     HEAD,
     OPINION,
     PROJECTION,
@@ -56,14 +56,14 @@ class SpeechModel:
         self.network = network
         self.about: Mapping[str, Any] = about
         self.front_end = front_end
-        projection, share, alone, relative, opinion = (
-            network.get_layer(name) for name in (PROJECTION, DISCRIMINANT_SHARE, HEAD, VOICE_HEAD, OPINION)
+        projection, distance, alone, relative, opinion = (
+            network.get_layer(name) for name in (PROJECTION, DISTANCE, HEAD, VOICE_HEAD, OPINION)
         )
         self._encoder = encoder
         # These two take clips, or embeddings if an encoder comes before the network.
         project = keras.Model(network.inputs[0], projection.output, name="components")
         self._of_inputs = keras.Model(
-            network.inputs[0], alone([projection.output, share(projection.output)]), name="speech"
+            network.inputs[0], alone([projection.output, distance(projection.output)]), name="speech"
         )
         embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
         components = tf.TensorSpec([None, projection.components], tf.float32)
@@ -72,9 +72,9 @@ class SpeechModel:
         # traced again and again.
         self._components = _of_arrays(lambda values: projection(values), embeddings)
         self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
-        self._alone = _of_arrays(lambda values: alone([values, share(values)], training=False), components)
+        self._alone = _of_arrays(lambda values: alone([values, distance(values)], training=False), components)
         self._relative = _of_arrays(
-            lambda values, offsets: relative([values - offsets, share(values)], training=False),
+            lambda values, offsets: relative([values - offsets, distance(values)], training=False),
             components,
             tf.TensorSpec([None, projection.components], tf.float32),
         )

@@ -1,8 +1,8 @@
 """The network of the family `speech`: an embedder, its principal components, and two kinds of heads on them.
 
 A head consists of perceptrons, which are better on other voices of the corpora they learned from, and a linear
-discriminant, which is better on corpora that it never heard. How far a clip is from the training clips decides which of
-them answers.
+discriminant, which is better on corpora that it never heard. How far a clip is from the training clips decides how much
+each of them counts.
 """
 
 from collections.abc import Iterable, Sequence
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepemo.arrays import Float32Array
+from deepemo.arrays import Float32Array, Int64Array
 from deepemo.models.head import build_perceptron
 from deepemo.models.speech.embedder import ClipLength, build_embedder
 from deepemo.models.speech.family import SpeechHeads
@@ -21,12 +21,15 @@ HEAD = "head"  # hears a clip alone
 VOICE_HEAD = "voice_head"  # hears how a clip differs from others of its voice
 OPINION = "opinion"  # hears whether a clip is speech at all
 DISCRIMINANT = "discriminant"  # of each head
-DISCRIMINANT_SHARE = "discriminant_share"  # of the answer about a clip
+MIXTURE = "mixture"  # of perceptrons and discriminant, in each head
+DISTANCE = "distance"  # from the training clips
 
 # A dimension is divided by at least this deviation. One that hardly varies over the training clips says nothing.
 _LEAST_DEVIATION = 1e-3
 # The directions are found from at most this many clips; more of them change little.
 _MOST_CLIPS = 8192
+# Shares of the discriminant among which validation chooses.
+_SHARES = np.linspace(0.0, 1.0, 21)
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
@@ -91,24 +94,13 @@ class Projection(keras.layers.Layer):
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
-class DiscriminantShare(keras.layers.Layer):
-    """The discriminant's share of the answer about each clip: components [n, components] to [n, 1].
+class Distance(keras.layers.Layer):
+    """How far clips are from those of the training: components [n, components] to [n, 1].
 
-    A clip's distance is the mean square of its components, each divided by its variance over the training clips, and
+    The distance is the mean square of the components, each divided by its variance over the training clips, and
     relative to the median of the validation clips. Other voices of the corpora of the training have about 1; recordings
-    of other origin have more. The share grows linearly between two distances. `adapt` sets the weights; no gradient
-    changes them.
-
-    Args:
-        share: from the second distance on.
-        distances: the two distances; up to the first, the share is 0.
-        options: of a Keras layer.
+    of other origin have more. `adapt` sets the weights; no gradient changes them.
     """
-
-    def __init__(self, share: float, distances: Sequence[float], **options: object) -> None:
-        super().__init__(**options)
-        self.share = share
-        self.near, self.far = distances
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create a factor [components]; the squares of components times factors add up to the distance."""
@@ -131,32 +123,73 @@ class DiscriminantShare(keras.layers.Layer):
         self.scale.assign(1.0 / (deviation * np.sqrt(np.median(distances))))
 
     def call(self, components: tf.Tensor) -> tf.Tensor:
-        """Shares of float32 [n, components]."""
-        distance = tf.reduce_sum(tf.square(components * self.scale), axis=-1, keepdims=True)
-        return self.share * tf.clip_by_value((distance - self.near) / (self.far - self.near), 0.0, 1.0)
-
-    def get_config(self) -> dict[str, object]:
-        """The layer's arguments, for Keras."""
-        return {**super().get_config(), "share": self.share, "distances": (self.near, self.far)}
+        """Distances of float32 [n, components]."""
+        return tf.reduce_sum(tf.square(components * self.scale), axis=-1, keepdims=True)
 
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class Mixture(keras.layers.Layer):
-    """Two logits [n, classes] weighted by the share [n, 1] of the second."""
+    """Logits of perceptrons mixed with those of a discriminant, by the distance of each clip.
 
-    def call(self, first: tf.Tensor, second: tf.Tensor, share: tf.Tensor) -> tf.Tensor:
-        """Mix float32 [n, classes] and float32 [n, classes]."""
-        return (1.0 - share) * first + share * second
+    Up to the first of two distances, the discriminant has the share `near`; from the second on, it has `share`, or
+    `near` if that is more; between the two, its share grows linearly. `fit` sets `near`; no gradient changes it.
+
+    Args:
+        share: of the discriminant for clips of other origin; 0: it never has any.
+        distances: the two distances.
+        options: of a Keras layer.
+    """
+
+    def __init__(self, share: float, distances: Sequence[float], **options: object) -> None:
+        super().__init__(**options)
+        self.share = share
+        self.start, self.end = distances
+
+    def build(self, *shapes: tuple[int | None, ...]) -> None:
+        """Create the share of the discriminant for near clips."""
+        self.near = self.add_weight(name="near", shape=(), initializer="zeros", trainable=False)
+
+    def call(self, perceptrons: tf.Tensor, discriminant: tf.Tensor, distance: tf.Tensor) -> tf.Tensor:
+        """Mix two logits float32 [n, classes] by the distances float32 [n, 1]."""
+        grown = tf.clip_by_value((distance - self.start) / (self.end - self.start), 0.0, 1.0)
+        share = self.near + grown * tf.maximum(self.share - self.near, 0.0)
+        return (1.0 - share) * perceptrons + share * discriminant
+
+    def fit(
+        self, perceptrons: Float32Array, discriminant: Float32Array, distance: Float32Array, labels: Int64Array
+    ) -> None:
+        """Choose `near`, in steps of 0.05, for the least mean cross-entropy.
+
+        Args:
+            perceptrons: logits of clips that neither has learned from, float32 [n, classes].
+            discriminant: of the same clips.
+            distance: of the same clips, float32 [n, 1].
+            labels: index of each clip's emotion, [n].
+        """
+        from scipy.special import log_softmax  # of the extra `pipeline`
+
+        if not self.share:
+            return
+        losses = []
+        for near in _SHARES:
+            self.near.assign(near)
+            logits = self(perceptrons, discriminant, distance).numpy().astype(np.float64)
+            losses.append(-log_softmax(logits, axis=1)[np.arange(len(labels)), labels].mean())
+        self.near.assign(_SHARES[int(np.argmin(losses))])
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments, for Keras."""
+        return {**super().get_config(), "share": self.share, "distances": (self.start, self.end)}
 
 
 def build_heads(heads: SpeechHeads, *, classes: int, name: str) -> keras.Model:
-    """Components float32 [n, components] and discriminant shares [n, 1] to logits [n, classes], by one kind of head.
+    """Components float32 [n, components] and distances [n, 1] to logits [n, classes], by one kind of head.
 
     Perceptrons are the layers `member1`, `member2` and so on, see `deepemo.models.head.build_perceptron`. The layer
     `discriminant` is linear, and no gradient changes it.
     """
     components = keras.Input((heads.components,), name="components")
-    share = keras.Input((1,), name="share")
+    distance = keras.Input((1,), name="distance")
     logits = [
         build_perceptron(
             heads.components,
@@ -169,11 +202,12 @@ def build_heads(heads: SpeechHeads, *, classes: int, name: str) -> keras.Model:
     ]
     mean = keras.layers.Average(name="mean")(logits) if heads.members > 1 else logits[0]
     linear = keras.layers.Dense(classes, trainable=False, name=DISCRIMINANT)(components)
-    return keras.Model([components, share], Mixture(name="mixture")(mean, linear, share), name=name)
+    mixture = Mixture(heads.discriminant_share, heads.discriminant_distances, name=MIXTURE)
+    return keras.Model([components, distance], mixture(mean, linear, distance), name=name)
 
 
 def build_speech(encoder: keras.Model, heads: SpeechHeads, *, taps: Sequence[str], classes: int) -> keras.Model:
-    """The whole network: layers `embedder`, `projection`, `discriminant_share`, `head`, `voice_head` and `opinion`.
+    """The whole network: layers `embedder`, `projection`, `distance`, `head`, `voice_head` and `opinion`.
 
     Inputs: `samples`, clips float32 [n, samples] at 16 kHz, padded with zeros, which do not count; `offset`, float32
     [n, components], the offset of each clip's voice, see `deepemo.models.voice`.
@@ -215,9 +249,9 @@ def _with_heads(
     offset = keras.Input((heads.components,), name="offset")
     values = Projection(heads.components, name=PROJECTION)(embedding)
     alone, relative = (build_heads(heads, classes=classes, name=name) for name in (HEAD, VOICE_HEAD))
-    share = DiscriminantShare(heads.discriminant_share, heads.discriminant_distances, name=DISCRIMINANT_SHARE)(values)
+    distance = Distance(name=DISTANCE)(values)
     difference = keras.layers.Subtract(name="difference")([values, offset])
     # With zeros as weights, everything counts as speech; `train_speech` sets them.
     opinion = keras.layers.Dense(1, kernel_initializer="zeros", trainable=False, name=OPINION)
-    logits = [alone([values, share]), relative([difference, share])]
+    logits = [alone([values, distance]), relative([difference, distance])]
     return keras.Model([source, offset], [*logits, opinion(values)], name="speech")

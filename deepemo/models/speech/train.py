@@ -1,6 +1,6 @@
 """Train the heads of the family `speech` on the embeddings that its frozen encoder made."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,8 +20,9 @@ from deepemo.models.speech.family import SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import (
     DISCRIMINANT,
-    DISCRIMINANT_SHARE,
+    DISTANCE,
     HEAD,
+    MIXTURE,
     OPINION,
     PROJECTION,
     VOICE_HEAD,
@@ -50,6 +51,7 @@ class Clips:
         emotions: of the run.
         voices: the clips grouped by voice.
         views: components of perturbed copies, float32 [views, n, components].
+        new: positions of the clips whose voices training does not hear, [m]; of all clips if there is no such voice.
     """
 
     components: Float32Array
@@ -57,6 +59,7 @@ class Clips:
     emotions: Emotions
     voices: Voices
     views: Float32Array
+    new: Int64Array
 
 
 class ComponentBatches:
@@ -164,8 +167,8 @@ def train_speech(
     batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
     projection.adapt((values for _, values in batches), len(training), seed=seed)
     learning = _clips(projection, embeddings, training, emotions, views=views)
-    judging = _clips(projection, embeddings, split[split["role"] == VALIDATION], emotions)
-    network.get_layer(DISCRIMINANT_SHARE).adapt(
+    judging = _clips(projection, embeddings, split[split["role"] == VALIDATION], emotions, heard=voices_of(training))
+    network.get_layer(DISTANCE).adapt(
         *((clips.components[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
     )
     sounds = read_sounds(views)
@@ -193,6 +196,7 @@ def train_speech(
             for number in range(1, section.members + 1)
         ]
         history += _mean(rows, phase=name, after=len(history))
+        _fit_mixture(head, network.get_layer(DISTANCE), judging, knows_voice=name == VOICE_HEAD, seed=seed)
     return Trained(
         network=network,
         settings={**encoder, **heads.model_dump()},
@@ -209,6 +213,7 @@ def _clips(
     emotions: Emotions,
     *,
     views: Path | None = None,
+    heard: Collection[str] = (),
 ) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
     components: Float32Array = mapped((len(rows), projection.components), np.float32)
@@ -223,7 +228,10 @@ def _clips(
         for view, stored in enumerate(read_views(views, order)):
             for part in blocks(len(order)):
                 perturbed[view, part] = projection(stored[part].astype(np.float32)).numpy()
-    return Clips(components, labels, emotions, Voices(components, voices_of(table)), perturbed)
+    voices = voices_of(table)
+    new = np.flatnonzero(~np.isin(voices, list(heard)))
+    new = new if len(new) else np.arange(len(voices))
+    return Clips(components, labels, emotions, Voices(components, voices), perturbed, new)
 
 
 def _set_discriminant(
@@ -287,6 +295,22 @@ def _train_member(
         class_weights=weights,
     )
     return trainer.run(resume, fingerprint)
+
+
+def _fit_mixture(
+    head: keras.Model, distance: keras.layers.Layer, judging: Clips, *, knows_voice: bool, seed: int
+) -> None:
+    """Choose the discriminant's share for near clips by validation clips, of new voices if there are any."""
+    values = _without_voices(judging, np.random.default_rng(seed)) if knows_voice else judging.components
+    members = [layer for layer in head.layers if layer.name.startswith("member")]
+    linear = head.get_layer(DISCRIMINANT)
+    parts = []
+    for rows in blocks(len(judging.new)):
+        chosen = judging.new[rows]
+        perceptrons = np.mean([member(values[chosen], training=False).numpy() for member in members], axis=0)
+        parts.append((perceptrons, linear(values[chosen]).numpy(), distance(judging.components[chosen]).numpy()))
+    joined = (np.concatenate(part) for part in zip(*parts, strict=True))
+    head.get_layer(MIXTURE).fit(*joined, judging.labels[judging.new])
 
 
 def _without_voices(clips: Clips, random: np.random.Generator) -> Float32Array:

@@ -9,8 +9,8 @@ from deepemo.params import Params
 def _discriminant(settings: Mapping[str, Any]) -> str:
     near, far = settings["discriminant_distances"]
     return (
-        f"for clips far from those of the training mixed with a linear discriminant (from {near:g} times the usual "
-        f"distance on, and with a share of {settings['discriminant_share']:.0%} from {far:g} times), "
+        f"mixed with a linear discriminant (up to {near:g} times the usual distance from the training clips with a "
+        f"share that validation chose, from {far:g} times with at least {settings['discriminant_share']:.0%}), "
     )
 
 

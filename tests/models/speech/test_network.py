@@ -13,11 +13,13 @@ from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.moonshine import moonshine_tiny, samples_of
 from deepemo.models.speech.network import (
     DISCRIMINANT,
-    DISCRIMINANT_SHARE,
+    DISTANCE,
     HEAD,
+    MIXTURE,
     PROJECTION,
     VOICE_HEAD,
-    DiscriminantShare,
+    Distance,
+    Mixture,
     Projection,
     build_heads,
     build_speech,
@@ -106,35 +108,60 @@ def test_members_are_averaged() -> None:
 @pytest.mark.parametrize("members", [1, 3])
 def test_a_discriminant_has_its_share_of_each_clip_and_the_perceptrons_the_rest(members: int) -> None:
     heads = build_heads(shape_of(members=members), classes=7, name="head")
-    share = np.array([[0.0], [0.3], [0.8], [1.0]], np.float32)
+    heads.get_layer(MIXTURE).near.assign(0.1)
+    distance = np.array([[0.3], [1.5], [2.0], [7.0]], np.float32)
+    share = np.array([[0.1], [0.1], [0.3], [0.5]], np.float32)
     values = made(4) / 1000.0
     each = [heads.get_layer(f"member{number}")(values).numpy() for number in range(1, members + 1)]
     linear = heads.get_layer(DISCRIMINANT)(values).numpy()
     expected = (1.0 - share) * np.mean(each, axis=0) + share * linear
-    np.testing.assert_allclose(heads([values, share]).numpy(), expected, rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(heads([values, distance]).numpy(), expected, rtol=1e-4, atol=1e-5)
     assert np.abs(linear).max() > 0.01
 
 
-def test_the_share_grows_with_the_distance_from_the_training_clips() -> None:
+def test_distances_are_relative_to_the_validation_clips() -> None:
     random = np.random.default_rng(2)
     deviations = np.linspace(0.2, 2.0, WIDTH)
     training, validation = (deviations * random.normal(size=(900, WIDTH)).astype(np.float32) for _ in range(2))
-    layer = DiscriminantShare(0.8, [1.5, 2.5])
+    layer = Distance()
     layer.build((None, WIDTH))
     layer.adapt(np.split(training, 3), np.split(1.3 * validation, 9))
     distances = (np.square(1.3 * validation) / np.square(training).mean(axis=0)).mean(axis=1)
-    expected = 0.8 * np.clip(distances / np.median(distances) - 1.5, 0.0, 1.0)
-    np.testing.assert_allclose(layer(1.3 * validation).numpy()[:, 0], expected, atol=1e-4)
-    assert (expected == 0.0).mean() > 0.6
-    np.testing.assert_allclose(layer(4.0 * training[:9]).numpy(), np.full((9, 1), 0.8), atol=1e-6)
-    np.testing.assert_array_equal(layer(np.zeros((1, WIDTH), np.float32)), [[0.0]])
+    np.testing.assert_allclose(layer(1.3 * validation).numpy()[:, 0], distances / np.median(distances), rtol=1e-4)
+
+
+def mixture_of(share: float = 0.8) -> Mixture:
+    layer = Mixture(share, [1.5, 2.5])
+    layer.build()
+    return layer
+
+
+@pytest.mark.parametrize(("good", "chosen"), [("perceptrons", 0.0), ("discriminant", 1.0)])
+def test_validation_chooses_the_share_for_near_clips(good: str, chosen: float) -> None:
+    labels = np.arange(70) % 7
+    right, wrong = 4.0 * np.eye(7, dtype=np.float32)[labels], 4.0 * np.eye(7, dtype=np.float32)[labels - 1]
+    layer = mixture_of()
+    pair = (right, wrong) if good == "perceptrons" else (wrong, right)
+    layer.fit(*pair, np.ones((70, 1), np.float32), labels)
+    assert layer.near.numpy() == pytest.approx(chosen)
+    far = layer(*pair, np.full((70, 1), 2.5, np.float32)).numpy()
+    np.testing.assert_allclose(far, (0.2 * pair[0] + 0.8 * pair[1]) if chosen == 0.0 else pair[1], atol=1e-5)
+
+
+def test_two_that_err_on_different_clips_are_mixed() -> None:
+    random = np.random.default_rng(3)
+    labels = random.integers(7, size=700)
+    one, two = (3.0 * np.eye(7)[labels] + 2.0 * random.normal(size=(700, 7)) for _ in range(2))
+    layer = mixture_of()
+    layer.fit(one.astype(np.float32), two.astype(np.float32), np.ones((700, 1), np.float32), labels)
+    assert 0.35 <= layer.near.numpy() <= 0.65
 
 
 def test_without_a_share_the_perceptrons_answer_at_any_distance() -> None:
-    layer = DiscriminantShare(0.0, [1.5, 2.5])
-    layer.build((None, WIDTH))
-    layer.adapt([made()], [made()])
-    assert not layer(100.0 * made()).numpy().any()
+    right, wrong = np.eye(7, dtype=np.float32), np.roll(np.eye(7, dtype=np.float32), 1, axis=0)
+    layer = mixture_of(0.0)
+    layer.fit(wrong, right, np.ones((7, 1), np.float32), np.arange(7))
+    np.testing.assert_array_equal(layer(wrong, right, np.full((7, 1), 9.0, np.float32)), wrong)
 
 
 def test_distances_must_rise() -> None:
@@ -159,13 +186,13 @@ def test_the_second_output_hears_the_difference_from_the_offset() -> None:
     project = keras.Model(network.inputs[0], network.get_layer(PROJECTION).output)
     components = project(samples).numpy()
     alone, relative, opinion = network([samples, components])
-    near, far = np.zeros((2, 1), np.float32), np.full((2, 1), 0.5, np.float32)
+    near, far = np.zeros((2, 1), np.float32), np.full((2, 1), 9.0, np.float32)
     np.testing.assert_allclose(alone, network.get_layer(HEAD)([components, near]), rtol=1e-4, atol=1e-5)
     np.testing.assert_array_equal(opinion, np.zeros((2, 1)), "nothing is learned yet")
     none = network.get_layer(VOICE_HEAD)([np.zeros_like(components), near]).numpy()
     np.testing.assert_allclose(relative, none, rtol=1e-4, atol=1e-5)
 
-    network.get_layer(DISCRIMINANT_SHARE).scale.assign(np.full(6, 1e3))
+    network.get_layer(DISTANCE).scale.assign(np.full(6, 1e3))
     alone, relative, _ = network([samples, components])
     np.testing.assert_allclose(alone, network.get_layer(HEAD)([components, far]), rtol=1e-4, atol=1e-5)
     none = network.get_layer(VOICE_HEAD)([np.zeros_like(components), far]).numpy()

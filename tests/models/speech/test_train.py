@@ -17,8 +17,9 @@ from deepemo.files import RESUME
 from deepemo.models.speech.family import TrainSpeech
 from deepemo.models.speech.network import (
     DISCRIMINANT,
-    DISCRIMINANT_SHARE,
+    DISTANCE,
     HEAD,
+    MIXTURE,
     OPINION,
     PROJECTION,
     VOICE_HEAD,
@@ -77,9 +78,11 @@ def test_blocks_change_nothing_but_the_rounding(run: Path, monkeypatch: pytest.M
     table = split_of(CLIPS)
     unheard = table.loc[table["role"] == TEST_UNSEEN, "clip"]
     clips = np.concatenate([values for _, values in read_features(EMBEDDINGS, unheard, batch_size=500)])
-    project, share = at_once.get_layer(PROJECTION), at_once.get_layer(DISCRIMINANT_SHARE)
-    assert (share(project(clips)).numpy() == 0.0).mean() > 0.9, "other voices of the same origin"
-    assert share(project(4.0 * clips)).numpy().min() == pytest.approx(0.8), "far from them"
+    project, distance = at_once.get_layer(PROJECTION), at_once.get_layer(DISTANCE)
+    assert np.median(distance(project(clips)).numpy()) == pytest.approx(1.0, abs=0.1), "other voices of the same origin"
+    assert distance(project(4.0 * clips)).numpy().min() > 2.5, "far from them"
+    near = [float(at_once.get_layer(name).get_layer(MIXTURE).near.numpy()) for name in (HEAD, VOICE_HEAD)]
+    assert 0.0 < max(near) <= 1.0
 
 
 @pytest.mark.slow
