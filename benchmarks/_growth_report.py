@@ -5,6 +5,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from benchmarks._clip_stages import PRODUCTS
 from deepemo.parallel import CHUNK
 from deepemo.reporting.markdown import table
 
@@ -95,7 +96,7 @@ def read_rates(document: str) -> tuple[dict[str, float], float]:
         ValueError: there is no such section.
     """
     section = next((part for part in document.split("\n## ") if part.startswith("Scale\n")), "")
-    rates = {found["stage"]: float(found["rate"]) for found in _STAGE.finditer(section)}
+    rates = {found["stage"]: float(found["rate"]) for found in _STAGE.finditer(section) if found["stage"] != PRODUCTS}
     chunk = _CHUNK.search(section)
     if not rates or chunk is None:
         raise ValueError("the document has no section Scale, expected that of `python -m benchmarks.scale`")
