@@ -22,7 +22,7 @@ from deepemo.files import write_json
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.saved import save_model
 from deepemo.models.shallow.network import build_shallow
-from deepemo.models.speech.family import EmbedSpeech, SpeechHeads
+from deepemo.models.speech.family import NEAR, EmbedSpeech, SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_speech
@@ -90,7 +90,7 @@ def before(
         dropout=0.0,
     )
     networks["speech"] = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
-    built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **heads.model_dump()}
+    built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **heads.model_dump(), NEAR: [0.1, 0.3]}
     width = networks["speech"].get_layer("projection").directions.shape[0]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
     front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()

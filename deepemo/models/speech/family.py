@@ -27,6 +27,9 @@ EncoderName = Literal["moonshine_tiny"]
 # Outputs of that encoder, in its order; see `deepemo.models.speech.moonshine.TAPS`.
 TapName = Literal["stem", "layer1", "layer2", "layer3", "layer4", "layer5", "layer6_attention", "output"]
 ONNX_SUFFIX = ".onnx"
+# In model.json, the discriminant's share for near clips: in the head that hears a clip alone, and in the one that knows
+# the voice.
+NEAR = "discriminant_near"
 
 
 def _known_encoder(encoder: str) -> str:
@@ -110,7 +113,7 @@ class SpeechHeads(Section):
     Attributes:
         components: number of principal components of the embeddings, the input of the heads.
         members: perceptrons in each kind of head, trained separately and averaged.
-        discriminant_share: weight of a linear discriminant in each kind of head for clips far from those of the
+        discriminant_share: least weight of a linear discriminant in each kind of head for clips far from those of the
             training; the perceptrons have the rest. For near clips, the weight is fitted on validation. 0: no
             discriminant at any distance.
         discriminant_distances: distance up to which a clip is near, and distance from which it is far; see

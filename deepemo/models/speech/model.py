@@ -15,7 +15,7 @@ from deepemo.errors import InputError, first_problem
 from deepemo.models.family import ABOUT_FILE
 from deepemo.models.saved import load_weights, read_about
 from deepemo.models.speech.embedder import ENCODERS, rounded_up
-from deepemo.models.speech.family import SpeechHeads
+from deepemo.models.speech.family import NEAR, SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
 from deepemo.models.speech.network import (
@@ -95,6 +95,7 @@ class SpeechModel:
         front_end = SpeechFrontEnd.from_dict(about["features"], source=source)
         classes = len(about["emotions"])
         try:
+            del settings[NEAR]  # it is among the weights
             if DIGEST in settings:
                 made = {name: settings.pop(name) for name in ("encoder", DIGEST, "taps")}
                 width = settings.pop("width")

@@ -26,6 +26,9 @@ DISTANCE = "distance"  # from the training clips
 
 # A dimension is divided by at least this deviation. One that hardly varies over the training clips says nothing.
 _LEAST_DEVIATION = 1e-3
+# The same of components, which have deviation 1 over all of them together. If there are hardly more training clips than
+# components, the last components vary much less over these clips than over others.
+_LEAST_COMPONENT = 0.1
 # The directions are found from at most this many clips; more of them change little.
 _MOST_CLIPS = 8192
 # Shares of the discriminant among which validation chooses.
@@ -118,7 +121,7 @@ class Distance(keras.layers.Layer):
             squares += np.square(values, dtype=np.float64).sum(axis=0)
             seen += len(values)
         # The mean of each component is 0.
-        deviation = np.maximum(np.sqrt(squares / seen), _LEAST_DEVIATION)
+        deviation = np.maximum(np.sqrt(squares / seen), _LEAST_COMPONENT)
         distances = np.concatenate([np.square(values / deviation).sum(axis=1) for values in validation])
         self.scale.assign(1.0 / (deviation * np.sqrt(np.median(distances))))
 
@@ -135,7 +138,7 @@ class Mixture(keras.layers.Layer):
     `near` if that is more; between the two, its share grows linearly. `fit` sets `near`; no gradient changes it.
 
     Args:
-        share: of the discriminant for clips of other origin; 0: it never has any.
+        share: of the discriminant for far clips, at least; 0: it never has any.
         distances: the two distances.
         options: of a Keras layer.
     """

@@ -1,6 +1,6 @@
 """Train the heads of the family `speech` on the embeddings that its frozen encoder made."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,12 +11,13 @@ import tensorflow as tf
 
 from deepemo.arrays import Float32Array, Int64Array
 from deepemo.dataset.shards import read_features, read_spec
-from deepemo.dataset.split import TRAIN, VALIDATION
+from deepemo.dataset.split import TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
+from deepemo.errors import InputError
 from deepemo.files import folder_sha256
 from deepemo.mapped import blocks, mapped
 from deepemo.models.speech.discriminant import linear_discriminant
-from deepemo.models.speech.family import SpeechHeads, TrainSpeech
+from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import (
     DISCRIMINANT,
@@ -51,7 +52,6 @@ class Clips:
         emotions: of the run.
         voices: the clips grouped by voice.
         views: components of perturbed copies, float32 [views, n, components].
-        new: positions of the clips whose voices training does not hear, [m]; of all clips if there is no such voice.
     """
 
     components: Float32Array
@@ -59,7 +59,6 @@ class Clips:
     emotions: Emotions
     voices: Voices
     views: Float32Array
-    new: Int64Array
 
 
 class ComponentBatches:
@@ -145,8 +144,8 @@ def train_speech(
         over the members; the epochs of the second phase are numbered after those of the first.
 
     Raises:
-        InputError: the ONNX encoder is not the one that made the embeddings, another encoder made the views, or the
-            disk is full.
+        InputError: the ONNX encoder is not the one that made the embeddings, another encoder made the views, there are
+            no validation clips, or the disk is full.
     """
     made_by = read_spec(embeddings)
     check_views(views, made_by)
@@ -167,7 +166,12 @@ def train_speech(
     batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
     projection.adapt((values for _, values in batches), len(training), seed=seed)
     learning = _clips(projection, embeddings, training, emotions, views=views)
-    judging = _clips(projection, embeddings, split[split["role"] == VALIDATION], emotions, heard=voices_of(training))
+    validation = split[split["role"] == VALIDATION]
+    if validation.empty:
+        raise InputError("train_speech: found no validation clips, expected some")
+    judging = _clips(projection, embeddings, validation, emotions)
+    new = validation[~validation["speaker"].isin(voices_heard(split))]
+    choosing = judging if new.empty else _clips(projection, embeddings, new, emotions)
     network.get_layer(DISTANCE).adapt(
         *((clips.components[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
     )
@@ -196,10 +200,11 @@ def train_speech(
             for number in range(1, section.members + 1)
         ]
         history += _mean(rows, phase=name, after=len(history))
-        _fit_mixture(head, network.get_layer(DISTANCE), judging, knows_voice=name == VOICE_HEAD, seed=seed)
+        _fit_mixture(head, network.get_layer(DISTANCE), choosing, knows_voice=name == VOICE_HEAD, seed=seed)
+    near = [float(network.get_layer(name).get_layer(MIXTURE).near.numpy()) for name in (HEAD, VOICE_HEAD)]
     return Trained(
         network=network,
-        settings={**encoder, **heads.model_dump()},
+        settings={**encoder, **heads.model_dump(), NEAR: [round(share, 2) for share in near]},
         features=made_by["features"],
         history=history,
         files=files,
@@ -213,7 +218,6 @@ def _clips(
     emotions: Emotions,
     *,
     views: Path | None = None,
-    heard: Collection[str] = (),
 ) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
     components: Float32Array = mapped((len(rows), projection.components), np.float32)
@@ -228,10 +232,7 @@ def _clips(
         for view, stored in enumerate(read_views(views, order)):
             for part in blocks(len(order)):
                 perturbed[view, part] = projection(stored[part].astype(np.float32)).numpy()
-    voices = voices_of(table)
-    new = np.flatnonzero(~np.isin(voices, list(heard)))
-    new = new if len(new) else np.arange(len(voices))
-    return Clips(components, labels, emotions, Voices(components, voices), perturbed, new)
+    return Clips(components, labels, emotions, Voices(components, voices_of(table)), perturbed)
 
 
 def _set_discriminant(
@@ -298,19 +299,18 @@ def _train_member(
 
 
 def _fit_mixture(
-    head: keras.Model, distance: keras.layers.Layer, judging: Clips, *, knows_voice: bool, seed: int
+    head: keras.Model, distance: keras.layers.Layer, choosing: Clips, *, knows_voice: bool, seed: int
 ) -> None:
-    """Choose the discriminant's share for near clips by validation clips, of new voices if there are any."""
-    values = _without_voices(judging, np.random.default_rng(seed)) if knows_voice else judging.components
+    """Choose the discriminant's share for near clips by clips that the head has not learned from."""
+    values = _without_voices(choosing, np.random.default_rng(seed)) if knows_voice else choosing.components
     members = [layer for layer in head.layers if layer.name.startswith("member")]
     linear = head.get_layer(DISCRIMINANT)
     parts = []
-    for rows in blocks(len(judging.new)):
-        chosen = judging.new[rows]
-        perceptrons = np.mean([member(values[chosen], training=False).numpy() for member in members], axis=0)
-        parts.append((perceptrons, linear(values[chosen]).numpy(), distance(judging.components[chosen]).numpy()))
+    for rows in blocks(len(values)):
+        perceptrons = np.mean([member(values[rows], training=False).numpy() for member in members], axis=0)
+        parts.append((perceptrons, linear(values[rows]).numpy(), distance(choosing.components[rows]).numpy()))
     joined = (np.concatenate(part) for part in zip(*parts, strict=True))
-    head.get_layer(MIXTURE).fit(*joined, judging.labels[judging.new])
+    head.get_layer(MIXTURE).fit(*joined, choosing.labels)
 
 
 def _without_voices(clips: Clips, random: np.random.Generator) -> Float32Array:

@@ -3,15 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
+from deepemo.models.speech.family import NEAR
 from deepemo.params import Params
 
 
 def _discriminant(settings: Mapping[str, Any]) -> str:
-    near, far = settings["discriminant_distances"]
-    return (
-        f"mixed with a linear discriminant (up to {near:g} times the usual distance from the training clips with a "
-        f"share that validation chose, from {far:g} times with at least {settings['discriminant_share']:.0%}), "
-    )
+    far = settings["discriminant_share"]
+    if not far:
+        return ""
+    (alone, known), (near_end, far_start) = settings[NEAR], settings["discriminant_distances"]
+    return f""", mixed
+  with a linear discriminant. The discriminant's share is {alone:.0%} (with a known voice {known:.0%}) for clips up to
+  {near_end:g} times the usual distance from the training clips, as validation chose, and at least {far:.0%} from
+  {far_start:g} times"""
 
 
 def paragraph(about: Mapping[str, Any], params: Params) -> str:
@@ -26,8 +30,8 @@ def paragraph(about: Mapping[str, Any], params: Params) -> str:
     counted = "in all" if brought is None else "beside those of that file"
     return f"""\
 `{settings["encoder"]}`, {encoder} hears the samples of a
-  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was; trained was
-  a head on {settings["components"]} principal components of the mean and the deviation over time of
-  {len(settings["taps"])} of its layers: the mean of {settings["members"]} perceptrons, {_discriminant(settings)}and a
-  second such head on how a clip differs from others of its voice;
+  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was. A head was trained on
+  {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
+  its layers: the mean of {settings["members"]} perceptrons{_discriminant(settings)}.
+  A second such head was trained on how a clip differs from others of its voice;
   {about["parameters"]:,} parameters {counted}."""

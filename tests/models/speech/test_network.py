@@ -119,7 +119,23 @@ def test_a_discriminant_has_its_share_of_each_clip_and_the_perceptrons_the_rest(
     assert np.abs(linear).max() > 0.01
 
 
-def test_distances_are_relative_to_the_validation_clips() -> None:
+@pytest.mark.parametrize("count", [40, 60])
+def test_new_clips_are_near_even_if_there_are_no_more_training_clips_than_components(count: int) -> None:
+    random = np.random.default_rng(4)
+    spread = random.normal(size=(8, 60))
+    training, validation, others = (
+        random.normal(size=(n, 8)) @ spread + random.normal(size=(n, 60)) for n in (count, 200, 200)
+    )
+    layer = adapted(training.astype(np.float32), 40, batch=20)
+    distance = Distance()
+    distance.build((None, 40))
+    distance.adapt(*([layer(values.astype(np.float32)).numpy()] for values in (training, validation)))
+    found = distance(layer(others.astype(np.float32)).numpy()).numpy()
+    assert np.quantile(found, 0.05) > 0.4
+    assert np.quantile(found, 0.95) < 2.0
+
+
+def test_distances_are_in_units_of_the_training_clips_and_of_the_median_of_validation() -> None:
     random = np.random.default_rng(2)
     deviations = np.linspace(0.2, 2.0, WIDTH)
     training, validation = (deviations * random.normal(size=(900, WIDTH)).astype(np.float32) for _ in range(2))
