@@ -4,7 +4,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import unquote
@@ -123,6 +123,12 @@ def impatient() -> Patience:
         min_bytes_per_second=10_000,
         rate_window_seconds=0.2,
     )
+
+
+@pytest.fixture
+def unhurried(impatient: Patience) -> Patience:
+    """As soon with the next attempt, but a busy machine is not taken for a silent server."""
+    return replace(impatient, connect_seconds=30, silence_seconds=30, rate_window_seconds=30)
 
 
 class Faults:

@@ -368,9 +368,9 @@ def test_a_gap_in_the_first_address_does_not_change_the_order(
 
 
 def test_waits_that_servers_ask_for_are_bounded_in_all(
-    server: Any, faults: Any, impatient: Patience, target: Path, caplog: pytest.LogCaptureFixture
+    server: Any, faults: Any, unhurried: Patience, target: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
-    patience = replace(impatient, longest_wait_seconds=0.2, asked_wait_seconds=0.3)
+    patience = replace(unhurried, longest_wait_seconds=0.2, asked_wait_seconds=0.3)
     fetcher = Fetcher(patience, Progress("test", total_bytes=0))
     for number in range(4):
         url = server.put(f"/{number}", CONTENT, faults.status(429, Retry_After="9"))

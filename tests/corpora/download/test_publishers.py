@@ -74,11 +74,11 @@ def dataverse(server: Any) -> Corpus:
 
 
 @pytest.fixture
-def bring(tmp_path: Path, impatient: Patience) -> Callable[[Corpus], dict[str, bytes]]:
+def bring(tmp_path: Path, unhurried: Patience) -> Callable[[Corpus], dict[str, bytes]]:
     """Fetches a corpus and returns its members."""
 
     def bring(corpus: Corpus) -> dict[str, bytes]:
-        place = fetch_corpus(corpus, tmp_path / "incoming", connections=3, patience=impatient).place
+        place = fetch_corpus(corpus, tmp_path / "incoming", connections=3, patience=unhurried).place
         members = {}
         for member in place.recordings():
             with place.open(member) as stream:
