@@ -45,6 +45,7 @@ def browser(microphone):
         f"--use-file-for-fake-audio-capture={microphone}",
     ]
     with sync_playwright() as playwright:
+        expect.set_options(timeout=ANSWER_MS)
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield browser
         browser.close()
@@ -110,7 +111,7 @@ def test_the_microphone_is_heard(open_page):
     page = open_page()
     page.click("#record")
     expect(page.locator("#record-label")).to_have_text("Stop")
-    expect(page.locator("#clock")).to_have_text("0:03", timeout=15_000)
+    expect(page.locator("#clock")).to_have_text(re.compile("0:0[3-9]"))
     page.click("#record")
     page.wait_for_selector("body.answered:not(.listening)", timeout=ANSWER_MS)
     # The browser sets its level. This test needs only that a voice was heard.
@@ -138,12 +139,12 @@ def stop(page):
 def test_it_answers_while_somebody_speaks(open_page, width):
     page = open_page(viewport={"width": width, "height": 640})
     page.keyboard.press("r")
-    expect(page.locator("#scope")).to_contain_text("voice heard", timeout=ANSWER_MS)
+    expect(page.locator("#scope")).to_contain_text("voice heard")
     expect(page.locator("#bars")).to_be_visible()
     expect(page.locator("#player")).to_be_hidden()
     expect(page.locator("#record")).to_be_in_viewport(ratio=1)
     early = page.locator("#wave").bounding_box()["width"]
-    expect(page.locator("#stream")).to_be_visible(timeout=ANSWER_MS)
+    expect(page.locator("#stream")).to_be_visible()
     assert page.locator("#wave").bounding_box()["width"] > early
     assert shades(page, "#wave") > 3
     assert shades(page, "#stream") > 3
@@ -156,7 +157,7 @@ def test_it_answers_while_somebody_speaks(open_page, width):
 
 def record_without_answers(page):
     page.keyboard.press("r")
-    expect(page.locator("#clock")).to_have_text("0:02", timeout=15_000)
+    expect(page.locator("#clock")).to_have_text(re.compile("0:0[2-9]"))
     expect(page.locator("#result")).to_be_hidden()
     stop(page)
 
@@ -185,7 +186,7 @@ def test_a_stream_that_breaks_off_does_not_end_the_recording(browser, start_live
         "void (window.WebSocket = class extends WebSocket { constructor(to) { super(to); window.socket = this; } })"
     )
     page.keyboard.press("r")
-    expect(page.locator("#scope")).to_contain_text("So far", timeout=ANSWER_MS)
+    expect(page.locator("#scope")).to_contain_text("So far")
     page.evaluate("window.socket.close()")
     expect(page.locator("#scope")).to_have_text("The answer comes when you stop")
     stop(page)
@@ -294,6 +295,50 @@ def test_it_can_be_used_by_keyboard_alone(open_page):
     expect(page.locator("#record-label")).to_have_text("Stop")
 
 
+def test_who_asks_about_the_model_too_early_is_told_when_the_server_answers(open_page):
+    page = open_page()
+    held = []
+    page.route("**/v1/model", lambda route: held.append(route))
+    with page.expect_request("**/v1/model"):
+        page.reload()
+    page.click("#about-open")
+    expect(page.locator("#about")).to_contain_text("The server is being asked.")
+    [asked] = held
+    asked.continue_()
+    expect(page.locator("#about")).to_contain_text("It knows nothing but loudness.")
+
+
+def test_a_server_that_could_not_speak_of_its_model_is_asked_again(open_page, speech, wav, tmp_path):
+    (tmp_path / "voice.wav").write_bytes(wav(speech))
+    starting = {"status": 503, "json": {"reason": "not_ready", "title": "Not ready"}}
+    page = open_page()
+    page.route("**/v1/model", lambda route: route.fulfill(**starting))
+    page.reload()
+    page.click("#about-open")
+    expect(page.locator("#about")).to_contain_text("The server is starting. Try again in a moment.")
+    page.unroute("**/v1/model")
+    page.click("#about-close")
+    page.click("#about-open")
+    expect(page.locator("#about")).to_contain_text("It knows nothing but loudness.")
+
+    page.route("**/v1/model", lambda route: route.abort())
+    page.reload()
+    page.click("#about-open")
+    expect(page.locator("#about")).to_contain_text("The server cannot be reached.")
+    page.click("#about-close")
+    page.unroute("**/v1/model")
+    upload(page, tmp_path / "voice.wav")
+    expect(page.locator("#threshold")).to_contain_text("from 60% on")
+
+
+def test_a_card_that_cannot_be_had_is_said(open_page):
+    page = open_page()
+    page.route("**/v1/model/card", lambda route: route.abort())
+    page.click("#about-open")
+    page.click("text=Read the model card")
+    expect(page.locator("#about")).to_contain_text("The server cannot be reached.")
+
+
 def test_it_fits_a_phone(open_page, speech, wav, tmp_path):
     (tmp_path / "long.wav").write_bytes(wav(np.tile(speech, 3)))
     page = open_page(viewport={"width": 320, "height": 640})
@@ -318,7 +363,7 @@ def test_a_key_is_asked_for_and_used(browser, start_live, speech, wav, tmp_path)
     upload(page, tmp_path / "voice.wav")
     expect(page.locator("#answer")).to_have_text("happy")
     page.keyboard.press("r")
-    expect(page.locator("#scope")).to_contain_text("So far", timeout=ANSWER_MS)
+    expect(page.locator("#scope")).to_contain_text("So far")
     page.close()
 
 
@@ -382,7 +427,7 @@ def test_a_voice_that_is_known_is_compared_while_it_speaks(voice_page, wav, tmp_
     page.get_by_label("These recordings are one voice").check()
     upload(page, paths)
     page.keyboard.press("r")
-    expect(page.locator("#scope")).to_contain_text("compared with 2 others of this voice", timeout=ANSWER_MS)
+    expect(page.locator("#scope")).to_contain_text("compared with 2 others of this voice")
     expect(page.locator("#bars")).to_be_visible()
     stop(page)
     expect(page.locator("#facts")).to_contain_text("compared with 2 others of this voice")

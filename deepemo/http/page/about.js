@@ -38,7 +38,8 @@ export function fillAbout(body, model, { onCard }) {
 function introduction(model) {
   const { wanted_accuracy: wanted, threshold, reached } = model.calibration;
   const on = model.origin === "other" ? "clips of corpora that were left out of training" : "validation clips";
-  const networks = model.parts.length > 1 ? `The mean of ${model.parts.length} networks answers.` : "One network answers.";
+  const networks = model.parts.length > 1
+    ? `A weighted mean of ${model.parts.length} networks answers.` : "One network answers.";
   const answer = wanted
     ? ` It answers when it is at least ${percent(threshold)} sure, and says “unknown” otherwise. ` +
       (reached === false ? "This threshold comes nearest to" : "This threshold was chosen for") +

@@ -14,6 +14,7 @@ const result = new Result();
 const voice = new Voice();
 const page = document.body.classList;
 let model = null;
+let asking = null;
 let recorder = null;
 let busy = false;
 
@@ -26,17 +27,31 @@ const TROUBLE = {
   undecodable: "This is not a sound file that can be read.",
 };
 
-async function learnModel() {
+// Asks the server about its model, unless it has said so or is being asked, and shows what it says.
+function learnModel() {
+  if (!model) asking ??= askAboutModel();
+  return asking;
+}
+
+async function askAboutModel() {
+  let trouble = null;
   try {
     model = await describe();
+    byId("synthetic").hidden = !isSyntheticOnly(model);
+    byId("known").textContent = `${howMany(model.emotions)} emotions`;
+    byId("voice").hidden = !model.accepts.voice_recordings;
   } catch (error) {
-    byId("key").hidden = !(error instanceof Refusal && error.reason === "no_key");
-    return;
+    trouble = explain(error);
   }
-  byId("key").hidden = true;
-  byId("synthetic").hidden = !isSyntheticOnly(model);
-  byId("known").textContent = `${howMany(model.emotions)} emotions`;
-  byId("voice").hidden = !model.accepts.voice_recordings;
+  byId("key").hidden = trouble?.reason !== "no_key";
+  asking = null;
+  showModel(trouble?.words);
+}
+
+// What went wrong with a request: the server's reason, and words for it.
+function explain(error) {
+  if (!(error instanceof Refusal)) return { reason: "unreachable", words: "The server cannot be reached." };
+  return { reason: error.reason, words: TROUBLE[error.reason] ?? error.title };
 }
 
 // The threshold of the model that answers; `use` says whether a reference of the voice is used.
@@ -88,14 +103,14 @@ async function recognizeAndShow(recordings) {
   announce("Listening");
   try {
     const answered = await answer(recordings);
+    await learnModel();
     const { recognition, recording } = answered;
     showVoice(answered);
     result.show(recognition, recording, thresholdOf(recognition.voice));
     announce(recognition.reason
       ? `Unknown. ${recognition.explanation}` : `${recognition.answer}, ${percent(recognition.confidence)} sure`);
   } catch (error) {
-    const reason = error instanceof Refusal ? error.reason : "unreachable";
-    const words = TROUBLE[reason] ?? (error instanceof Refusal ? error.title : "The server cannot be reached.");
+    const { reason, words } = explain(error);
     if (reason === "no_key") byId("key").hidden = false;
     result.refuse(reason, words);
     announce(words);
@@ -168,14 +183,26 @@ function announce(words) {
   byId("status").textContent = words;
 }
 
-function openAbout() {
+// Fills the dialog about the model: with what is known of it, or else with words why nothing is.
+function showModel(words = "The server is being asked.") {
   if (model) {
-    fillAbout(byId("about-body"), model, {
-      onCard: async (button) => button.replaceWith(text("pre", await readCard())),
-    });
+    fillAbout(byId("about-body"), model, { onCard: showCard });
   } else {
-    byId("about-body").replaceChildren(text("p", "The server has not said anything about its model."));
+    byId("about-body").replaceChildren(text("p", words));
   }
+}
+
+async function showCard(button) {
+  try {
+    button.replaceWith(text("pre", await readCard()));
+  } catch (error) {
+    button.replaceWith(text("span", explain(error).words));
+  }
+}
+
+function openAbout() {
+  learnModel();
+  showModel();
   byId("about").showModal();
 }
 
