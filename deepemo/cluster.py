@@ -19,9 +19,10 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib.metadata import version
 from pathlib import Path
@@ -103,6 +104,16 @@ def map_on_cluster(
     shutil.rmtree(kept)
 
 
+@dataclass(frozen=True)
+class Packed:
+    """The pickled items of a chunk. Dask sends their bytes as they are, without copying them into a pickle."""
+
+    items: Sequence[bytes | memoryview]
+
+    def __reduce_ex__(self, protocol: Any) -> tuple[type[Packed], tuple[list[pickle.PickleBuffer]]]:
+        return Packed, ([pickle.PickleBuffer(item) for item in self.items],)
+
+
 class _Chunks:
     """Chunks in progress on a cluster."""
 
@@ -116,12 +127,12 @@ class _Chunks:
         self._task = client.submit(_same, task, key=f"deepemo-task-{self._digest.hexdigest()}")
         self._threads, self._asked_at = 0, -math.inf
 
-    def map(self, chunks: Iterable[list[bytes]]) -> Iterator[bytes]:
-        """Pickled results of pickled chunks, in their order; results that an earlier run kept are used again."""
+    def map(self, chunks: Iterable[Packed]) -> Iterator[bytes]:
+        """Pickled results of chunks, in their order; results that an earlier run kept are used again."""
         pending: deque[tuple[int, Path, Future | None]] = deque()
         held_bytes = 0
         for packed in chunks:
-            size_bytes = sum(map(len, packed))
+            size_bytes = sum(map(len, packed.items))
             pending.append((size_bytes, *self._submit(packed)))
             held_bytes += size_bytes
             most = max(2, AHEAD * self._count_threads())
@@ -143,9 +154,9 @@ class _Chunks:
             self._asked_at = time.monotonic()
         return self._threads
 
-    def _submit(self, packed: list[bytes]) -> tuple[Path, Future | None]:
+    def _submit(self, packed: Packed) -> tuple[Path, Future | None]:
         digest = self._digest.copy()
-        for item in packed:
+        for item in packed.items:
             digest.update(hashlib.sha256(item).digest())
         path = self._kept / f"{digest.hexdigest()}.pickle"
         if path.exists():
@@ -190,19 +201,19 @@ class _Chunks:
         )
 
 
-def _packed(items: Iterable[Any], most: int) -> Iterator[list[bytes]]:
+def _packed(items: Iterable[Any], most: int) -> Iterator[Packed]:
     """Items as pickles, in chunks of at most `most` items and `CHUNK_BYTES`; a single item may be larger."""
     packed: list[bytes] = []
     size_bytes = 0
     for item in items:
         one = pickle.dumps(item, protocol=pickle.HIGHEST_PROTOCOL)
         if packed and (len(packed) == most or size_bytes + len(one) > CHUNK_BYTES):
-            yield packed
+            yield Packed(packed)
             packed, size_bytes = [], 0
         packed.append(one)
         size_bytes += len(one)
     if packed:
-        yield packed
+        yield Packed(packed)
 
 
 def _words(error: BaseException) -> str:
@@ -213,7 +224,7 @@ def _words(error: BaseException) -> str:
 # The code below runs on the workers.
 
 
-def work_on(task: bytes, items: list[bytes], *, fast: bool) -> bytes:
+def work_on(task: bytes, items: Packed, *, fast: bool) -> bytes:
     """Pickled results of a chunk, computed by a process of `deepemo.worker` that does only this work.
 
     TensorFlow's settings hold for a whole process, and Dask imports NumPy before a task could pin it. A separate
@@ -221,7 +232,7 @@ def work_on(task: bytes, items: list[bytes], *, fast: bool) -> bytes:
 
     Args:
         task: the task, which `deepemo.worker` reads first.
-        items: pickled items.
+        items: of a chunk.
         fast: whether libraries are left unpinned, as on the asking machine.
 
     Raises:
@@ -265,7 +276,7 @@ class _Process:
         self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment)
         self._told = False
 
-    def ask(self, items: list[bytes]) -> tuple[bool, Any]:
+    def ask(self, items: Packed) -> tuple[bool, Any]:
         """Ask for the results of some items; returns whether they are done, and their pickled results or the error.
 
         Raises:
@@ -278,7 +289,7 @@ class _Process:
         if not self._told:
             pickle.dump(self.of[0], to)
             self._told = True
-        pickle.dump(items, to)
+        pickle.dump(items, to, protocol=pickle.HIGHEST_PROTOCOL)
         to.flush()
         answer: tuple[bool, Any] = pickle.load(back)
         return answer

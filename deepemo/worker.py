@@ -6,7 +6,7 @@ import sys
 from socket import gethostname
 from typing import Any
 
-from deepemo.cluster import code_digest
+from deepemo.cluster import Packed, code_digest
 from deepemo.cores import keep_to_share
 from deepemo.errors import InputError
 from deepemo.parallel import sendable
@@ -25,13 +25,13 @@ def main() -> None:
     task: bytes = pickle.load(asked)
     while True:
         try:
-            items: list[bytes] = pickle.load(asked)
+            chunk: Packed = pickle.load(asked)
         except EOFError:
             return
         try:
             if work is None:
                 work = _ready(task)
-            results = [work(pickle.loads(item)) for item in items]
+            results = [work(pickle.loads(item)) for item in chunk.items]
             answer: tuple[bool, Any] = (True, pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL))
         except Exception as error:
             answer = (False, sendable(error))

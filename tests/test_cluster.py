@@ -4,6 +4,7 @@ import hashlib
 import io
 import json
 import os
+import pickle
 import signal
 import subprocess
 import sys
@@ -18,7 +19,7 @@ import pytest
 import soundfile
 
 from deepemo import cluster
-from deepemo.cluster import ADDRESS, map_on_cluster
+from deepemo.cluster import ADDRESS, Packed, map_on_cluster
 from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
 from deepemo.reproducible import FAST, pins
@@ -217,6 +218,16 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_a_process_that_dies_is_name
         list(map_on_cluster(raise_unpicklable, range(9), name="unpicklable", chunk=2))
     with pytest.raises(InputError, match=r"3 processes died over one chunk, the last with status -9"):
         list(map_on_cluster(die_at_five, range(9), name="die", chunk=2))
+
+
+def test_the_items_of_a_chunk_are_sent_without_a_copy_of_their_bytes() -> None:
+    items = [bytes([number]) * 50_000 for number in range(3)]
+    apart: list[pickle.PickleBuffer] = []
+    pickled = pickle.dumps(Packed(items), protocol=pickle.HIGHEST_PROTOCOL, buffer_callback=apart.append)
+    assert len(pickled) < 200
+    passed_on = pickle.loads(pickled, buffers=apart)
+    again = pickle.loads(pickle.dumps(passed_on, protocol=pickle.HIGHEST_PROTOCOL))
+    assert [bytes(item) for item in again.items] == items
 
 
 @pytest.mark.usefixtures("dask_cluster")

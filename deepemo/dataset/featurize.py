@@ -47,7 +47,7 @@ def featurize_clips(
         workers: number of threads.
 
     Yields:
-        Clip id and float32 [frames, bands].
+        Clip id and float16 [frames, bands].
     """
     archives = {name: Archive(raw_dir / f"{name}.zip") for name in clips["corpus"].unique()}
     rows = zip(clips["clip"], (archives[corpus] for corpus in clips["corpus"]), clips["member"], strict=True)
@@ -70,7 +70,7 @@ class Features:
     featurizer: Featurizer
 
     def __call__(self, row: tuple[str, Recordings, str]) -> tuple[str, np.ndarray]:
-        """The clip's id and its features float32 [frames, bands]."""
+        """The clip's id and its features float16 [frames, bands], the precision that shards keep."""
         clip, archive, member = row
         recording = read_recording(archive.read(member), name=f"{archive.name}/{member}")
-        return clip, self.featurizer(recording.mono(), recording.rate_hz)
+        return clip, self.featurizer(recording.mono(), recording.rate_hz).astype(np.float16)
