@@ -173,7 +173,7 @@ def embed_speech_task(clips: pd.DataFrame, params: Params) -> Task:
 
     section = params.section("embed_speech", EmbedSpeech)
     source = EncoderSource(
-        section.model_dump(include={"encoder", "taps"}), SPEECH_EMBEDDINGS.resolve(), section.batch_size
+        section.model_dump(include={"encoder", "taps", "segments"}), SPEECH_EMBEDDINGS.resolve(), section.batch_size
     )
     embedder, front_end = source.open(), SpeechFrontEnd(section)
     archive = Archive(RAW / f"{CORPUS.name}.zip")

@@ -1,7 +1,7 @@
 """Parts of the stages that train and judge heads, whose cost grows with the clips, on made-up embeddings.
 
-The embeddings are as wide as those of one layer of the encoder, so that the heads take as many components as in a run.
-Each part writes and reads in the folder of a run.
+The embeddings are as wide as those of one layer of the encoder, so that the heads take as many components of whole
+clips as in a run; they have no segments. Each part writes and reads in the folder of a run.
 """
 
 import json
@@ -23,7 +23,7 @@ CLIPS_OF_A_SPEAKER = 100
 TRAINING_SPEAKERS, VALIDATION_SPEAKERS = 14, 3
 _SHARDS = 16
 _DRAWN_TOGETHER = 4096
-ENCODER = {"features": {}, "encoder": "moonshine_tiny", "taps": ["output"]}
+ENCODER = {"features": {}, "encoder": "moonshine_tiny", "taps": ["output"], "segments": 0, "segment_width": 0}
 # Prepares a part for a number of clips, in the folder of a run, and returns its work; only the work is timed.
 Prepare = Callable[[int], Callable[[], object]]
 

@@ -88,10 +88,19 @@ def before(
         discriminant_distances=[1.5, 2.5],
         hidden_units=0,
         dropout=0.0,
+        segment_components=4,
+        attention_members=0,
+        attention_units=4,
     )
     networks["speech"] = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
-    built["speech"] = {"encoder": "moonshine_tiny", "taps": ["stem"], **heads.model_dump(), NEAR: [0.1, 0.3]}
-    width = networks["speech"].get_layer("projection").directions.shape[0]
+    built["speech"] = {
+        "encoder": "moonshine_tiny",
+        "taps": ["stem"],
+        "segments": 0,
+        **heads.model_dump(),
+        NEAR: [0.1, 0.3],
+    }
+    width = networks["speech"].get_layer("components").input_shape[-1]
     embeddings = ((clip, random.random(width, dtype=np.float32)) for clip in made_split["clip"])
     front_end = SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)).describe()
     write_shards(root / "data/embeddings/speech", embeddings, shards=3, shape=(width,), about={"features": front_end})

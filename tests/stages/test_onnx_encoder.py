@@ -18,6 +18,7 @@ from deepemo.errors import InputError
 from deepemo.models.registry import load_family
 from deepemo.models.saved import check_fed, load_model
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews, TrainSpeech
+from deepemo.models.speech.stored_views import MADE_BY
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving import cli
@@ -32,14 +33,15 @@ pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parents[2]
 EMBEDDINGS = Path("data/embeddings/speech")
-WIDTH = 2 * EARLY + LATE
+SEGMENTS = 4
+WIDTH = (2 + SEGMENTS) * EARLY + LATE
 
 
 @pytest.fixture(scope="module")
 def params() -> Params:
     """The default params with another encoder, scaled down."""
     params = load_params(ROOT / "params.yaml")
-    small = {"encoder": "encoders/mine.onnx", "taps": ["early", "pooled"], "clips_per_shard": 20}
+    small = {"encoder": "encoders/mine.onnx", "taps": ["early", "pooled"], "segments": SEGMENTS, "clips_per_shard": 20}
     short = {"epochs": 1, "batch_size": 16, "members": 1}
     sections = {
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(update=small),
@@ -87,9 +89,8 @@ def trained(run: Path, params: Params) -> Path:
 def test_from_recordings_to_answers_and_what_is_heard_is_what_was_embedded(trained: Path) -> None:
     spec, views = read_spec(EMBEDDINGS), read_spec(Path("data/embeddings/speech_views/0"))
     assert (spec["encoder"], spec["taps"], spec["shape"]) == ("mine.onnx", ["early", "pooled"], [WIDTH])
-    assert {name: views[name] for name in ("encoder", "encoder_sha256", "taps")} == {
-        name: spec[name] for name in ("encoder", "encoder_sha256", "taps")
-    }
+    assert (spec["segments"], spec["segment_width"]) == (SEGMENTS, EARLY), "what is pooled already has no segments"
+    assert {name: views[name] for name in MADE_BY} == {name: spec[name] for name in MADE_BY}
     settings = json.loads((trained / "models/speech/model.json").read_text())["settings"]
     assert (settings["encoder"], settings["encoder_sha256"]) == ("mine.onnx", spec["encoder_sha256"])
     # Nothing outside of models/ is needed to answer, in whatever folder it is.

@@ -44,9 +44,11 @@ class Embedder(Protocol):
 
     Attributes:
         width: of an embedding.
+        segment_width: numbers that an embedding has for each segment, at its end; 0 if it has no segments.
     """
 
     width: int
+    segment_width: int
 
     def __call__(self, clips: Sequence[np.ndarray]) -> np.ndarray:
         """Embeddings float32 [n, width] of prepared clips, float32 [samples] each, in their order."""
@@ -58,10 +60,11 @@ class SpeechEmbedder:
     Apart from rounding, a clip's embedding does not depend on the other clips in its batch.
     """
 
-    def __init__(self, network: keras.Model, *, batch_size: int = 16) -> None:
-        """Take a network of `build_embedder`, and the number of clips per batch."""
+    def __init__(self, network: keras.Model, *, segments: int = 0, batch_size: int = 16) -> None:
+        """Take a network of `build_embedder`, its number of segments, and the number of clips per batch."""
         self.network = network
         self.width: int = network.output_shape[-1]
+        self.segment_width: int = self.width // (2 + segments) if segments else 0
         self.batch_size = batch_size
         signature = [tf.TensorSpec([None, None], tf.float32), tf.TensorSpec([None], tf.int32)]
         self._embed = tf.function(lambda *batch: network(list(batch), training=False), input_signature=signature)
@@ -148,14 +151,15 @@ def write_embeddings(section: EmbedSpeech, *, clips: pd.DataFrame, raw_dir: Path
     """
     file = section.onnx_file
     named = {"encoder": section.encoder} if file is None else keep_encoder(file, embeddings)
-    source = EncoderSource({**named, "taps": section.taps}, embeddings.resolve(), section.batch_size)
+    made = {**named, "taps": section.taps, "segments": section.segments}
+    source = EncoderSource(made, embeddings.resolve(), section.batch_size)
     embedder = source.open()
     count = write_shards(
         embeddings,
         embed_clips(embedder, source, SpeechFrontEnd(section), clips, raw_dir, workers=section.workers),
         shards=shards_for(len(clips), section.clips_per_shard),
         shape=(embedder.width,),
-        about={"features": SpeechFrontEnd(section).describe(), **source.made},
+        about={"features": SpeechFrontEnd(section).describe(), **made, "segment_width": embedder.segment_width},
     )
     return count, embedder.width
 
@@ -165,8 +169,8 @@ class EncoderSource:
     """The encoder of some embeddings, and where to load it from.
 
     Attributes:
-        made: the entries of `spec.json` about the encoder: its name, the digest of an ONNX file, and the outputs that
-            are used.
+        made: the entries of `spec.json` about the encoder: its name, the digest of an ONNX file, the outputs that are
+            used, and the number of segments.
         folder: folder of the embeddings, which holds the ONNX file if there is one.
         batch_size: clips that a Keras network takes at once.
         content: of the ONNX file, for machines that cannot read the folder; None to read it there.
@@ -196,8 +200,9 @@ class EncoderSource:
                 path = Path(folder) / ENCODER_FILE
                 path.write_bytes(self.content)
                 return OnnxEncoder(path, self.made)
-        network = build_embedder(load_encoder(self.made["encoder"]), self.made["taps"])
-        return SpeechEmbedder(network, batch_size=self.batch_size)
+        segments: int = self.made["segments"]
+        network = build_embedder(load_encoder(self.made["encoder"]), self.made["taps"], segments=segments)
+        return SpeechEmbedder(network, segments=segments, batch_size=self.batch_size)
 
 
 def embed_clips(

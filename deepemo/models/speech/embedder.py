@@ -1,10 +1,12 @@
-"""The part of the family `speech` before its heads: an encoder, and statistics of its layers over time."""
+"""The part of the family `speech` before its heads: an encoder, and what is kept of its layers over time."""
 
 from collections.abc import Sequence
 
 import keras
+import numpy as np
 import tensorflow as tf
 
+from deepemo.arrays import Float32Array
 from deepemo.models.speech.moonshine import TAPS, frames_of, moonshine_tiny, samples_of
 
 ENCODERS = {"moonshine_tiny": moonshine_tiny}
@@ -28,6 +30,47 @@ class StatisticsPooling(keras.layers.Layer):
         return tf.concat([mean[:, 0], tf.sqrt(variance + EPSILON)], axis=1)
 
 
+@keras.saving.register_keras_serializable(package="deepemo")
+class SegmentMeans(keras.layers.Layer):
+    """Means over equal parts of a clip's own frames: float32 [n, t, c] and frame counts [n] to [n, segments, c].
+
+    A frame that lies across the end of a part counts for both, by its shares in them.
+
+    Args:
+        segments: number of parts.
+        options: of a Keras layer.
+    """
+
+    def __init__(self, segments: int, **options: object) -> None:
+        super().__init__(**options)
+        self.segments = segments
+
+    def call(self, x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
+        """Average each part of each clip's first `frames` frames."""
+        ends = tf.cast(frames, x.dtype)[:, tf.newaxis] * tf.constant(_bounds(self.segments), x.dtype)  # [n, segments+1]
+        times = tf.cast(tf.range(tf.shape(x)[1]), x.dtype)  # [t]
+        begin, end = ends[:, :-1, tf.newaxis], ends[:, 1:, tf.newaxis]
+        inside = tf.maximum(tf.minimum(times + 1.0, end) - tf.maximum(times, begin), 0.0)  # [n, segments, t]
+        return tf.matmul(inside / tf.reduce_sum(inside, 2, keepdims=True), x)
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments, for Keras."""
+        return {**super().get_config(), "segments": self.segments}
+
+
+def _bounds(segments: int) -> np.ndarray:
+    return np.arange(segments + 1) / segments
+
+
+def segment_means(frames: Float32Array, segments: int) -> Float32Array:
+    """`SegmentMeans` of one clip: float32 [t, c] to [segments, c]."""
+    ends, times = len(frames) * _bounds(segments), np.arange(len(frames))
+    inside = np.minimum(times + 1, ends[1:, np.newaxis]) - np.maximum(times, ends[:-1, np.newaxis])
+    share = np.maximum(inside, 0.0)
+    means: Float32Array = (share / share.sum(axis=1, keepdims=True) @ frames).astype(np.float32)
+    return means
+
+
 def sounding_samples(samples: tf.Tensor) -> tf.Tensor:
     """Number of samples of each clip up to the last one that is not 0: float32 [n, s] to int32 [n]."""
     positions = tf.range(1, tf.shape(samples)[1] + 1)
@@ -43,17 +86,25 @@ class ClipLength(keras.layers.Layer):
         return tf.maximum(sounding_samples(samples), samples_of(1))
 
 
-def build_embedder(encoder: keras.Model, taps: Sequence[str] = TAPS) -> keras.Model:
-    """Samples and lengths, as the encoder takes them, to embeddings float32 [n, taps * 2 * channels].
+def build_embedder(encoder: keras.Model, taps: Sequence[str] = TAPS, *, segments: int = 0) -> keras.Model:
+    """Samples and lengths, as the encoder takes them, to embeddings float32 [n, width].
+
+    An embedding is the mean and the deviation over time of each output, and then the means of all outputs over each
+    segment: its width is outputs * channels * (2 + segments).
 
     Args:
         encoder: see `moonshine_tiny`.
-        taps: names of the outputs whose mean and deviation over time are joined, in this order.
+        taps: names of the outputs that are used, in this order.
+        segments: equal parts of a clip; 0: none.
     """
     samples, lengths = encoder.inputs
     frames = frames_of(lengths)
     outputs = dict(zip(TAPS, encoder.outputs, strict=True))
     pooled = [StatisticsPooling(name=f"{tap}_statistics")(outputs[tap], frames) for tap in taps]
+    if segments:
+        means = [SegmentMeans(segments, name=f"{tap}_segments")(outputs[tap], frames) for tap in taps]
+        joined = keras.layers.Concatenate(name="segments")(means) if len(means) > 1 else means[0]
+        pooled.append(keras.layers.Flatten(name="all_segments")(joined))
     joined = keras.layers.Concatenate(name="embedding")(pooled) if len(pooled) > 1 else pooled[0]
     return keras.Model([samples, lengths], joined, name="embedder")
 

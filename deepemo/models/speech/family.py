@@ -60,6 +60,7 @@ class EmbedSpeech(SpeechInput):
     Attributes:
         encoder: the name of a built-in one, or the path of an ONNX file relative to the pipeline's folder.
         taps: names of its outputs that are used.
+        segments: equal parts of a clip whose means are kept too, so that heads can attend over time; 0: none.
         batch_size: clips that it takes at once; an ONNX file takes one.
         clips_per_shard: of the stored embeddings.
         workers: threads that read recordings.
@@ -67,6 +68,7 @@ class EmbedSpeech(SpeechInput):
 
     encoder: Annotated[str, AfterValidator(_known_encoder)]
     taps: Annotated[list[str], Field(min_length=1)]
+    segments: Annotated[int, Field(ge=0, le=64)]
     batch_size: Count
     clips_per_shard: Count
     workers: Annotated[int, Field(ge=1, le=256)]
@@ -111,19 +113,26 @@ class SpeechHeads(Section):
     """The shape of both kinds of heads on the encoder's embeddings.
 
     Attributes:
-        components: number of principal components of the embeddings, the input of the heads.
-        members: perceptrons in each kind of head, trained separately and averaged.
+        components: number of principal components of the statistics over whole clips.
+        members: perceptrons on these in each kind of head, trained separately and averaged.
+        segment_components: number of principal components of each segment.
+        attention_members: networks in each kind of head that attend over the segments, trained separately and averaged.
+            They have half the weight of the perceptrons and these networks together. 0: none, and segments have no use.
+        attention_units: of each layer of such a network.
         discriminant_share: least weight of a linear discriminant in each kind of head for clips far from those of the
             training; the perceptrons have the rest. For near clips, the weight is fitted on validation. 0: no
             discriminant at any distance.
         discriminant_distances: distance up to which a clip is near, and distance from which it is far; see
             `deepemo.models.speech.network.Distance`.
         hidden_units: of a perceptron's layer between components and emotions; 0 for none.
-        dropout: before each layer of a perceptron.
+        dropout: before each layer of a perceptron, and before the last layers of a network that attends.
     """
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
+    segment_components: Count
+    attention_members: Annotated[int, Field(ge=0, le=16)]
+    attention_units: Count
     discriminant_share: Annotated[float, Field(ge=0, le=1)]
     discriminant_distances: Annotated[list[NotNegative], Field(min_length=2, max_length=2)]
     hidden_units: Annotated[int, Field(ge=0)]

@@ -19,11 +19,14 @@ from deepemo.models.speech.family import NEAR, SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
 from deepemo.models.speech.network import (
+    COMPONENTS,
     DISTANCE,
     HEAD,
     OPINION,
     PROJECTION,
     VOICE_HEAD,
+    WHOLE,
+    Layout,
     build_on_embeddings,
     build_speech,
 )
@@ -56,27 +59,29 @@ class SpeechModel:
         self.network = network
         self.about: Mapping[str, Any] = about
         self.front_end = front_end
-        projection, distance, alone, relative, opinion = (
-            network.get_layer(name) for name in (PROJECTION, DISTANCE, HEAD, VOICE_HEAD, OPINION)
+        to_components, distance, alone, relative, opinion = (
+            network.get_layer(name) for name in (COMPONENTS, DISTANCE, HEAD, VOICE_HEAD, OPINION)
         )
         self._encoder = encoder
         # These two take clips, or embeddings if an encoder comes before the network.
-        project = keras.Model(network.inputs[0], projection.output, name="components")
-        self._of_inputs = keras.Model(
-            network.inputs[0], alone([projection.output, distance(projection.output)]), name="speech"
-        )
-        embeddings = tf.TensorSpec([None, projection.directions.shape[0]], tf.float32)
-        components = tf.TensorSpec([None, projection.components], tf.float32)
+        project = keras.Model(network.inputs[0], network.get_layer(WHOLE).input, name="components")
+        self._of_inputs = keras.Model(network.inputs[0], network.outputs[0], name="speech")
+        embeddings = tf.TensorSpec([None, to_components.input_shape[-1]], tf.float32)
+        components = tf.TensorSpec([None, to_components.output_shape[-1]], tf.float32)
+        # Distance and opinion know only the components of statistics over whole clips, which come first.
+        whole = to_components.get_layer(PROJECTION).components
         clips = tf.TensorSpec([None, None], tf.float32)
         # Each function has a line of its own: TensorFlow would take two functions on one line for one function that is
         # traced again and again.
-        self._components = _of_arrays(lambda values: projection(values), embeddings)
+        self._components = _of_arrays(lambda values: to_components(values), embeddings)
         self._components_of_clips = _of_arrays(lambda values: project(values, training=False), clips)
-        self._alone = _of_arrays(lambda values: alone([values, distance(values)], training=False), components)
+        self._alone = _of_arrays(
+            lambda values: alone([values, distance(values[:, :whole])], training=False), components
+        )
         self._relative = _of_arrays(
-            lambda values, offsets: relative([values - offsets, distance(values)], training=False),
+            lambda values, offsets: relative([values - offsets, distance(values[:, :whole])], training=False),
             components,
-            tf.TensorSpec([None, projection.components], tf.float32),
+            components,
         )
         kernel, bias = opinion.get_weights()
         self._opinion: tuple[Float32Array, Float32Array] = kernel[:, 0], bias[0]
@@ -97,13 +102,17 @@ class SpeechModel:
         try:
             del settings[NEAR]  # it is among the weights
             if DIGEST in settings:
-                made = {name: settings.pop(name) for name in ("encoder", DIGEST, "taps")}
-                width = settings.pop("width")
-                network = build_on_embeddings(width, SpeechHeads(**settings), classes=classes)
+                made = {name: settings.pop(name) for name in ("encoder", DIGEST, "taps", "segments")}
+                layout = Layout(settings.pop("width"), made["segments"], settings.pop("segment_width"))
+                network = build_on_embeddings(layout, SpeechHeads(**settings), classes=classes)
             else:
                 made = None
-                encoder, taps = ENCODERS[settings.pop("encoder")](), settings.pop("taps")
-                network = build_speech(encoder, SpeechHeads(**settings), taps=taps, classes=classes)
+                encoder, taps, segments = (
+                    ENCODERS[settings.pop("encoder")](),
+                    settings.pop("taps"),
+                    settings.pop("segments"),
+                )
+                network = build_speech(encoder, SpeechHeads(**settings), taps=taps, segments=segments, classes=classes)
         except KeyError as error:
             raise InputError(f"{source}: settings: {error}, expected those of a {about['kind']} network") from error
         except ValidationError as error:
@@ -136,7 +145,7 @@ class SpeechModel:
         """
         kernel, bias = self._opinion
         short = np.array([_sounding(clip != 0) < JUDGED_SECONDS * SAMPLE_RATE_HZ for clip in inputs])
-        return (components @ kernel + bias >= 0.0) | short
+        return (components[:, : len(kernel)] @ kernel + bias >= 0.0) | short
 
     def components(self, inputs: Float32Array) -> Float32Array:
         """Components float32 [n, components] of embeddings float32 [n, width]."""

@@ -16,7 +16,7 @@ import numpy as np
 from deepemo.arrays import Float32Array
 from deepemo.errors import InputError, extra
 from deepemo.files import file_sha256, written_whole
-from deepemo.models.speech.embedder import EPSILON
+from deepemo.models.speech.embedder import EPSILON, segment_means
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ
 
 ENCODER_FILE = "encoder.onnx"
@@ -29,6 +29,8 @@ _LARGEST = float(np.finfo(np.float16).max)
 _THREADS = "TF_NUM_INTRAOP_THREADS"
 _EXPECTED_INPUT = f"expected one, float32 [clips, samples] of any length at {SAMPLE_RATE_HZ} Hz"
 _EXPECTED_OUTPUT = "expected float32 [clips, frames, width], or [clips, width] if it is pooled already"
+# Dimensions of a clip's output that has frames; one that is pooled already has one.
+_FRAMES = 2
 _FATAL = 4  # the runtime's log level: errors are raised, so they need not be logged too
 
 
@@ -72,11 +74,12 @@ class OnnxEncoder:
     """Embeds clips of any length one by one, because such a network cannot tell padding from silence.
 
     The mean and the deviation over time of each chosen output [1, frames, width] are joined; an output [1, width] is
-    used unchanged.
+    used unchanged. Then follow, for each segment, the means of all outputs with frames.
 
     Attributes:
         name: of the file that the user brought.
         width: of an embedding.
+        segment_width: numbers that an embedding has for each segment; 0 if no output has frames.
     """
 
     def __init__(self, path: Path, made: Mapping[str, Any]) -> None:
@@ -84,7 +87,8 @@ class OnnxEncoder:
 
         Args:
             path: its file.
-            made: the record of the encoder: its name `encoder`, its digest, and `taps`, the outputs that are used.
+            made: the record of the encoder: its name `encoder`, its digest, `taps`, the outputs that are used, and
+                `segments`, the number of equal parts of a clip.
 
         Raises:
             InputError: the file is missing, is another one or is not an ONNX network; its input or an output has
@@ -94,6 +98,7 @@ class OnnxEncoder:
         self.name: str = made["encoder"]
         self._path = path
         self._taps = list(made["taps"])
+        self._segments: int = made["segments"]
         self._session = _open(path)
         inputs = self._session.get_inputs()
         if len(inputs) != 1 or not _takes_clips(inputs[0]):
@@ -104,7 +109,10 @@ class OnnxEncoder:
             raise self._error(f"taps: found no output {missing}, expected some of {names}")
         # The file may leave the sizes of its outputs open, so one is measured.
         noise = 0.05 * np.random.default_rng(0).standard_normal(SAMPLE_RATE_HZ)
-        self.width = len(self._embed(noise.astype(np.float32)))
+        outputs = self._run(noise.astype(np.float32))
+        framed = sum(output.shape[1] for output in outputs if output.ndim == _FRAMES)
+        self.segment_width: int = framed if self._segments else 0
+        self.width = len(self._joined(outputs, len(noise)))
 
     def __call__(self, clips: Sequence[Float32Array]) -> Float32Array:
         """Embeddings float32 [n, width] of prepared clips, float32 [samples] each, in their order.
@@ -118,29 +126,44 @@ class OnnxEncoder:
         return embeddings
 
     def _embed(self, clip: Float32Array) -> Float32Array:
+        return self._joined(self._run(clip), len(clip))
+
+    def _run(self, clip: Float32Array) -> list[Float32Array]:
+        """The chosen outputs of a clip: float32 [frames, width] or [width] each."""
         try:
             outputs = self._session.run(self._taps, {self._input: clip[np.newaxis]})
         except Exception as error:  # the runtime's own errors have no common class
             raise self._error(f"fails on a clip of {len(clip)} samples: {error}") from error
-        embedding = np.concatenate([self._pooled(*each) for each in zip(self._taps, outputs, strict=True)])
-        if not np.abs(embedding).max() <= _LARGEST:
-            raise self._error(f"gives a clip of {len(clip)} samples values that are no numbers or exceed {_LARGEST:g}")
-        return embedding
+        return [self._checked(tap, values) for tap, values in zip(self._taps, outputs, strict=True)]
 
-    def _pooled(self, tap: str, values: Any) -> Float32Array:
+    def _checked(self, tap: str, values: Any) -> Float32Array:
         kind = getattr(values, "dtype", None)
         if kind not in (np.float32, np.float16) or values.ndim not in (2, 3) or len(values) != 1 or not values.size:
             found = f"{kind} {list(values.shape)}" if kind is not None else type(values).__name__
             raise self._error(f"output {tap}: found {found} of one clip, {_EXPECTED_OUTPUT}")
         one: Float32Array = values[0].astype(np.float32)
-        if one.ndim == 1:
-            return one
-        with np.errstate(all="ignore"):  # `_embed` reports values that are not finite
-            return np.concatenate([one.mean(0), np.sqrt(one.var(0) + EPSILON)])
+        return one
+
+    def _joined(self, outputs: Sequence[Float32Array], samples: int) -> Float32Array:
+        """The embedding of a clip of so many samples."""
+        framed = [output for output in outputs if output.ndim == _FRAMES]
+        with np.errstate(all="ignore"):  # values that are not finite are reported below
+            parts = [_statistics(output) if output.ndim == _FRAMES else output for output in outputs]
+            if self.segment_width:
+                means = [segment_means(output, self._segments) for output in framed]
+                parts.append(np.concatenate(means, axis=1).ravel())
+        embedding = np.concatenate(parts)
+        if not np.abs(embedding).max() <= _LARGEST:
+            raise self._error(f"gives a clip of {samples} samples values that are no numbers or exceed {_LARGEST:g}")
+        return embedding
 
     def _error(self, problem: str) -> InputError:
         shown = self._path if self.name == self._path.name else f"{self._path} ({self.name})"
         return InputError(f"{shown}: {problem}")
+
+
+def _statistics(frames: Float32Array) -> Float32Array:
+    return np.concatenate([frames.mean(0), np.sqrt(frames.var(0) + EPSILON)])
 
 
 def _open(path: Path) -> Any:

@@ -16,7 +16,7 @@ from deepemo.mapped import mapped
 VIEWS_FILE = "views.json"
 SOUNDS = "sounds"  # folder of the sounds without speech, and key of their number in the file of the views
 # Entries of `spec.json` in which the embeddings of clips and of their views must agree.
-MADE_BY = ("features", "encoder", "encoder_sha256", "taps")
+MADE_BY = ("features", "encoder", "encoder_sha256", "taps", "segments", "segment_width")
 
 
 def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:

@@ -20,15 +20,20 @@ from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
 from deepemo.models.speech.network import (
+    COMPONENTS,
     DISCRIMINANT,
     DISTANCE,
     HEAD,
     MIXTURE,
     OPINION,
     PROJECTION,
+    SEGMENT_PROJECTION,
     VOICE_HEAD,
+    Layout,
     build_on_embeddings,
     build_speech,
+    members_of,
+    trained_part,
 )
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
 from deepemo.models.speech.opinion import speech_opinion
@@ -48,6 +53,7 @@ class Clips:
 
     Attributes:
         components: float32 [n, components].
+        whole: those of them that come from statistics over whole clips, float32 [n, c]; the others are of segments.
         labels: index of the emotion, [n].
         emotions: of the run.
         voices: the clips grouped by voice.
@@ -55,6 +61,7 @@ class Clips:
     """
 
     components: Float32Array
+    whole: Float32Array
     labels: Int64Array
     emotions: Emotions
     voices: Voices
@@ -150,35 +157,44 @@ def train_speech(
     made_by = read_spec(embeddings)
     check_views(views, made_by)
     training = split[split["role"] == TRAIN]
-    components = min(section.components, len(training), made_by["shape"][0])
-    shape = section.model_dump(include=set(SpeechHeads.model_fields))
-    heads = SpeechHeads(**{**shape, "components": components})
-    encoder = {name: made_by[name] for name in ("encoder", DIGEST, "taps") if name in made_by}
+    layout = Layout(made_by["shape"][0], made_by["segments"], made_by["segment_width"])
+    heads = _shape(section, layout, len(training))
+    encoder = {name: made_by[name] for name in ("encoder", DIGEST, "taps", "segments") if name in made_by}
     files = {}
     if DIGEST in made_by:
         files[ENCODER_FILE] = embeddings / ENCODER_FILE
         check_encoder(files[ENCODER_FILE], made_by[DIGEST])
-        encoder["width"] = made_by["shape"][0]
-        network = build_on_embeddings(encoder["width"], heads, classes=len(emotions))
+        encoder.update(width=layout.width, segment_width=layout.segment_width)
+        network = build_on_embeddings(layout, heads, classes=len(emotions))
     else:
-        network = build_speech(load_encoder(made_by["encoder"]), heads, taps=made_by["taps"], classes=len(emotions))
-    projection = network.get_layer(PROJECTION)
-    batches = read_features(embeddings, training["clip"], batch_size=READ_TOGETHER)
-    projection.adapt((values for _, values in batches), len(training), seed=seed)
-    learning = _clips(projection, embeddings, training, emotions, views=views)
+        network = build_speech(
+            load_encoder(made_by["encoder"]),
+            heads,
+            taps=made_by["taps"],
+            segments=layout.segments,
+            classes=len(emotions),
+        )
+    project = network.get_layer(COMPONENTS)
+    _adapt(project, layout, embeddings, training["clip"], seed=seed)
+    learning = _clips(project, embeddings, training, emotions, views=views)
     validation = split[split["role"] == VALIDATION]
     if validation.empty:
         raise InputError("train_speech: found no validation clips, expected some")
-    judging = _clips(projection, embeddings, validation, emotions)
+    judging = _clips(project, embeddings, validation, emotions)
     new = validation[~validation["speaker"].isin(voices_heard(split))]
-    choosing = judging if new.empty else _clips(projection, embeddings, new, emotions)
+    choosing = judging if new.empty else _clips(project, embeddings, new, emotions)
     network.get_layer(DISTANCE).adapt(
-        *((clips.components[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
+        *((clips.whole[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
     )
     sounds = read_sounds(views)
     if sounds is not None:
         network.get_layer(OPINION).set_weights(
-            speech_opinion(learning.components, learning.views, projection(sounds).numpy(), seed=seed)
+            speech_opinion(
+                learning.whole,
+                learning.views[:, :, : heads.components],
+                project(sounds).numpy()[:, : heads.components],
+                seed=seed,
+            )
         )
     inputs = [folder_sha256(folder) for folder in (embeddings, views)]
     history: History = []
@@ -187,7 +203,7 @@ def train_speech(
         _set_discriminant(head.get_layer(DISCRIMINANT), section, learning, knows_voice=name == VOICE_HEAD, seed=seed)
         rows = [
             _train_member(
-                head.get_layer(f"member{number}"),
+                member,
                 section,
                 learning,
                 judging,
@@ -197,7 +213,7 @@ def train_speech(
                 resume=resume / f"{name}{number}",
                 fingerprint=training_fingerprint(name, section, inputs, split, emotions, seed + number),
             )
-            for number in range(1, section.members + 1)
+            for number, member in enumerate(members_of(head), start=1)
         ]
         history += _mean(rows, phase=name, after=len(history))
         _fit_mixture(head, network.get_layer(DISTANCE), choosing, knows_voice=name == VOICE_HEAD, seed=seed)
@@ -211,8 +227,32 @@ def train_speech(
     )
 
 
+def _shape(section: TrainSpeech, layout: Layout, clips: int) -> SpeechHeads:
+    """The shape of the heads, with no more components than there are training clips or numbers."""
+    shape = section.model_dump(include=set(SpeechHeads.model_fields))
+    shape["components"] = min(section.components, clips, layout.statistics)
+    shape["segment_components"] = min(section.segment_components, clips, max(1, layout.segment_width))
+    return SpeechHeads(**shape)
+
+
+def _adapt(project: keras.Model, layout: Layout, embeddings: Path, clips: "pd.Series[str]", *, seed: int) -> None:
+    """Find the principal components by the training clips: of the statistics, and of the segments if they are used."""
+    names = {layer.name for layer in project.layers}
+    batches = read_features(embeddings, clips, batch_size=READ_TOGETHER)
+    project.get_layer(PROJECTION).adapt(
+        (values[:, : layout.statistics] for _, values in batches), len(clips), seed=seed
+    )
+    if SEGMENT_PROJECTION in names:
+        batches = read_features(embeddings, clips, batch_size=READ_TOGETHER)
+        project.get_layer(SEGMENT_PROJECTION).adapt(
+            (values[:, layout.statistics :].reshape(-1, layout.segment_width) for _, values in batches),
+            len(clips) * layout.segments,
+            seed=seed,
+        )
+
+
 def _clips(
-    projection: keras.layers.Layer,
+    project: keras.Model,
     embeddings: Path,
     rows: pd.DataFrame,
     emotions: Emotions,
@@ -220,10 +260,10 @@ def _clips(
     views: Path | None = None,
 ) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
-    components: Float32Array = mapped((len(rows), projection.components), np.float32)
+    components: Float32Array = mapped((len(rows), project.output_shape[-1]), np.float32)
     order = list[str]()
     for names, values in read_features(embeddings, rows["clip"], batch_size=READ_TOGETHER):
-        components[len(order) : len(order) + len(names)] = projection(values).numpy()
+        components[len(order) : len(order) + len(names)] = project(values).numpy()
         order += names
     table = rows.set_index("clip").loc[order]
     labels = np.array(labels_of(table, emotions))
@@ -231,21 +271,23 @@ def _clips(
     if views is not None:
         for view, stored in enumerate(read_views(views, order)):
             for part in blocks(len(order)):
-                perturbed[view, part] = projection(stored[part].astype(np.float32)).numpy()
-    return Clips(components, labels, emotions, Voices(components, voices_of(table)), perturbed)
+                perturbed[view, part] = project(stored[part].astype(np.float32)).numpy()
+    whole = components[:, : project.get_layer(PROJECTION).components]
+    return Clips(components, whole, labels, emotions, Voices(components, voices_of(table)), perturbed)
 
 
 def _set_discriminant(
     layer: keras.layers.Layer, section: TrainSpeech, learning: Clips, *, knows_voice: bool, seed: int
 ) -> None:
     """Fit the linear discriminant to the training clips and all their views, as a head takes them."""
+    width = learning.whole.shape[1]
     if knows_voice:
         batches = _relative(learning, section.reference_recordings, np.random.default_rng(seed))
     else:
         batches = ((values, learning.labels) for values in (learning.components, *learning.views))
     kernel, bias = linear_discriminant(
-        batches,
-        width=learning.components.shape[1],
+        ((values[:, :width], labels) for values, labels in batches),
+        width=width,
         classes=len(learning.emotions),
         shrinkage=section.discriminant_shrinkage,
     )
@@ -303,12 +345,11 @@ def _fit_mixture(
 ) -> None:
     """Choose the discriminant's share for near clips by clips that the head has not learned from."""
     values = _without_voices(choosing, np.random.default_rng(seed)) if knows_voice else choosing.components
-    members = [layer for layer in head.layers if layer.name.startswith("member")]
-    linear = head.get_layer(DISCRIMINANT)
+    linear, trained, whole = head.get_layer(DISCRIMINANT), trained_part(head), choosing.whole.shape[1]
     parts = []
     for rows in blocks(len(values)):
-        perceptrons = np.mean([member(values[rows], training=False).numpy() for member in members], axis=0)
-        parts.append((perceptrons, linear(values[rows]).numpy(), distance(choosing.components[rows]).numpy()))
+        far = distance(choosing.whole[rows]).numpy()
+        parts.append((trained(values[rows], training=False).numpy(), linear(values[rows][:, :whole]).numpy(), far))
     joined = (np.concatenate(part) for part in zip(*parts, strict=True))
     head.get_layer(MIXTURE).fit(*joined, choosing.labels)
 

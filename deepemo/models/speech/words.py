@@ -18,6 +18,14 @@ def _discriminant(settings: Mapping[str, Any]) -> str:
   {far_start:g} times"""
 
 
+def _attending(settings: Mapping[str, Any]) -> str:
+    if not settings["attention_members"] or not settings["segments"] or not settings.get("segment_width", 1):
+        return ""
+    return f""" and, with
+  equal weight, of {settings["attention_members"]} networks that attend over the means of {settings["segments"]}
+  segments of the clip"""
+
+
 def paragraph(about: Mapping[str, Any], params: Params) -> str:
     """The network in words; see `ModelFamily.describe`."""
     settings, clip = about["settings"], about["features"]
@@ -32,6 +40,6 @@ def paragraph(about: Mapping[str, Any], params: Params) -> str:
 `{settings["encoder"]}`, {encoder} hears the samples of a
   clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was. A head was trained on
   {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
-  its layers: the mean of {settings["members"]} perceptrons{_discriminant(settings)}.
+  its layers: the mean of {settings["members"]} perceptrons{_attending(settings)}{_discriminant(settings)}.
   A second such head was trained on how a clip differs from others of its voice;
   {about["parameters"]:,} parameters {counted}."""

@@ -6,7 +6,7 @@ import pytest
 import tensorflow as tf
 
 from deepemo.models.speech.embed import SpeechEmbedder, embed_in_order
-from deepemo.models.speech.embedder import StatisticsPooling, build_embedder
+from deepemo.models.speech.embedder import SegmentMeans, StatisticsPooling, build_embedder, segment_means
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import CHANNELS, SAMPLE_RATE_HZ, TAPS, samples_of
 from deepemo.serving.export import load_tflite, to_onnx, to_tflite
@@ -20,6 +20,29 @@ def test_pooling_counts_a_clips_own_frames() -> None:
     for row, frames in ((0, 7), (1, 4)):
         own = x[row, :frames]
         np.testing.assert_allclose(found[row], np.concatenate([own.mean(0), own.std(0)]), rtol=1e-4)
+
+
+def test_segments_are_equal_parts_of_a_clips_own_frames() -> None:
+    x = np.random.default_rng(1).normal(3, 2, (3, 8, 5)).astype(np.float32)
+    found = SegmentMeans(2)(x, np.array([8, 3, 1])).numpy()
+    np.testing.assert_allclose(found[0], [x[0, :4].mean(0), x[0, 4:].mean(0)], rtol=1e-5)
+    half = x[1, 1] / 2.0
+    expected = [(x[1, 0] + half) / 1.5, (half + x[1, 2]) / 1.5]
+    np.testing.assert_allclose(found[1], expected, rtol=1e-5, err_msg="the middle frame is half of both")
+    np.testing.assert_allclose(found[2], [x[2, 0], x[2, 0]], rtol=1e-5)
+    for row, frames in ((0, 8), (1, 3), (2, 1)):
+        np.testing.assert_allclose(segment_means(x[row, :frames], 2), found[row], rtol=1e-5)
+
+
+def test_the_segments_of_all_taps_follow_the_statistics(encoder: keras.Model, clips: list[np.ndarray]) -> None:
+    taps = ("layer1", "layer2")
+    embedder = SpeechEmbedder(build_embedder(encoder, taps, segments=4), segments=4)
+    assert (embedder.width, embedder.segment_width) == (2 * CHANNELS * (2 + 4), 2 * CHANNELS)
+    found = embedder(clips[:2])
+    assert_close(found[:, : 4 * CHANNELS], SpeechEmbedder(build_embedder(encoder, taps))(clips[:2]))
+    outputs = encoder([clips[0][np.newaxis], np.array([len(clips[0])], np.int32)])
+    frames = np.concatenate([outputs[TAPS.index(tap)][0].numpy() for tap in taps], axis=1)
+    assert_close(found[0, 4 * CHANNELS :], segment_means(frames, 4).ravel())
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.model import SpeechModel
 from deepemo.models.speech.moonshine import moonshine_tiny
-from deepemo.models.speech.network import DISTANCE, HEAD, MIXTURE, build_speech
+from deepemo.models.speech.network import DISCRIMINANT, DISTANCE, HEAD, MIXTURE, build_speech, trained_part
 from deepemo.pipeline import load_params
 from deepemo.serving.export import load_onnx, load_tflite, to_onnx, to_tflite
 
@@ -22,11 +22,13 @@ SAMPLES = 8000
 def model() -> SpeechModel:
     params = load_params(Path(__file__).parents[3] / "params.yaml")
     keras.utils.set_random_seed(3)
-    heads = params.section("train_speech", TrainSpeech).model_copy(update={"components": 12, "members": 1})
-    network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
+    heads = params.section("train_speech", TrainSpeech).model_copy(
+        update={"components": 12, "members": 1, "segment_components": 3}
+    )
+    network = build_speech(moonshine_tiny(), heads, taps=["stem"], segments=4, classes=7)
     model = SpeechModel(network, {"kind": "speech"}, SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)))
     # The second clip lies between near and far.
-    squares = np.square(model.components_of_clips(clips())).sum(axis=1)
+    squares = np.square(model.components_of_clips(clips())[:, :12]).sum(axis=1)
     network.get_layer(DISTANCE).scale.assign(np.full(12, np.sqrt(2.0 / squares[1])))
     network.get_layer(HEAD).get_layer(MIXTURE).near.assign(0.1)
     return model
@@ -40,12 +42,13 @@ def clips() -> np.ndarray:
 @pytest.mark.slow
 def test_a_clip_is_answered_by_its_distance(model: SpeechModel) -> None:
     components = model.components_of_clips(clips())
-    distances = model.network.get_layer(DISTANCE)(components).numpy()[:, 0]
+    distances = model.network.get_layer(DISTANCE)(components[:, :12]).numpy()[:, 0]
     head = model.network.get_layer(HEAD)
-    perceptron, linear = (head.get_layer(name)(components).numpy() for name in ("member1", "discriminant"))
+    trained = trained_part(head)(components).numpy()
+    linear = head.get_layer(DISCRIMINANT)(components[:, :12]).numpy()
     share = (0.1 + 0.7 * np.clip(distances - 1.5, 0.0, 1.0))[:, np.newaxis]
     assert 0.3 < share[1, 0] < 0.6
-    expected = (1.0 - share) * perceptron + share * linear
+    expected = (1.0 - share) * trained + share * linear
     np.testing.assert_allclose(model.logits_of_clips(clips()), expected, rtol=1e-3, atol=1e-4)
 
 

@@ -17,12 +17,18 @@ from deepemo.models.speech.network import (
     HEAD,
     MIXTURE,
     PROJECTION,
+    SEGMENT_PROJECTION,
     VOICE_HEAD,
+    WHOLE,
+    AttentivePooling,
     Distance,
+    Layout,
     Mixture,
     Projection,
+    build_components,
     build_heads,
     build_speech,
+    trained_part,
 )
 
 WIDTH = 12
@@ -30,6 +36,7 @@ WIDTH = 12
 
 def shape_of(**values: object) -> SpeechHeads:
     usual = {"components": WIDTH, "members": 1, "discriminant_share": 0.5, "discriminant_distances": [1.5, 2.5]}
+    usual |= {"segment_components": 3, "attention_members": 1, "attention_units": 5}
     return SpeechHeads.model_validate({**usual, "hidden_units": 5, "dropout": 0.3, **values})
 
 
@@ -59,7 +66,7 @@ def test_components_are_centred_apart_and_of_unit_deviation_in_batches_of_any_si
 
 def test_no_batch_of_many_is_held_until_all_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """With more clips than the directions are found from, only a few of each batch are kept."""
-    monkeypatch.setattr(network, "_MOST_CLIPS", 42)
+    monkeypatch.setattr(network, "_MOST_ROWS", 42)
     held = list[int]()
 
     def batches() -> Iterator[np.ndarray]:
@@ -117,6 +124,53 @@ def test_a_discriminant_has_its_share_of_each_clip_and_the_perceptrons_the_rest(
     expected = (1.0 - share) * np.mean(each, axis=0) + share * linear
     np.testing.assert_allclose(heads([values, distance]).numpy(), expected, rtol=1e-4, atol=1e-5)
     assert np.abs(linear).max() > 0.01
+
+
+def test_the_components_of_segments_follow_those_of_the_whole_clip() -> None:
+    layout = Layout(width=10, segments=3, segment_width=2)
+    project = build_components(layout, shape_of(components=2, segment_components=1))
+    random = np.random.default_rng(6)
+    for name in (PROJECTION, SEGMENT_PROJECTION):
+        layer = project.get_layer(name)
+        layer.set_weights([random.normal(size=weight.shape) for weight in layer.get_weights()])
+    values = random.normal(size=(5, 10)).astype(np.float32)
+    whole = project.get_layer(PROJECTION)(values[:, :4]).numpy()
+    segments = [project.get_layer(SEGMENT_PROJECTION)(values[:, at : at + 2]).numpy() for at in (4, 6, 8)]
+    np.testing.assert_allclose(project(values), np.concatenate([whole, *segments], axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("unused", [{"attention_members": 0}, {}])
+def test_segments_that_no_head_uses_are_no_components(unused: dict[str, int]) -> None:
+    layout = Layout(width=10, segments=3, segment_width=2) if unused else Layout(width=10)
+    assert build_components(layout, shape_of(components=2, **unused)).output_shape == (None, 2)
+
+
+def test_networks_that_attend_count_as_much_as_the_perceptrons_and_hear_the_segments_alone() -> None:
+    heads = build_heads(shape_of(members=3, attention_members=2), segments=4, classes=7, name="head")
+    components = np.random.default_rng(2).normal(size=(4, WIDTH + 4 * 3)).astype(np.float32)
+    each = [heads.get_layer(f"member{number}")(components).numpy() for number in range(1, 6)]
+    expected = (np.mean(each[:3], axis=0) + np.mean(each[3:], axis=0)) / 2.0
+    np.testing.assert_allclose(trained_part(heads)(components), expected, rtol=1e-4, atol=1e-5)
+    other = components.copy()
+    other[:, WIDTH:] += 1.0
+    moved = [np.abs(heads.get_layer(f"member{number}")(other) - each[number - 1]).max() for number in range(1, 6)]
+    assert moved[:3] == [0.0, 0.0, 0.0]
+    assert min(moved[3:]) > 0.01
+
+
+def test_attention_pools_means_by_weights_that_sum_to_one() -> None:
+    random = np.random.default_rng(3)
+    x = random.normal(size=(2, 6, 5)).astype(np.float32)
+    layer = AttentivePooling(looks=2)
+    found = layer(x).numpy()
+    np.testing.assert_allclose(found[:, 10:15], x.mean(axis=1), atol=1e-5)
+    np.testing.assert_allclose(found[:, 15:], x.std(axis=1), atol=1e-4)
+    kernel = np.zeros((5, 2), np.float32)
+    kernel[0] = [50.0, 0.0]
+    layer.score.set_weights([kernel, np.zeros(2, np.float32)])
+    found = layer(x).numpy()
+    np.testing.assert_allclose(found[:, :5], x[[0, 1], x[:, :, 0].argmax(axis=1)], atol=1e-2)
+    np.testing.assert_allclose(found[:, 5:10], x.mean(axis=1), atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [40, 60])
@@ -191,6 +245,9 @@ def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, ma
     heads = shape_of(components=6, members=2, hidden_units=hidden_units)
     network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     assert len(network.trainable_variables) == 2 * 2 * 2 * matrices, "two kinds, two members, kernel and bias"
+    attending = build_speech(moonshine_tiny(), heads, taps=["stem"], segments=4, classes=7)
+    more = len(attending.trainable_variables) - len(network.trainable_variables)
+    assert more == 2 * 2 * 6, "two kinds; kernel and bias of five layers and of the normalisation"
 
 
 @pytest.mark.slow
@@ -199,7 +256,7 @@ def test_the_second_output_hears_the_difference_from_the_offset() -> None:
     heads = shape_of(components=6, hidden_units=4, dropout=0.0)
     network = build_speech(moonshine_tiny(), heads, taps=["stem"], classes=7)
     samples = np.random.default_rng(0).normal(size=(2, samples_of(4))).astype(np.float32)
-    project = keras.Model(network.inputs[0], network.get_layer(PROJECTION).output)
+    project = keras.Model(network.inputs[0], network.get_layer(WHOLE).input)
     components = project(samples).numpy()
     alone, relative, opinion = network([samples, components])
     near, far = np.zeros((2, 1), np.float32), np.full((2, 1), 9.0, np.float32)

@@ -19,9 +19,9 @@ from tests.fixtures.onnx_encoder import EARLY, EPSILON, KERNEL, LATE, SmallEncod
 CLIPS = [np.random.default_rng(length).normal(0, 0.05, length).astype(np.float32) for length in (4000, 895, 4000, 2345)]
 
 
-def opened(folder: Path, source: Path, taps: list[str]) -> OnnxEncoder:
+def opened(folder: Path, source: Path, taps: list[str], *, segments: int = 0) -> OnnxEncoder:
     kept = keep_encoder(source, folder)
-    return OnnxEncoder(folder / ENCODER_FILE, {**kept, "taps": taps})
+    return OnnxEncoder(folder / ENCODER_FILE, {**kept, "taps": taps, "segments": segments})
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +45,21 @@ def test_an_embedding_is_mean_and_deviation_of_the_chosen_outputs_in_their_order
         np.testing.assert_allclose(found, np.concatenate(expected), rtol=1e-4, atol=1e-5)
 
 
+def test_segments_are_means_of_the_outputs_that_have_frames(file: Path, tmp_path: Path) -> None:
+    encoder = opened(tmp_path, file, ["late", "pooled", "early"], segments=2)
+    whole = opened(tmp_path, file, ["late", "pooled", "early"])
+    assert (encoder.segment_width, whole.segment_width) == (LATE + EARLY, 0)
+    assert encoder.width == whole.width + 2 * encoder.segment_width
+    clip = CLIPS[0]
+    late, early = (SmallEncoder().outputs(clip)[name] for name in ("late", "early"))
+    assert len(late) == 24
+    halves = [part.mean(0) for half in (slice(12), slice(12, 24)) for part in (late[half], early[half])]
+    np.testing.assert_allclose(encoder([clip])[0, whole.width :], np.concatenate(halves), rtol=1e-4, atol=1e-5)
+    np.testing.assert_array_equal(encoder([clip])[0, : whole.width], whole([clip])[0])
+    pooled = opened(tmp_path, file, ["pooled"], segments=2)
+    assert (pooled.width, pooled.segment_width) == (LATE, 0)
+
+
 def test_a_clip_is_embedded_alone_whatever_company_it_is_in(file: Path, tmp_path: Path) -> None:
     encoder = opened(tmp_path, file, ["early"])
     together = encoder(CLIPS)
@@ -54,7 +69,7 @@ def test_a_clip_is_embedded_alone_whatever_company_it_is_in(file: Path, tmp_path
 
 
 def test_another_machine_needs_no_folder_of_this_one(file: Path, tmp_path: Path) -> None:
-    kept = {**keep_encoder(file, tmp_path / "kept"), "taps": ["early"]}
+    kept = {**keep_encoder(file, tmp_path / "kept"), "taps": ["early"], "segments": 0}
     source = EncoderSource(kept, tmp_path / "kept", 4)
     here = source.open()(CLIPS)
     sent = pickle.dumps(source.carried())
@@ -143,7 +158,7 @@ def test_the_kept_file_is_the_recorded_one_or_none(file: Path, tmp_path: Path) -
     with pytest.raises(
         InputError, match=rf"expected {kept[DIGEST][:12]}\.\.\.: not the encoder of what lies beside it"
     ):
-        OnnxEncoder(tmp_path / ENCODER_FILE, {**kept, "taps": ["early"]})
+        OnnxEncoder(tmp_path / ENCODER_FILE, {**kept, "taps": ["early"], "segments": 0})
     (tmp_path / ENCODER_FILE).unlink()
     with pytest.raises(InputError, match=r"encoder\.onnx: no such file, expected the ONNX encoder with sha256"):
         check_encoder(tmp_path / ENCODER_FILE, kept[DIGEST])

@@ -10,7 +10,7 @@ from deepemo.models.family import SpeechJudge
 from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.model import JUDGED_SECONDS, SpeechModel
-from deepemo.models.speech.network import OPINION, build_on_embeddings
+from deepemo.models.speech.network import OPINION, Layout, build_on_embeddings
 from deepemo.models.speech.opinion import THRESHOLD_POSITION, speech_opinion
 from deepemo.pipeline import load_params
 from tests.fixtures.rote import RoteJudge, RoteVoiceModel
@@ -60,7 +60,7 @@ def test_views_count_as_speech() -> None:
 @pytest.fixture
 def network() -> keras.Model:
     section = load_params(ROOT / "params.yaml").section("train_speech", TrainSpeech)
-    return build_on_embeddings(12, section.model_copy(update={"components": COMPONENTS}), classes=7)
+    return build_on_embeddings(Layout(12), section.model_copy(update={"components": COMPONENTS}), classes=7)
 
 
 def model_of(network: keras.Model) -> SpeechModel:

@@ -78,7 +78,7 @@ def views(run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_views_are_read_in_the_order_that_is_asked_for(run: Path, views: Path) -> None:
     found = read_views(views, CLIPS[:5])
-    assert (found.dtype, found.shape) == (np.float16, (2, 5, 576))
+    assert (found.dtype, found.shape) == (np.float16, (2, 5, 2880))
     np.testing.assert_array_equal(read_views(views, CLIPS[3:1:-1]), found[:, 3:1:-1])
     for name in ("encoder", "taps", "features", "shape", "shards"):
         assert read_spec(views / "1")[name] == read_spec(run / "embeddings")[name]
@@ -140,7 +140,7 @@ def test_sounds_without_speech_are_embedded_with_views_or_without(
     folder = written(run, tmp_path / "sounds", only)
     sounds = read_sounds(folder)
     assert sounds is not None
-    assert sounds.shape == (2 * len(KINDS), 576)
+    assert sounds.shape == (2 * len(KINDS), 2880)
     assert len({row.tobytes() for row in sounds}) == len(sounds)
     check_views(folder, read_spec(run / "embeddings"))
     with pytest.raises(InputError, match=r"sounds: taps: found \['layer1'\], expected \['stem'\]"):
