@@ -75,7 +75,7 @@ FIGURES: dict[Stage, tuple[Figure, ...]] = {
     "train_shallow": _OF_TRAININGS,
     "train_transfer": _OF_TRAININGS,
     "train_speech": (
-        Figure("val_uar", "UAR of one perceptron"),
+        Figure("val_uar", "UAR of one network"),
         Figure(_heads.UAR, "UAR of the head", gains=True),
         Figure(_heads.ACCURACY, "accuracy"),
         Figure(_heads.VOICES_KNOWN, "UAR, voices known", gains=True),

@@ -1,4 +1,4 @@
-"""Figures of the heads of `speech` on validation; the metrics of training are only means over single perceptrons."""
+"""Figures of the heads of `speech` on validation; the metrics of training are only means over single networks."""
 
 import subprocess
 import sys

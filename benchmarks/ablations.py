@@ -47,15 +47,17 @@ had the outputs already, or if `cross_corpus` used models of `transfer` that an 
 69dd46a and f75c732 were kept to a tenth of a per cent, so their gains may be a tenth of a point off.
 """
 _ABOUT: dict[Stage, str] = {
-    "train_speech": """The head is what answers: perceptrons and a linear discriminant. A voice is known by all other
-validation recordings of the speaker, without labels. The UAR of one perceptron is the mean over the perceptrons of a
-head, each alone, as metrics/train_speech.json holds it; the discriminant has no part in it. In the rows of 6d7f387, the
-discriminant had half of each head at any distance.
+    "train_speech": """The head is what answers: perceptrons, networks that attend over the parts of a clip, and a
+linear discriminant. A voice is known by all other validation recordings of the speaker, without labels. The UAR of one network
+is the mean over the networks of a head that learn by gradients, each alone, as metrics/train_speech.json holds it. In
+the rows of 6d7f387 and 3237994, no networks attended; in those of 6d7f387, the discriminant had half of each head at
+any distance.
 """,
     "cross_corpus": """Each figure is a mean over the four corpora, each left out of training in turn: models that never
 heard a corpus judge all its clips. With so few corpora, a difference of a point may be chance. The ensemble consists of
 `transfer` and `speech`. A voice is known by all its other recordings in the corpus, without labels. In the rows of
-6d7f387, the discriminant had half of each head of `speech` at any distance.
+6d7f387 and 3237994, no networks attended over the parts of a clip; in those of 6d7f387, the discriminant had half of
+each head of `speech` at any distance.
 """,
     "evaluate": """Each row is a corpus that no training heard, recorded elsewhere by other people.
 Nothing was chosen by this test. These trainings are short too, and the backbone stays frozen.

@@ -68,7 +68,7 @@ class EmbedSpeech(SpeechInput):
 
     encoder: Annotated[str, AfterValidator(_known_encoder)]
     taps: Annotated[list[str], Field(min_length=1)]
-    segments: Annotated[int, Field(ge=0, le=64)]
+    segments: Annotated[int, Field(ge=0, le=16)]
     batch_size: Count
     clips_per_shard: Count
     workers: Annotated[int, Field(ge=1, le=256)]
@@ -130,7 +130,7 @@ class SpeechHeads(Section):
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
-    segment_components: Count
+    segment_components: Annotated[int, Field(ge=1, le=256)]
     attention_members: Annotated[int, Field(ge=0, le=16)]
     attention_units: Count
     discriminant_share: Annotated[float, Field(ge=0, le=1)]
