@@ -48,10 +48,10 @@ had the outputs already, or if `cross_corpus` used models of `transfer` that an 
 """
 _ABOUT: dict[Stage, str] = {
     "train_speech": """The head is what answers: perceptrons, networks that attend over the parts of a clip, and a
-linear discriminant. A voice is known by all other validation recordings of the speaker, without labels. The UAR of one network
-is the mean over the networks of a head that learn by gradients, each alone, as metrics/train_speech.json holds it. In
-the rows of 6d7f387 and 3237994, no networks attended; in those of 6d7f387, the discriminant had half of each head at
-any distance.
+linear discriminant. A voice is known by all other validation recordings of the speaker, without labels. The UAR of one
+network is the mean over the networks of a head that learn by gradients, each alone, as metrics/train_speech.json holds
+it. In the rows of 6d7f387 and 3237994, no networks attended; in those of 6d7f387, the discriminant had half of each
+head at any distance.
 """,
     "cross_corpus": """Each figure is a mean over the four corpora, each left out of training in turn: models that never
 heard a corpus judge all its clips. With so few corpora, a difference of a point may be chance. The ensemble consists of

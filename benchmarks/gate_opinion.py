@@ -29,7 +29,8 @@ from deepemo.files import CLIPS, RAW, SPLIT
 from deepemo.models.speech.embed import Embedder, EncoderSource, embed_in_order
 from deepemo.models.speech.family import SPEECH_EMBEDDINGS, SPEECH_VIEWS, EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.network import Projection
+from deepemo.models.speech.layers import Projection
+from deepemo.models.speech.network import Layout
 from deepemo.models.speech.stored_views import read_views
 from deepemo.models.speech.views import perturbed_sound
 from deepemo.params import VoiceDecision
@@ -192,16 +193,19 @@ def main(
 
 def _learn(training: pd.DataFrame, seed: int) -> tuple[Project, Float32Array]:
     """A projection of embeddings as `train_speech` makes it, and the components of training clips and their views."""
+    spec = read_spec(SPEECH_EMBEDDINGS)
+    whole = Layout(spec["shape"][0], spec["segments"], spec["segment_width"]).statistics
     order, parts = list[str](), []
     for names, values in read_features(SPEECH_EMBEDDINGS, training["clip"], batch_size=256):
         order += names
-        parts.append(values)
+        parts.append(values[:, :whole].copy())
     projection = Projection(min(COMPONENTS, len(order)))
-    projection.build((None, parts[0].shape[1]))
+    projection.build((None, whole))
     projection.adapt(parts, len(order), seed=seed)
 
     def project(embeddings: Float32Array) -> Float32Array:
-        return np.concatenate([projection(part).numpy() for part in np.array_split(embeddings, 64) if len(part)])
+        parts = np.array_split(embeddings[:, :whole], 64)
+        return np.concatenate([projection(part).numpy() for part in parts if len(part)])
 
     views = [project(np.asarray(view, np.float32)) for view in read_views(SPEECH_VIEWS, order)]
     return project, np.concatenate([project(np.concatenate(parts)), *views])

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from deepemo.models.speech import network
+from deepemo.models.speech import layers
 from deepemo.models.speech.family import SpeechHeads
+from deepemo.models.speech.layers import AttentivePooling, Distance, Mixture, Projection
 from deepemo.models.speech.moonshine import moonshine_tiny, samples_of
 from deepemo.models.speech.network import (
     DISCRIMINANT,
@@ -20,11 +21,7 @@ from deepemo.models.speech.network import (
     SEGMENT_PROJECTION,
     VOICE_HEAD,
     WHOLE,
-    AttentivePooling,
-    Distance,
     Layout,
-    Mixture,
-    Projection,
     build_components,
     build_heads,
     build_speech,
@@ -66,7 +63,7 @@ def test_components_are_centred_apart_and_of_unit_deviation_in_batches_of_any_si
 
 def test_no_batch_of_many_is_held_until_all_have_come(monkeypatch: pytest.MonkeyPatch) -> None:
     """With more clips than the directions are found from, only a few of each batch are kept."""
-    monkeypatch.setattr(network, "_MOST_ROWS", 42)
+    monkeypatch.setattr(layers, "_MOST_ROWS", 42)
     held = list[int]()
 
     def batches() -> Iterator[np.ndarray]:
