@@ -124,14 +124,14 @@ def _perceptron(width: int, heads: SpeechHeads, classes: int, name: str) -> kera
 
 
 def _attending(width: int, heads: SpeechHeads, segments: int, classes: int, name: str) -> keras.Model:
-    """Convolutions over neighbouring segments, attention over all of them, and a hidden layer."""
+    """Two layers that hear each segment by itself, attention over all segments, and a hidden layer."""
     layers, units = keras.layers, heads.attention_units
     components = keras.Input((width,), name="components")
     flat = Columns(heads.components, width)(components)
     x = layers.Reshape((segments, heads.segment_components))(flat)
     x = layers.SpatialDropout1D(_SEGMENT_DROPOUT)(x)
-    x = layers.Conv1D(units, 3, padding="same", activation="gelu")(x)
-    x = layers.Add()([x, layers.Conv1D(units, 3, padding="same", activation="gelu")(x)])
+    x = layers.Dense(units, activation="gelu")(x)
+    x = layers.Add()([x, layers.Dense(units, activation="gelu")(x)])
     x = layers.LayerNormalization()(AttentivePooling()(x))
     x = layers.Dense(units, activation="relu")(layers.Dropout(heads.dropout)(x))
     logits = layers.Dense(classes, name="emotions")(layers.Dropout(heads.dropout)(x))

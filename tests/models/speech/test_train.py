@@ -116,26 +116,27 @@ def test_blocks_change_nothing_but_the_rounding(run: Path, monkeypatch: pytest.M
     assert all(share == pytest.approx(best, abs=0.051) for share, best in zip(near, best_shares(at_once), strict=True))
 
 
-def melodies(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Embeddings [16] whose statistics are noise; the emotion is the place of the loud one among seven segments."""
+def moments(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Embeddings [16] whose statistics are noise; the emotion is the direction of one segment of seven."""
     random = np.random.default_rng(seed)
     for clip, emotion in zip(table["clip"], table["emotion"], strict=True):
         segments = 0.3 * random.normal(size=(7, 2))
-        segments[EMOTIONS.index(emotion)] += 2.0
+        turn = 2.0 * np.pi * EMOTIONS.index(emotion) / len(EMOTIONS)
+        segments[random.integers(7)] += 4.0 * np.array([np.cos(turn), np.sin(turn)])
         yield clip, np.concatenate([random.normal(size=2), segments.ravel()]).astype(np.float32)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention_members", "right"), [(1, (0.5, 1.0)), (0, (0.0, 0.3))])
-def test_what_only_the_course_of_a_clip_tells_is_learned(
+def test_what_only_a_moment_of_a_clip_tells_is_learned(
     attention_members: int, right: tuple[float, float], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
     table = split_of(CLIPS)
     about = {**ENCODER, "segments": 7, "segment_width": 2}
-    write_shards(EMBEDDINGS, melodies(table, 1), shards=2, shape=(16,), about=about)
+    write_shards(EMBEDDINGS, moments(table, 1), shards=2, shape=(16,), about=about)
     training = table[table["role"] == TRAIN]
-    write_shards(VIEWS / "0", melodies(training, 2), shards=2, shape=(16,), about=about)
+    write_shards(VIEWS / "0", moments(training, 2), shards=2, shape=(16,), about=about)
     (VIEWS / VIEWS_FILE).write_text(json.dumps({"views": 1, "sounds": 0}))
     # The encoder has other widths, so the network is built as after an encoder of one's own.
     monkeypatch.setattr(
