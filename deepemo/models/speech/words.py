@@ -19,11 +19,12 @@ def _discriminant(settings: Mapping[str, Any]) -> str:
 
 
 def _attending(settings: Mapping[str, Any]) -> str:
-    if not settings["attention_members"] or not settings["segments"] or not settings.get("segment_width", 1):
+    members, segments = settings["attention_members"], settings["segments"]
+    if not members or not segments or not settings.get("segment_width", 1):
         return ""
-    return f""" and, with
-  equal weight, of {settings["attention_members"]} networks that attend over the means of {settings["segments"]}
-  segments of the clip"""
+    networks = "a network that attends" if members == 1 else f"the mean of {members} networks that attend"
+    return f""", averaged
+  with {networks} over {segments} equal parts of the clip"""
 
 
 def paragraph(about: Mapping[str, Any], params: Params) -> str:
