@@ -117,7 +117,9 @@ class Voices:
         for rows in blocks(len(components)):
             np.add.at(self._sums, self._voice[rows], components[rows])
 
-    def offsets(self, clips: Int64Array, recordings: int | None, random: np.random.Generator) -> Float32Array:
+    def offsets(
+        self, clips: Int64Array, recordings: int | None, random: np.random.Generator, *, width: int | None = None
+    ) -> Float32Array:
         """Offsets of some clips, each from a number of other clips of its voice, or from all others if there are fewer.
 
         If the clips are given in blocks, one after the other and with the same generator, the offsets are the same as
@@ -127,13 +129,15 @@ class Voices:
             clips: positions [m].
             recordings: number of other clips that are drawn for each; None for all others.
             random: draws the other clips.
+            width: number of components that are wanted, the first of all; None for all.
 
         Returns:
-            float32 [m, components].
+            float32 [m, width].
         """
         voice = self._voice[clips]
         others = self._counts[voice] - 1
-        total = self._sums[voice] - self.components[clips]
+        components = self.components[:, :width]
+        total = self._sums[voice, :width] - components[clips]
         taken = others.copy()
         if recordings is not None:
             few = np.flatnonzero(others > recordings)
@@ -141,7 +145,7 @@ class Voices:
                 drawn = random.choice(others[row], recordings, replace=False, shuffle=False)
                 drawn += drawn >= self._place[clips[row]]  # skips the clip itself
                 members = self._order[self._starts[voice[row]] + drawn]
-                total[row] = self.components[members].sum(axis=0, dtype=np.float64)
+                total[row] = components[members].sum(axis=0, dtype=np.float64)
             taken[few] = recordings
         mean = total / np.maximum(taken, 1)[:, np.newaxis]
         share = taken / (taken + SHRINKAGE_RECORDINGS)

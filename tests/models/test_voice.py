@@ -92,3 +92,12 @@ def test_one_reference_is_drawn_for_each_clip_of_a_voice_that_has_enough() -> No
     components, voices = made()
     assert len(deviations(components, voices, 3, np.random.default_rng(0))) == 5 + 3
     assert len(deviations(components, voices, 6, np.random.default_rng(0))) == 0
+
+
+def test_the_first_components_have_the_offsets_that_they_have_among_all() -> None:
+    components = np.random.default_rng(5).normal(size=(40, 6)).astype(np.float32)
+    voices = Voices(components, [f"v{number % 3}" for number in range(40)])
+    for size in (3, None):
+        every = voices.offsets(np.arange(40), size, np.random.default_rng(1))
+        first = voices.offsets(np.arange(40), size, np.random.default_rng(1), width=2)
+        np.testing.assert_array_equal(first, every[:, :2])

@@ -37,12 +37,20 @@ class ComponentBatches:
     """Endless shuffled batches of clips for a head; the batches of an epoch depend on the seed and the epoch alone."""
 
     def __init__(
-        self, clips: Clips, *, batch_size: int, seed: int, view_share: float = 0.0, recordings: Sequence[int] = ()
+        self,
+        clips: Clips,
+        *,
+        width: int,
+        batch_size: int,
+        seed: int,
+        view_share: float = 0.0,
+        recordings: Sequence[int] = (),
     ) -> None:
         """Take the clips.
 
         Args:
             clips: to learn from.
+            width: number of components that the network takes, the first of all.
             batch_size: clips per batch; an incomplete last batch is left out.
             seed: of order, views and references.
             view_share: share of the clips that come as one of their views, if they have any.
@@ -50,6 +58,7 @@ class ComponentBatches:
                 subtracted from each clip. If there are no sizes, nothing is subtracted.
         """
         self._clips = clips
+        self._width = width
         self._batch_size = min(batch_size, len(clips.labels))
         self._seed = seed
         self._view_share = view_share if len(clips.views) else 0.0
@@ -57,7 +66,7 @@ class ComponentBatches:
         self.steps_per_epoch = len(clips.labels) // self._batch_size
 
     def from_epoch(self, first: int, epochs: int) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
-        """Batches of the epochs from `first` up to `epochs`: float32 [n, components] and targets float32 [n, classes].
+        """Batches of the epochs from `first` up to `epochs`: float32 [n, width] and targets float32 [n, classes].
 
         A thread makes the next batches while the network learns from one. It is a single thread, because the draws of
         an epoch have one order.
@@ -78,11 +87,12 @@ class ComponentBatches:
         return tf.constant(self._values(rows, random)), tf.constant(targets)
 
     def _values(self, rows: Int64Array, random: np.random.Generator) -> Float32Array:
-        values = self._clips.components[rows]
+        values = self._clips.components[rows, : self._width]
         if self._view_share:
             changed = np.flatnonzero(random.random(len(rows)) < self._view_share)
             views = random.integers(len(self._clips.views), size=len(changed))
-            values[changed] = self._clips.views[views, rows[changed]]
+            values[changed] = self._clips.views[views, rows[changed], : self._width]
         if self._recordings:
-            values = values - self._clips.voices.offsets(rows, int(random.choice(self._recordings)), random)
+            size = int(random.choice(self._recordings))
+            values = values - self._clips.voices.offsets(rows, size, random, width=self._width)
         return values

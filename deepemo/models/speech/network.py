@@ -75,9 +75,9 @@ def build_components(layout: Layout, heads: SpeechHeads) -> keras.Model:
 def build_heads(heads: SpeechHeads, *, segments: int = 0, classes: int, name: str) -> keras.Model:
     """Components float32 [n, c] and distances [n, 1] to logits [n, classes], by one kind of head.
 
-    The layers `member1`, `member2` and so on take components. They are perceptrons on those of the statistics, see
-    `deepemo.models.head.build_perceptron`, and then networks that attend over the segments. The layer `discriminant` is
-    linear, and no gradient changes it.
+    The layers `member1`, `member2` and so on are perceptrons on the components of the whole clip, see
+    `deepemo.models.head.build_perceptron`, and then networks on all components that attend over the segments. The layer
+    `discriminant` is linear, and no gradient changes it.
 
     Args:
         heads: their shape.
@@ -88,13 +88,22 @@ def build_heads(heads: SpeechHeads, *, segments: int = 0, classes: int, name: st
     width = heads.components + segments * heads.segment_components
     components = keras.Input((width,), name="components")
     distance = keras.Input((1,), name="distance")
-    perceptrons = [_perceptron(width, heads, classes, f"member{number + 1}") for number in range(heads.members)]
-    attending = [
-        _attending(width, heads, segments, classes, f"member{heads.members + number + 1}")
-        for number in range(heads.attention_members if segments else 0)
-    ]
-    kinds = [_mean([member(components) for member in members]) for members in (perceptrons, attending) if members]
     whole = Columns(0, heads.components, name=WHOLE)(components)
+    perceptrons = [
+        build_perceptron(
+            heads.components,
+            hidden_units=heads.hidden_units,
+            dropout=heads.dropout,
+            classes=classes,
+            name=f"member{number}",
+        )(whole)
+        for number in range(1, heads.members + 1)
+    ]
+    attending = [
+        _attending(width, heads, segments, classes, f"member{heads.members + number}")(components)
+        for number in range(1, heads.attention_members + 1 if segments else 1)
+    ]
+    kinds = [_mean(logits) for logits in (perceptrons, attending) if logits]
     linear = keras.layers.Dense(classes, trainable=False, name=DISCRIMINANT)(whole)
     mixture = Mixture(heads.discriminant_share, heads.discriminant_distances, name=MIXTURE)
     return keras.Model([components, distance], mixture(_mean(kinds, name=TRAINED), linear, distance), name=name)
@@ -113,14 +122,6 @@ def trained_part(head: keras.Model) -> keras.Model:
 def _mean(logits: Sequence[keras.KerasTensor], *, name: str | None = None) -> keras.KerasTensor:
     # The mean of one is itself, but the layer keeps its name.
     return keras.layers.Average(name=name)(logits if len(logits) > 1 else [logits[0], logits[0]])
-
-
-def _perceptron(width: int, heads: SpeechHeads, classes: int, name: str) -> keras.Model:
-    components = keras.Input((width,), name="components")
-    perceptron = build_perceptron(
-        heads.components, hidden_units=heads.hidden_units, dropout=heads.dropout, classes=classes, name="perceptron"
-    )
-    return keras.Model(components, perceptron(Columns(0, heads.components)(components)), name=name)
 
 
 def _attending(width: int, heads: SpeechHeads, segments: int, classes: int, name: str) -> keras.Model:

@@ -206,9 +206,9 @@ def _set_discriminant(
     if knows_voice:
         batches = _relative(learning, section.reference_recordings, np.random.default_rng(seed))
     else:
-        batches = ((values, learning.labels) for values in (learning.components, *learning.views))
+        batches = ((values, learning.labels) for values in (learning.whole, *learning.views[:, :, :width]))
     kernel, bias = linear_discriminant(
-        ((values[:, :width], labels) for values, labels in batches),
+        batches,
         width=width,
         classes=len(learning.emotions),
         shrinkage=section.discriminant_shrinkage,
@@ -219,12 +219,13 @@ def _set_discriminant(
 def _relative(
     learning: Clips, recordings: Sequence[int], random: np.random.Generator
 ) -> Iterator[tuple[Float32Array, Int64Array]]:
-    """The clips minus the offsets of references of each size, and each view minus those of the largest size."""
-    sizes = [(learning.components, size) for size in recordings]
-    sizes += [(view, max(recordings)) for view in learning.views]
+    """The whole clips minus the offsets of references of each size, and each view minus those of the largest size."""
+    width = learning.whole.shape[1]
+    sizes = [(learning.whole, size) for size in recordings]
+    sizes += [(view, max(recordings)) for view in learning.views[:, :, :width]]
     for values, size in sizes:
         for rows in blocks(len(learning.labels)):
-            offsets = learning.voices.offsets(np.arange(rows.start, rows.stop), size, random)
+            offsets = learning.voices.offsets(np.arange(rows.start, rows.stop), size, random, width=width)
             yield values[rows] - offsets, learning.labels[rows]
 
 
@@ -241,6 +242,7 @@ def _train_member(
     fingerprint: str,
 ) -> History:
     values = _without_voices(judging, np.random.default_rng(seed)) if knows_voice else judging.components
+    values = values[:, : member.input_shape[-1]]
     batches = [
         (values[start : start + VALIDATION_BATCH], judging.labels[start : start + VALIDATION_BATCH])
         for start in range(0, len(values), VALIDATION_BATCH)
@@ -250,6 +252,7 @@ def _train_member(
         section,
         ComponentBatches(
             learning,
+            width=member.input_shape[-1],
             batch_size=section.batch_size,
             seed=seed,
             view_share=0.0 if knows_voice else section.view_share,
