@@ -8,13 +8,13 @@ import numpy as np
 import pandas as pd
 
 from deepemo.arrays import Float32Array, Int64Array
-from deepemo.dataset.shards import read_features, read_spec
+from deepemo.dataset.shards import read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.files import folder_sha256
 from deepemo.mapped import blocks, mapped
-from deepemo.models.speech.clips import Clips, ComponentBatches
+from deepemo.models.speech.clips import READ_TOGETHER, Clips, ComponentBatches, StoredEmbeddings
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
@@ -41,8 +41,6 @@ from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
 from deepemo.training.loop import Trainer
-
-READ_TOGETHER = 256
 
 
 def train_speech(
@@ -96,15 +94,16 @@ def train_speech(
             segments=layout.segments,
             classes=len(emotions),
         )
-    project = network.get_layer(COMPONENTS)
-    _adapt(project, layout, embeddings, training["clip"], seed=seed)
-    learning = _clips(project, embeddings, training, emotions, views=views)
     validation = split[split["role"] == VALIDATION]
     if validation.empty:
         raise InputError("train_speech: found no validation clips, expected some")
-    judging = _clips(project, embeddings, validation, emotions)
+    project = network.get_layer(COMPONENTS)
+    stored = StoredEmbeddings(embeddings, pd.concat([training, validation])["clip"])
+    _adapt(project, layout, stored, stored.rows_of(training["clip"]), seed=seed)
+    learning = _clips(project, stored, training, emotions, views=views)
+    judging = _clips(project, stored, validation, emotions)
     new = validation[~validation["speaker"].isin(voices_heard(split))]
-    choosing = judging if new.empty else _clips(project, embeddings, new, emotions)
+    choosing = judging if new.empty else _clips(project, stored, new, emotions)
     network.get_layer(DISTANCE).adapt(
         *((clips.whole[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
     )
@@ -157,25 +156,18 @@ def _shape(section: TrainSpeech, layout: Layout, clips: int) -> SpeechHeads:
     return SpeechHeads(**shape)
 
 
-def _adapt(project: keras.Model, layout: Layout, embeddings: Path, clips: "pd.Series[str]", *, seed: int) -> None:
+def _adapt(project: keras.Model, layout: Layout, stored: StoredEmbeddings, rows: Int64Array, *, seed: int) -> None:
     """Find the principal components by the training clips: of the statistics, and of the segments if they are used."""
-    names = {layer.name for layer in project.layers}
-    batches = read_features(embeddings, clips, batch_size=READ_TOGETHER)
-    project.get_layer(PROJECTION).adapt(
-        (values[:, : layout.statistics] for _, values in batches), len(clips), seed=seed
-    )
-    if SEGMENT_PROJECTION in names:
-        batches = read_features(embeddings, clips, batch_size=READ_TOGETHER)
-        project.get_layer(SEGMENT_PROJECTION).adapt(
-            (values[:, layout.statistics :].reshape(-1, layout.segment_width) for _, values in batches),
-            len(clips) * layout.segments,
-            seed=seed,
-        )
+    whole = (values[:, : layout.statistics] for values in stored.batches(rows))
+    project.get_layer(PROJECTION).adapt(whole, len(rows), seed=seed)
+    if SEGMENT_PROJECTION in {layer.name for layer in project.layers}:
+        parts = (values[:, layout.statistics :].reshape(-1, layout.segment_width) for values in stored.batches(rows))
+        project.get_layer(SEGMENT_PROJECTION).adapt(parts, len(rows) * layout.segments, seed=seed)
 
 
 def _clips(
     project: keras.Model,
-    embeddings: Path,
+    stored: StoredEmbeddings,
     rows: pd.DataFrame,
     emotions: Emotions,
     *,
@@ -183,17 +175,20 @@ def _clips(
 ) -> Clips:
     """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
     components: Float32Array = mapped((len(rows), project.output_shape[-1]), np.float32)
-    order = list[str]()
-    for names, values in read_features(embeddings, rows["clip"], batch_size=READ_TOGETHER):
-        components[len(order) : len(order) + len(names)] = project(values).numpy()
-        order += names
+    positions = stored.rows_of(rows["clip"])
+    done = 0
+    for values in stored.batches(positions):
+        components[done : done + len(values)] = project(values).numpy()
+        done += len(values)
+    order = [stored.clips[position] for position in positions]
     table = rows.set_index("clip").loc[order]
     labels = np.array(labels_of(table, emotions))
     perturbed = mapped((0 if views is None else count_views(views), *components.shape), np.float32)
     if views is not None:
-        for view, stored in enumerate(read_views(views, order)):
-            for part in blocks(len(order)):
-                perturbed[view, part] = project(stored[part].astype(np.float32)).numpy()
+        for view, of_view in enumerate(read_views(views, order)):
+            for start in range(0, len(order), READ_TOGETHER):
+                part = slice(start, start + READ_TOGETHER)
+                perturbed[view, part] = project(of_view[part].astype(np.float32)).numpy()
     whole = components[:, : project.get_layer(PROJECTION).components]
     return Clips(components, whole, labels, emotions, Voices(components, voices_of(table)), perturbed)
 
