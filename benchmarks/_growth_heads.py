@@ -66,7 +66,7 @@ def _embedded(table: pd.DataFrame, seed: int) -> Iterator[tuple[str, np.ndarray]
 def make_embeddings(clips: int) -> Callable[[], object]:
     """Write made-up embeddings, and one view of each training clip."""
     from deepemo.dataset.shards import write_shards
-    from deepemo.models.speech.stored_views import VIEWS_FILE
+    from deepemo.models.speech.stored import VIEWS_FILE
 
     table = split_of(clips)
 

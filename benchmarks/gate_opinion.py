@@ -31,7 +31,7 @@ from deepemo.models.speech.family import SPEECH_EMBEDDINGS, SPEECH_VIEWS, EmbedS
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.layers import Projection
 from deepemo.models.speech.network import Layout
-from deepemo.models.speech.stored_views import read_views
+from deepemo.models.speech.stored import read_views
 from deepemo.models.speech.views import perturbed_sound
 from deepemo.params import VoiceDecision
 from deepemo.pipeline import load_params

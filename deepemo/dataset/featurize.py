@@ -12,6 +12,7 @@ from deepemo.audio.features import Featurizer
 from deepemo.audio.io.decode import read_recording
 from deepemo.corpora.archive import Archive, Recordings
 from deepemo.eigen import hold_caches
+from deepemo.operations import keep_operations
 from deepemo.parallel import map_clips
 
 # Clips under way at once, per worker: enough to keep it busy while the oldest is written.
@@ -22,14 +23,15 @@ def give_cores_to_clips() -> None:
     """Run each TensorFlow operation on one thread, because the cores already work on different clips.
 
     This saves a quarter of the time of `featurize_clips`. The number of threads determines the order of sums, so the
-    last bits of the features are those of one thread. They do not depend on the processor's caches, see
-    `deepemo.eigen`.
+    last bits of the features are those of one thread. They do not depend on the processor, see `deepemo.eigen` and
+    `deepemo.operations`.
 
     Raises:
         RuntimeError: TensorFlow has computed something in this process before.
     """
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    keep_operations()
     hold_caches()
 
 

@@ -6,6 +6,9 @@ import keras
 import tensorflow as tf
 from keras import ops
 
+# Added to a variance.
+_EPSILON = 1e-5
+
 _Gradient = Callable[..., tuple[tf.Tensor, tf.Tensor, tf.Tensor]]
 
 
@@ -16,7 +19,7 @@ class GradientSum(keras.layers.Layer):
     If a tensor is used three times or more, TensorFlow sums its gradients in an order that depends on which buffer is
     free first, so that rounding differs from run to run. A sum of two is the same in either order. With this layer in
     between, no tensor has more than two uses. TensorFlow would join such sums into longer ones again;
-    `deepemo.training.seeding.seed_everything` switches that off.
+    `deepemo.operations` switches that off.
     """
 
     def call(self, values: tf.Tensor) -> tf.Tensor:
@@ -32,6 +35,25 @@ def softmax(scores: object, axis: int) -> object:
     """
     grown = ops.exp(scores - ops.stop_gradient(ops.max(scores, axis=axis, keepdims=True)))
     return grown / ops.sum(grown, axis=axis, keepdims=True)
+
+
+@keras.saving.register_keras_serializable(package="deepemo")
+class ChannelNormalisation(keras.layers.Layer):
+    """Layer normalisation without an offset: mean 0 and variance 1 over the channels, times a factor.
+
+    Keras's layer multiplies by a reciprocal root that it computes from the processor's approximation, which each maker
+    rounds in its own way. This layer divides by a square root.
+    """
+
+    def build(self, input_shape: tuple[int | None, ...]) -> None:
+        """Create a factor for each channel."""
+        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
+
+    def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Normalise float32 [..., channels]."""
+        centred = x - tf.reduce_mean(x, -1, keepdims=True)
+        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
+        return centred / tf.sqrt(variance + _EPSILON) * self.gamma
 
 
 def normalise_by_batch(

@@ -145,7 +145,7 @@ class Voices:
                 drawn = random.choice(others[row], recordings, replace=False, shuffle=False)
                 drawn += drawn >= self._place[clips[row]]  # skips the clip itself
                 members = self._order[self._starts[voice[row]] + drawn]
-                total[row] = components[members].sum(axis=0, dtype=np.float64)
+                total[row] = components[members].sum(axis=0)
             taken[few] = recordings
         mean = total / np.maximum(taken, 1)[:, np.newaxis]
         share = taken / (taken + SHRINKAGE_RECORDINGS)

@@ -4,17 +4,16 @@ import keras
 import tensorflow as tf
 
 from deepemo.eigen import hold_caches
+from deepemo.operations import keep_operations
 
 
 def seed_everything(seed: int) -> None:
-    """Make all later computation in this process repeatable to the bit, whatever caches the processor has.
+    """Make all later computation in this process repeatable to the bit, on any processor.
 
     Args:
         seed: for Python, NumPy, TensorFlow and Keras.
     """
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()
-    # This optimization joins sums of two gradients into longer ones, whose order differs from run to run; see
-    # `deepemo.models.layers.GradientSum`.
-    tf.config.optimizer.set_experimental_options({"arithmetic_optimization": False})
+    keep_operations()
     hold_caches()

@@ -1,15 +1,22 @@
-"""The fused layer against Keras's own, and gradients that are summed in the same order in every run."""
+"""The fused layer against Keras's own, and networks that compute the same bits in every run and on every processor."""
 
+import re
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.python.eager import context
 
+from deepemo.models.head import build_head
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.layers import FusedBatchNormalization
 from deepemo.models.shallow.network import build_shallow
+from deepemo.models.speech.family import SpeechHeads
+from deepemo.models.speech.moonshine import moonshine_tiny
+from deepemo.models.speech.network import build_heads, build_speech, members_of
+from deepemo.training.loop import Trainer
 from deepemo.training.seeding import seed_everything
 
 FRAMES, BANDS = 64, 64
@@ -75,22 +82,39 @@ def transfer() -> keras.Model:
     return network
 
 
+def head() -> keras.Model:
+    return build_head(width=12, hidden_units=8, dropout=0.5, classes=7)
+
+
+def attending() -> keras.Model:
+    """The second member is the network that attends."""
+    heads = SpeechHeads(
+        components=6, members=1, segment_components=4, attention_members=1, attention_units=5, discriminant_share=0.0,
+        discriminant_distances=[1.5, 2.5], hidden_units=8, dropout=0.5,
+    )  # fmt: skip
+    return members_of(build_heads(heads, segments=3, classes=7, name="head"))[1]
+
+
+def values_for(network: keras.Model) -> tf.Tensor:
+    return tf.constant(np.random.default_rng(6).uniform(size=(4, *network.input_shape[1:])), tf.float32)
+
+
 def longest_sum(network: keras.Model) -> int:
     """Terms of the longest sum of gradients in one step of training."""
 
     @tf.function
-    def step(features: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
+    def step(values: tf.Tensor, targets: tf.Tensor) -> list[tf.Tensor]:
         with tf.GradientTape() as tape:
-            logits = network(features, training=True)
+            logits = network(values, training=True)
             loss = tf.reduce_mean(tf.nn.softmax_cross_entropy_with_logits(targets, logits))
         return tape.gradient(loss, network.trainable_variables)
 
-    graph = step.get_concrete_function(tf.TensorSpec([2, FRAMES, BANDS]), tf.TensorSpec([2, 7])).graph
+    graph = step.get_concrete_function(values_for(network), tf.TensorSpec([4, 7])).graph
     return max((len(operation.inputs) for operation in graph.get_operations() if operation.type == "AddN"), default=0)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("build", [shallow, transfer])
+@pytest.mark.parametrize("build", [shallow, transfer, attending])
 def test_no_gradient_sums_more_than_two(build: Callable[[], keras.Model]) -> None:
     assert longest_sum(build()) == 2
 
@@ -98,3 +122,63 @@ def test_no_gradient_sums_more_than_two(build: Callable[[], keras.Model]) -> Non
 def test_sums_of_two_stay_apart() -> None:
     seed_everything(1)
     assert tf.config.optimizer.get_experimental_options()["arithmetic_optimization"] is False
+
+
+class OneStep:
+    """Batches and params of a single step of training."""
+
+    steps_per_epoch = 1
+    epochs, patience, learning_rate, weight_decay, average_weights, mixed_precision = 1, 1, 0.01, 0.1, 0.9, False
+
+
+def operations_of(compute: Callable[[], object]) -> set[str]:
+    """What TensorFlow runs for a computation in graphs, after all that it changes in them."""
+    context.enable_run_metadata()
+    try:
+        compute()
+        found = context.export_run_metadata()
+    finally:
+        context.disable_run_metadata()
+    return {node.op for graphs in found.function_graphs for graph in graphs.partition_graphs for node in graph.node}
+
+
+def approximated(operations: set[str]) -> set[str]:
+    """Those that start from an approximation of the processor, see docs/reproducibility.md."""
+    return {name for name in operations if re.search("Rsqrt|Reciprocal|^Inv|^Softmax$|BatchNorm", name)}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("build", [shallow, transfer, head, attending])
+def test_no_training_depends_on_approximations_of_the_processor(build: Callable[[], keras.Model]) -> None:
+    seed_everything(1)
+    network, targets = build(), tf.one_hot([0, 3, 6, 3], 7)
+    trainer = Trainer(network, OneStep(), OneStep(), list, label_smoothing=0.1, class_weights=np.ones(7, np.float32))
+
+    def compute() -> None:
+        trainer._step(values_for(network), targets)
+        trainer._predict(values_for(network))
+
+    found = operations_of(compute)
+    assert {"RealDiv", "Sqrt"} <= found
+    assert not approximated(found)
+
+
+@pytest.mark.slow
+def test_the_speech_network_depends_on_no_approximations_of_the_processor() -> None:
+    seed_everything(1)
+    heads = SpeechHeads(
+        components=6, members=1, segment_components=4, attention_members=1, attention_units=5, discriminant_share=0.8,
+        discriminant_distances=[1.5, 2.5], hidden_units=8, dropout=0.5,
+    )  # fmt: skip
+    network = build_speech(moonshine_tiny(), heads, taps=["stem", "output"], segments=3, classes=7)
+    samples, offset = tf.random.uniform([1, 16000]), tf.zeros([1, network.inputs[1].shape[1]])
+    found = operations_of(lambda: tf.function(network)([samples, offset]))
+    assert {"RealDiv", "Sqrt"} <= found
+    assert not approximated(found)
+
+
+def test_one_over_a_number_is_rounded_right() -> None:
+    """TensorFlow puts an approximation in the place of such a division, but not of others, unless it is told not to."""
+    seed_everything(1)
+    numbers = np.random.default_rng(7).uniform(0.1, 10.0, 10_000).astype(np.float32)
+    np.testing.assert_array_equal(tf.function(lambda x: 1.0 / x)(tf.constant(numbers)), np.float32(1.0) / numbers)

@@ -18,7 +18,7 @@ from deepemo.errors import InputError
 from deepemo.models.registry import load_family
 from deepemo.models.saved import check_fed, load_model
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews, TrainSpeech
-from deepemo.models.speech.stored_views import MADE_BY
+from deepemo.models.speech.stored import MADE_BY
 from deepemo.params import Params
 from deepemo.pipeline import load_params
 from deepemo.serving import cli

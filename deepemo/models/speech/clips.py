@@ -1,52 +1,15 @@
 """Clips as the heads of the family `speech` take them, and the shuffled batches of which the heads learn."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
 import tensorflow as tf
 
 from deepemo.arrays import Float32Array, Int64Array
-from deepemo.dataset.shards import read_features, read_spec
 from deepemo.emotions import Emotions
-from deepemo.mapped import mapped
 from deepemo.models.voice import Voices
 from deepemo.threads import map_in_threads
-
-READ_TOGETHER = 256
-
-
-class StoredEmbeddings:
-    """Embeddings of clips, read once into a file (see `deepemo.mapped`), in the order of the shards.
-
-    Attributes:
-        clips: their ids.
-    """
-
-    def __init__(self, folder: Path, clips: Iterable[str]) -> None:
-        """Read some of the clips of a folder of shards.
-
-        Raises:
-            InputError: some of the clips are in no shard, or the disk is full.
-        """
-        wanted = list(clips)
-        self._values: npt.NDArray[np.float16] = mapped((len(wanted), read_spec(folder)["shape"][0]), np.float16)
-        self.clips = list[str]()
-        for names, values in read_features(folder, wanted, batch_size=READ_TOGETHER):
-            self._values[len(self.clips) : len(self.clips) + len(names)] = values
-            self.clips += names
-
-    def rows_of(self, clips: Iterable[str]) -> Int64Array:
-        """Positions of some of the clips, in the order of the shards."""
-        wanted = set(clips)
-        return np.array([row for row, clip in enumerate(self.clips) if clip in wanted], np.int64)
-
-    def batches(self, rows: Int64Array) -> Iterator[Float32Array]:
-        """Embeddings of some rows, float32 [n, width] for at most `READ_TOGETHER` of them at a time."""
-        for start in range(0, len(rows), READ_TOGETHER):
-            yield self._values[rows[start : start + READ_TOGETHER]].astype(np.float32)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import numpy as np
 import tensorflow as tf
 
 from deepemo.arrays import Float32Array, Int64Array
+from deepemo.models.layers import GradientSum, softmax
 from deepemo.models.speech.embedder import EPSILON
 
 # A dimension is divided by at least this deviation. One that hardly varies over the training clips says nothing.
@@ -208,15 +209,18 @@ class AttentivePooling(keras.layers.Layer):
         super().__init__(**options)
         self.looks = looks
         self.score = keras.layers.Dense(looks, name="score")
+        self.gradient_sums = GradientSum(), GradientSum()
 
     def build(self, input_shape: tuple[int | None, ...]) -> None:
         """Create the weights of the scores."""
         self.score.build(input_shape)
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Pool over time."""
-        weights = tf.nn.softmax(self.score(x), axis=1)  # [n, t, looks]
+        """Pool over time; no tensor is used more than twice, see `GradientSum`."""
+        weights = softmax(self.score(x), axis=1)  # [n, t, looks]
+        x = self.gradient_sums[0](x)
         looked = tf.matmul(weights, x, transpose_a=True)  # [n, looks, c]
+        x = self.gradient_sums[1](x)
         mean = tf.reduce_mean(x, axis=1, keepdims=True)
         variance = tf.reduce_mean(tf.square(x - mean), axis=1)
         flat = tf.reshape(looked, (-1, self.looks * x.shape[-1]))

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepemo.models.layers import softmax
+from deepemo.models.layers import ChannelNormalisation, softmax
 
 SAMPLE_RATE_HZ = 16000
 CHANNELS = 288
@@ -92,25 +92,6 @@ def moonshine_tiny() -> keras.Model:
 
 def _norm(name: str) -> keras.layers.Layer:
     return ChannelNormalisation(name=name)
-
-
-@keras.saving.register_keras_serializable(package="deepemo")
-class ChannelNormalisation(keras.layers.Layer):
-    """Layer normalisation without an offset: each frame to mean 0 and variance 1 over its channels, times a factor.
-
-    Keras's layer multiplies by a reciprocal root that it computes from the processor's approximation, which each maker
-    rounds in its own way. This layer divides by a square root.
-    """
-
-    def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create a factor for each channel."""
-        self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
-
-    def call(self, x: tf.Tensor) -> tf.Tensor:
-        """Normalise float32 [n, t, c]."""
-        centred = x - tf.reduce_mean(x, -1, keepdims=True)
-        variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-        return centred / tf.sqrt(variance + _EPSILON) * self.gamma
 
 
 @keras.saving.register_keras_serializable(package="deepemo")

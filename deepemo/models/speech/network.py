@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import keras
 
 from deepemo.models.head import build_perceptron
+from deepemo.models.layers import ChannelNormalisation
 from deepemo.models.speech.embedder import ClipLength, build_embedder
 from deepemo.models.speech.family import SpeechHeads
 from deepemo.models.speech.layers import AttentivePooling, Columns, Distance, Mixture, Projection
@@ -120,8 +121,7 @@ def trained_part(head: keras.Model) -> keras.Model:
 
 
 def _mean(logits: Sequence[keras.KerasTensor], *, name: str | None = None) -> keras.KerasTensor:
-    # The mean of one is itself, but the layer keeps its name.
-    return keras.layers.Average(name=name)(logits if len(logits) > 1 else [logits[0], logits[0]])
+    return keras.layers.Average(name=name)(logits) if len(logits) > 1 else keras.layers.Identity(name=name)(logits[0])
 
 
 def _attending(width: int, heads: SpeechHeads, segments: int, classes: int, name: str) -> keras.Model:
@@ -133,7 +133,7 @@ def _attending(width: int, heads: SpeechHeads, segments: int, classes: int, name
     x = layers.SpatialDropout1D(_SEGMENT_DROPOUT)(x)
     x = layers.Dense(units, activation="gelu")(x)
     x = layers.Add()([x, layers.Dense(units, activation="gelu")(x)])
-    x = layers.LayerNormalization()(AttentivePooling()(x))
+    x = ChannelNormalisation()(AttentivePooling()(x))
     x = layers.Dense(units, activation="relu")(layers.Dropout(heads.dropout)(x))
     logits = layers.Dense(classes, name="emotions")(layers.Dropout(heads.dropout)(x))
     return keras.Model(components, logits, name=name)

@@ -7,14 +7,14 @@ import keras
 import numpy as np
 import pandas as pd
 
-from deepemo.arrays import Float32Array, Int64Array
+from deepemo.arrays import Float16Array, Float32Array, Int64Array
 from deepemo.dataset.shards import read_spec
 from deepemo.dataset.split import TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.files import folder_sha256
 from deepemo.mapped import blocks, mapped
-from deepemo.models.speech.clips import READ_TOGETHER, Clips, ComponentBatches, StoredEmbeddings
+from deepemo.models.speech.clips import Clips, ComponentBatches
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
 from deepemo.models.speech.moonshine_weights import load_encoder
@@ -36,11 +36,13 @@ from deepemo.models.speech.network import (
 )
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
 from deepemo.models.speech.opinion import speech_opinion
-from deepemo.models.speech.stored_views import check_views, count_views, read_sounds, read_views
+from deepemo.models.speech.stored import check_views, count_views, read_embeddings, read_sounds, read_views
 from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint
 from deepemo.training.loop import Trainer
+
+_PROJECTED_TOGETHER = 256  # clips
 
 
 def train_speech(
@@ -59,7 +61,7 @@ def train_speech(
         section: the heads, and how they learn.
         embeddings: folder of the embeddings' shards, which say how they were made.
         views: folder of the embeddings of perturbed training clips, and of sounds without speech if there are any, see
-            `deepemo.models.speech.stored_views`.
+            `deepemo.models.speech.stored`.
         split: the split table.
         emotions: of the run.
         seed: of the components, and of the draws of order, views, references and sounds.
@@ -98,12 +100,13 @@ def train_speech(
     if validation.empty:
         raise InputError("train_speech: found no validation clips, expected some")
     project = network.get_layer(COMPONENTS)
-    stored = StoredEmbeddings(embeddings, pd.concat([training, validation])["clip"])
-    _adapt(project, layout, stored, stored.rows_of(training["clip"]), seed=seed)
-    learning = _clips(project, stored, training, emotions, views=views)
-    judging = _clips(project, stored, validation, emotions)
-    new = validation[~validation["speaker"].isin(voices_heard(split))]
-    choosing = judging if new.empty else _clips(project, stored, new, emotions)
+    stored = read_embeddings(embeddings, [*training["clip"], *validation["clip"]])
+    learned, held_out = stored[: len(training)], stored[len(training) :]
+    _adapt(project, layout, learned, seed=seed)
+    learning = _clips(project, learned, training, emotions, views=views)
+    judging = _clips(project, held_out, validation, emotions)
+    new = ~validation["speaker"].isin(voices_heard(split)).to_numpy()
+    choosing = _clips(project, held_out[new], validation[new], emotions) if new.any() else judging
     network.get_layer(DISTANCE).adapt(
         *((clips.whole[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
     )
@@ -156,40 +159,44 @@ def _shape(section: TrainSpeech, layout: Layout, clips: int) -> SpeechHeads:
     return SpeechHeads(**shape)
 
 
-def _adapt(project: keras.Model, layout: Layout, stored: StoredEmbeddings, rows: Int64Array, *, seed: int) -> None:
+def _adapt(project: keras.Model, layout: Layout, learned: Float16Array, *, seed: int) -> None:
     """Find the principal components by the training clips: of the statistics, and of the segments if they are used."""
-    whole = (values[:, : layout.statistics] for values in stored.batches(rows))
-    project.get_layer(PROJECTION).adapt(whole, len(rows), seed=seed)
+    count = len(learned)
+    whole = (values[:, : layout.statistics] for values in _batches(learned))
+    project.get_layer(PROJECTION).adapt(whole, count, seed=seed)
     if SEGMENT_PROJECTION in {layer.name for layer in project.layers}:
-        parts = (values[:, layout.statistics :].reshape(-1, layout.segment_width) for values in stored.batches(rows))
-        project.get_layer(SEGMENT_PROJECTION).adapt(parts, len(rows) * layout.segments, seed=seed)
+        parts = (values[:, layout.statistics :].reshape(-1, layout.segment_width) for values in _batches(learned))
+        project.get_layer(SEGMENT_PROJECTION).adapt(parts, count * layout.segments, seed=seed)
+
+
+def _batches(embeddings: Float16Array) -> Iterator[Float32Array]:
+    """Embeddings in float32, as many in memory at once as are projected at once."""
+    for start in range(0, len(embeddings), _PROJECTED_TOGETHER):
+        yield embeddings[start : start + _PROJECTED_TOGETHER].astype(np.float32)
 
 
 def _clips(
     project: keras.Model,
-    stored: StoredEmbeddings,
-    rows: pd.DataFrame,
+    embeddings: Float16Array,
+    table: pd.DataFrame,
     emotions: Emotions,
     *,
     views: Path | None = None,
 ) -> Clips:
-    """Components of clips in the order of the shards, one batch of embeddings in memory at a time."""
-    components: Float32Array = mapped((len(rows), project.output_shape[-1]), np.float32)
-    positions = stored.rows_of(rows["clip"])
-    done = 0
-    for values in stored.batches(positions):
-        components[done : done + len(values)] = project(values).numpy()
-        done += len(values)
-    order = [stored.clips[position] for position in positions]
-    table = rows.set_index("clip").loc[order]
-    labels = np.array(labels_of(table, emotions))
+    """Components of the clips of some rows of the split table, and of their views if there are any."""
+
+    def write_components(embedded: Float16Array, components: Float32Array) -> None:
+        for start, values in zip(range(0, len(embedded), _PROJECTED_TOGETHER), _batches(embedded), strict=True):
+            components[start : start + len(values)] = project(values).numpy()
+
+    components: Float32Array = mapped((len(table), project.output_shape[-1]), np.float32)
+    write_components(embeddings, components)
     perturbed = mapped((0 if views is None else count_views(views), *components.shape), np.float32)
     if views is not None:
-        for view, of_view in enumerate(read_views(views, order)):
-            for start in range(0, len(order), READ_TOGETHER):
-                part = slice(start, start + READ_TOGETHER)
-                perturbed[view, part] = project(of_view[part].astype(np.float32)).numpy()
+        for view, embedded in zip(perturbed, read_views(views, list(table["clip"])), strict=True):
+            write_components(embedded, view)
     whole = components[:, : project.get_layer(PROJECTION).components]
+    labels = np.array(labels_of(table, emotions))
     return Clips(components, whole, labels, emotions, Voices(components, voices_of(table)), perturbed)
 
 

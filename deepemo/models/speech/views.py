@@ -15,7 +15,7 @@ from deepemo.files import write_json
 from deepemo.models.speech.embed import EncoderSource, embed_clips, embed_in_order, prepare_clips
 from deepemo.models.speech.family import EmbedSpeechViews
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
+from deepemo.models.speech.stored import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.params import WaveformViews
 from deepemo.vad.stimuli import FIRST_LEARNED, KINDS, RATE_HZ, make_sound
 

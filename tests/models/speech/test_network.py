@@ -244,7 +244,7 @@ def test_no_gradient_changes_the_encoder_or_the_components(hidden_units: int, ma
     assert len(network.trainable_variables) == 2 * 2 * 2 * matrices, "two kinds, two members, kernel and bias"
     attending = build_speech(moonshine_tiny(), heads, taps=["stem"], segments=4, classes=7)
     more = len(attending.trainable_variables) - len(network.trainable_variables)
-    assert more == 2 * 2 * 6, "two kinds; kernel and bias of five layers and of the normalisation"
+    assert more == 2 * (2 * 5 + 1), "two kinds; kernel and bias of five layers, and the factor of the normalisation"
 
 
 @pytest.mark.slow

@@ -30,7 +30,7 @@ from deepemo.models.speech.network import (
     Layout,
     build_on_embeddings,
 )
-from deepemo.models.speech.stored_views import MADE_BY, SOUNDS, VIEWS_FILE
+from deepemo.models.speech.stored import MADE_BY, SOUNDS, VIEWS_FILE
 from deepemo.models.speech.train import train_speech
 from deepemo.models.voice import Voices, voices_of
 from deepemo.pipeline import load_params

@@ -16,8 +16,8 @@ from deepemo.errors import InputError
 from deepemo.models.speech import views as views_module
 from deepemo.models.speech.embed import write_embeddings
 from deepemo.models.speech.family import EmbedSpeech, EmbedSpeechViews
-from deepemo.models.speech.stored_views import check_views, count_views, read_sounds
-from deepemo.models.speech.stored_views import read_views as views_in
+from deepemo.models.speech.stored import check_views, count_views, read_sounds
+from deepemo.models.speech.stored import read_views as views_in
 from deepemo.models.speech.views import perturbed_sound, write_views
 from deepemo.pipeline import load_params
 from deepemo.vad.stimuli import KINDS, RATE_HZ, SECONDS

@@ -1,18 +1,18 @@
-"""Read the embeddings of perturbed training clips that `deepemo.models.speech.views` wrote."""
+"""Read the embeddings of clips, and those that `deepemo.models.speech.views` wrote of perturbed clips and of sounds."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
-from deepemo.arrays import Float32Array
+from deepemo.arrays import Float16Array, Float32Array
 from deepemo.dataset.shards import read_batches, read_features, read_spec
 from deepemo.errors import InputError
 from deepemo.files import read_json
 from deepemo.mapped import mapped
 
+_READ_TOGETHER = 256  # clips
 VIEWS_FILE = "views.json"
 SOUNDS = "sounds"  # folder of the sounds without speech, and key of their number in the file of the views
 # Entries of `spec.json` in which the embeddings of clips and of their views must agree.
@@ -42,31 +42,41 @@ def check_views(folder: Path, made_by: Mapping[str, Any]) -> None:
             )
 
 
-def read_views(folder: Path, clips: Sequence[str]) -> Iterator[npt.NDArray[np.float16]]:
-    """Embeddings of training clips, one view after the other, as they are stored.
+def read_embeddings(folder: Path, clips: Sequence[str]) -> Float16Array:
+    """Embeddings of some of the clips of a folder of shards.
 
     Args:
-        folder: folder that `write_views` wrote.
-        clips: ids of training clips, in the order of the embeddings.
+        folder: holds the shards.
+        clips: ids, each once.
 
-    Yields:
-        float16 [clips, width], in a file (see `deepemo.mapped`) that ends with its last use.
+    Returns:
+        float16 [clips, width] in the order of the ids, in a file (see `deepemo.mapped`).
 
     Raises:
-        InputError: there are no views of one of the clips, or the folder holds none at all; or the disk is full.
+        InputError: some of the clips are in no shard or were asked for twice, or the disk is full.
     """
     row_of = {clip: row for row, clip in enumerate(clips)}
     if len(row_of) != len(clips):
         raise InputError(f"{folder}: a clip was asked for twice among {len(clips)}")
+    found = mapped((len(row_of), read_spec(folder)["shape"][0]), np.float16)
+    for names, values in read_features(folder, row_of, batch_size=_READ_TOGETHER):
+        found[[row_of[name] for name in names]] = values
+    return found
+
+
+def read_views(folder: Path, clips: Sequence[str]) -> Iterator[Float16Array]:
+    """Embeddings of perturbed training clips, one view after the other, each as `read_embeddings` gives them.
+
+    Args:
+        folder: folder that `write_views` wrote.
+        clips: ids of training clips, each once.
+
+    Raises:
+        InputError: there are no views of one of the clips, or the folder holds none at all; a clip was asked for twice,
+            or the disk is full.
+    """
     for view in range(count_views(folder)):
-        yield _read_view(folder / str(view), row_of)
-
-
-def _read_view(folder: Path, row_of: Mapping[str, int]) -> npt.NDArray[np.float16]:
-    view = mapped((len(row_of), read_spec(folder)["shape"][0]), np.float16)
-    for names, values in read_features(folder, row_of, batch_size=256):
-        view[[row_of[name] for name in names]] = values
-    return view
+        yield read_embeddings(folder / str(view), clips)
 
 
 def read_sounds(folder: Path) -> Float32Array | None:
@@ -77,7 +87,7 @@ def read_sounds(folder: Path) -> Float32Array | None:
     """
     if not _described(folder)[SOUNDS]:
         return None
-    return np.concatenate([values for _, values in read_batches(folder / SOUNDS, batch_size=256)])
+    return np.concatenate([values for _, values in read_batches(folder / SOUNDS, batch_size=_READ_TOGETHER)])
 
 
 def count_views(folder: Path) -> int:
