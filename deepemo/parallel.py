@@ -1,8 +1,8 @@
 """One ordered, bounded map over clips: in threads, in processes, or on a Dask cluster, with the same results.
 
 If the environment has `DASK_SCHEDULER_ADDRESS`, the clips go to that cluster; otherwise they go to threads or processes
-of this machine. The workers of a cluster share nothing but the installed packages: everything that a task needs is sent
-with it.
+of this machine. The workers of a cluster need nothing but the installed packages: everything that a task needs is sent
+with it, or is named if they see the folder of the run.
 """
 
 import multiprocessing
@@ -69,7 +69,7 @@ def map_clips(
         chunk: items that a process, or a worker of a cluster, takes at once.
         ahead: items per thread, or chunks per process, that are in progress or waiting.
         start: called once before its first item in each process that works for this one.
-        carry: turns an item that names a file into one that holds its content, for clusters.
+        carry: turns an item that names a file into one that holds its content, for clusters that do not see the file.
         unit: what is counted, for the progress bar.
         clips_in: number of clips in a result, for the progress bar.
 
@@ -78,7 +78,7 @@ def map_clips(
     """
     results: Iterable[Result]
     if on_cluster():
-        results = map_on_cluster(work, map(carry, items) if carry else items, name=name, chunk=chunk, start=start)
+        results = map_on_cluster(work, items, name=name, chunk=chunk, start=start, carry=carry)
     elif workers == 1:
         results = map(work, items)
     elif in_processes:
@@ -116,7 +116,8 @@ def map_in_processes(
     # A fork of a process that runs TensorFlow or threads may hang, so fresh processes are started.
     fresh = multiprocessing.get_context("spawn")
     stream = iter(items)
-    chunks = iter(lambda: list(islice(stream, chunk)), [])
+    # Pickled here, because a pool takes an error in unpickling, such as of a file that has gone, for a killed process.
+    chunks = (pickle.dumps(some, pickle.HIGHEST_PROTOCOL) for some in iter(lambda: list(islice(stream, chunk)), []))
     numbers = fresh.SimpleQueue()
     for number in range(workers):
         numbers.put(number)
@@ -164,9 +165,9 @@ class _Process:
         cls.work = staticmethod(work)
 
     @classmethod
-    def work_on(cls, items: list[Any]) -> list[Any]:
+    def work_on(cls, items: bytes) -> list[Any]:
         try:
-            return [cls.work(item) for item in items]
+            return [cls.work(item) for item in pickle.loads(items)]
         except Exception as error:
             # The pool would take an error that it cannot read for a killed process.
             sent = sendable(error)

@@ -1,5 +1,6 @@
 """Clips on a local Dask cluster: the bytes of one machine, even if a worker is killed; one error if it goes away."""
 
+import dataclasses
 import hashlib
 import io
 import json
@@ -19,7 +20,8 @@ import pytest
 import soundfile
 
 from deepemo import cluster
-from deepemo.cluster import ADDRESS, Packed, map_on_cluster
+from deepemo.cluster import ADDRESS, map_on_cluster
+from deepemo.cluster_worker import Packed
 from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
 from deepemo.reproducible import FAST, pins
@@ -118,11 +120,24 @@ def dask_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     started.close()
 
 
-def run_stages(folder: Path, environment: dict[str, str]) -> dict[str, str]:
+# Runs a stage for workers that do not see its folder: they find another mark than the one that was made for them.
+APART = """
+import dataclasses, runpy, sys
+import stages
+from deepemo import cluster
+
+marked = cluster._marked
+cluster._marked = lambda kept: dataclasses.replace(marked(kept), content=b"of another folder")
+sys.argv = sys.argv[1:]
+runpy.run_module(sys.argv[0], run_name="__main__")
+"""
+
+
+def run_stages(folder: Path, environment: dict[str, str], *, apart: bool = False) -> dict[str, str]:
     """Run each stage in a separate process; digests of all outputs except the recordings."""
     make_recordings(folder)
     for stage in STAGES:
-        command = [sys.executable, "-m", *f"stages.{stage}".split()]
+        command = [sys.executable, *(("-c", APART) if apart else ("-m",)), *f"stages.{stage}".split()]
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
     written = [path for name in ("data", "metrics", "reports") for path in sorted((folder / name).rglob("*"))]
@@ -166,6 +181,7 @@ def test_a_cluster_gives_the_bytes_of_one_machine_also_with_a_worker_killed(
     assert dask_cluster.workers[-1].wait(60) == -signal.SIGKILL
     kept = tmp_path / "there" / ".resume" / "clips"
     assert not list(kept.iterdir()), "what was kept is removed once it is all there"
+    assert run_stages(tmp_path / "apart", there, apart=True) == here
 
 
 def square_slowly(number: int) -> int:
@@ -218,6 +234,55 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_a_process_that_dies_is_name
         list(map_on_cluster(raise_unpicklable, range(9), name="unpicklable", chunk=2))
     with pytest.raises(InputError, match=r"3 processes died over one chunk, the last with status -9"):
         list(map_on_cluster(die_at_five, range(9), name="die", chunk=2))
+
+
+class Named:
+    """A file, which the process that unpickles it opens."""
+
+    def __init__(self, path: Path) -> None:
+        self.content = path.read_text()
+        self.path = path
+
+    def __reduce__(self) -> tuple[type, tuple[Path]]:
+        return Named, (self.path,)
+
+
+class Content:
+    """What a file holds, without the file."""
+
+    def __init__(self, content: str) -> None:
+        self.content = content
+
+
+def content_and_pid(item: Named | Content) -> tuple[str, str, int]:
+    return type(item).__name__, item.content, os.getpid()
+
+
+@pytest.mark.usefixtures("dask_cluster")
+@pytest.mark.parametrize("sees", ["the files", "another folder", "another folder's files"])
+def test_files_are_named_to_workers_that_see_them_and_carried_to_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sees: str
+) -> None:
+    for number in range(9):
+        Path(f"{number}.txt").write_text(f"content {number}")
+    if sees == "another folder":
+        marked = cluster._marked
+        monkeypatch.setattr(cluster, "_marked", lambda kept: dataclasses.replace(marked(kept), content=b"other"))
+    items = [Named(Path(f"{number}.txt")) for number in range(9)]
+    if sees == "another folder's files":
+        for number in range(9):
+            Path(f"{number}.txt").unlink()
+    carried = []
+
+    def carry(item: Named) -> Content:
+        carried.append(item.path)
+        return Content(item.content)
+
+    found = list(map_on_cluster(content_and_pid, items, name="named", chunk=2, carry=carry))
+    assert [content for _, content, _ in found] == [f"content {number}" for number in range(9)]
+    assert {kind for kind, _, _ in found} == ({"Named"} if sees == "the files" else {"Content"})
+    assert sorted(carried) == ([] if sees == "the files" else [item.path for item in items])
+    assert os.getpid() not in {pid for *_, pid in found}
 
 
 def test_the_items_of_a_chunk_are_sent_without_a_copy_of_their_bytes() -> None:

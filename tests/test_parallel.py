@@ -66,6 +66,23 @@ def test_results_come_in_order_whichever_way(workers: int, in_processes: bool) -
     assert not on_cluster()
 
 
+class Unopened:
+    """Can be pickled, but not read again, like an archive that has gone."""
+
+    def __reduce__(self) -> tuple[object, tuple[str]]:
+        return open_missing, ("recordings.zip",)
+
+
+def open_missing(name: str) -> Unopened:
+    raise InputError(f"{name}: it was changed")
+
+
+def test_an_item_that_cannot_be_read_is_told_by_its_own_error() -> None:
+    items = iter([Unopened()])
+    with pytest.raises(InputError, match=r"recordings\.zip: it was changed"):
+        list(map_clips(id, items, name="unopened", total=1, workers=2, in_processes=True))
+
+
 def test_each_process_is_started_and_is_not_this_one() -> None:
     found = list(
         map_clips(process_and_mark, range(8), name="marks", total=8, workers=2, in_processes=True, chunk=1, start=mark)
@@ -158,7 +175,9 @@ def test_an_archive_that_travels_among_processes_is_opened_once_in_each(tmp_path
     assert pickle.loads(packed) is pickle.loads(packed)
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("a.wav", b"another")
-    assert pickle.loads(packed).read("a.wav") == b"another"
+    with pytest.raises(InputError, match="it was changed"):
+        pickle.loads(packed)
+    assert pickle.loads(pickle.dumps(Archive(path))).read("a.wav") == b"another"
 
 
 def test_what_is_carried_answers_as_the_archive_does(tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ class Archive:
         return Carried(self.path, size_bytes, content)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopened, (self.path,))
+        return (_reopened, (self.path, _states(self.path)))
 
     def _open_files(self, path: Path) -> Sequence["ArchiveFile"]:
         """Open the files of the archive. Readers of other kinds of archives override this; the checks are the same."""
@@ -232,10 +232,23 @@ class Carried:
         return self
 
 
-def _reopened(path: Path) -> Archive:
-    """An archive in the process that unpickles it. The process opens it only once while its files stay the same."""
+def _states(path: Path) -> tuple[tuple[int, int], ...]:
+    """Size and time of the last change of each file of an archive."""
     statuses = [part.stat() for part in (path, *later_parts(path))]
-    return _opened(path, tuple((status.st_size, status.st_mtime_ns) for status in statuses))
+    return tuple((status.st_size, status.st_mtime_ns) for status in statuses)
+
+
+def _reopened(path: Path, states: tuple[tuple[int, int], ...]) -> Archive:
+    """An archive in the process that unpickles it. The process opens it only once while its files stay the same.
+
+    Raises:
+        InputError: its files are not those of the archive that was pickled.
+        OSError: it cannot be opened.
+    """
+    if (found := _states(path)) != states:
+        _opened(path, found)  # says so if a part is missing
+        raise InputError(f"{path}: found files of sizes and times {found}, expected {states}: it was changed")
+    return _opened(path, states)
 
 
 @lru_cache(maxsize=64)

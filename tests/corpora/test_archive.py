@@ -1,6 +1,7 @@
 """Archives of recordings: how members are named, which are refused, and which are ignored."""
 
 import errno
+import os
 import pickle
 import sys
 import zipfile
@@ -320,6 +321,14 @@ def test_it_survives_pickling_and_closing(corpus: Archive) -> None:
     same = pickle.loads(pickle.dumps(corpus))
     corpus.close()
     assert same.read("b/001.wav") == corpus.read("b/001.wav") == CONTENTS["b/001.wav"]
+
+
+def test_a_pickled_archive_that_was_changed_is_refused(corpus_zip: Path) -> None:
+    pickled = pickle.dumps(Archive(corpus_zip))
+    time = corpus_zip.stat().st_mtime_ns + 10**9
+    os.utime(corpus_zip, ns=(time, time))
+    with pytest.raises(InputError, match=r"some_corpus\.zip: found files of sizes and times .* it was changed"):
+        pickle.loads(pickled)
 
 
 def test_a_member_said_to_lie_outside_the_archive_is_named(corpus_zip: Path) -> None:
