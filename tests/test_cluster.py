@@ -22,6 +22,7 @@ import soundfile
 from deepemo import cluster
 from deepemo.cluster import ADDRESS, map_on_cluster
 from deepemo.cluster_worker import Packed
+from deepemo.corpora.archive import Archive, Recordings
 from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
 from deepemo.reproducible import FAST, pins
@@ -101,7 +102,7 @@ from distributed.diagnostics.plugin import WorkerPlugin
 
 class Dies(WorkerPlugin):
     def transition(self, key, start, finish, **_):
-        if finish == "executing" and os.path.exists({path!r}):
+        if finish == "executing" and key.startswith("deepemo-clips") and os.path.exists({path!r}):
             os.kill(os.getpid(), signal.SIGKILL)
 
 async def dask_setup(worker):
@@ -120,24 +121,34 @@ def dask_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
     started.close()
 
 
-# Runs a stage for workers that do not see its folder: they find another mark than the one that was made for them.
+# Runs a stage: for workers that see its folder, in which case no recording may be sent, or for workers that find
+# another mark there than the one that was made for them.
+TOGETHER = """
+from deepemo.corpora.archive import Archive
+
+Archive.carried = None
+"""
 APART = """
-import dataclasses, runpy, sys
-import stages
+import dataclasses
 from deepemo import cluster
 
 marked = cluster._marked
 cluster._marked = lambda kept: dataclasses.replace(marked(kept), content=b"of another folder")
-sys.argv = sys.argv[1:]
-runpy.run_module(sys.argv[0], run_name="__main__")
 """
+RUN = "import runpy, sys, stages\n{}\nsys.argv = sys.argv[1:]\nrunpy.run_module(sys.argv[0], run_name='__main__')"
 
 
-def run_stages(folder: Path, environment: dict[str, str], *, apart: bool = False) -> dict[str, str]:
-    """Run each stage in a separate process; digests of all outputs except the recordings."""
+def run_stages(folder: Path, environment: dict[str, str], changed: str = "") -> dict[str, str]:
+    """Run each stage in a separate process; digests of all outputs except the recordings.
+
+    Args:
+        folder: to make and to run in.
+        environment: of the processes.
+        changed: code that runs before each stage.
+    """
     make_recordings(folder)
     for stage in STAGES:
-        command = [sys.executable, *(("-c", APART) if apart else ("-m",)), *f"stages.{stage}".split()]
+        command = [sys.executable, "-c", RUN.format(changed), *f"stages.{stage}".split()]
         run = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
         assert run.returncode == 0, run.stderr
     written = [path for name in ("data", "metrics", "reports") for path in sorted((folder / name).rglob("*"))]
@@ -177,11 +188,11 @@ def test_a_cluster_gives_the_bytes_of_one_machine_also_with_a_worker_killed(
     dies = tmp_path / "dies.py"
     dies.write_text(DIES.format(path=str(tmp_path / "there" / "data" / "clips.csv")))
     dask_cluster.workers.append(dask_cluster.start_worker("--preload", str(dies)))
-    assert run_stages(tmp_path / "there", there) == here
+    assert run_stages(tmp_path / "there", there, TOGETHER) == here
     assert dask_cluster.workers[-1].wait(60) == -signal.SIGKILL
     kept = tmp_path / "there" / ".resume" / "clips"
     assert not list(kept.iterdir()), "what was kept is removed once it is all there"
-    assert run_stages(tmp_path / "apart", there, apart=True) == here
+    assert run_stages(tmp_path / "apart", there, APART) == here
 
 
 def square_slowly(number: int) -> int:
@@ -236,53 +247,58 @@ def test_an_error_of_the_work_is_raised_as_it_is_and_a_process_that_dies_is_name
         list(map_on_cluster(die_at_five, range(9), name="die", chunk=2))
 
 
-class Named:
-    """A file, which the process that unpickles it opens."""
-
-    def __init__(self, path: Path) -> None:
-        self.content = path.read_text()
-        self.path = path
-
-    def __reduce__(self) -> tuple[type, tuple[Path]]:
-        return Named, (self.path,)
-
-
-class Content:
-    """What a file holds, without the file."""
-
-    def __init__(self, content: str) -> None:
-        self.content = content
-
-
-def content_and_pid(item: Named | Content) -> tuple[str, str, int]:
-    return type(item).__name__, item.content, os.getpid()
+def read_recording(item: tuple[Recordings, str]) -> tuple[str, bytes]:
+    recordings, member = item
+    return type(recordings).__name__, recordings.read(member)
 
 
 @pytest.mark.usefixtures("dask_cluster")
-@pytest.mark.parametrize("sees", ["the files", "another folder", "another folder's files"])
-def test_files_are_named_to_workers_that_see_them_and_carried_to_others(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, sees: str
+@pytest.mark.parametrize("found", ["the archive", "another folder", "another archive"])
+def test_recordings_are_named_to_workers_that_see_them_and_sent_to_others(
+    monkeypatch: pytest.MonkeyPatch, found: str
 ) -> None:
-    for number in range(9):
-        Path(f"{number}.txt").write_text(f"content {number}")
-    if sees == "another folder":
-        marked = cluster._marked
-        monkeypatch.setattr(cluster, "_marked", lambda kept: dataclasses.replace(marked(kept), content=b"other"))
-    items = [Named(Path(f"{number}.txt")) for number in range(9)]
-    if sees == "another folder's files":
+    with zipfile.ZipFile("toy.zip", "w") as file:
         for number in range(9):
-            Path(f"{number}.txt").unlink()
-    carried = []
+            file.writestr(f"{number}.wav", f"sound {number}")
+    archive = Archive(Path("toy.zip"))
+    if found == "another folder":
+        marked = cluster._marked
+        monkeypatch.setattr(cluster, "_marked", lambda kept: dataclasses.replace(marked(kept), content=b"of another"))
+    if found == "another archive":
+        later = Path("toy.zip").stat().st_mtime_ns + 10**9
+        os.utime("toy.zip", ns=(later, later))
+    sent = []
 
-    def carry(item: Named) -> Content:
-        carried.append(item.path)
-        return Content(item.content)
+    def carry(item: tuple[Archive, str]) -> tuple[Recordings, str]:
+        sent.append(item[1])
+        return item[0].carried(item[1]), item[1]
 
-    found = list(map_on_cluster(content_and_pid, items, name="named", chunk=2, carry=carry))
-    assert [content for _, content, _ in found] == [f"content {number}" for number in range(9)]
-    assert {kind for kind, _, _ in found} == ({"Named"} if sees == "the files" else {"Content"})
-    assert sorted(carried) == ([] if sees == "the files" else [item.path for item in items])
-    assert os.getpid() not in {pid for *_, pid in found}
+    members = archive.recordings()
+    items = [(archive, member) for member in members]
+    results = list(map_on_cluster(read_recording, items, name="recordings", chunk=2, carry=carry))
+    assert [content for _, content in results] == [f"sound {number}".encode() for number in range(9)]
+    named = found == "the archive"
+    assert {kind for kind, _ in results} == {"Archive" if named else "Carried"}
+    assert sorted(sent) == ([] if named else members)
+
+
+@pytest.mark.usefixtures("dask_cluster")
+def test_workers_apart_from_the_folder_work_at_the_same_time(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    marked = cluster._marked
+    monkeypatch.setattr(cluster, "_marked", lambda kept: dataclasses.replace(marked(kept), content=b"of another"))
+    (tmp_path / "meeting").mkdir()
+    items = [(number, tmp_path / "meeting", 2) for number in range(2)]
+    assert len(list(map_on_cluster(cores_of_a_process, items, name="apart", chunk=1, carry=tuple))) == 2
+
+
+def time_out(number: int) -> int:
+    raise TimeoutError(f"recording {number}: the file server does not answer")
+
+
+@pytest.mark.usefixtures("dask_cluster")
+def test_a_timeout_of_the_work_is_no_reason_to_wait() -> None:
+    with pytest.raises(TimeoutError, match="recording 0: the file server does not answer"):
+        list(map_on_cluster(time_out, range(3), name="timeout", chunk=1))
 
 
 def test_the_items_of_a_chunk_are_sent_without_a_copy_of_their_bytes() -> None:

@@ -10,8 +10,9 @@ import os
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -130,6 +131,34 @@ if "trainings" in parts:
 print(json.dumps(digests))
 """
 
+# What TensorFlow runs for features and for embeddings of an ImageNet network, and what of it depends on the processor.
+APPROXIMATED = """
+import json
+import stages
+
+import numpy as np
+
+from deepemo.audio.features import Featurizer
+from deepemo.audio.spec import FeatureSpec
+from deepemo.dataset.featurize import give_cores_to_clips
+from deepemo.models.imagenet.embed import Embedder
+from deepemo.models.imagenet.family import Embed
+from deepemo.pipeline import load_params
+from deepemo.training.seeding import seed_everything
+from tests.fixtures.graphs import approximated, operations_of
+
+params = load_params()
+spec = FeatureSpec.from_params(params.featurize)
+give_cores_to_clips()
+featurizer = Featurizer(spec)
+samples = np.random.default_rng(1).normal(size=16000).astype(np.float32)
+of_features = operations_of(lambda: featurizer(samples, 16000))
+seed_everything(1)
+embedder = Embedder(params.section("embed", Embed), spec, seed=1)
+of_embeddings = operations_of(lambda: embedder((["a"], np.zeros((1, spec.frames, spec.bands), np.float32))))
+print(json.dumps([sorted(of_features), sorted(of_embeddings), sorted(approximated(of_features | of_embeddings))]))
+"""
+
 # Digests of a product: as the processor's caches have it, with small ones held, with large ones, with small ones again.
 PRODUCTS = """
 import hashlib, json
@@ -221,18 +250,31 @@ def test_pinned_bytes_do_not_depend_on_the_caches(
     assert one == other
 
 
-def products(environment: dict[str, str]) -> list[str]:
+def python(code: str, environment: Mapping[str, str] | None = None) -> list[Any]:
+    """What code prints as JSON in a process of its own."""
     run = subprocess.run(
-        [sys.executable, "-c", PRODUCTS],
+        [sys.executable, "-c", code],
         cwd=ROOT,
-        env={**os.environ, **environment, FAST: "0"},
+        env={**os.environ, **(environment or {}), FAST: "0"},
         capture_output=True,
         text=True,
         check=False,
     )
     assert run.returncode == 0, run.stderr
-    found: list[str] = json.loads(run.stdout.splitlines()[-1])
+    found: list[Any] = json.loads(run.stdout.splitlines()[-1])
     return found
+
+
+def products(environment: dict[str, str]) -> list[str]:
+    return python(PRODUCTS, environment)
+
+
+@pytest.mark.slow
+def test_features_and_embeddings_depend_on_no_approximations_of_the_processor() -> None:
+    of_features, of_embeddings, approximated = python(APPROXIMATED)
+    assert {"RFFT", "RealDiv"} <= set(of_features), "the operations of the features were seen"
+    assert "RealDiv" in of_embeddings
+    assert approximated == []
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ class Archive:
             OSError: it cannot be opened.
         """
         self.path = path
+        self._states = _states(path)  # before anything is read, so that they are not those of files put in its place
         self._parts = self._open_files(path)
         found, ignored = [], []
         for number, part in enumerate(self._parts):
@@ -143,7 +144,7 @@ class Archive:
         return Carried(self.path, size_bytes, content)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return (_reopened, (self.path, _states(self.path)))
+        return (_reopened, (self.path, self._states))
 
     def _open_files(self, path: Path) -> Sequence["ArchiveFile"]:
         """Open the files of the archive. Readers of other kinds of archives override this; the checks are the same."""
@@ -241,8 +242,12 @@ def _states(path: Path) -> tuple[tuple[int, int], ...]:
 def _reopened(path: Path, states: tuple[tuple[int, int], ...]) -> Archive:
     """An archive in the process that unpickles it. The process opens it only once while its files stay the same.
 
+    Args:
+        path: of the archive.
+        states: of its files before the archive that was pickled was opened, see `_states`.
+
     Raises:
-        InputError: its files are not those of the archive that was pickled.
+        InputError: its files were changed since then.
         OSError: it cannot be opened.
     """
     if (found := _states(path)) != states:

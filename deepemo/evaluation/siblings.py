@@ -13,6 +13,7 @@ import pandas as pd
 import tensorflow as tf
 
 from deepemo.arrays import Float32Array
+from deepemo.code import code_digest
 from deepemo.dataset.shards import read_features, read_spec
 from deepemo.dataset.split import TRAIN, fingerprint_clips
 from deepemo.evaluation import leakage
@@ -115,7 +116,16 @@ def _sibling(family: ModelFamily, params: Params, split: pd.DataFrame, contents:
     # The shards record what the params do not: the digest of an encoder that the user brought.
     made_by = read_spec(family.shards)
     parts = json.dumps(
-        [family.name, sections, made_by, params.emotions, params.seed, contents, split.to_csv(index=False)],
+        [
+            code_digest(),
+            family.name,
+            sections,
+            made_by,
+            params.emotions,
+            params.seed,
+            contents,
+            split.to_csv(index=False),
+        ],
         sort_keys=True,
     )
     key, done = hashlib.sha256(parts.encode()).hexdigest(), folder / KEY_FILE

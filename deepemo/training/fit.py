@@ -10,6 +10,7 @@ from typing import Any
 import keras
 import pandas as pd
 
+from deepemo.code import code_digest
 from deepemo.dataset.split import TRAIN, VALIDATION
 from deepemo.emotions import Emotions
 from deepemo.files import folder_sha256, write_csv
@@ -43,7 +44,7 @@ class Trained:
 def training_fingerprint(
     name: str, section: Learning, inputs: Sequence[str], split: pd.DataFrame, emotions: Emotions, seed: int
 ) -> str:
-    """Digest of everything that affects a training, so that the checkpoint of another training is not used.
+    """Digest of everything that affects a training, code included, so that no other training's checkpoint is used.
 
     Args:
         name: of the network.
@@ -53,7 +54,7 @@ def training_fingerprint(
         emotions: of the run.
         seed: of the training.
     """
-    parts = (name, section.model_dump_json(), inputs, split.to_csv(), emotions, seed)
+    parts = (code_digest(), name, section.model_dump_json(), inputs, split.to_csv(), emotions, seed)
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 

@@ -1,13 +1,11 @@
 """The fused layer against Keras's own, and networks that compute the same bits in every run and on every processor."""
 
-import re
 from collections.abc import Callable
 
 import keras
 import numpy as np
 import pytest
 import tensorflow as tf
-from tensorflow.python.eager import context
 
 from deepemo.models.head import build_head
 from deepemo.models.imagenet.network import build_transfer
@@ -18,6 +16,7 @@ from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_heads, build_speech, members_of
 from deepemo.training.loop import Trainer
 from deepemo.training.seeding import seed_everything
+from tests.fixtures.graphs import approximated, operations_of
 
 FRAMES, BANDS = 64, 64
 
@@ -129,22 +128,6 @@ class OneStep:
 
     steps_per_epoch = 1
     epochs, patience, learning_rate, weight_decay, average_weights, mixed_precision = 1, 1, 0.01, 0.1, 0.9, False
-
-
-def operations_of(compute: Callable[[], object]) -> set[str]:
-    """What TensorFlow runs for a computation in graphs, after all that it changes in them."""
-    context.enable_run_metadata()
-    try:
-        compute()
-        found = context.export_run_metadata()
-    finally:
-        context.disable_run_metadata()
-    return {node.op for graphs in found.function_graphs for graph in graphs.partition_graphs for node in graph.node}
-
-
-def approximated(operations: set[str]) -> set[str]:
-    """Those that start from an approximation of the processor, see docs/reproducibility.md."""
-    return {name for name in operations if re.search("Rsqrt|Reciprocal|^Inv|^Softmax$|BatchNorm", name)}
 
 
 @pytest.mark.slow

@@ -120,7 +120,7 @@ class SpeechHeads(Section):
             They have half the weight of the perceptrons and these networks together. 0: none, and segments have no use.
         attention_units: of each layer of such a network.
         discriminant_share: least weight of a linear discriminant in each kind of head for clips far from those of the
-            training; the perceptrons have the rest. For near clips, the weight is fitted on validation. 0: no
+            training; the trained networks have the rest. For near clips, the weight is fitted on validation. 0: no
             discriminant at any distance.
         discriminant_distances: distance up to which a clip is near, and distance from which it is far; see
             `deepemo.models.speech.network.Distance`.

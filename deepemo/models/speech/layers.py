@@ -50,19 +50,22 @@ class Projection(keras.layers.Layer):
         Args:
             batches: float32 [n, width]; one batch is in memory at a time, and at most 8,192 rows are kept.
             count: number of rows in all batches, at least the number of components.
-            seed: of the random start of the decomposition (Halko, Martinsson and Tropp 2011, "Finding Structure with
-                Randomness").
+            seed: of the rows that are kept, and of the random start of the decomposition (Halko, Martinsson and Tropp
+                2011, "Finding Structure with Randomness").
         """
         from sklearn.utils.extmath import randomized_svd  # of the extra `pipeline`; a trained network does without it
 
-        every = -(-count // _MOST_ROWS)
+        # Drawn, not taken in steps: rows may come in groups, such as the segments of a clip.
+        kept_rows = np.zeros(count, bool)
+        kept_rows[np.random.default_rng(seed).choice(count, min(count, _MOST_ROWS), replace=False, shuffle=False)] = (
+            True
+        )
         total, squares = np.zeros(self.mean.shape), np.zeros(self.mean.shape)
         kept, seen = [], 0
         for values in batches:
             total += values.sum(axis=0, dtype=np.float64)
             squares += np.square(values, dtype=np.float64).sum(axis=0)
-            # A copy, because a slice would keep its whole batch in memory.
-            kept.append(values[-seen % every :: every].copy())
+            kept.append(values[kept_rows[seen : seen + len(values)]])
             seen += len(values)
         mean = total / seen
         deviation = np.maximum(np.sqrt(np.maximum(squares / seen - mean**2, 0.0)), _LEAST_DEVIATION)

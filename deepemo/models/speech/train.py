@@ -13,7 +13,7 @@ from deepemo.dataset.split import TRAIN, VALIDATION, voices_heard
 from deepemo.emotions import Emotions
 from deepemo.errors import InputError
 from deepemo.files import folder_sha256
-from deepemo.mapped import blocks, mapped
+from deepemo.mapped import blocks, mapped, mapped_rows
 from deepemo.models.speech.clips import Clips, ComponentBatches
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
@@ -106,7 +106,7 @@ def train_speech(
     learning = _clips(project, learned, training, emotions, views=views)
     judging = _clips(project, held_out, validation, emotions)
     new = ~validation["speaker"].isin(voices_heard(split)).to_numpy()
-    choosing = _clips(project, held_out[new], validation[new], emotions) if new.any() else judging
+    choosing = _clips(project, mapped_rows(held_out, new), validation[new], emotions) if new.any() else judging
     network.get_layer(DISTANCE).adapt(
         *((clips.whole[rows] for rows in blocks(len(clips.labels))) for clips in (learning, judging))
     )
