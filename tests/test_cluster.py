@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from deepemo import cluster
+from deepemo import cluster, cluster_worker
 from deepemo.cluster import ADDRESS, map_on_cluster
-from deepemo.cluster_worker import Packed
+from deepemo.cluster_worker import Packed, Place
 from deepemo.corpora.archive import Archive, Recordings
 from deepemo.errors import DecodeError, InputError
 from deepemo.parallel import map_clips
@@ -130,7 +130,7 @@ Archive.carried = None
 """
 APART = """
 import dataclasses
-from deepemo import cluster
+from deepemo import cluster, cluster_worker
 
 marked = cluster._marked
 cluster._marked = lambda kept: dataclasses.replace(marked(kept), content=b"of another folder")
@@ -299,6 +299,22 @@ def time_out(number: int) -> int:
 def test_a_timeout_of_the_work_is_no_reason_to_wait() -> None:
     with pytest.raises(TimeoutError, match="recording 0: the file server does not answer"):
         list(map_on_cluster(time_out, range(3), name="timeout", chunk=1))
+
+
+def test_a_process_that_dies_while_it_answers_is_asked_again_elsewhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Dying:
+        def ask(self, items: Packed) -> tuple[bool, object]:
+            raise pickle.UnpicklingError("pickle data was truncated")
+
+        def close(self) -> int:
+            return -signal.SIGKILL
+
+    processes = []
+    monkeypatch.setattr(cluster_worker, "_process_for", lambda *of: processes.append(Dying()) or processes[-1])
+    place = Place(Path(), Path("mark"), b"")
+    with pytest.raises(InputError, match="3 processes died over one chunk, the last with status -9"):
+        cluster_worker.work_on(b"task", Packed([]), place=place, fast=True)
+    assert len(processes) == 3
 
 
 def test_the_items_of_a_chunk_are_sent_without_a_copy_of_their_bytes() -> None:
