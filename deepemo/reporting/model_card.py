@@ -39,8 +39,9 @@ CREMA_D_LISTENERS = """\
   higher has learned how these actors act, not how to read people."""
 
 LIMITS = """\
-- The emotions are acted, one a clip, in short sentences read in quiet rooms. Spontaneous speech, noise, telephones,
-  several speakers, languages other than the corpora's and mixed feelings were never heard in training or tested.
+- The emotions are acted, one a clip, in short sentences read in quiet rooms. Spontaneous speech,
+  several speakers, languages other than the corpora's and mixed feelings were never heard in training or tested; noise,
+  rooms and telephones were only simulated.
 - The same few sentences are said in training and in tests (the share is under Split): nothing here shows how well
   unheard wording fares.
 - Speakers are few and not a sample of any population; gender is what each corpus records, in two values; age, accent
@@ -211,8 +212,8 @@ def _reproduce(inputs: CardInputs) -> str:
     return f"""\
 Code: the last commit that changed it is {inputs.revision}. Check it out, put these values into `params.yaml`, point
 `download.source_dir` at the corpora that cannot be fetched without registration{folder}, and run
-`make repro`. Every random draw comes from seed {inputs.params.seed}; the same recordings, packages, kind of
-processor and number of its cores give the same bytes.
+`make repro`. Every random draw comes from seed {inputs.params.seed}; the same recordings and packages give
+the same bytes on any x86-64 processor with AVX2 and FMA, with however many cores.
 
 {versions}
 
