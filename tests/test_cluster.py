@@ -124,9 +124,11 @@ def dask_cluster(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Cl
 # Runs a stage: for workers that see its folder, in which case no recording may be sent, or for workers that find
 # another mark there than the one that was made for them.
 TOGETHER = """
+from deepemo import cluster
 from deepemo.corpora.archive import Archive
 
 Archive.carried = None
+cluster._LOOK_SECONDS = 120  # a busy machine is not taken for workers apart
 """
 APART = """
 import dataclasses
@@ -262,6 +264,7 @@ def read_recording(item: tuple[Recordings, str]) -> tuple[str, bytes]:
 def test_recordings_are_named_to_workers_that_see_them_and_sent_to_others(
     monkeypatch: pytest.MonkeyPatch, found: str
 ) -> None:
+    monkeypatch.setattr(cluster, "_LOOK_SECONDS", 120)  # a busy machine is not taken for workers apart
     with zipfile.ZipFile("toy.zip", "w") as file:
         for number in range(9):
             file.writestr(f"{number}.wav", f"sound {number}")
