@@ -39,21 +39,36 @@ def softmax(scores: object, axis: int) -> object:
 
 @keras.saving.register_keras_serializable(package="deepemo")
 class ChannelNormalisation(keras.layers.Layer):
-    """Layer normalisation without an offset: mean 0 and variance 1 over the channels, times a factor.
+    """Layer normalisation: mean 0 and variance 1 over the channels, times a factor, plus an offset if wanted.
 
     Keras's layer multiplies by a reciprocal root that it computes from the processor's approximation, which each maker
     rounds in its own way. This layer divides by a square root.
+
+    Args:
+        offset: whether to add an offset.
+        options: of a Keras layer.
     """
 
+    def __init__(self, *, offset: bool = False, **options: object) -> None:
+        super().__init__(**options)
+        self.offset = offset
+
     def build(self, input_shape: tuple[int | None, ...]) -> None:
-        """Create a factor for each channel."""
+        """Create a factor, and an offset if wanted, for each channel."""
         self.gamma = self.add_weight(name="gamma", shape=(input_shape[-1],), initializer="ones")
+        if self.offset:
+            self.beta = self.add_weight(name="beta", shape=(input_shape[-1],), initializer="zeros")
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
         """Normalise float32 [..., channels]."""
         centred = x - tf.reduce_mean(x, -1, keepdims=True)
         variance = tf.reduce_mean(tf.square(centred), -1, keepdims=True)
-        return centred / tf.sqrt(variance + _EPSILON) * self.gamma
+        normalised = centred / tf.sqrt(variance + _EPSILON) * self.gamma
+        return normalised + self.beta if self.offset else normalised
+
+    def get_config(self) -> dict[str, object]:
+        """The layer's arguments, for Keras."""
+        return {**super().get_config(), "offset": self.offset}
 
 
 def normalise_by_batch(

@@ -7,9 +7,16 @@ import numpy as np
 import tensorflow as tf
 
 from deepemo.arrays import Float32Array
-from deepemo.models.speech.moonshine import TAPS, frames_of, moonshine_tiny, samples_of
+from deepemo.models.speech import moonshine, whisper
+from deepemo.models.speech.moonshine import frames_of, moonshine_tiny, samples_of
+from deepemo.models.speech.whisper import whisper_tiny_en
 
-ENCODERS = {"moonshine_tiny": moonshine_tiny}
+ENCODERS = {"moonshine_tiny": moonshine_tiny, "whisper_tiny_en": whisper_tiny_en}
+# Of each output of an encoder: the function from a number of samples to one of frames.
+_FRAMES = {
+    **dict.fromkeys(moonshine.TAPS, moonshine.frames_of),
+    **dict.fromkeys(whisper.TAPS, whisper.frames_of),
+}
 
 # Added to a variance before its root.
 EPSILON = 1e-6
@@ -86,23 +93,50 @@ class ClipLength(keras.layers.Layer):
         return tf.maximum(sounding_samples(samples), samples_of(1))
 
 
-def build_embedder(encoder: keras.Model, taps: Sequence[str] = TAPS, *, segments: int = 0) -> keras.Model:
+def build_encoder(name: str) -> keras.Model:
+    """An encoder with random weights.
+
+    Inputs and outputs are those of the function in `ENCODERS`. Encoders that are joined hear the same clips, and the
+    outputs of one follow those of another. The names of the outputs are those of the taps.
+
+    Args:
+        name: one of `ENCODERS`, or several joined by `+`.
+    """
+    parts = [ENCODERS[part]() for part in name.split("+")]
+    if len(parts) == 1:
+        return parts[0]
+    samples, lengths = keras.Input((None,), name="samples"), keras.Input((), dtype="int32", name="lengths")
+    outputs = [
+        keras.layers.Identity(name=tap)(output)
+        for part in parts
+        for tap, output in zip(part.output_names, part([samples, lengths]), strict=True)
+    ]
+    return keras.Model([samples, lengths], outputs, name="encoders")
+
+
+def parts_of(encoder: keras.Model, name: str) -> dict[str, keras.Model]:
+    """The encoders of which a network of `build_encoder` consists, by their names in `ENCODERS`."""
+    parts = name.split("+")
+    return {part: encoder.get_layer(part) for part in parts} if len(parts) > 1 else {name: encoder}
+
+
+def build_embedder(encoder: keras.Model, taps: Sequence[str], *, segments: int = 0) -> keras.Model:
     """Samples and lengths, as the encoder takes them, to embeddings float32 [n, width].
 
     An embedding is the mean and the deviation over time of each output, and then the means of all outputs over each
-    segment: its width is outputs * channels * (2 + segments).
+    segment: its width is (2 + segments) times the channels of all outputs.
 
     Args:
-        encoder: see `moonshine_tiny`.
+        encoder: see `build_encoder`.
         taps: names of the outputs that are used, in this order.
         segments: equal parts of a clip; 0: none.
     """
     samples, lengths = encoder.inputs
-    frames = frames_of(lengths)
-    outputs = dict(zip(TAPS, encoder.outputs, strict=True))
-    pooled = [StatisticsPooling(name=f"{tap}_statistics")(outputs[tap], frames) for tap in taps]
+    outputs = dict(zip(encoder.output_names, encoder.outputs, strict=True))
+    used = [(tap, outputs[tap], _FRAMES[tap](lengths)) for tap in taps]
+    pooled = [StatisticsPooling(name=f"{tap}_statistics")(output, frames) for tap, output, frames in used]
     if segments:
-        means = [SegmentMeans(segments, name=f"{tap}_segments")(outputs[tap], frames) for tap in taps]
+        means = [SegmentMeans(segments, name=f"{tap}_segments")(output, frames) for tap, output, frames in used]
         joined = keras.layers.Concatenate(name="segments")(means) if len(means) > 1 else means[0]
         pooled.append(keras.layers.Flatten(name="all_segments")(joined))
     joined = keras.layers.Concatenate(name="embedding")(pooled) if len(pooled) > 1 else pooled[0]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self, get_args
+from typing import TYPE_CHECKING, Annotated, Any, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
@@ -23,9 +23,18 @@ SPEECH_EMBEDDINGS = EMBEDDINGS / "speech"
 SPEECH_VIEWS = EMBEDDINGS / "speech_views"
 PIPELINE = Path("dvc.yaml")
 
-EncoderName = Literal["moonshine_tiny"]
-# Outputs of that encoder, in its order; see `deepemo.models.speech.moonshine.TAPS`.
-TapName = Literal["stem", "layer1", "layer2", "layer3", "layer4", "layer5", "layer6_attention", "output"]
+# Outputs of the built-in encoders, in their order; see `deepemo.models.speech.moonshine.TAPS` and the same of `whisper`.
+TAPS = {
+    "moonshine_tiny": ("stem", "layer1", "layer2", "layer3", "layer4", "layer5", "layer6_attention", "output"),
+    "whisper_tiny_en": (
+        "whisper_stem",
+        "whisper_layer1",
+        "whisper_layer2",
+        "whisper_layer3",
+        "whisper_layer4",
+        "whisper_output",
+    ),
+}
 ONNX_SUFFIX = ".onnx"
 # In model.json, the discriminant's share for near clips: in the head that hears a clip alone, and in the one that knows
 # the voice.
@@ -34,9 +43,14 @@ NEAR = "discriminant_near"
 
 def _known_encoder(encoder: str) -> str:
     # Absolute paths would put folders of one machine into the record of a run.
-    if encoder not in get_args(EncoderName) and (not encoder.endswith(ONNX_SUFFIX) or Path(encoder).is_absolute()):
-        built_in = list(get_args(EncoderName))
-        raise ValueError(f"expected one of {built_in}, or the path of a file *{ONNX_SUFFIX} from the pipeline's folder")
+    if encoder.endswith(ONNX_SUFFIX) and not Path(encoder).is_absolute():
+        return encoder
+    parts = encoder.split("+")
+    if not set(parts) <= set(TAPS) or len(set(parts)) != len(parts):
+        raise ValueError(
+            f"expected one of {list(TAPS)}, several of them joined by +, "
+            f"or the path of a file *{ONNX_SUFFIX} from the pipeline's folder"
+        )
     return encoder
 
 
@@ -58,7 +72,8 @@ class EmbedSpeech(SpeechInput):
     """The speech encoder that embeds the recordings.
 
     Attributes:
-        encoder: the name of a built-in one, or the path of an ONNX file relative to the pipeline's folder.
+        encoder: the name of a built-in one, the names of several joined by `+`, or the path of an ONNX file relative to
+            the pipeline's folder.
         taps: names of its outputs that are used.
         segments: equal parts of a clip whose means are kept too, so that heads can attend over time; 0: none.
         batch_size: clips that it takes at once; an ONNX file takes one.
@@ -83,10 +98,10 @@ class EmbedSpeech(SpeechInput):
         if len(set(self.taps)) != len(self.taps):
             raise ValueError(f"taps names one twice: {self.taps}")
         # Only an ONNX file itself knows its outputs.
-        if self.onnx_file is None and (unknown := [tap for tap in self.taps if tap not in get_args(TapName)]):
-            raise ValueError(
-                f"taps: {unknown} are no outputs of {self.encoder}, expected some of {list(get_args(TapName))}"
-            )
+        if self.onnx_file is None:
+            known = [tap for part in self.encoder.split("+") for tap in TAPS[part]]
+            if unknown := [tap for tap in self.taps if tap not in known]:
+                raise ValueError(f"taps: {unknown} are no outputs of {self.encoder}, expected some of {known}")
         return self
 
 
@@ -130,7 +145,7 @@ class SpeechHeads(Section):
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
-    segment_components: Annotated[int, Field(ge=1, le=256)]
+    segment_components: Annotated[int, Field(ge=1, le=1024)]
     attention_members: Annotated[int, Field(ge=0, le=16)]
     attention_units: Count
     discriminant_share: Annotated[float, Field(ge=0, le=1)]

@@ -14,7 +14,7 @@ from deepemo.arrays import Float32Array
 from deepemo.errors import InputError, first_problem
 from deepemo.models.family import ABOUT_FILE
 from deepemo.models.saved import load_weights, read_about
-from deepemo.models.speech.embedder import ENCODERS, rounded_up
+from deepemo.models.speech.embedder import build_encoder, rounded_up
 from deepemo.models.speech.family import NEAR, SpeechHeads
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ, samples_of
@@ -108,7 +108,7 @@ class SpeechModel:
             else:
                 made = None
                 encoder, taps, segments = (
-                    ENCODERS[settings.pop("encoder")](),
+                    build_encoder(settings.pop("encoder")),
                     settings.pop("taps"),
                     settings.pop("segments"),
                 )

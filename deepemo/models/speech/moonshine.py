@@ -11,7 +11,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from deepemo.models.layers import ChannelNormalisation, softmax
+from deepemo.models.layers import ChannelNormalisation
+from deepemo.models.speech.attention import attend, split_heads
 
 SAMPLE_RATE_HZ = 16000
 CHANNELS = 288
@@ -77,7 +78,7 @@ def moonshine_tiny() -> keras.Model:
         frames = (frames - kernel) // stride + 1
         if first:
             x = ClipNormalisation(name="norm1")(x, frames)
-    taps = {"stem": x}
+    taps = {"stem": keras.layers.Identity(name="stem")(x)}
     for number in range(1, LAYERS + 1):
         name = f"layer{number}"
         attended = RotaryAttention(HEADS, name=f"{name}_self")(_norm(f"{name}_norm1")(x), frames)
@@ -137,14 +138,9 @@ class RotaryAttention(keras.layers.Layer):
     def call(self, x: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
         """Let each frame of float32 [n, t, c] attend to the first `frames` [n] of its clip."""
         count, length, channels = tf.shape(x)[0], tf.shape(x)[1], x.shape[-1]
-        size = channels // self.heads
-        flat = tf.reshape(x, [-1, channels])
-        three = tf.reshape(tf.matmul(flat, self.queries_keys_values), [count, length, 3, self.heads, size])
-        queries, keys, values = tf.unstack(tf.transpose(three, [2, 0, 3, 1, 4]))  # [n, heads, t, size] each
-        scores = tf.matmul(_turn(queries * size**-0.5), _turn(keys), transpose_b=True)  # [n, heads, t, t]
-        outside = 1.0 - tf.sequence_mask(frames, length, x.dtype)  # [n, t]
-        scores -= 1e9 * outside[:, tf.newaxis, tf.newaxis, :]
-        attended = tf.transpose(tf.matmul(softmax(scores, axis=-1), values), [0, 2, 1, 3])  # [n, t, heads, size]
+        joined = tf.matmul(tf.reshape(x, [-1, channels]), self.queries_keys_values)
+        queries, keys, values = split_heads(tf.reshape(joined, [count, length, 3 * channels]), self.heads)
+        attended = attend(_turn(queries * values.shape[-1] ** -0.5), _turn(keys), values, frames)
         return tf.reshape(
             tf.matmul(tf.reshape(attended, [-1, channels]), self.output_kernel), [count, length, channels]
         )

@@ -17,27 +17,12 @@ from numpy.typing import NDArray
 
 from deepemo.arrays import Float32Array
 from deepemo.errors import InputError
-from deepemo.models.speech.embedder import ENCODERS
 from deepemo.models.speech.moonshine import HEADS, LAYERS, ROTARY_CHANNELS
 from deepemo.models.speech.ort_file import OrtGraph, read_ort
 
 PACKAGE = "moonshine-voice"
 VERSION = "0.0.73"
 SHA256 = "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"
-
-
-def load_encoder(name: str) -> keras.Model:
-    """An encoder with its published weights.
-
-    Args:
-        name: one of `ENCODERS`.
-
-    Raises:
-        InputError: the weights are missing or wrong.
-    """
-    encoder = ENCODERS[name]()
-    load_weights(encoder, packaged_weights())
-    return encoder
 
 
 def packaged_weights() -> Path:
@@ -48,7 +33,7 @@ def packaged_weights() -> Path:
     """
     spec = find_spec("moonshine_voice")
     if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"{PACKAGE} is not installed: version {VERSION} carries the speech encoder's weights")
+        raise InputError(f"{PACKAGE} is not installed: version {VERSION} carries the weights of moonshine_tiny")
     path = Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en" / "encoder_model.ort"
     if not path.is_file():
         raise InputError(f"{path}: no such file: {PACKAGE} is installed, but not in version {VERSION}")

@@ -17,7 +17,7 @@ from deepemo.mapped import blocks, mapped, mapped_rows
 from deepemo.models.speech.clips import Clips, ComponentBatches
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
-from deepemo.models.speech.moonshine_weights import load_encoder
+from deepemo.models.speech.weights import load_encoder
 from deepemo.models.speech.network import (
     COMPONENTS,
     DISCRIMINANT,

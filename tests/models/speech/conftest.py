@@ -9,7 +9,7 @@ from deepemo.corpora.synthetic.espeak import RATE_HZ, Espeak, Request
 from deepemo.models.speech.family import SpeechInput
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import SAMPLE_RATE_HZ
-from deepemo.models.speech.moonshine_weights import load_encoder
+from deepemo.models.speech.weights import load_encoder
 
 
 @pytest.fixture(scope="session")
