@@ -62,13 +62,13 @@ def test_the_record_of_the_real_corpora_has_todays_params_but_for_the_corpora() 
         (
             "embed_speech.encoder",
             "hubert",
-            "embed_speech.encoder: found 'hubert'; expected one of ['moonshine_tiny'], or",
+            "embed_speech.encoder: found 'hubert'; expected one of ['moonshine_tiny', 'whisper_tiny_en'], several of ",
         ),
         ("embed_speech.encoder", "/my/hubert.onnx", "embed_speech.encoder: found '/my/hubert.onnx'; expected one of"),
         (
             "embed_speech.taps",
             ["stem", "layer9"],
-            "taps: ['layer9'] are no outputs of moonshine_tiny, expected some of",
+            "taps: ['layer9'] are no outputs of moonshine_tiny+whisper_tiny_en, expected some of",
         ),
         ("embed_speech.taps", ["stem", "stem"], "taps names one twice"),
         ("embed_speech_views.views", -1, "embed_speech_views.views: found -1"),

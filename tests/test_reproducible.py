@@ -69,7 +69,7 @@ content["featurize"] |= SIZES
 content["train_shallow"] |= PHASE | dict(channels=[8, 16, 32])
 content["embed"] |= dict(batch_size=8)
 content["train_transfer"] |= PHASE | dict(hidden_units=16)
-content["embed_speech"] |= dict(taps=["stem", "output"], batch_size=8, clips_per_shard=14)
+content["embed_speech"] |= dict(taps=["stem", "output", "whisper_layer1"], batch_size=8, clips_per_shard=14)
 content["train_speech"] |= PHASE | dict(hidden_units=16)
 content["train_transfer"]["finetune"] |= PHASE | dict(trainable_blocks=3)
 Path("params.yaml").write_text(write_yaml(content))

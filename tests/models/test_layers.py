@@ -11,8 +11,8 @@ from deepemo.models.head import build_head
 from deepemo.models.imagenet.network import build_transfer
 from deepemo.models.layers import FusedBatchNormalization
 from deepemo.models.shallow.network import build_shallow
+from deepemo.models.speech.embedder import build_encoder
 from deepemo.models.speech.family import SpeechHeads
-from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import build_heads, build_speech, members_of
 from deepemo.training.loop import Trainer
 from deepemo.training.seeding import seed_everything
@@ -88,8 +88,8 @@ def head() -> keras.Model:
 def attending() -> keras.Model:
     """The second member is the network that attends."""
     heads = SpeechHeads(
-        components=6, members=1, segment_components=4, attention_members=1, attention_units=5, discriminant_share=0.0,
-        discriminant_distances=[1.5, 2.5], hidden_units=8, dropout=0.5,
+        components=6, members=1, perceptron_components=6, segment_components=4, attention_members=1, attention_units=5,
+        discriminant_share=0.0, discriminant_distances=[1.5, 2.5], hidden_units=8, dropout=0.5,
     )  # fmt: skip
     return members_of(build_heads(heads, segments=3, classes=7, name="head"))[1]
 
@@ -150,10 +150,16 @@ def test_no_training_depends_on_approximations_of_the_processor(build: Callable[
 def test_the_speech_network_depends_on_no_approximations_of_the_processor() -> None:
     seed_everything(1)
     heads = SpeechHeads(
-        components=6, members=1, segment_components=4, attention_members=1, attention_units=5, discriminant_share=0.8,
-        discriminant_distances=[1.5, 2.5], hidden_units=8, dropout=0.5,
+        components=6, members=1, perceptron_components=4, segment_components=4, attention_members=1, attention_units=5,
+        discriminant_share=0.8, discriminant_distances=[1.5, 2.5], hidden_units=8, dropout=0.5,
     )  # fmt: skip
-    network = build_speech(moonshine_tiny(), heads, taps=["stem", "output"], segments=3, classes=7)
+    network = build_speech(
+        build_encoder("moonshine_tiny+whisper_tiny_en"),
+        heads,
+        taps=["stem", "output", "whisper_output"],
+        segments=3,
+        classes=7,
+    )
     samples, offset = tf.random.uniform([1, 16000]), tf.zeros([1, network.inputs[1].shape[1]])
     found = operations_of(lambda: tf.function(network)([samples, offset]))
     assert {"RealDiv", "Sqrt"} <= set(found)

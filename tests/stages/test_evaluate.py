@@ -84,6 +84,7 @@ def before(
     heads = SpeechHeads(
         components=4,
         members=1,
+        perceptron_components=4,
         discriminant_share=0.5,
         discriminant_distances=[1.5, 2.5],
         hidden_units=0,

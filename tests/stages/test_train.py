@@ -39,7 +39,7 @@ def params() -> Params:
     sections = {
         "train_shallow": shallow.model_copy(update={**short, "channels": [4]}),
         "embed_speech": params.section("embed_speech", EmbedSpeech).model_copy(
-            update={"taps": ["layer1"], "clips_per_shard": 20}
+            update={"taps": ["layer1", "whisper_layer1"], "clips_per_shard": 20}
         ),
         "embed_speech_views": params.section("embed_speech_views", EmbedSpeechViews).model_copy(
             update={"sounds_per_kind": 1}
@@ -104,9 +104,13 @@ def test_recordings_are_embedded_and_a_head_is_trained(run: Path, params: Params
     with zipfile.ZipFile(run / "data/raw/made.zip", "w") as archive:
         for row in range(len(split)):
             archive.writestr(f"{row}.wav", wav(0.1 * np.random.default_rng(row).normal(size=3000 + 10 * row)))
-    assert embed.main(params, "speech") == "embed speech: 140 clips, 2880 values each by moonshine_tiny"
+    assert embed.main(params, "speech") == "embed speech: 140 clips, 6720 values each by moonshine_tiny+whisper_tiny_en"
     about = read_spec(run / "data/embeddings/speech")
-    assert (about["encoder"], about["taps"], about["shape"]) == ("moonshine_tiny", ["layer1"], [2880])
+    assert (about["encoder"], about["taps"], about["shape"]) == (
+        "moonshine_tiny+whisper_tiny_en",
+        ["layer1", "whisper_layer1"],
+        [6720],
+    )
     training = int((split["role"] == "train").sum())
     assert embed_views.main(params, "speech") == (
         f"embed_speech_views: {training} training clips, 1 views of each; {len(KINDS)} sounds without speech"

@@ -23,8 +23,8 @@ from deepemo.errors import InputError
 from deepemo.models.speech.embedder import build_embedder, rounded_up
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
-from deepemo.models.speech.weights import load_encoder
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, OnnxEncoder, keep_encoder
+from deepemo.models.speech.weights import load_encoder
 from deepemo.parallel import map_clips, on_cluster
 from deepemo.threads import map_in_threads
 from deepemo.training.seeding import seed_everything

@@ -23,7 +23,7 @@ SPEECH_EMBEDDINGS = EMBEDDINGS / "speech"
 SPEECH_VIEWS = EMBEDDINGS / "speech_views"
 PIPELINE = Path("dvc.yaml")
 
-# Outputs of the built-in encoders, in their order; see `deepemo.models.speech.moonshine.TAPS` and the same of `whisper`.
+# Outputs of the built-in encoders, in their order; see `TAPS` in the modules `moonshine` and `whisper`.
 TAPS = {
     "moonshine_tiny": ("stem", "layer1", "layer2", "layer3", "layer4", "layer5", "layer6_attention", "output"),
     "whisper_tiny_en": (
@@ -129,7 +129,9 @@ class SpeechHeads(Section):
 
     Attributes:
         components: number of principal components of the statistics over whole clips.
-        members: perceptrons on these in each kind of head, trained separately and averaged.
+        members: perceptrons in each kind of head, trained separately and averaged.
+        perceptron_components: number of these components that perceptrons take, those of the largest variance, or all
+            if there are fewer. The discriminant takes all.
         segment_components: number of principal components of each segment.
         attention_members: networks in each kind of head that attend over the segments, trained separately and averaged.
             They have half the weight of the perceptrons and these networks together. 0: none, and segments have no use.
@@ -145,6 +147,7 @@ class SpeechHeads(Section):
 
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
+    perceptron_components: Count
     segment_components: Annotated[int, Field(ge=1, le=1024)]
     attention_members: Annotated[int, Field(ge=0, le=16)]
     attention_units: Count

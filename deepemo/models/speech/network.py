@@ -76,7 +76,7 @@ def build_components(layout: Layout, heads: SpeechHeads) -> keras.Model:
 def build_heads(heads: SpeechHeads, *, segments: int = 0, classes: int, name: str) -> keras.Model:
     """Components float32 [n, c] and distances [n, 1] to logits [n, classes], by one kind of head.
 
-    The layers `member1`, `member2` and so on are perceptrons on the components of the whole clip, see
+    The layers `member1`, `member2` and so on are perceptrons on the first components of the whole clip, see
     `deepemo.models.head.build_perceptron`, and then networks on all components that attend over the segments. The layer
     `discriminant` is linear, and no gradient changes it.
 
@@ -90,14 +90,16 @@ def build_heads(heads: SpeechHeads, *, segments: int = 0, classes: int, name: st
     components = keras.Input((width,), name="components")
     distance = keras.Input((1,), name="distance")
     whole = Columns(0, heads.components, name=WHOLE)(components)
+    taken = min(heads.perceptron_components, heads.components)
+    first = Columns(0, taken, name="first")(components)
     perceptrons = [
         build_perceptron(
-            heads.components,
+            taken,
             hidden_units=heads.hidden_units,
             dropout=heads.dropout,
             classes=classes,
             name=f"member{number}",
-        )(whole)
+        )(first)
         for number in range(1, heads.members + 1)
     ]
     attending = [

@@ -17,7 +17,6 @@ from deepemo.mapped import blocks, mapped, mapped_rows
 from deepemo.models.speech.clips import Clips, ComponentBatches
 from deepemo.models.speech.discriminant import linear_discriminant
 from deepemo.models.speech.family import NEAR, SpeechHeads, TrainSpeech
-from deepemo.models.speech.weights import load_encoder
 from deepemo.models.speech.network import (
     COMPONENTS,
     DISCRIMINANT,
@@ -37,6 +36,7 @@ from deepemo.models.speech.network import (
 from deepemo.models.speech.onnx_encoder import DIGEST, ENCODER_FILE, check_encoder
 from deepemo.models.speech.opinion import speech_opinion
 from deepemo.models.speech.stored import check_views, count_views, read_embeddings, read_sounds, read_views
+from deepemo.models.speech.weights import load_encoder
 from deepemo.models.voice import Voices, voices_of
 from deepemo.training.batches import class_weights, labels_of
 from deepemo.training.fit import VALIDATION_BATCH, History, Trained, training_fingerprint

@@ -1,7 +1,7 @@
 """The encoder of Whisper tiny.en in Keras: from speech samples to the outputs of its layers.
 
-The network is described by Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision". It hears a
-mel spectrogram with a frame every 10 ms, which is computed from the samples as part of the network. Two convolutions
+The network is described by Radford et al. 2022, "Robust Speech Recognition via Large-Scale Weak Supervision". It hears
+a mel spectrogram with a frame every 10 ms, which is computed from the samples as part of the network. Two convolutions
 make one frame every 20 ms of it. Four transformer layers follow.
 """
 

@@ -53,8 +53,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
     found = hashlib.sha256(content).hexdigest()
     if found != SHA256:
         raise InputError(
-            f"{path}: not the model of {PACKAGE} {VERSION}: "
-            f"{len(content)} bytes with sha256 {found}, expected {SHA256}"
+            f"{path}: not the model of {PACKAGE} {VERSION}: {len(content)} bytes with sha256 {found}, expected {SHA256}"
         )
     for layer, weights in _weights_by_layer(read_tensors(content)):
         network.get_layer(layer).set_weights(weights)

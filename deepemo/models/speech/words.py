@@ -31,16 +31,22 @@ def paragraph(about: Mapping[str, Any], params: Params) -> str:
     """The network in words; see `ModelFamily.describe`."""
     settings, clip = about["settings"], about["features"]
     brought = settings.get("encoder_sha256")
-    encoder = (
-        "a network that was trained elsewhere to write down English speech,"
-        if brought is None
-        else f"an ONNX file that whoever ran the pipeline brought (sha256 `{brought}`), under a licence of its own,"
-    )
+    name, hears, left, whose = f"`{settings['encoder']}`", "hears", "is left as it was", "its"
+    if brought is not None:
+        encoder = (
+            f"an ONNX file that whoever ran the pipeline brought (sha256 `{brought}`), under a licence of its own,"
+        )
+    elif "+" in settings["encoder"]:
+        name = " and ".join(f"`{part}`" for part in settings["encoder"].split("+"))
+        encoder = "networks that were trained elsewhere to write down English speech,"
+        hears, left, whose = "hear", "are left as they were", "their"
+    else:
+        encoder = "a network that was trained elsewhere to write down English speech,"
     counted = "in all" if brought is None else "beside those of that file"
     return f"""\
-`{settings["encoder"]}`, {encoder} hears the samples of a
-  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and is left as it was. A head was trained on
+{name}, {encoder} {hears} the samples of a
+  clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and {left}. A head was trained on
   {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
-  its layers: the mean of {settings["members"]} perceptrons{_attending(settings)}{_discriminant(settings)}.
+  {whose} layers: the mean of {settings["members"]} perceptrons{_attending(settings)}{_discriminant(settings)}.
   A second such head was trained on how a clip differs from others of its voice;
   {about["parameters"]:,} parameters {counted}."""

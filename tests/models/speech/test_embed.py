@@ -47,7 +47,7 @@ def test_the_segments_of_all_taps_follow_the_statistics(encoder: keras.Model, cl
 
 @pytest.fixture(scope="module")
 def embedder(encoder: keras.Model) -> SpeechEmbedder:
-    return SpeechEmbedder(build_embedder(encoder), batch_size=2)
+    return SpeechEmbedder(build_embedder(encoder, TAPS), batch_size=2)
 
 
 @pytest.fixture(scope="module")

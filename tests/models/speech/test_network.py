@@ -34,6 +34,7 @@ WIDTH = 12
 def shape_of(**values: object) -> SpeechHeads:
     usual = {"components": WIDTH, "members": 1, "discriminant_share": 0.5, "discriminant_distances": [1.5, 2.5]}
     usual |= {"segment_components": 3, "attention_members": 1, "attention_units": 5}
+    usual["perceptron_components"] = WIDTH
     return SpeechHeads.model_validate({**usual, "hidden_units": 5, "dropout": 0.3, **values})
 
 
@@ -117,6 +118,16 @@ def test_members_are_averaged() -> None:
     found = heads([values, np.zeros((4, 1))]).numpy()
     np.testing.assert_allclose(found, np.mean(each, axis=0), rtol=1e-4, atol=1e-5)
     assert np.abs(each[0] - each[1]).max() > 0.01
+
+
+def test_perceptrons_take_the_first_components_and_the_discriminant_all() -> None:
+    heads = build_heads(shape_of(perceptron_components=2, discriminant_share=0.0), classes=7, name="head")
+    values = np.random.default_rng(1).normal(size=(4, WIDTH)).astype(np.float32)
+    changed = values.copy()
+    changed[:, 2:] += 1.0
+    np.testing.assert_array_equal(*(heads([clips, np.zeros((4, 1))]).numpy() for clips in (values, changed)))
+    linear = heads.get_layer(DISCRIMINANT)
+    assert np.abs(linear(values).numpy() - linear(changed).numpy()).min() > 0.0
 
 
 @pytest.mark.parametrize("members", [1, 3])
