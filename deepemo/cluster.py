@@ -193,6 +193,8 @@ class _Chunks:
             self._client.wait_for_workers(1, timeout=NO_WORKER_SECONDS)
         except TimeoutError:
             raise self._ended(f"had no worker for {NO_WORKER_SECONDS} s") from None
+        except (OSError, CancelledError) as error:
+            raise self._ended(f"went away ({_words(error)})") from error
         looks = [
             self._client.submit(Place.is_seen, self._place, workers=[name], pure=False) for name in self._workers()
         ]

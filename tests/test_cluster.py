@@ -6,6 +6,7 @@ import io
 import json
 import os
 import pickle
+import re
 import signal
 import subprocess
 import sys
@@ -365,6 +366,21 @@ def test_a_cluster_that_goes_away_is_one_error_and_the_next_run_goes_on(
         assert time.monotonic() - began < 2 * finished * 0.05 + 30
     finally:
         another.close()
+
+
+@pytest.mark.usefixtures("dask_cluster")
+@pytest.mark.parametrize(
+    ("error", "words"), [(TimeoutError(), "had no worker for"), (OSError("gone"), "went away (gone)")]
+)
+def test_a_cluster_that_is_lost_while_a_worker_is_waited_for_is_one_error(
+    error: OSError, words: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("distributed.Client.wait_for_workers", wait)
+    with pytest.raises(InputError, match=f"the Dask cluster at tcp://.* {re.escape(words)}"):
+        list(map_on_cluster(str, range(3), name="lost", chunk=2, carry=str))
 
 
 def test_without_an_address_nothing_of_dask_is_imported() -> None:
