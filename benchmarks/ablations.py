@@ -50,14 +50,15 @@ _ABOUT: dict[Stage, str] = {
     "train_speech": """The head is what answers: perceptrons, networks that attend over the parts of a clip, and a
 linear discriminant. A voice is known by all other validation recordings of the speaker, without labels. The UAR of one
 network is the mean over the networks of a head that learn by gradients, each alone, as metrics/train_speech.json holds
-it. In the rows of 6d7f387 and 3237994, no networks attended; in those of 6d7f387, the discriminant had half of each
-head at any distance.
+it. In the rows of 1066874 and earlier code, `moonshine_tiny` was the only encoder and had 512 components; there was one
+network that attends, and in the rows of 6d7f387 and 3237994 none. In those of 6d7f387, the discriminant had half of
+each head at any distance.
 """,
     "cross_corpus": """Each figure is a mean over the four corpora, each left out of training in turn: models that never
 heard a corpus judge all its clips. With so few corpora, a difference of a point may be chance. The ensemble consists of
 `transfer` and `speech`. A voice is known by all its other recordings in the corpus, without labels. In the rows of
-6d7f387 and 3237994, no networks attended over the parts of a clip; in those of 6d7f387, the discriminant had half of
-each head of `speech` at any distance.
+1066874 and earlier code, `moonshine_tiny` was the only encoder; in those of 6d7f387 and 3237994, no networks attended
+over the parts of a clip; in those of 6d7f387, the discriminant had half of each head of `speech` at any distance.
 """,
     "evaluate": """Each row is a corpus that no training heard, recorded elsewhere by other people.
 Nothing was chosen by this test. These trainings are short too, and the backbone stays frozen.
