@@ -42,8 +42,8 @@ _INTRODUCTION = """# Spread over seeds
 Written by `python -m benchmarks.spread` from [results/spread.csv](results/spread.csv). The corpus, the split and the
 features are the same for every seed; initial weights, the order of clips, their augmentation and dropout are not. The
 intervals of the model card say how much a figure depends on the clips and speakers that were judged; this page says how
-much it depends on the seed. The deviation is that of a sample. Each table names the code that it was measured with. Read
-the deviations if the models have changed since: the means are those of the older models.
+much it depends on the seed. The deviation is that of a sample. Each table names the code that it was measured with.
+Read the deviations if the models have changed since: the means are those of the older models.
 """
 
 

@@ -18,7 +18,7 @@ from deepemo.errors import InputError
 from deepemo.models.voice import deviation, offset
 from deepemo.serving.confidence import VoiceRecord
 
-# Size of the JSON; a reference of 512 components and eight segments of 256 has 14 kB.
+# Size of the JSON; a reference of 1,024 components and eight segments of 256 has 17 kB.
 MOST_BYTES = 64 << 10
 MOST_COMPONENTS = 8192
 # Components of networks are about 1; values far beyond that are not from a network.
