@@ -1,7 +1,7 @@
 """Parts of the stages that train and judge heads, whose cost grows with the clips, on made-up embeddings.
 
-The embeddings are as wide as those of one layer of the encoder, so that the heads take as many components of whole
-clips as in a run; they have no segments. Each part writes and reads in the folder of a run.
+The embeddings are as wide as those of one layer of an encoder, so the heads have 576 components; they have no
+segments. Each part writes and reads in the folder of a run.
 """
 
 import json

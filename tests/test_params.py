@@ -64,6 +64,12 @@ def test_the_record_of_the_real_corpora_has_todays_params_but_for_the_corpora() 
             "hubert",
             "embed_speech.encoder: found 'hubert'; expected one of ['moonshine_tiny', 'whisper_tiny_en'], several of ",
         ),
+        (
+            "embed_speech.encoder",
+            "moonshine_tiny+moonshine_tiny",
+            "found 'moonshine_tiny+moonshine_tiny'; expected one",
+        ),
+        ("embed_speech.encoder", "moonshine_tiny+hubert", "found 'moonshine_tiny+hubert'; expected one of"),
         ("embed_speech.encoder", "/my/hubert.onnx", "embed_speech.encoder: found '/my/hubert.onnx'; expected one of"),
         (
             "embed_speech.taps",

@@ -1,1 +1,1 @@
-"""A frozen speech encoder, and the heads trained on its embeddings."""
+"""Frozen speech encoders, and the heads trained on their embeddings."""

@@ -1,4 +1,4 @@
-"""The family `speech`: a frozen encoder that learned from speech, with a head on the statistics of its layers."""
+"""The family `speech`: frozen encoders that learned from speech, with heads on the statistics of their layers."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ class SpeechHeads(Section):
     components: Count
     members: Annotated[int, Field(ge=1, le=16)]
     perceptron_components: Count
-    segment_components: Annotated[int, Field(ge=1, le=1024)]
+    segment_components: Annotated[int, Field(ge=1, le=256)]
     attention_members: Annotated[int, Field(ge=0, le=16)]
     attention_units: Count
     discriminant_share: Annotated[float, Field(ge=0, le=1)]

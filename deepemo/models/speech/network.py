@@ -150,10 +150,10 @@ def build_speech(
     [n, components], the offset of each clip's voice, see `deepemo.models.voice`.
 
     Outputs: logits float32 [n, classes] of the clip alone, and of the clip minus the offset; and a score float32 [n, 1]
-    that is at least 0 for speech, see `deepemo.models.speech.opinion`. The encoder is frozen.
+    that is at least 0 for speech, see `deepemo.models.speech.opinion`. Encoders are frozen.
 
     Args:
-        encoder: see `deepemo.models.speech.moonshine.moonshine_tiny`.
+        encoder: see `deepemo.models.speech.embedder.build_encoder`.
         heads: on its embeddings.
         taps: see `build_embedder`.
         segments: see `build_embedder`.

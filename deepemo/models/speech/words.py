@@ -42,11 +42,14 @@ def paragraph(about: Mapping[str, Any], params: Params) -> str:
         hears, left, whose = "hear", "are left as they were", "their"
     else:
         encoder = "a network that was trained elsewhere to write down English speech,"
+    components = settings["components"]
+    first = min(settings["perceptron_components"], components)
+    some = "" if first == components else f" on the first {first} of them"
     counted = "in all" if brought is None else "beside those of that file"
     return f"""\
 {name}, {encoder} {hears} the samples of a
   clip of at most {clip["clip_seconds"]:g} s at {clip["sample_rate_hz"]} Hz and {left}. A head was trained on
-  {settings["components"]} principal components of the mean and the deviation over time of {len(settings["taps"])} of
-  {whose} layers: the mean of {settings["members"]} perceptrons{_attending(settings)}{_discriminant(settings)}.
+  {components} principal components of the mean and the deviation over time of {len(settings["taps"])} of
+  {whose} layers: the mean of {settings["members"]} perceptrons{some}{_attending(settings)}{_discriminant(settings)}.
   A second such head was trained on how a clip differs from others of its voice;
   {about["parameters"]:,} parameters {counted}."""

@@ -7,10 +7,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from deepemo.models.speech.embed import SpeechEmbedder
+from deepemo.models.speech.embedder import build_embedder, build_encoder
 from deepemo.models.speech.family import EmbedSpeech, TrainSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.model import SpeechModel
-from deepemo.models.speech.moonshine import moonshine_tiny
 from deepemo.models.speech.network import DISCRIMINANT, DISTANCE, HEAD, MIXTURE, build_speech, trained_part
 from deepemo.pipeline import load_params
 from deepemo.serving.export import load_onnx, load_tflite, to_onnx, to_tflite
@@ -25,7 +26,8 @@ def model() -> SpeechModel:
     heads = params.section("train_speech", TrainSpeech).model_copy(
         update={"components": 12, "members": 1, "segment_components": 3}
     )
-    network = build_speech(moonshine_tiny(), heads, taps=["stem"], segments=4, classes=7)
+    encoder = build_encoder("moonshine_tiny+whisper_tiny_en")
+    network = build_speech(encoder, heads, taps=["stem", "whisper_stem", "whisper_output"], segments=4, classes=7)
     model = SpeechModel(network, {"kind": "speech"}, SpeechFrontEnd(params.section("embed_speech", EmbedSpeech)))
     # The second clip lies between near and far.
     squares = np.square(model.components_of_clips(clips())[:, :12]).sum(axis=1)
@@ -50,6 +52,16 @@ def test_a_clip_is_answered_by_its_distance(model: SpeechModel) -> None:
     assert 0.3 < share[1, 0] < 0.6
     expected = (1.0 - share) * trained + share * linear
     np.testing.assert_allclose(model.logits_of_clips(clips()), expected, rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.slow
+def test_zeros_after_a_clip_do_not_count(model: SpeechModel) -> None:
+    encoder = build_encoder("moonshine_tiny+whisper_tiny_en")
+    embedder = build_embedder(encoder, ["stem", "whisper_stem", "whisper_output"], segments=4)
+    embedder.set_weights(model.network.get_layer("embedder").get_weights())
+    embeddings = SpeechEmbedder(embedder, segments=4)(list(clips()))
+    padded = np.pad(clips(), [(0, 0), (0, 3001)])
+    np.testing.assert_allclose(model.components_of_clips(padded), model.components(embeddings), rtol=1e-3, atol=1e-3)
 
 
 @pytest.mark.slow

@@ -100,6 +100,18 @@ def test_a_clip_does_not_hear_its_batch(network: keras.Model, spoken: list[np.nd
 
 
 @pytest.mark.slow
+def test_clips_of_odd_lengths_do_not_hear_their_batch(network: keras.Model) -> None:
+    lengths = [samples_of(1), 15_840, 16_001, 16_159]  # 5, 99, 100 and 100 frames of the spectrogram
+    batch = np.stack([np.resize(rising_tone(), 16_500) for _ in lengths])
+    together = network([batch, np.array(lengths, np.int32)])
+    for row, length in enumerate(lengths):
+        for name, shared, own in zip(TAPS, together, heard(network, batch[row, :length]), strict=True):
+            assert len(own) == frames_of(length)
+            difference = np.linalg.norm(shared[row, : len(own)] - own) / np.linalg.norm(own)
+            assert difference < 1e-4, (name, length)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("samples", [samples_of(1), 16_001, 482_000])
 def test_takes_the_shortest_clip_and_one_padded_beyond_30_seconds(network: keras.Model, samples: int) -> None:
     clip = np.resize(rising_tone(), samples)
