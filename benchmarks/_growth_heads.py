@@ -128,7 +128,7 @@ def judge_voices(clips: int) -> Callable[[], object]:
     random = np.random.default_rng(4)
     said = {name: random.dirichlet(np.ones(len(EMOTIONS)), len(judged)) for name in ("shallow", "speech")}
     predictions = Predictions(judged[list(CLIP_COLUMNS)], said, EMOTIONS).with_ensemble(dict.fromkeys(said, 0.5))
-    model = _Linear(params.section("train_speech", TrainSpeech).components)
+    model = _Linear(min(params.section("train_speech", TrainSpeech).components, WIDTH))
 
     def run() -> None:
         embeddings = read_features(EMBEDDINGS, judged["clip"], batch_size=params.evaluate.batch_size)
