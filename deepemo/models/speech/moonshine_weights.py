@@ -1,13 +1,10 @@
 """The weights of Moonshine tiny's encoder, from the wheel moonshine-voice.
 
 The wheel holds a model of ONNX Runtime. Its convolutions and normalisations are float32; the matrices of its
-transformer are 8-bit integers with one scale and one zero point each, and are turned back into floats here. The wheel
-is not imported: it would load a library of its own.
+transformer are 8-bit integers with one scale and one zero point each, and are turned back into floats here.
 """
 
-import hashlib
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,28 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemo.arrays import Float32Array
-from deepemo.errors import InputError
 from deepemo.models.speech.moonshine import HEADS, LAYERS, ROTARY_CHANNELS
 from deepemo.models.speech.ort_file import OrtGraph, read_ort
+from deepemo.models.speech.wheel import PackagedWeights
 
-PACKAGE = "moonshine-voice"
-VERSION = "0.0.73"
-SHA256 = "94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221"
-
-
-def packaged_weights() -> Path:
-    """Path of the weights in the installed wheel.
-
-    Raises:
-        InputError: the wheel is not installed, or is a version that does not carry them.
-    """
-    spec = find_spec("moonshine_voice")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"{PACKAGE} is not installed: version {VERSION} carries the weights of moonshine_tiny")
-    path = Path(spec.submodule_search_locations[0]) / "assets" / "tiny-en" / "encoder_model.ort"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: {PACKAGE} is installed, but not in version {VERSION}")
-    return path
+WHEEL = PackagedWeights(
+    encoder="moonshine_tiny",
+    package="moonshine-voice",
+    version="0.0.73",
+    module="moonshine_voice",
+    inside="assets/tiny-en/encoder_model.ort",
+    sha256="94e90a4654fc45cdfedb77c4c08e1739f48862998e58fada384b25118134f221",
+)
 
 
 def load_weights(network: keras.Model, path: Path) -> None:
@@ -47,13 +34,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
         InputError: the file is not the one in version 0.0.73 of the wheel.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise InputError(
-            f"{path}: not the encoder of {PACKAGE} {VERSION}: "
-            f"{len(content)} bytes with sha256 {found}, expected {SHA256}"
-        )
+    content = WHEEL.read(path)
     for layer, weights in _weights_by_layer(read_ort(content, name=str(path))):
         network.get_layer(layer).set_weights(weights)
 

